@@ -1,0 +1,64 @@
+"""Letters to numbers: codes, one-hot, reverse complement. Knows neither files nor models.
+
+A sequence is held as *codes*, one ``uint8`` a base: A 0, C 1, G 2, T (and U) 3, anything else 4.
+Lower case (soft-masked) letters mean the same as upper case: the published models were trained on
+upper-cased sequence. N and the other IUPAC letters all become code 4, as in calico's
+``dna_1hot`` (basenji and baskerville, ``dna_io.py``).
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import SeqcovError
+
+Codes = npt.NDArray[np.uint8]
+
+LETTERS = "ACGT"
+UNKNOWN = 4  # the code of N, of the other IUPAC letters and of positions beyond a contig's end
+IUPAC = "ACGTUNRYSWKMBDHV.-*X"
+
+N_ENCODINGS: dict[str, tuple[float, ...]] = {"zeros": (0.0,) * 4, "uniform": (0.25,) * 4}
+"""What an unknown base looks like to a network, by name: four channels in the order A, C, G, T."""
+
+_CODE_OF = np.full(256, 255, np.uint8)
+for _letter in IUPAC:
+    _code = "ACGT".find(_letter.replace("U", "T"))
+    for _byte in (ord(_letter), ord(_letter.lower())):
+        _CODE_OF[_byte] = _code if _code >= 0 else UNKNOWN
+
+_COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
+
+
+def encode(letters: str | bytes) -> Codes:
+    """Codes of `letters`, shape (length,), ``uint8``.
+
+    Raises SeqcovError for a character that is no nucleotide letter.
+    """
+    raw = letters.encode("ascii", "replace") if isinstance(letters, str) else letters
+    codes = _CODE_OF[np.frombuffer(raw, np.uint8)]
+    if codes.size and codes.max() == 255:
+        at = int(np.argmax(codes == 255))
+        raise SeqcovError(
+            f"{chr(raw[at])!r} at position {at + 1} is not a nucleotide letter (IUPAC: {IUPAC})"
+        )
+    return codes
+
+
+def reverse_complement(codes: Codes) -> Codes:
+    """The other strand of `codes`, shape (..., length), read in its own 5'→3' direction."""
+    return _COMPLEMENT[codes[..., ::-1]]
+
+
+def one_hot_table(n_encoding: str = "zeros") -> npt.NDArray[np.float32]:
+    """Rows to look codes up in, shape (5, 4), channels A, C, G, T; row 4 is the unknown base.
+
+    Raises SeqcovError for an unknown `n_encoding`.
+    """
+    if n_encoding not in N_ENCODINGS:
+        raise SeqcovError(f"n_encoding {n_encoding!r}: choose one of {', '.join(N_ENCODINGS)}")
+    return np.vstack([np.eye(4), N_ENCODINGS[n_encoding]]).astype(np.float32)
+
+
+def one_hot(codes: Codes, n_encoding: str = "zeros") -> npt.NDArray[np.float32]:
+    """One-hot of `codes` (..., length) as (..., length, 4) ``float32``."""
+    return one_hot_table(n_encoding)[codes]
