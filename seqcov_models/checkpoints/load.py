@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -14,7 +15,7 @@ from ..configs import BorzoiConfig, Config
 from ..errors import SeqcovError
 from ..networks.base import TokenPredictionModel
 from ..networks.borzoi import BorzoiForTokenPrediction
-from ..tracks import select, write_tracks
+from ..tracks import Track, select, write_tracks
 from .calico import borzoi_state, describe
 from .recognise import CONFIG, TARGETS, WEIGHTS, Checkpoint, recognise
 
@@ -41,12 +42,18 @@ def load_model(
     """
     checkpoint = recognise(architecture, path, species, targets)
     chosen = select(checkpoint.tracks, tracks)
+    return load_checkpoint(checkpoint, chosen).to(device)
+
+
+def load_checkpoint(checkpoint: Checkpoint, tracks: Sequence[Track]) -> TokenPredictionModel:
+    """The network of a recognised checkpoint with its head cut down to `tracks`.
+
+    Raises SeqcovError for weights that are damaged or do not fit.
+    """
     model = build(checkpoint.config)
     load_state(model, read_state(checkpoint), str(checkpoint.weights))
     model.tracks = list(checkpoint.tracks)
-    if len(chosen) < len(checkpoint.tracks):
-        model.select_tracks([track.row for track in chosen])
-    return model.eval().to(device)
+    return model.eval().select_tracks([track.row for track in tracks])
 
 
 def build(config: Config) -> TokenPredictionModel:
@@ -106,6 +113,28 @@ def save_model(model: TokenPredictionModel, folder: str | Path) -> None:
     (folder / f"{WEIGHTS}.part").replace(folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", "utf-8")
     write_tracks(folder / TARGETS, model.tracks)
+
+
+def model_card(checkpoint: Checkpoint, model: TokenPredictionModel) -> dict[str, Any]:
+    """What a model is, in plain values: for provenance, and to be found unchanged later."""
+    geometry = checkpoint.config.geometry
+    return {
+        "format": checkpoint.format,
+        "window": geometry.window,
+        "core": geometry.core,
+        "bin": geometry.bin,
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "tracks": [track.row for track in model.tracks],
+        "sha256": {str(path): sha256(path) for path in checkpoint.files},
+        "config": checkpoint.config.to_dict(),
+    }
+
+
+def verify(checkpoint: Checkpoint, card: Mapping[str, Any]) -> None:
+    """Raise SeqcovError where a file of the checkpoint is no longer what `model_card` hashed."""
+    for path in checkpoint.files:
+        if sha256(path) != card["sha256"].get(str(path)):
+            raise SeqcovError(f"{path} has changed since this run was planned; start the run again")
 
 
 def sha256(path: Path) -> str:

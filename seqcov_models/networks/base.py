@@ -48,6 +48,11 @@ class TokenPredictionModel(nn.Module):
         """Window, core and bins in bp."""
         return self.config.geometry
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.weight.device
+
     def hidden_state(self, inputs: Tensor) -> Tensor:
         """One-hot (batch, 4, length) → what the head reads, (batch, hidden, bins)."""
         raise NotImplementedError
@@ -75,7 +80,7 @@ class TokenPredictionModel(nn.Module):
         if not rows or min(rows) < 0 or max(rows) >= len(self.tracks):
             raise SeqcovError(f"tracks {list(rows)}: this head has rows 0 … {len(self.tracks) - 1}")
         kept = list(rows)
-        head = nn.Linear(self.head.in_features, len(kept), device=self.head.weight.device)
+        head = nn.Linear(self.head.in_features, len(kept), device=self.device)
         with torch.no_grad():
             head.weight.copy_(self.head.weight[kept])
             head.bias.copy_(self.head.bias[kept])
@@ -97,6 +102,6 @@ class TokenPredictionModel(nn.Module):
         codes = torch.from_numpy(np.stack([encode(letters) for letters in sequences]))
         was_training = self.training
         self.eval()
-        coverage, _ = self.postprocess(self(codes.to(self.head.weight.device)))
+        coverage, _ = self.postprocess(self(codes.to(self.device)))
         self.train(was_training)
         return coverage.float().cpu().numpy()

@@ -1,0 +1,38 @@
+# make run: the demo. make test: every test. Both set up .venv first, from the locked requirements.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check demo demo-train clean
+
+.venv/run: envs/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement envs/requirements.txt
+	touch $@
+
+.venv/test: .venv/run envs/requirements-test.txt
+	$(BIN)/pip install --quiet --requirement envs/requirements-test.txt
+	touch $@
+
+run: .venv/run
+	$(BIN)/snakemake --cores all
+
+test: .venv/test
+	$(BIN)/python -m pytest
+
+check: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+demo: .venv/test
+	$(BIN)/python -m demo.simulate
+
+demo-train: .venv/test
+	$(BIN)/python -m demo.train
+
+clean:
+	rm -rf results logs .snakemake

@@ -1,0 +1,42 @@
+# Genome-wide tracks of sequence-to-coverage models: FASTA and weights in, bigWigs out.
+# config.yaml says what to predict; README.md says how to run it; profiles/ says where.
+
+from snakemake.utils import min_version
+
+min_version("9.17")
+
+
+# The demo's config.yaml is read only where no other config is given: nothing of it leaks into yours.
+if not config:
+
+    configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+resource_scopes:
+    gpu="local",
+
+
+report: "workflow/report/workflow.rst"
+
+
+onstart:
+    # Instead of Snakemake's own lock (the profiles say nolock), which a killed run leaves behind.
+    lock_folder(run.folder)
+
+
+rule all:
+    input:
+        run.folder / "tracks.tsv",
+        run.folder / "hub.txt",
+        run.folder / "igv_session.xml",
+        run.folder / "provenance.json",
+    default_target: True
+
+
+include: "workflow/rules/plan.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/tracks.smk"
+include: "workflow/rules/browser.smk"

@@ -1,0 +1,21 @@
+"""Write the bigWigs of one group of tracks."""
+
+from pathlib import Path
+
+from jobs import logged
+
+with logged(snakemake.log[0]):
+    from seqcov_models.plan import plan_run, read_plan
+    from seqcov_models.stitch import write_group
+
+    run = plan_run(snakemake.config)
+    plan = run.models[snakemake.wildcards.model]
+    segments = read_plan(Path(snakemake.input.plan)).values()
+    write_group(
+        Path(snakemake.output[0]),
+        plan.name,
+        plan.rows_of(snakemake.wildcards.group),
+        list(zip(map(Path, snakemake.input.chunks), segments, strict=True)),
+        run.fasta.contigs,
+        plan.geometry,
+    )

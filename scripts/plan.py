@@ -1,0 +1,18 @@
+"""Write a model's plan and check that its checkpoint can be loaded, whole."""
+
+import json
+from pathlib import Path
+
+from jobs import logged
+
+with logged(snakemake.log[0]):
+    from seqcov_models.checkpoints.load import load_checkpoint, model_card
+    from seqcov_models.files import written_whole
+    from seqcov_models.plan import plan_run, write_plan
+
+    run = plan_run(snakemake.config)
+    plan = run.models[snakemake.wildcards.model]
+    card = model_card(plan.checkpoint, load_checkpoint(plan.checkpoint, plan.tracks))
+    write_plan(plan, run.fasta.contigs, Path(snakemake.output.table), Path(snakemake.output.wanted))
+    with written_whole(Path(snakemake.output.model)) as part:
+        part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")

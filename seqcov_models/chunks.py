@@ -1,0 +1,70 @@
+"""What a predicted chunk looks like on disk: an .npy of [tracks, bins], one row a track.
+
+Columns are the bins of the chunk's segments, one segment after the other; NaN is a bin without a
+value. A track's bins lie together because writing a bigWig reads one row of every chunk.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import SeqcovError
+from .files import written_whole
+from .windows import Segment
+
+Values = npt.NDArray[np.float32]
+DTYPES: dict[str, np.dtype[Any]] = {
+    "float32": np.dtype(np.float32),
+    "float16": np.dtype(np.float16),
+}
+
+
+@contextmanager
+def chunk_writer(
+    path: Path, tracks: int, bins: int, dtype: str
+) -> Iterator[Callable[[int, Values], None]]:
+    """Give a function write(first column, values (bins, tracks)); `path` appears when all is well.
+
+    float16 clips at its largest number, 65,504, as baskerville does. The file is mapped anew for
+    every write, so that memory does not grow with the chunk.
+    """
+    kind = DTYPES[dtype]
+    with written_whole(path) as part:
+        np.lib.format.open_memmap(part, mode="w+", dtype=kind, shape=(tracks, bins))
+
+        def write(first: int, values: Values) -> None:
+            if kind == np.float16:
+                limit = float(np.finfo(np.float16).max)
+                values = np.clip(values, -limit, limit)
+            rows = np.lib.format.open_memmap(part, mode="r+")
+            rows[:, first : first + len(values)] = values.T
+
+        yield write
+
+
+def track_runs(
+    chunks: Sequence[tuple[Path, Sequence[Segment]]], row: int, core_bins: int
+) -> Iterator[tuple[str, int, Values]]:
+    """A track's values along the genome as runs without a gap: (contig, first bin, values).
+
+    chunks: files and what they hold, in the plan's order; core_bins: bins of a window's core.
+    Raises SeqcovError for a chunk that is not what the plan says.
+    """
+    for path, segments in chunks:
+        total = sum(segment.bins for segment in segments)
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        if rows.ndim != 2 or rows.shape[1] != total or row >= rows.shape[0]:
+            raise SeqcovError(f"chunk {path}: shape {rows.shape}, planned are {total} bins")
+        values = rows[row].astype(np.float32)
+        del rows  # unmapped: what was read does not count as this process's memory
+        offset = 0
+        for segment in segments:
+            part = values[offset : offset + segment.bins]
+            offset += segment.bins
+            edges = np.flatnonzero(np.diff(np.isnan(part), prepend=True, append=True))
+            for start, end in edges.reshape(-1, 2).tolist():
+                yield segment.contig, segment.first * core_bins + start, part[start:end]

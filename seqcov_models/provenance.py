@@ -1,0 +1,45 @@
+"""What results were made from: config, versions, hashes and dates, in plain values."""
+
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+
+PACKAGES = ("torch", "numpy", "pyfaidx", "snakemake")
+
+
+def provenance(
+    config: Mapping[str, Any], fasta: Path, models: Iterable[str | Path]
+) -> dict[str, Any]:
+    """The facts about a run. models: the model cards (JSON) that its plan jobs wrote.
+
+    The FASTA is named by size and date: hashing it would read the whole genome once more.
+    """
+    state = fasta.stat()
+    return {
+        "seqcov": __version__,
+        "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
+        "fasta": {
+            "path": str(fasta),
+            "bytes": state.st_size,
+            "date": datetime.fromtimestamp(state.st_mtime, UTC).isoformat(timespec="seconds"),
+        },
+        "units": "model: the network's output as its track table scales it, not un-transformed",
+        "models": {
+            Path(card).parent.name: json.loads(Path(card).read_text(encoding="utf-8"))
+            for card in models
+        },
+        "config": dict(config),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,27 @@
+"""What is wrong with a config that its JSON schema refuses, in words for its author."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+
+def explain(config: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """One line a mistake: where, what, and the nearest valid choice."""
+    from jsonschema import Draft202012Validator  # comes with Snakemake, needed by nothing else here
+
+    lines = []
+    for error in Draft202012Validator(schema).iter_errors(config):
+        where = ".".join(map(str, error.absolute_path)) or "config"
+        if error.validator == "additionalProperties":
+            known = list(error.schema["properties"])
+            for key in set(error.instance) - set(known):
+                near = difflib.get_close_matches(str(key), known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+                lines.append(f"{where}: unknown key {key!r}; {hint}")
+        elif error.validator == "enum":
+            choices = ", ".join(map(str, error.validator_value))
+            lines.append(f"{where}: {error.instance!r} is none of: {choices}")
+        else:
+            about = error.schema.get("description", "")
+            lines.append(f"{where}: {error.message}" + (f" ({about})" if about else ""))
+    return "\n".join(sorted(lines))

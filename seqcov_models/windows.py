@@ -1,0 +1,129 @@
+"""Contig lengths to windows and chunks: where cores lie, which bins are wanted, what a job gets.
+
+Bins sit on multiples of the bin size from a contig's start, cores on multiples of the core. So a
+bin's window depends on nothing but its place: not on regions, chunks or the order of jobs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .configs import Geometry
+from .genome import Interval
+
+Bins = npt.NDArray[np.int64]
+"""Intervals of bins, shape (n, 2), half-open, sorted, disjoint and not touching."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of neighbouring windows of one contig.
+
+    first: number of the first window (its core begins at first × core bp); count: of windows;
+    bins: of their cores, the last one clipped where the contig ends.
+    """
+
+    contig: str
+    first: int
+    count: int
+    bins: int
+
+
+def bins_of(length: int, bin_size: int) -> int:
+    """Bins of a contig of `length` bp, the last one perhaps shorter than the others."""
+    return -(-length // bin_size)
+
+
+def wanted_bins(
+    contigs: Mapping[str, int],
+    bin_size: int,
+    include: Iterable[Interval] | None,
+    exclude: Iterable[Interval],
+) -> dict[str, Bins]:
+    """The bins to give a value, by contig: those that touch `include` and do not touch `exclude`.
+
+    `include` None means everything. Contigs without a wanted bin are left out.
+    """
+    if include is None:
+        include = [(contig, 0, length) for contig, length in contigs.items()]
+    taken, dropped = _by_contig(include, bin_size), _by_contig(exclude, bin_size)
+    wanted = {
+        contig: _without(taken[contig], dropped.get(contig, _NO_BINS))
+        for contig in contigs
+        if contig in taken
+    }
+    return {contig: bins for contig, bins in wanted.items() if len(bins)}
+
+
+_NO_BINS = np.empty((0, 2), np.int64)
+
+
+def _by_contig(intervals: Iterable[Interval], bin_size: int) -> dict[str, Bins]:
+    """Bins that the intervals touch, merged, by contig."""
+    touched: dict[str, list[tuple[int, int]]] = {}
+    for contig, start, end in intervals:
+        touched.setdefault(contig, []).append((start // bin_size, bins_of(end, bin_size)))
+    return {contig: _merged(np.array(sorted(spans), np.int64)) for contig, spans in touched.items()}
+
+
+def _merged(spans: npt.NDArray[np.int64]) -> Bins:
+    reach = np.maximum.accumulate(spans[:, 1])
+    opens = np.flatnonzero(np.r_[True, spans[1:, 0] > reach[:-1]])
+    return np.stack([spans[opens, 0], reach[np.r_[opens[1:] - 1, len(spans) - 1]]], 1)
+
+
+def _without(taken: Bins, dropped: Bins) -> Bins:
+    """`taken` minus `dropped`: what lies between two neighbouring dropped intervals, cut to it."""
+    low, high = taken[0, 0], taken[-1, 1]
+    gaps = np.stack([np.r_[low, dropped[:, 1]], np.r_[dropped[:, 0], high]], 1)
+    # every pair (taken, gap) that overlaps: gaps first … last of each taken interval
+    first = np.searchsorted(gaps[:, 1], taken[:, 0], side="right")
+    last = np.searchsorted(gaps[:, 0], taken[:, 1], side="left")
+    pairs = np.maximum(last - first, 0)
+    which = np.repeat(np.arange(len(taken)), pairs)
+    gap = np.arange(len(which)) - np.repeat(np.cumsum(pairs) - pairs, pairs) + first[which]
+    start = np.maximum(taken[which, 0], gaps[gap, 0])
+    end = np.minimum(taken[which, 1], gaps[gap, 1])
+    kept: Bins = np.stack([start, end], 1)[start < end]
+    return kept
+
+
+def tile(
+    contigs: Mapping[str, int], geometry: Geometry, wanted: Mapping[str, Bins]
+) -> list[Segment]:
+    """The runs of windows whose cores hold a wanted bin, in the contigs' order."""
+    segments = []
+    for contig, bins in wanted.items():
+        total = bins_of(contigs[contig], geometry.bin)
+        touched = np.stack([bins[:, 0] // geometry.bins, -(-bins[:, 1] // geometry.bins)], 1)
+        for first, last in _merged(touched).tolist():
+            count = min(last * geometry.bins, total) - first * geometry.bins
+            segments.append(Segment(contig, first, last - first, count))
+    return segments
+
+
+def cut(segments: Sequence[Segment], geometry: Geometry, windows: int) -> list[list[Segment]]:
+    """The segments as chunks of `windows` windows each (the last one perhaps fewer).
+
+    Long contigs are cut, short ones put together: thousands of contigs make few chunks.
+    """
+    chunks: list[list[Segment]] = [[]]
+    room = windows
+    for segment in segments:
+        while segment.count > room:
+            head = room * geometry.bins
+            if room:
+                chunks[-1].append(Segment(segment.contig, segment.first, room, head))
+            segment = Segment(
+                segment.contig,
+                segment.first + room,
+                segment.count - room,
+                segment.bins - head,
+            )
+            chunks.append([])
+            room = windows
+        chunks[-1].append(segment)
+        room -= segment.count
+    return [chunk for chunk in chunks if chunk]

@@ -1,0 +1,59 @@
+# The config, checked, and the plan that follows from it. Nothing here reads a weight or a sequence.
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+from seqcov_models import SeqcovError, __version__
+from seqcov_models.files import lock_folder
+from seqcov_models.plan import plan_run
+from seqcov_models.settings import explain
+
+CONFIG_SCHEMA = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)) / "../schemas/config.schema.yaml"
+
+try:
+    validate(config, CONFIG_SCHEMA)
+except WorkflowError as error:
+    import yaml
+
+    said = explain(config, yaml.safe_load(CONFIG_SCHEMA.read_text())) or error
+    raise WorkflowError(f"config: {said}") from None
+
+try:
+    run = plan_run(config)
+except SeqcovError as error:
+    raise WorkflowError(str(error)) from None
+
+if workflow.is_main_process:
+    print(run.summary(), file=sys.stderr)
+
+
+wildcard_constraints:
+    model="|".join(run.models),
+    chunk=r"\d+",
+    group=r"[A-Za-z0-9_.-]+",
+
+
+MODEL = f"{run.folder}/{{model}}"
+LOGS = f"logs/{config['genome']['name']}"
+
+
+def model_of(wildcards):
+    """The plan of the model that the wildcards name."""
+    return run.models[wildcards.model]
+
+
+def chunks_of(wildcards):
+    """Files of all chunks of a model, in the plan's order."""
+    return expand(f"{MODEL}/chunks/{{chunk}}.npy", chunk=model_of(wildcards).chunks, **wildcards)
+
+
+def groups_of_run(wildcards):
+    """Folders of all tracks of the run."""
+    return [
+        f"{run.folder}/{model.name}/tracks/{group}"
+        for model in run.models.values()
+        for group in model.groups
+    ]

@@ -1,0 +1,19 @@
+# What will be predicted, written down, and the checkpoint, read and checked before anything else.
+
+
+rule plan:
+    input:
+        weights=lambda wildcards: model_of(wildcards).checkpoint.files,
+    output:
+        table=f"{MODEL}/plan.tsv",
+        wanted=f"{MODEL}/wanted.bed",
+        model=f"{MODEL}/model.json",
+    log:
+        f"{LOGS}/plan/{{model}}.log",
+    conda:
+        "../../envs/seqcov.yaml"
+    params:
+        digest=lambda wildcards: model_of(wildcards).digest,
+        version=__version__,
+    script:
+        "../../scripts/plan.py"
