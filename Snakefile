@@ -28,12 +28,12 @@ onstart:
 
 
 rule all:
+    default_target: True
     input:
         run.folder / "tracks.tsv",
         run.folder / "hub.txt",
         run.folder / "igv_session.xml",
         run.folder / "provenance.json",
-    default_target: True
 
 
 include: "workflow/rules/plan.smk"

@@ -199,8 +199,8 @@ def spread(at: Floats, sigma: float) -> Floats:
 
 def enhancer(sites: Floats) -> Floats:
     """Activity from 0 to 1 of a factor's sites: they help each other, one alone does little."""
-    density = spread(sites, 80) ** 4
-    return density / (density + 1.5**4)
+    density = spread(sites, 80) ** 2
+    return density / (density + 1.5)
 
 
 def promoter(codes: Codes, boxes: Floats) -> Floats:

@@ -24,8 +24,9 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
@@ -36,10 +37,11 @@ from isal import isal_zlib
 
 from .errors import SeqcovError
 
-Runs = Iterable[tuple[str, int, npt.NDArray[np.float32]]]
 Rows = npt.NDArray[np.void]
 """Rows of one of the structured types below."""
+Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Runs = Iterable[tuple[str, int, Floats]]
 
 SECTION_BINS = 1024
 WINDOW_BINS = 64
@@ -56,6 +58,7 @@ _FEWEST = 16  # records that make a further zoom level worth writing
 _ZOOM_ROWS = 1024  # records of a zoom block
 _BUFFER = 32 * _ZOOM_ROWS  # bytes of the largest block, inflated
 _BATCH = 32 * SECTION_BINS  # values worked on at a time
+_SPOOL = 2**20  # bytes of zoom records from which on they go to disk
 _CHUNK = 8 * _ZOOM_ROWS  # zoom records worked on at a time
 _LARGEST = 2**32 - 1
 _LONGEST_NAME = 65_535
@@ -66,6 +69,8 @@ _TOTAL = struct.Struct("<Qdddd")
 _TREE_HEADER = struct.Struct("<IIIIQQ")
 _INDEX_HEADER = struct.Struct("<IIQIIIIQII")
 _NODE_HEADER = struct.Struct("<BBH")
+_SECTION_COUNT = struct.Struct("<Q")
+_RECORD_COUNT = struct.Struct("<I")
 _TREE_AT = _HEADER.size + _LEVELS * _ZOOM_HEADER.size + _TOTAL.size
 
 _PLACE = [("chrom", "<u4"), ("start", "<u4"), ("end", "<u4")]
@@ -149,30 +154,34 @@ def _write(
     handle.write(bytes(_TREE_AT))
     _write_contigs(handle, contigs)
     data_at = handle.tell()
-    handle.write(bytes(8))
+    handle.write(bytes(_SECTION_COUNT.size))
     reductions = [WINDOW_BINS * bin_size * 4**level for level in range(_LEVELS)]
     zooms: list[tuple[int, int, int, int]] = []
-    with ExitStack() as stack:
-        leaves: list[Rows] = []
-        batches = _batches(contigs, bin_size, runs)
+    leaves: list[Rows] = []
+    with (
+        SpooledTemporaryFile(_SPOOL, dir=str(folder)) as level,
+        SpooledTemporaryFile(_SPOOL, dir=str(folder)) as above,
+    ):
+        spool, other = level, above
+        batches = _batches(_parts(contigs, bin_size, runs), bin_size)
         records = _write_sections(handle, batches, bin_size, leaves)
-        spool = stack.enter_context(_spool(_reduced(records, reductions[0]), folder))
+        _fill(spool, _reduced(records, reductions[0]))
         summary = _total(spool)
         index_at = handle.tell()
         sections = _write_index(handle, leaves)
         for reduction in reductions:
-            rows = spool.seek(0, os.SEEK_END) // _RECORD.itemsize
+            rows = _rows_in(spool)
             if rows < (_FEWEST if zooms else 1) or (zooms and reduction > max(contigs.values())):
                 break
             leaves, zoom_at = [], handle.tell()
-            handle.write(struct.pack("<I", rows))
-            joined = _reduced(_write_zoom(handle, spool, leaves), 4 * reduction)
-            spool = stack.enter_context(_spool(joined, folder))
+            handle.write(_RECORD_COUNT.pack(rows))
+            _fill(other, _reduced(_write_zoom(handle, spool, leaves), 4 * reduction))
+            spool, other = other, spool
             zooms.append((reduction, 0, zoom_at, handle.tell()))
             _write_index(handle, leaves)
     handle.write(_MAGIC)
     handle.seek(data_at)
-    handle.write(struct.pack("<Q", sections))
+    handle.write(_SECTION_COUNT.pack(sections))
     handle.seek(0)
     places = (_TREE_AT, data_at, index_at, 0, 0, 0, _TREE_AT - _TOTAL.size, _BUFFER, 0)
     handle.write(_HEADER.pack(_MAGIC, 4, len(zooms), *places))
@@ -192,57 +201,35 @@ def _check_written(handle: IO[bytes], path: Path) -> None:
         raise SeqcovError(f"{path}: the disk gives back other bytes than were written")
 
 
-def _batches(
+def _parts(
     contigs: Mapping[str, int], bin_size: int, runs: Runs
-) -> Iterator[tuple[Rows, npt.NDArray[np.float32]]]:
-    """Headers of whole sections and all their values (a view, good until the next batch)."""
+) -> Iterator[tuple[int, int, int, Floats]]:
+    """The runs, judged, no more than a batch at a time: contig id, first bin, bin's bp, values."""
     ids = {name: number for number, name in enumerate(contigs)}
-    buffer = np.empty(_BATCH, "<f4")
-    filled = 0
-    stretches: list[list[int]] = []  # contig id, first bin, bins, span: maximal, but for the span
     reached = (0, 0)  # contig id and bin before which no run may begin any more
     for contig, first, values in runs:
         first, chrom = operator.index(first), ids.get(contig, -1)
-        end = first + values.size
         if wrong := _refusal(contigs, contig, chrom, first, values, bin_size, reached):
-            raise SeqcovError(f"bigWig: {contig}, {_place(first, bin_size)}: {wrong}")
-        if end == first:
+            raise SeqcovError(f"bigWig: {contig}, {_where(first, bin_size)}: {wrong}")
+        if not values.size:
             continue
+        end = first + values.size
         reached = (chrom, end)
         whole, clipped = divmod(contigs[contig], bin_size)
-        for at, stop, span in (
+        for begin, stop, span in (
             (first, min(end, whole), bin_size),
             (max(first, whole), end, clipped),
         ):
-            while at < stop:
-                taken = values[at - first : min(stop - first, at - first + _BATCH - filled)]
-                if not (finite := np.isfinite(taken)).all():
-                    at += int(np.argmin(finite))
-                    place = f"{contig}, {_place(at, bin_size)}"
-                    raise SeqcovError(f"bigWig: {place}: {values[at - first]} is no finite value")
-                buffer[filled : filled + taken.size] = taken
-                last = stretches[-1] if stretches else [-1] * 4
-                if [last[0], last[1] + last[2], last[3]] == [chrom, at, span]:
-                    last[2] += taken.size
-                else:
-                    stretches.append([chrom, at, taken.size, span])
-                filled += taken.size
-                at += taken.size
-                if filled == _BATCH:
-                    # The next run may go on where this one ends: keep the last section if not full.
-                    last = stretches.pop()
-                    held = last[2] % SECTION_BINS
-                    if last[2] > held:
-                        stretches.append([last[0], last[1], last[2] - held, last[3]])
-                    yield _sections(stretches, bin_size), buffer[: filled - held]
-                    buffer[:held] = buffer[filled - held :]
-                    stretches = [[last[0], last[1] + last[2] - held, held, last[3]]] if held else []
-                    filled = held
-    if stretches:
-        yield _sections(stretches, bin_size), buffer[:filled]
+            for at in range(begin, stop, _BATCH):
+                part = values[at - first : min(at + _BATCH, stop) - first]
+                if not (finite := np.isfinite(part)).all():
+                    bad = int(np.argmin(finite))
+                    where = f"{contig}, {_where(at + bad, bin_size)}"
+                    raise SeqcovError(f"bigWig: {where}: {part[bad]} is no finite value")
+                yield chrom, at, span, part
 
 
-def _place(number: int, bin_size: int) -> str:
+def _where(number: int, bin_size: int) -> str:
     return f"bin {number:,} (from base {number * bin_size:,}, counted from 0)"
 
 
@@ -274,6 +261,37 @@ def _refusal(
     return ""
 
 
+def _batches(
+    parts: Iterable[tuple[int, int, int, Floats]], bin_size: int
+) -> Iterator[tuple[Rows, Floats]]:
+    """Headers of whole data blocks and all their values (a view, good until the next batch)."""
+    buffer, filled = np.empty(_BATCH, "<f4"), 0
+    stretches: list[list[int]] = []  # contig id, first bin, span, bins; adjacent parts are one
+    for chrom, at, span, part in parts:
+        while part.size:
+            taken = part[: _BATCH - filled]
+            last = stretches[-1] if stretches else [-1] * 4
+            if [last[0], last[1] + last[3], last[2]] == [chrom, at, span]:
+                last[3] += taken.size
+            else:
+                stretches.append([chrom, at, span, taken.size])
+            buffer[filled : filled + taken.size] = taken
+            filled += taken.size
+            at, part = at + taken.size, part[taken.size :]
+            if filled == _BATCH:
+                # The next part may go on where this one ends: keep the last block if not full.
+                last = stretches.pop()
+                held = last[3] % SECTION_BINS
+                if last[3] > held:
+                    stretches.append([*last[:3], last[3] - held])
+                yield _sections(stretches, bin_size), buffer[: filled - held]
+                buffer[:held] = buffer[filled - held :]
+                stretches = [[chrom, at - held, span, held]] if held else []
+                filled = held
+    if stretches:
+        yield _sections(stretches, bin_size), buffer[:filled]
+
+
 def _cut(length: Ints, lead: Ints, size: int) -> tuple[Ints, Ints, Ints]:
     """Cut ranges [0, length) every `size`, counted from `lead` before a range's start.
 
@@ -287,8 +305,8 @@ def _cut(length: Ints, lead: Ints, size: int) -> tuple[Ints, Ints, Ints]:
 
 
 def _sections(stretches: list[list[int]], bin_size: int) -> Rows:
-    """Headers of data blocks that cover `stretches` (contig id, first bin, bins, span)."""
-    chrom, first, bins, span = np.array(stretches, np.int64).T
+    """Headers of data blocks that cover `stretches` (contig id, first bin, span, bins)."""
+    chrom, first, span, bins = np.array(stretches, np.int64).T
     of, begin, end = _cut(bins, np.zeros_like(bins), SECTION_BINS)
     sections = np.zeros(len(of), _SECTION)
     sections["chrom"] = chrom[of]
@@ -301,7 +319,7 @@ def _sections(stretches: list[list[int]], bin_size: int) -> Rows:
     return sections
 
 
-def _records(sections: Rows, values: npt.NDArray[np.float32], bin_size: int) -> Rows:
+def _records(sections: Rows, values: Floats, bin_size: int) -> Rows:
     """A record for each part of a section that lies in one window of the first zoom level."""
     start = sections["start"].astype(np.int64)
     count = sections["count"].astype(np.int64)
@@ -344,7 +362,7 @@ def _reduced(chunks: Iterable[Rows], reduction: int) -> Iterator[Rows]:
     held = np.empty(0, _RECORD)
     for chunk in chunks:
         rows = np.concatenate([held, chunk])
-        chrom, window = rows["chrom"], rows["start"] // reduction
+        chrom, window = rows["chrom"], rows["start"].astype(np.int64) // reduction
         changes = (chrom[1:] != chrom[:-1]) | (window[1:] != window[:-1])
         first = np.append(0, np.flatnonzero(changes) + 1)
         held = rows[first[-1] :]
@@ -354,20 +372,20 @@ def _reduced(chunks: Iterable[Rows], reduction: int) -> Iterator[Rows]:
         yield _merged(held, np.zeros(1, np.int64))
 
 
-def _spool(chunks: Iterable[Rows], folder: Path) -> IO[bytes]:
-    """The rows of all chunks, in memory while few, else in a file without a name in `folder`."""
-    spool = SpooledTemporaryFile(max_size=2**20, dir=folder)
-    try:
-        for chunk in chunks:
-            spool.write(chunk.tobytes())
-    except BaseException:
-        spool.close()
-        raise
-    return spool
+def _fill(spool: IO[bytes], chunks: Iterable[Rows]) -> None:
+    """Put the rows of all chunks into `spool`, and nothing else."""
+    spool.seek(0)
+    spool.truncate()
+    for chunk in chunks:
+        spool.write(chunk.tobytes())
+
+
+def _rows_in(spool: IO[bytes]) -> int:
+    return spool.seek(0, os.SEEK_END) // _RECORD.itemsize
 
 
 def _chunks(spool: IO[bytes]) -> Iterator[Rows]:
-    """What `_spool` took up, cut anew so that nothing depends on how it came."""
+    """What `_fill` put in, cut anew so that nothing depends on how it came."""
     spool.seek(0)
     while raw := spool.read(_CHUNK * _RECORD.itemsize):
         yield np.frombuffer(raw, _RECORD)
@@ -399,23 +417,17 @@ def _rounded(records: Rows) -> Rows:
 
 def _write_sections(
     handle: IO[bytes],
-    batches: Iterable[tuple[Rows, npt.NDArray[np.float32]]],
+    batches: Iterable[tuple[Rows, Floats]],
     bin_size: int,
     leaves: list[Rows],
 ) -> Iterator[Rows]:
     """Write the data blocks, note them in `leaves`, and pass on their zoom records."""
     for sections, values in batches:
         headers, body = sections.tobytes(), values.tobytes()
-        ends = np.cumsum(sections["count"], dtype=np.int64) * 4
-        begins = ends - sections["count"] * 4
+        size, ends = _SECTION.itemsize, np.cumsum(sections["count"], dtype=np.int64) * 4
         blocks = (
-            headers[at : at + _SECTION.itemsize] + body[begin:end]
-            for at, begin, end in zip(
-                range(0, len(headers), _SECTION.itemsize),
-                begins.tolist(),
-                ends.tolist(),
-                strict=True,
-            )
+            headers[at * size : (at + 1) * size] + body[begin:end]
+            for at, (begin, end) in enumerate(pairwise([0, *ends.tolist()]))
         )
         leaves.append(_write_blocks(handle, blocks, sections, sections))
         yield _records(sections, values, bin_size)
@@ -496,9 +508,7 @@ def _write_contigs(handle: IO[bytes], contigs: Mapping[str, int]) -> None:
 
 
 def _index_header(leaves: Rows, end_of_data: int) -> bytes:
-    box = [0, 0, 0, 0]
-    if len(leaves):
-        box = [int(leaves[name][at]) for name, at in zip(_NODE.names or (), (0, 0, -1, -1))]
+    box = _boxes(leaves, len(leaves)).tolist()[0][:4] if len(leaves) else [0] * 4
     return _INDEX_HEADER.pack(_INDEX_MAGIC, _FAN, len(leaves), *box, end_of_data, 1, 0)
 
 
@@ -520,9 +530,7 @@ class Walk:
     """
 
     contigs: dict[str, int]
-    intervals: dict[
-        str, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.float32]]
-    ]
+    intervals: dict[str, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], Floats]]
     reductions: list[int]
     summary: Summary
 
@@ -532,7 +540,8 @@ def walk(path: Path) -> Walk:
 
     Everything that follows from something else in the file is computed anew and compared: places
     and sizes, index boxes, zoom records and the total summary from the values. What nothing else in
-    the file tells are names and lengths of the contigs: compare them with the genome's.
+    the file tells are names and lengths of the contigs: compare them with the genome's. Bits of a
+    compressed block that can change and leave its content the same are no damage.
     Raises SeqcovError that names the first thing wrong, also for sound files of other writers,
     whose layout differs.
     """
@@ -560,32 +569,34 @@ def walk(path: Path) -> Walk:
     total = cursor.take(_TOTAL.size, "total summary")
     contigs = _walk_contigs(cursor)
     cursor.expect("place of the data", data_at, cursor.at)
-    (count,) = cursor.unpack(struct.Struct("<Q"), "data count")
+    (count,) = cursor.unpack(_SECTION_COUNT, "data count")
     leaves, end = _walk_index(cursor, index_at, "data index")
     cursor.expect("data count", count, len(leaves))
-    with ExitStack() as stack:
-        found: list[tuple[Rows, npt.NDArray[np.float32]]] = []
-        records = _walk_sections(cursor, leaves, contigs, bin_size, found)
-        spool = stack.enter_context(_spool(_reduced(records, WINDOW_BINS * bin_size), path.parent))
-        cursor.expect("end of the data", cursor.at, index_at)
+    found: list[tuple[Rows, Floats]] = []
+    records = _walk_sections(cursor, leaves, contigs, bin_size, found)
+    spool, other = BytesIO(), BytesIO()
+    _fill(spool, _reduced(records, WINDOW_BINS * bin_size))
+    cursor.expect("end of the data", cursor.at, index_at)
+    cursor.at = end
+    summary = _total(spool)
+    if total != _pack_total(summary):
+        raise cursor.error(f"total summary: {_TOTAL.unpack(total)}, but the values give {summary}")
+    if summary.bases and not zooms:
+        raise cursor.error("values, but no zoom level")
+    for reduction, reserved, zoom_at, zoom_index_at in zooms:
+        what = f"zoom level of {reduction:,} bp"
+        cursor.expect(f"header of the {what}", (reserved, zoom_at), (0, cursor.at))
+        count = cursor.unpack(_RECORD_COUNT, what)
+        cursor.expect(f"records of the {what}", count, (_rows_in(spool),))
+        leaves, end = _walk_index(cursor, zoom_index_at, f"index of the {what}")
+        joined = _reduced(_walk_zoom(cursor, leaves, spool, list(contigs), what), 4 * reduction)
+        _fill(other, joined)
+        spool, other = other, spool
+        cursor.expect(f"end of the {what}", cursor.at, zoom_index_at)
         cursor.at = end
-        summary = _total(spool)
-        cursor.expect("total summary", _TOTAL.unpack(total), _TOTAL.unpack(_pack_total(summary)))
-        if summary.bases and not zooms:
-            raise cursor.error("values, but no zoom level")
-        for reduction, reserved, zoom_at, zoom_index_at in zooms:
-            what = f"zoom level of {reduction:,} bp"
-            cursor.expect(f"header of the {what}", (reserved, zoom_at), (0, cursor.at))
-            rows = spool.seek(0, os.SEEK_END) // _RECORD.itemsize
-            cursor.expect(f"records of the {what}", *cursor.unpack(struct.Struct("<I"), what), rows)
-            leaves, end = _walk_index(cursor, zoom_index_at, f"index of the {what}")
-            joined = _reduced(_walk_zoom(cursor, leaves, spool, list(contigs), what), 4 * reduction)
-            spool = stack.enter_context(_spool(joined, path.parent))
-            cursor.expect(f"end of the {what}", cursor.at, zoom_index_at)
-            cursor.at = end
     cursor.expect("magic number at the end", cursor.take(4, "magic number at the end"), _MAGIC)
     cursor.expect("end of the file", cursor.at, len(cursor.data))
-    return Walk(contigs, _intervals(found, contigs), reductions, summary)
+    return Walk(contigs, _intervals(found, contigs, bin_size), reductions, summary)
 
 
 class _Cursor:
@@ -676,8 +687,9 @@ def _walk_contigs(cursor: _Cursor) -> dict[str, int]:
     cursor.expect("entries of the contig tree", len(leaves), count)
     keys: list[bytes] = leaves["key"].tolist()
     cursor.expect("longest name of the contig tree", max(map(len, keys), default=0), key_size)
-    cursor.expect("ids of the contig tree", sorted(leaves["id"].tolist()), list(range(count)))
-    if any(keys[at] >= keys[at + 1] for at in range(count - 1)):
+    if sorted(leaves["id"].tolist()) != list(range(count)):
+        raise cursor.error("contig tree: ids are not the numbers from 0 on")
+    if any(b"\0" in key for key in keys) or any(one >= next for one, next in pairwise(keys)):
         raise cursor.error("contig tree: names are not in order")
     try:
         return {keys[at].decode(): int(leaves["length"][at]) for at in np.argsort(leaves["id"])}
@@ -701,13 +713,13 @@ def _walk_sections(
     leaves: Rows,
     contigs: dict[str, int],
     bin_size: int,
-    found: list[tuple[Rows, npt.NDArray[np.float32]]],
+    found: list[tuple[Rows, Floats]],
 ) -> Iterator[Rows]:
     """Check the data blocks, put headers and values in `found`, and pass on their zoom records."""
-    names, reached = list(contigs), (0, 0)
-    for at in range(0, len(leaves), _BATCH // SECTION_BINS):
+    lengths, reached = list(contigs.values()), (0, 0)
+    for at in range(0, len(leaves), _FAN):
         headers, bodies = [], []
-        for leaf in leaves[at : at + _BATCH // SECTION_BINS]:
+        for leaf in leaves[at : at + _FAN]:
             what = f"data block at byte {cursor.at:,}"
             block = cursor.inflate(leaf, "data")
             if len(block) < _SECTION.itemsize:
@@ -716,14 +728,14 @@ def _walk_sections(
             chrom, start, end, step, span, kind, pad, count = section.tolist()
             cursor.expect(f"{what}: step, type, padding", [step, kind, pad], [bin_size, 3, 0])
             cursor.expect(f"{what}: bytes", len(block), _SECTION.itemsize + 4 * count)
-            if chrom >= len(names) or end > contigs[names[chrom]]:
+            if chrom >= len(lengths) or end > lengths[chrom]:
                 raise cursor.error(f"{what}: beyond the contigs' ends")
-            clipped = count == 1 and span < step and end == contigs[names[chrom]]
-            wanted = start + (count - 1) * step + span
+            clipped = count == 1 and 0 < span < step and end == lengths[chrom]
             if (
                 not 0 < count <= SECTION_BINS
-                or (start % step, end) != (0, wanted)
-                or not (span == step or (clipped and span))
+                or start % step
+                or end != start + (count - 1) * step + span
+                or not (span == step or clipped)
             ):
                 raise cursor.error(f"{what}: its header contradicts itself")
             if (chrom, start) < reached:
@@ -751,11 +763,11 @@ def _walk_zoom(
                 raise cursor.error(f"{what}: its index has only {at:,} blocks")
             block = cursor.inflate(leaves[at], what)
             cursor.expect(f"{what}: bytes of a block", len(block), wanted.nbytes)
-            rows = np.frombuffer(block, _ZOOM)
-            for row, right in zip(rows, wanted, strict=True) if block != wanted.tobytes() else ():
-                place = f"{what}, {names[right['chrom']]} from base {right['start']:,}"
-                for name in _ZOOM.names or ():
-                    cursor.expect(f"{place}: {name}", row[name].item(), right[name].item())
+            if block != wanted.tobytes():
+                pairs = zip(np.frombuffer(block, _ZOOM), wanted, strict=True)
+                row, right = next(pair for pair in pairs if pair[0].tobytes() != pair[1].tobytes())
+                fields = ", ".join(_ZOOM.names or ())
+                raise cursor.error(f"{what}: found {row}, the values give {right} ({fields})")
             cursor.expect_box(f"index of the {what}", leaves[at], wanted[0], wanted[-1])
             at += 1
         yield records
@@ -763,16 +775,17 @@ def _walk_zoom(
 
 
 def _intervals(
-    found: list[tuple[Rows, npt.NDArray[np.float32]]], contigs: dict[str, int]
-) -> dict[str, tuple[Any, Any, Any]]:
+    found: list[tuple[Rows, Floats]], contigs: dict[str, int], bin_size: int
+) -> dict[str, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], Floats]]:
     sections = np.concatenate([np.empty(0, _SECTION), *(rows for rows, _ in found)])
     values = np.concatenate([np.empty(0, np.float32), *(values for _, values in found)])
     count = sections["count"].astype(np.int64)
-    of = np.repeat(np.arange(len(sections)), count)
-    nth = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
-    starts = (sections["start"][of] + nth * sections["step"][of]).astype(np.uint32)
-    ends = (starts + sections["span"][of]).astype(np.uint32)
-    edges = np.searchsorted(sections["chrom"][of], np.arange(len(contigs) + 1))
+    ends_at = np.cumsum(count)
+    steps = np.arange(len(values)) - np.repeat(ends_at - count, count)
+    starts = np.repeat(sections["start"], count) + (steps * bin_size).astype(np.uint32)
+    ends = starts + np.repeat(sections["span"], count)
+    of_contig = np.searchsorted(sections["chrom"], np.arange(len(contigs) + 1))
+    edges = np.append(0, ends_at)[of_contig]
     return {
         name: (starts[begin:end], ends[begin:end], values[begin:end])
         for name, begin, end in zip(contigs, edges[:-1], edges[1:], strict=True)

@@ -125,7 +125,7 @@ def model_card(checkpoint: Checkpoint, model: TokenPredictionModel) -> dict[str,
         "bin": geometry.bin,
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "tracks": [track.row for track in model.tracks],
-        "sha256": {str(path): sha256(path) for path in checkpoint.files},
+        "sha256": {path.name: sha256(path) for path in checkpoint.files},
         "config": checkpoint.config.to_dict(),
     }
 
@@ -133,7 +133,7 @@ def model_card(checkpoint: Checkpoint, model: TokenPredictionModel) -> dict[str,
 def verify(checkpoint: Checkpoint, card: Mapping[str, Any]) -> None:
     """Raise SeqcovError where a file of the checkpoint is no longer what `model_card` hashed."""
     for path in checkpoint.files:
-        if sha256(path) != card["sha256"].get(str(path)):
+        if sha256(path) != card["sha256"].get(path.name):
             raise SeqcovError(f"{path} has changed since this run was planned; start the run again")
 
 

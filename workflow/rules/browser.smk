@@ -3,33 +3,35 @@
 
 rule browsers:
     input:
-        tracks=rules.track_table.output,
+        tracks=rules.track_table.output[0],
         fasta=run.fasta.path,
     output:
         hub=f"{run.folder}/hub.txt",
         igv=f"{run.folder}/igv_session.xml",
+        # UCSC does not know an assembly without a name there: the hub then carries the sequence
+        two_bit=[] if config["genome"]["assembly"] else f"{run.folder}/genome.2bit",
     log:
         f"{LOGS}/browsers.log",
+    localrule: True
     conda:
         "../../envs/seqcov.yaml"
     params:
         genome=config["genome"],
-    localrule: True
     script:
         "../../scripts/browsers.py"
 
 
 rule provenance:
     input:
-        tracks=rules.track_table.output,
+        tracks=rules.track_table.output[0],
         models=expand(f"{MODEL}/model.json", model=run.models),
         fasta=run.fasta.path,
     output:
         f"{run.folder}/provenance.json",
     log:
         f"{LOGS}/provenance.log",
+    localrule: True
     conda:
         "../../envs/seqcov.yaml"
-    localrule: True
     script:
         "../../scripts/provenance.py"

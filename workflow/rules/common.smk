@@ -11,7 +11,10 @@ from seqcov_models.files import lock_folder
 from seqcov_models.plan import plan_run
 from seqcov_models.settings import explain
 
-CONFIG_SCHEMA = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)) / "../schemas/config.schema.yaml"
+CONFIG_SCHEMA = (
+    Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+    / "../schemas/config.schema.yaml"
+)
 
 try:
     validate(config, CONFIG_SCHEMA)
@@ -47,7 +50,9 @@ def model_of(wildcards):
 
 def chunks_of(wildcards):
     """Files of all chunks of a model, in the plan's order."""
-    return expand(f"{MODEL}/chunks/{{chunk}}.npy", chunk=model_of(wildcards).chunks, **wildcards)
+    return expand(
+        f"{MODEL}/chunks/{{chunk}}.npy", chunk=model_of(wildcards).chunks, **wildcards
+    )
 
 
 def groups_of_run(wildcards):

@@ -35,8 +35,8 @@ rule track_table:
         ),
     log:
         f"{LOGS}/track_table.log",
+    localrule: True
     conda:
         "../../envs/seqcov.yaml"
-    localrule: True
     script:
         "../../scripts/track_table.py"

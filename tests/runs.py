@@ -1,0 +1,151 @@
+"""Whole runs of the workflow, as a user starts them, and what to compare them with."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pyBigWig
+import torch
+
+from seqcov_models import BorzoiConfig, save_model
+from seqcov_models.checkpoints.load import build
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DATA = REPOSITORY.parent / "shared" / "data"
+
+
+def snakemake(
+    folder: Path, config: dict[str, Any], *arguments: str, cores: int = 2
+) -> subprocess.CompletedProcess[str]:
+    """Run the workflow in `folder` with `config` (JSON is YAML) and wait for its end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.yaml").write_text(json.dumps(config))
+    return subprocess.run(
+        command(*arguments, cores=cores), cwd=folder, capture_output=True, text=True
+    )
+
+
+def command(*arguments: str, cores: int = 2) -> list[str]:
+    """The command line of a run whose config is run.yaml."""
+    start = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    return [*start, "--cores", str(cores), "--configfile", "run.yaml", *arguments]
+
+
+def bigwigs(folder: Path) -> dict[str, Path]:
+    """Every bigWig below `folder`, by file name."""
+    return {path.name: path for path in sorted(folder.rglob("*.bw"))}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every bigWig below `folder`, by file name."""
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in bigwigs(folder).items()
+    }
+
+
+def every_base(path: Path, contig: str, length: int) -> npt.NDArray[np.float32]:
+    """A bigWig's value at every base of a contig, NaN where it has none."""
+    values = np.full(length, np.nan, np.float32)
+    with pyBigWig.open(str(path)) as file:
+        for start, end, value in file.intervals(contig) or ():
+            assert np.isnan(values[start:end]).all(), "two values for a base"
+            values[start:end] = value
+    return values
+
+
+BIN = 16
+MARK = 2**20
+DIGITS = 12
+
+
+def position_coded_bin(number: int) -> str:
+    """16 letters that spell `number` < 3^12: an A, then base-3 digits, lowest first, as C, G, T."""
+    digits = "".join("CGT"[number // 3**place % 3] for place in range(DIGITS))
+    return "A" + digits.ljust(BIN - 1, "C")
+
+
+def save_position_coded(folder: Path, bins: int = 24, crop: int = 2) -> None:
+    """A real Borzoi whose weights read a bin's number out of its letters, exactly.
+
+    The stem's kernel adds MARK where a base is A and the digits of the letters behind it; every sum
+    is a whole number below 2^24, so float32 holds it exactly in any order of summation. Poolings
+    keep a bin's largest sum, the head takes MARK away: track t predicts (t+1)·number + 40, and 0
+    for a bin whose A is missing (softplus is the identity above 20 and 0 far below 0).
+    """
+    config = BorzoiConfig(
+        sequence_length=BIN * (bins + 2 * crop), crop_bins=crop, num_labels=3,
+        stem_channels=1, stem_kernel_size=31, conv_tower_channels=(1, 1, 1),
+        conv_tower_kernel_size=1, num_hidden_layers=0, num_upsamples=0, head_hidden_size=0,
+        hidden_act="relu", batch_norm_eps=0.0,
+    )  # fmt: skip
+    model = build(config)
+    with torch.no_grad():
+        for name, weight in model.state_dict().items():
+            weight.fill_(1 if name.endswith(("weight", "running_var")) else 0)
+        kernel = model.state_dict()["model.stem.conv.weight"]  # (1, 4 letters, 31 offsets)
+        kernel.zero_()
+        kernel[0, 0, 15] = MARK
+        for place in range(DIGITS):
+            for digit, letter in enumerate((1, 2, 3)):
+                kernel[0, letter, 16 + place] = digit * 3**place
+        model.head.weight.copy_(torch.tensor([[1.0], [2.0], [3.0]]))
+        model.head.bias.copy_(40 - MARK * torch.tensor([1.0, 2.0, 3.0]))
+    save_model(model, folder)
+
+
+def position_coded_values(sequence: str, track: int) -> npt.NDArray[np.float32]:
+    """What `save_position_coded`'s network must say of every base, computed letter by letter.
+
+    NaN for the bases of a bin without any A, C, G or T.
+    """
+    letters = sequence.upper()
+    reading = np.zeros(len(letters), np.int64)
+    padded = letters + "N" * DIGITS
+    for at, letter in enumerate(letters):
+        reading[at] = MARK * (letter == "A") + sum(
+            max("CGT".find(padded[at + 1 + place]), 0) * 3**place for place in range(DIGITS)
+        )
+    values = np.full(len(letters), np.nan, np.float32)
+    for start in range(0, len(letters), BIN):
+        stop = start + BIN
+        if set(letters[start:stop]) & set("ACGT"):
+            logit = (track + 1) * (int(reading[start:stop].max()) - MARK) + 40
+            values[start:stop] = logit if logit > 0 else 0
+    return values
+
+
+def save_calico(folder: Path) -> None:
+    """A tiny Borzoi of random weights as calico stores it: params.json, model.h5, targets.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trunk: list[dict[str, Any]] = [
+        {"name": "conv_dna", "filters": 4, "kernel_size": 5, "pool_size": 2},
+        {"name": "res_tower", "filters_init": 4, "kernel_size": 3, "pool_size": 2, "repeat": 2},
+        {"name": "Cropping1D", "cropping": 4},
+    ]
+    heads = {"head_human": {"name": "final", "units": 2, "activation": "softplus"}}
+    params = {"model": {"seq_length": 256, "activation": "gelu", "trunk": trunk, **heads}}
+    (folder / "params.json").write_text(json.dumps(params))
+    shapes = {
+        "conv1d": {"kernel": (5, 4, 4), "bias": (4,)},
+        "conv1d_1": {"kernel": (3, 4, 4), "bias": (4,)},
+        "conv1d_2": {"kernel": (3, 4, 4), "bias": (4,)},
+        "dense": {"kernel": (4, 2), "bias": (2,)},
+    }
+    for name in ("batch_normalization", "batch_normalization_1"):
+        shapes[name] = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), (4,))
+    draw = np.random.default_rng(1)
+    with h5py.File(folder / "model.h5", "w") as file:
+        for layer, variables in shapes.items():
+            for variable, shape in variables.items():
+                path = f"model_weights/{layer}/{layer}/{variable}:0"
+                file[path] = draw.uniform(0.1, 1, shape).astype(np.float32)
+    (folder / "targets.txt").write_text(
+        "\tidentifier\tdescription\n0\tENCFF1\tDNASE:liver\n1\tENCFF2\tCHIP:CTCF:liver\n"
+    )
