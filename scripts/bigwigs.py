@@ -1,8 +1,9 @@
 """Write the bigWigs of one group of tracks."""
 
+import time
 from pathlib import Path
 
-from jobs import logged
+from jobs import log, logged
 
 with logged(snakemake.log[0]):
     from seqcov_models.plan import plan_run, read_plan
@@ -11,6 +12,7 @@ with logged(snakemake.log[0]):
     run = plan_run(snakemake.config)
     plan = run.models[snakemake.wildcards.model]
     segments = read_plan(Path(snakemake.input.plan)).values()
+    began = time.perf_counter()
     write_group(
         Path(snakemake.output[0]),
         plan.name,
@@ -19,3 +21,4 @@ with logged(snakemake.log[0]):
         run.fasta.contigs,
         plan.geometry,
     )
+    log.info("Seconds(bigwigs=%.3f)", time.perf_counter() - began)

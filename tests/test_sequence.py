@@ -35,7 +35,7 @@ def test_an_empty_sequence_has_no_codes() -> None:
     assert encode("").shape == (0,)
 
 
-@pytest.mark.parametrize("letter", list("EFIJLOPQZ0159 >@?\n\t\0") + ["é", "Ä", "中"])
+@pytest.mark.parametrize("letter", [*"EFIJLOPQZ0159 >@?\n\t\0", "é", "Ä", "中"])
 def test_a_foreign_letter_is_refused_with_its_position(letter: str) -> None:
     with pytest.raises(SeqcovError, match=r"\b4\b"):
         encode("ACG" + letter + "ACGT")

@@ -1,0 +1,69 @@
+"""Where the wall time of a run goes: python benchmarks/where_time_goes.py CONFIG [CORES].
+
+Runs the workflow from nothing in a temporary folder and adds up what its jobs' logs say: the model,
+waiting for sequence, writing chunks, writing bigWigs (the time in which at least one job did).
+The rest of the wall time is processes starting: Snakemake itself, Python, torch, loading weights.
+Prints a table, and the peak memory of each kind of job.
+"""
+
+import csv
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+LINE = re.compile(r"^(\S+ \S+) INFO .*Seconds\((.*)\)$", re.MULTILINE)
+
+
+def main(config: Path, cores: str) -> None:
+    """Run `config` and print the shares."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+        command += ["--cores", cores, "--configfile", str(config.resolve()), "--quiet"]
+        began = time.perf_counter()
+        subprocess.run(command, cwd=folder, check=True, stderr=subprocess.DEVNULL)
+        wall = time.perf_counter() - began
+        logs = Path(folder, "logs")
+        parts = {"model": 0.0, "reading": 0.0, "writing": 0.0}
+        spans = []
+        for log in logs.rglob("*.log"):
+            for when, said in LINE.findall(log.read_text()):
+                end = datetime.strptime(when, "%Y-%m-%d %H:%M:%S,%f").timestamp()
+                seconds = {k: float(v) for k, v in re.findall(r"(\w+)=([\d.e-]+)", said)}
+                if "bigwigs" in seconds:
+                    spans.append((end - seconds["bigwigs"], end))
+                for part in parts:
+                    parts[part] += seconds.get(part, 0)
+        shares = {
+            "the model": parts["model"],
+            "waiting for sequence": parts["reading"],
+            "writing chunks": parts["writing"],
+            "writing bigWigs": covered(spans),
+        }
+        shares["processes starting"] = wall - sum(shares.values())
+        print(f"| {config.stem}, {cores} cores | seconds | share |\n|---|---|---|")
+        for name, seconds in (shares | {"whole run": wall}).items():
+            print(f"| {name} | {seconds:.2f} | {seconds / wall:.1%} |")
+        for rule in ("predict", "bigwigs"):
+            tables = logs.rglob(f"*/{rule}/*.benchmark.tsv")
+            peaks = [
+                float(next(csv.DictReader(t.open(), delimiter="\t"))["max_rss"]) for t in tables
+            ]
+            print(f"peak memory of a {rule} job: {max(peaks):.0f} MB")
+
+
+def covered(spans: list[tuple[float, float]]) -> float:
+    """Seconds that at least one of the spans covers."""
+    total, reach = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reach))
+        reach = max(reach, end)
+    return total
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "2")
