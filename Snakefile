@@ -34,6 +34,7 @@ rule all:
         run.folder / "hub.txt",
         run.folder / "igv_session.xml",
         run.folder / "provenance.json",
+        expand(f"{MODEL}/mask.bed", model=run.models),
 
 
 include: "workflow/rules/plan.smk"

@@ -6,19 +6,19 @@ from pathlib import Path
 from jobs import log, logged
 
 with logged(snakemake.log[0]):
-    from seqcov_models.plan import plan_run, read_plan
+    from seqcov_models.plan import plan_run
     from seqcov_models.stitch import write_group
 
     run = plan_run(snakemake.config)
     plan = run.models[snakemake.wildcards.model]
-    segments = read_plan(Path(snakemake.input.plan)).values()
     began = time.perf_counter()
     write_group(
         Path(snakemake.output[0]),
         plan.name,
-        plan.rows_of(snakemake.wildcards.group),
-        list(zip(map(Path, snakemake.input.chunks), segments, strict=True)),
+        plan.groups[snakemake.wildcards.group],
+        list(zip(map(Path, snakemake.input.chunks), plan.chunks.values(), strict=True)),
         run.fasta.contigs,
-        plan.geometry,
+        plan.tiling,
+        plan.unit_of,
     )
     log.info("Seconds(bigwigs=%.3f)", time.perf_counter() - began)

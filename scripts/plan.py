@@ -1,4 +1,4 @@
-"""Write a model's plan and check that its checkpoint can be loaded, whole."""
+"""Write a model's plan and check that its checkpoints can be loaded, whole."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ with logged(snakemake.log[0]):
 
     run = plan_run(snakemake.config)
     plan = run.models[snakemake.wildcards.model]
-    card = model_card(plan.checkpoint, load_checkpoint(plan.checkpoint, plan.tracks))
+    cards = [model_card(fold, load_checkpoint(fold, plan.tracks)) for fold in plan.folds]
     write_plan(plan, run.fasta.contigs, Path(snakemake.output.table), Path(snakemake.output.wanted))
     with written_whole(Path(snakemake.output.model)) as part:
-        part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")

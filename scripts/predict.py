@@ -8,26 +8,37 @@ from jobs import log, logged
 with logged(snakemake.log[0]):
     import torch
 
-    from seqcov_models.checkpoints.load import load_checkpoint, verify
-    from seqcov_models.genome import Genome, open_fasta
+    from seqcov_models.checkpoints.load import verify
+    from seqcov_models.ensemble import load_ensemble
+    from seqcov_models.genome import Genome
     from seqcov_models.inference import Device, predict_chunk
-    from seqcov_models.plan import checkpoint_of, read_plan, read_wanted
+    from seqcov_models.plan import plan_run
 
-    config, name = snakemake.config, snakemake.wildcards.model
-    card = json.loads(Path(snakemake.input.model).read_text(encoding="utf-8"))
-    checkpoint = checkpoint_of(config["models"][name])
-    verify(checkpoint, card)
+    run = plan_run(snakemake.config)
+    plan = run.models[snakemake.wildcards.model]
+    cards = json.loads(Path(snakemake.input.model).read_text(encoding="utf-8"))
+    for fold, card in zip(plan.folds, cards, strict=True):
+        verify(fold, card)
     torch.set_num_threads(snakemake.threads)
-    device = Device(config["prediction"]["device"])
-    model = load_checkpoint(checkpoint, [checkpoint.tracks[row] for row in card["tracks"]])
+    device = Device(snakemake.config["prediction"]["device"])
+    ensemble = load_ensemble(
+        plan.folds,
+        plan.tracks,
+        both_strands=plan.entry["reverse_complement"],
+        shifts=plan.entry["shifts"],
+        untransform=plan.untransform,
+        spread=plan.entry["standard_deviation"],
+    )
     seconds = predict_chunk(
-        model.to(device.name),
-        Genome(open_fasta(snakemake.input.fasta, Path(snakemake.output[0]).parents[2])),
-        read_plan(Path(snakemake.input.plan))[snakemake.wildcards.chunk],
-        read_wanted(Path(snakemake.input.wanted), model.geometry.bin),
+        ensemble.to(device.name),
+        plan.tiling,
+        Genome(run.fasta),
+        plan.chunks[snakemake.wildcards.chunk],
+        plan.wanted,
         Path(snakemake.output[0]),
-        dtype=snakemake.params.dtype,
+        dtype=snakemake.params.prediction["chunk_dtype"],
         batch_size=snakemake.resources.batch_size,
-        precision=snakemake.params.precision,
+        precision=snakemake.params.prediction["precision"],
+        min_acgt=snakemake.params.prediction["min_acgt"],
     )
     log.info("on %s with %d threads: %s", device.name, snakemake.threads, seconds)

@@ -9,13 +9,29 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BPNetConfig": "configs",
+    "BPNetLiteConfig": "configs",
+    "BasenjiBlockConfig": "configs",
+    "BasenjiConfig": "configs",
     "BorzoiConfig": "configs",
+    "EnformerConfig": "configs",
     "Geometry": "configs",
+    "BPNetForProfilePrediction": "networks.bpnet",
+    "BPNetForTokenPrediction": "networks.bpnet",
+    "BPNetModel": "networks.bpnet",
+    "BasenjiForTokenPrediction": "networks.basenji",
+    "BasenjiModel": "networks.basenji",
     "BorzoiForTokenPrediction": "networks.borzoi",
     "BorzoiModel": "networks.borzoi",
+    "EnformerForTokenPrediction": "networks.enformer",
+    "EnformerModel": "networks.enformer",
     "SeqcovError": "errors",
     "Track": "tracks",
+    "Ensemble": "ensemble",
+    "RegionPrediction": "region",
+    "load_ensemble": "ensemble",
     "load_model": "checkpoints.load",
+    "predict_region": "region",
     "save_model": "checkpoints.load",
 }
 __all__ = ["__version__", *_HOMES]

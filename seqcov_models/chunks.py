@@ -1,7 +1,8 @@
 """What a predicted chunk looks like on disk: an .npy of [tracks, bins], one row a track.
 
 Columns are the bins of the chunk's segments, one segment after the other; NaN is a bin without a
-value. A track's bins lie together because writing a bigWig reads one row of every chunk.
+value. Rows are the tracks, then their standard deviations if these were asked for, and last the
+share of unknown bases. A row lies together because writing a bigWig reads one row of every chunk.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,39 +26,43 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 @contextmanager
 def chunk_writer(
-    path: Path, tracks: int, bins: int, dtype: str
-) -> Iterator[Callable[[int, Values], None]]:
-    """Give a function write(first column, values (bins, tracks)); `path` appears when all is well.
+    path: Path, rows: int, bins: int, dtype: str
+) -> Iterator[Callable[[int, Values, Values], None]]:
+    """Give a function write(first column, values (bins, rows − 1), last row's values (bins,)).
+
+    `path` appears when the block has ended without error.
 
     float16 clips at its largest number, 65,504, as baskerville does. The file is mapped anew for
     every write, so that memory does not grow with the chunk.
     """
     kind = DTYPES[dtype]
     with written_whole(path) as part:
-        np.lib.format.open_memmap(part, mode="w+", dtype=kind, shape=(tracks, bins))
+        np.lib.format.open_memmap(part, mode="w+", dtype=kind, shape=(rows, bins))
 
-        def write(first: int, values: Values) -> None:
+        def write(first: int, values: Values, last: Values) -> None:
             if kind == np.float16:
                 limit = float(np.finfo(np.float16).max)
                 values = np.clip(values, -limit, limit)
-            rows = np.lib.format.open_memmap(part, mode="r+")
-            rows[:, first : first + len(values)] = values.T
+            file = np.lib.format.open_memmap(part, mode="r+")
+            file[:-1, first : first + len(values)] = values.T
+            file[-1, first : first + len(values)] = last
 
         yield write
 
 
 def track_runs(
-    chunks: Sequence[tuple[Path, Sequence[Segment]]], row: int, core_bins: int
+    chunks: Sequence[tuple[Path, Sequence[Segment]]], row: int, step: int
 ) -> Iterator[tuple[str, int, Values]]:
     """A track's values along the genome as runs without a gap: (contig, first bin, values).
 
-    chunks: files and what they hold, in the plan's order; core_bins: bins of a window's core.
+    chunks: files and what they hold, in the plan's order; step: bins of a window's step; row: may
+    count from the end.
     Raises SeqcovError for a chunk that is not what the plan says.
     """
     for path, segments in chunks:
         total = sum(segment.bins for segment in segments)
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        if rows.ndim != 2 or rows.shape[1] != total or row >= rows.shape[0]:
+        if rows.ndim != 2 or rows.shape[1] != total or not -1 <= row < rows.shape[0]:
             raise SeqcovError(f"chunk {path}: shape {rows.shape}, planned are {total} bins")
         values = rows[row].astype(np.float32)
         del rows  # unmapped: what was read does not count as this process's memory
@@ -67,4 +72,4 @@ def track_runs(
             offset += segment.bins
             edges = np.flatnonzero(np.diff(np.isnan(part), prepend=True, append=True))
             for start, end in edges.reshape(-1, 2).tolist():
-                yield segment.contig, segment.first * core_bins + start, part[start:end]
+                yield segment.contig, segment.first * step + start, part[start:end]

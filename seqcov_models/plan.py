@@ -6,6 +6,7 @@ a fraction of a second and imports no torch.
 """
 
 import csv
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -15,19 +16,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .checkpoints.recognise import Checkpoint, recognise
 from .chunks import DTYPES
 from .configs import Geometry
 from .errors import SeqcovError
 from .files import written_whole
-from .genome import Fasta, open_fasta, parse_regions
+from .genome import Fasta, Interval, open_fasta, parse_regions
 from .tracks import Track, select, url_safe
-from .windows import Bins, Segment, cut, tile, wanted_bins
+from .units import Untransform, default_transform, unit
+from .windows import Bins, Segment, Tiling, cut, tile, wanted_bins
 
 BIGWIG_BYTES = 5.1
 """Bytes a value takes in a bigWig, measured on coverage-like values."""
+
+
+MASK = "mask"
+"""The folder of the bigWig that says how much of each bin's window was unknown."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +39,25 @@ class ModelPlan:
     """What one model of a run predicts, in which chunks, and which files come of it."""
 
     name: str
-    checkpoint: Checkpoint
+    entry: Mapping[str, Any]
+    """What the config says of it."""
+    folds: list[Checkpoint]
+    transform: str
     tracks: list[Track]
+    tiling: Tiling
     wanted: dict[str, Bins]
     chunks: dict[str, list[Segment]]
-    groups: dict[str, list[Track]]
-    """Tracks by the folder that one job writes."""
+    groups: dict[str, list[tuple[int, Track]]]
+    """By the folder that one job writes: rows of the chunks, and the tracks in them."""
 
     @property
     def geometry(self) -> Geometry:
-        return self.checkpoint.config.geometry
+        return self.tiling.geometry
+
+    @property
+    def head(self) -> list[Track]:
+        """All tracks of the checkpoint."""
+        return self.folds[0].tracks
 
     @property
     def windows(self) -> int:
@@ -55,15 +68,21 @@ class ModelPlan:
         """Bins that get a value at most (gaps of the sequence are found later)."""
         return int(sum((bins[:, 1] - bins[:, 0]).sum() for bins in self.wanted.values()))
 
-    def rows_of(self, group: str) -> list[tuple[int, Track]]:
-        """A group's tracks with their rows in the chunks."""
-        place = {track.row: at for at, track in enumerate(self.tracks)}
-        return [(place[track.row], track) for track in self.groups[group]]
+    @property
+    def untransform(self) -> Untransform | None:
+        """What takes the output back to coverage, where the config asks for that."""
+        return Untransform(self.tracks, self.transform) if self.entry["scale"] == "raw" else None
+
+    def unit_of(self, track: Track) -> str:
+        """What a track's values are, in words."""
+        if track.row < 0:
+            return "share of the window"
+        return unit(track, self.geometry.bin, self.entry["scale"])
 
     @property
     def digest(self) -> str:
         """Changes when any window, wanted bin or track of the plan does."""
-        parts = [self.chunks, [track.row for track in self.tracks], self.geometry]
+        parts = [self.chunks, [track.row for track in self.tracks], self.tiling]
         text = repr(parts) + repr({contig: bins.tolist() for contig, bins in self.wanted.items()})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -92,7 +111,7 @@ class RunPlan:
             lines.append(
                 f"model {model.name}: {model.windows:,} windows of {model.geometry.window:,} bp in"
                 f" {len(model.chunks):,} chunks; {len(model.tracks):,} of"
-                f" {len(model.checkpoint.tracks):,} tracks, {model.bins:,} bins of"
+                f" {len(model.head):,} tracks, {model.bins:,} bins of"
                 f" {model.geometry.bin} bp; chunks {_size(chunk_bytes)} (temporary), bigWigs about"
                 f" {_size(track_bytes)}"
             )
@@ -102,60 +121,113 @@ class RunPlan:
         """Bytes of a model's chunks and, roughly, of its bigWigs."""
         columns = sum(segment.bins for chunk in model.chunks.values() for segment in chunk)
         width = DTYPES[self.config["prediction"]["chunk_dtype"]].itemsize
-        tracks = len(model.tracks)
-        return columns * tracks * width, int(model.bins * tracks * BIGWIG_BYTES)
+        rows = sum(len(members) for members in model.groups.values())
+        return columns * rows * width, int(model.bins * rows * BIGWIG_BYTES)
 
 
 def plan_run(config: Mapping[str, Any]) -> RunPlan:
     """The plan of a config that fits the schema.
 
     Raises SeqcovError for every mistake that can be known now: files, contigs, regions, weights of
-    another architecture, selections that match nothing, an output folder that cannot be written,
-    a disk too small.
+    another architecture, selections that match nothing, an output folder that cannot be written.
     """
     output = Path(config["output"])
     _check_writable(output)
-    genome, prediction = config["genome"], config["prediction"]
+    genome = config["genome"]
     fasta = open_fasta(genome["fasta"], output / genome["name"])
     include = parse_regions(genome["regions"], fasta.contigs) if genome["regions"] else None
     exclude = parse_regions(genome["exclude"], fasta.contigs)
     models = {}
     for name, entry in config["models"].items():
         try:
-            checkpoint = checkpoint_of(entry)
-            tracks = select(checkpoint.tracks, entry["tracks"])
+            models[name] = _plan_model(name, entry, config, fasta.contigs, include, exclude)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
-        geometry = checkpoint.config.geometry
-        wanted = wanted_bins(fasta.contigs, geometry.bin, include, exclude)
-        if not wanted:
-            raise SeqcovError("genome.exclude leaves nothing of genome.regions to predict")
-        chunks = cut(
-            tile(fasta.contigs, geometry, wanted), geometry, prediction["windows_per_chunk"]
-        )
-        digits = len(str(len(chunks) - 1))
-        models[name] = ModelPlan(
-            name, checkpoint, tracks, wanted,
-            {f"{at:0{digits}}": chunk for at, chunk in enumerate(chunks)},
-            group(tracks, config["bigwig"]["tracks_per_job"]),
-        )  # fmt: skip
-    run = RunPlan(config, fasta, models)
-    _check_space(run)
-    return run
+    return RunPlan(config, fasta, models)
 
 
-def checkpoint_of(entry: Mapping[str, Any]) -> Checkpoint:
-    """The checkpoint that an entry of the config's `models` names."""
-    return recognise(entry["architecture"], entry["weights"], entry["species"], entry["targets"])
+def _plan_model(
+    name: str,
+    entry: Mapping[str, Any],
+    config: Mapping[str, Any],
+    contigs: Mapping[str, int],
+    include: list[Interval] | None,
+    exclude: list[Interval],
+) -> ModelPlan:
+    prediction = config["prediction"]
+    folds = folds_of(entry)
+    tracks = select(folds[0].tracks, entry["tracks"])
+    geometry = folds[0].config.geometry
+    tiling = Tiling.overlapping(geometry, prediction["overlap"], prediction["blend"])
+    _check_ensemble(entry, tracks, geometry)
+    wanted = wanted_bins(contigs, geometry.bin, include, exclude)
+    if not wanted:
+        raise SeqcovError("genome.exclude leaves nothing of genome.regions to predict")
+    chunks = cut(tile(contigs, tiling, wanted), tiling.step, prediction["windows_per_chunk"])
+    digits = len(str(len(chunks) - 1))
+    model = ModelPlan(
+        name, entry, folds,
+        entry["transform"] or default_transform(entry["architecture"], len(folds[0].tracks)),
+        tracks, tiling, wanted,
+        {f"{at:0{digits}}": chunk for at, chunk in enumerate(chunks)},
+        group(tracks, config["bigwig"]["tracks_per_job"], entry["standard_deviation"]),
+    )  # fmt: skip
+    _ = model.untransform  # raises where the table does not say enough
+    return model
 
 
-def group(tracks: Sequence[Track], most: int) -> dict[str, list[Track]]:
-    """Tracks by assay, an assay of more than `most` in numbered parts: one folder, one job each."""
-    by_assay: dict[str, list[Track]] = {}
-    for track in tracks:
-        by_assay.setdefault(url_safe(track.assay) if track.assay else "tracks", []).append(track)
+def folds_of(entry: Mapping[str, Any]) -> list[Checkpoint]:
+    """The checkpoints that an entry of the config's `models` names.
+
+    Raises SeqcovError where they cannot be averaged: other widths, other tracks.
+    """
+    paths = entry["weights"] if isinstance(entry["weights"], list) else [entry["weights"]]
+    folds = [
+        recognise(entry["architecture"], path, entry["species"], entry["targets"]) for path in paths
+    ]
+    for path, fold in zip(paths, folds, strict=True):
+        if len(fold.tracks) != len(folds[0].tracks):
+            raise SeqcovError(
+                f"weights {path}: {len(fold.tracks):,} tracks, the first fold has"
+                f" {len(folds[0].tracks):,}; folds must predict the same tracks"
+            )
+        if fold.config != folds[0].config:
+            raise SeqcovError(f"weights {path}: another network than the first fold's")
+        if [t.identifier for t in fold.tracks] != [t.identifier for t in folds[0].tracks]:
+            raise SeqcovError(f"weights {path}: its track table is not the first fold's")
+    return folds
+
+
+def _check_ensemble(entry: Mapping[str, Any], tracks: Sequence[Track], geometry: Geometry) -> None:
+    for shift in entry["shifts"]:
+        if abs(shift) > geometry.context:
+            raise SeqcovError(
+                f"shifts: {shift:,} bp is more than the {geometry.context:,} bp that are cropped;"
+                " the core would hold bases that were never read"
+            )
+    if entry["reverse_complement"]:
+        for track in tracks:
+            if track.pair < 0:
+                raise SeqcovError(
+                    f"reverse_complement: the table has no row for the other strand of"
+                    f" {track.identifier}"
+                )
+
+
+def group(
+    tracks: Sequence[Track], most: int, standard_deviation: bool = False
+) -> dict[str, list[tuple[int, Track]]]:
+    """Tracks by assay, an assay of more than `most` in numbered parts: one folder, one job each.
+
+    With each track its row in the chunks. Standard deviations, whose rows follow those of all
+    tracks, lie beside their tracks; the share of unknown bases is a folder of its own.
+    """
+    by_assay: dict[str, list[tuple[int, Track]]] = {}
+    for row, track in enumerate(tracks):
+        assay = url_safe(track.assay) if track.assay else "tracks"
+        by_assay.setdefault(f"{assay}_" if assay == MASK else assay, []).append((row, track))
     if len(by_assay) > 1 and len(tracks) / len(by_assay) < 2:
-        by_assay = {"tracks": list(tracks)}  # what stands before the colon is no assay here
+        by_assay = {"tracks": list(enumerate(tracks))}  # what is before the colon is no assay here
     groups = {}
     for assay, members in by_assay.items():
         parts = -(-len(members) // most)
@@ -163,14 +235,26 @@ def group(tracks: Sequence[Track], most: int) -> dict[str, list[Track]]:
         for part in range(parts):
             name = assay if parts == 1 else f"{assay}_{part + 1:0{digits}}"
             groups[name] = members[part * most : (part + 1) * most]
+            if standard_deviation:
+                groups[name] += [(len(tracks) + row, _deviation(t)) for row, t in groups[name]]
+    about = "Share of the window that is N or beyond the contig"
+    groups[MASK] = [(-1, Track(-1, -1, "unknown", about, "unknown"))]
     return groups
+
+
+def _deviation(track: Track) -> Track:
+    return dataclasses.replace(
+        track,
+        description=f"{track.description} (standard deviation)".strip(),
+        file_name=f"{track.file_name}.sd",
+    )
 
 
 PLAN_COLUMNS = ("chunk", "contig", "first_window", "windows", "bins")
 
 
 def write_plan(model: ModelPlan, contigs: Mapping[str, int], table: Path, wanted: Path) -> None:
-    """Write the chunks as a table, a row a segment, and the wanted bins as BED."""
+    """Write the chunks as a table, a row a segment, and the wanted bins as BED, to be looked at."""
     with written_whole(table) as part, part.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
         writer.writerow(PLAN_COLUMNS)
@@ -184,28 +268,6 @@ def write_plan(model: ModelPlan, contigs: Mapping[str, int], table: Path, wanted
                 out.write(f"{contig}\t{start * size}\t{min(end * size, contigs[contig])}\n")
 
 
-def read_plan(table: Path) -> dict[str, list[Segment]]:
-    """The chunks of a table that `write_plan` wrote."""
-    chunks: dict[str, list[Segment]] = {}
-    with table.open(encoding="utf-8", newline="") as handle:
-        for row in csv.DictReader(handle, delimiter="\t"):
-            chunks.setdefault(row["chunk"], []).append(
-                Segment(
-                    row["contig"], int(row["first_window"]), int(row["windows"]), int(row["bins"])
-                )
-            )
-    return chunks
-
-
-def read_wanted(bed: Path, bin_size: int) -> dict[str, Bins]:
-    """The wanted bins of a BED file that `write_plan` wrote."""
-    spans: dict[str, list[tuple[int, int]]] = {}
-    for line in bed.read_text(encoding="utf-8").splitlines():
-        contig, start, end = line.split("\t")
-        spans.setdefault(contig, []).append((int(start) // bin_size, -(-int(end) // bin_size)))
-    return {contig: np.array(pairs, np.int64) for contig, pairs in spans.items()}
-
-
 def _check_writable(folder: Path) -> None:
     there = folder.absolute()
     while not there.exists():
@@ -216,7 +278,8 @@ def _check_writable(folder: Path) -> None:
         raise SeqcovError(f"output {folder}: no permission to write in {there}")
 
 
-def _check_space(run: RunPlan) -> None:
+def check_space(run: RunPlan) -> None:
+    """Raise SeqcovError where the disk is too small for what the run still has to write."""
     there = run.folder.absolute()
     while not there.exists():
         there = there.parent
@@ -232,8 +295,8 @@ def _check_space(run: RunPlan) -> None:
 
 
 def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
+    for prefix in ("", "k", "M", "G"):
         if count < 1000:
-            return f"{count:.3g} {unit}"
+            return f"{count:.3g} {prefix}B"
         count /= 1000
     return f"{count:.3g} TB"

@@ -29,6 +29,8 @@ class Track:
     file_name: str = ""
     """Unique in its table, of [A-Za-z0-9_.-] only, without an ending."""
     columns: dict[str, str] = field(default_factory=dict)
+    pair: int = -1
+    """Row of the other strand, its own where there is none; -1 where the table lacks that row."""
 
     @property
     def assay(self) -> str:
@@ -67,7 +69,9 @@ def file_names(tracks: Iterable[tuple[int, str]]) -> list[str]:
 
 def default_tracks(count: int) -> list[Track]:
     """Tracks for a head that comes without a table: track_0, track_1, …"""
-    return [Track(row, row, f"track_{row}", file_name=f"track_{row}") for row in range(count)]
+    return [
+        Track(row, row, f"track_{row}", file_name=f"track_{row}", pair=row) for row in range(count)
+    ]
 
 
 def read_tracks(path: Path) -> list[Track]:
@@ -107,10 +111,31 @@ def read_tracks(path: Path) -> list[Track]:
             raise SeqcovError(f"track table {path}, line {number}: empty identifier")
         rows.append((int(index), row))
     names = file_names((index, row["identifier"]) for index, row in rows)
+    pairs = _strand_pairs(rows, path)
     return [
-        Track(at, index, row.pop("identifier"), row.pop("description", ""), name, row)
-        for at, ((index, row), name) in enumerate(zip(rows, names, strict=True))
+        Track(at, index, row.pop("identifier"), row.pop("description", ""), name, row, pair)
+        for at, ((index, row), name, pair) in enumerate(zip(rows, names, pairs, strict=True))
     ]
+
+
+def _strand_pairs(rows: Sequence[tuple[int, dict[str, str]]], path: Path) -> list[int]:
+    """The row of each row's other strand. The column holds indices; without it there are none."""
+    row_of = {index: at for at, (index, _) in enumerate(rows)}
+    pairs = []
+    for at, (_, row) in enumerate(rows):
+        text = row.get("strand_pair", "")
+        if text and not re.fullmatch(r"\d{1,9}", text):
+            raise SeqcovError(
+                f"track table {path}, {row['identifier']}: strand_pair {text!r} is no index"
+            )
+        pairs.append(row_of.get(int(text), -1) if text else at)
+    for at, pair in enumerate(pairs):
+        if pair >= 0 and pairs[pair] != at:
+            names = rows[at][1]["identifier"], rows[pair][1]["identifier"]
+            raise SeqcovError(
+                f"track table {path}: strand_pair of {names[0]} is {names[1]}, whose own is another"
+            )
+    return pairs
 
 
 def write_tracks(path: Path, tracks: Sequence[Track]) -> None:

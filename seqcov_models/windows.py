@@ -6,11 +6,13 @@ bin's window depends on nothing but its place: not on regions, chunks or the ord
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from .configs import Geometry
+from .errors import SeqcovError
 from .genome import Interval
 
 Bins = npt.NDArray[np.int64]
@@ -19,16 +21,82 @@ Bins = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of neighbouring windows of one contig.
+    """A run of neighbouring windows of one contig, each with the bins of its step.
 
-    first: number of the first window (its core begins at first × core bp); count: of windows;
-    bins: of their cores, the last one clipped where the contig ends.
+    first: number of the first window (its core begins at first × step bins); count: of windows;
+    bins: of their steps, the last one clipped where the contig ends.
     """
 
     contig: str
     first: int
     count: int
     bins: int
+
+
+BLENDS = ("crop", "mean", "taper")
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How the cores of neighbouring windows lie: side by side, or overlapping and blended.
+
+    step: bins between the starts of neighbouring cores, at most a core's. blend: what a bin gets
+    that several cores cover: the window whose core's middle is nearest (crop), the mean of all, or
+    a mean that weighs a window less towards the ends of its core (taper).
+    """
+
+    geometry: Geometry
+    step: int
+    blend: str = "crop"
+
+    @classmethod
+    def overlapping(cls, geometry: Geometry, overlap: float = 0.0, blend: str = "crop") -> Self:
+        """Cores that overlap by the share `overlap` of a core, rounded to whole bins.
+
+        Raises SeqcovError where the overlap or the blend would have no effect.
+        """
+        if blend not in BLENDS or not 0 <= overlap <= 0.9:
+            choices = f"0 … 0.9 and one of {', '.join(BLENDS)}"
+            raise SeqcovError(f"overlap {overlap}, blend {blend!r}: choose {choices}")
+        step = max(1, geometry.bins - round(overlap * geometry.bins))
+        if overlap and step == geometry.bins:
+            raise SeqcovError(
+                f"overlap {overlap} has no effect: a core has {geometry.bins} bins; at least"
+                f" {1 / geometry.bins:.2g} is one of them"
+            )
+        if blend != "crop" and not overlap:
+            raise SeqcovError(f"blend {blend!r} has no effect without overlap")
+        return cls(geometry, step, blend)
+
+    @property
+    def reach(self) -> int:
+        """Windows before a window that still cover the start of its core."""
+        return -(-self.geometry.bins // self.step) - 1
+
+    def windows(self, length: int) -> int:
+        """Windows along a contig of `length` bp."""
+        return -(-bins_of(length, self.geometry.bin) // self.step)
+
+    def weights(self, number: int, windows: int) -> npt.NDArray[np.float32]:
+        """Weight of each bin of the core of window `number` of a contig of `windows`: (bins,)."""
+        bins = self.geometry.bins
+        if self.blend == "mean":
+            return np.ones(bins, np.float32)
+        if self.blend == "taper":
+            return np.minimum(np.arange(1, bins + 1), np.arange(bins, 0, -1)).astype(np.float32)
+        weights = np.zeros(bins, np.float32)
+        first = 0 if number == 0 else (bins - self.step) // 2
+        last = bins if number == windows - 1 else (bins - self.step) // 2 + self.step
+        weights[first:last] = 1
+        return weights
+
+    def seams(self, windows: int) -> npt.NDArray[np.int64]:
+        """Bins of a contig of `windows` whose windows are not those of the bin before."""
+        starts = np.arange(1, windows, dtype=np.int64) * self.step
+        if self.blend == "crop":
+            return starts + (self.geometry.bins - self.step) // 2
+        ends = np.arange(windows, dtype=np.int64) * self.step + self.geometry.bins
+        return np.union1d(starts, ends)
 
 
 def bins_of(length: int, bin_size: int) -> int:
@@ -90,21 +158,19 @@ def _without(taken: Bins, dropped: Bins) -> Bins:
     return kept
 
 
-def tile(
-    contigs: Mapping[str, int], geometry: Geometry, wanted: Mapping[str, Bins]
-) -> list[Segment]:
-    """The runs of windows whose cores hold a wanted bin, in the contigs' order."""
+def tile(contigs: Mapping[str, int], tiling: Tiling, wanted: Mapping[str, Bins]) -> list[Segment]:
+    """The runs of windows that begin a step with a wanted bin, in the contigs' order."""
     segments = []
     for contig, bins in wanted.items():
-        total = bins_of(contigs[contig], geometry.bin)
-        touched = np.stack([bins[:, 0] // geometry.bins, -(-bins[:, 1] // geometry.bins)], 1)
+        total = bins_of(contigs[contig], tiling.geometry.bin)
+        touched = np.stack([bins[:, 0] // tiling.step, -(-bins[:, 1] // tiling.step)], 1)
         for first, last in _merged(touched).tolist():
-            count = min(last * geometry.bins, total) - first * geometry.bins
+            count = min(last * tiling.step, total) - first * tiling.step
             segments.append(Segment(contig, first, last - first, count))
     return segments
 
 
-def cut(segments: Sequence[Segment], geometry: Geometry, windows: int) -> list[list[Segment]]:
+def cut(segments: Sequence[Segment], step: int, windows: int) -> list[list[Segment]]:
     """The segments as chunks of `windows` windows each (the last one perhaps fewer).
 
     Long contigs are cut, short ones put together: thousands of contigs make few chunks.
@@ -113,7 +179,7 @@ def cut(segments: Sequence[Segment], geometry: Geometry, windows: int) -> list[l
     room = windows
     for segment in segments:
         while segment.count > room:
-            head = room * geometry.bins
+            head = room * step
             if room:
                 chunks[-1].append(Segment(segment.contig, segment.first, room, head))
             segment = Segment(

@@ -121,31 +121,44 @@ def position_coded_values(sequence: str, track: int) -> npt.NDArray[np.float32]:
     return values
 
 
-def save_calico(folder: Path) -> None:
+def save_calico(folder: Path, tracks: int = 2, width: int = 4) -> None:
     """A tiny Borzoi of random weights as calico stores it: params.json, model.h5, targets.txt."""
     folder.mkdir(parents=True, exist_ok=True)
     trunk: list[dict[str, Any]] = [
-        {"name": "conv_dna", "filters": 4, "kernel_size": 5, "pool_size": 2},
-        {"name": "res_tower", "filters_init": 4, "kernel_size": 3, "pool_size": 2, "repeat": 2},
+        {"name": "conv_dna", "filters": width, "kernel_size": 5, "pool_size": 2},
+        {"name": "res_tower", "filters_init": width, "kernel_size": 3, "pool_size": 2, "repeat": 2},
         {"name": "Cropping1D", "cropping": 4},
     ]
-    heads = {"head_human": {"name": "final", "units": 2, "activation": "softplus"}}
-    params = {"model": {"seq_length": 256, "activation": "gelu", "trunk": trunk, **heads}}
-    (folder / "params.json").write_text(json.dumps(params))
+    head = {"name": "final", "units": tracks, "activation": "softplus"}
+    model = {"seq_length": 256, "activation": "gelu", "trunk": trunk, "head_human": head}
+    (folder / "params.json").write_text(json.dumps({"model": model}))
     shapes = {
-        "conv1d": {"kernel": (5, 4, 4), "bias": (4,)},
-        "conv1d_1": {"kernel": (3, 4, 4), "bias": (4,)},
-        "conv1d_2": {"kernel": (3, 4, 4), "bias": (4,)},
-        "dense": {"kernel": (4, 2), "bias": (2,)},
+        "conv1d": {"kernel": (5, 4, width), "bias": (width,)},
+        "conv1d_1": {"kernel": (3, width, width), "bias": (width,)},
+        "conv1d_2": {"kernel": (3, width, width), "bias": (width,)},
+        "dense": {"kernel": (width, tracks), "bias": (tracks,)},
     }
+    statistics = ("gamma", "beta", "moving_mean", "moving_variance")
     for name in ("batch_normalization", "batch_normalization_1"):
-        shapes[name] = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), (4,))
+        shapes[name] = dict.fromkeys(statistics, (width,))
     draw = np.random.default_rng(1)
     with h5py.File(folder / "model.h5", "w") as file:
         for layer, variables in shapes.items():
             for variable, shape in variables.items():
                 path = f"model_weights/{layer}/{layer}/{variable}:0"
                 file[path] = draw.uniform(0.1, 1, shape).astype(np.float32)
-    (folder / "targets.txt").write_text(
-        "\tidentifier\tdescription\n0\tENCFF1\tDNASE:liver\n1\tENCFF2\tCHIP:CTCF:liver\n"
-    )
+    descriptions = ["DNASE:liver", "CHIP:CTCF:liver", "CHIP:MAX:liver"][:tracks]
+    rows = [f"{row}\tENCFF{row + 1}\t{text}\n" for row, text in enumerate(descriptions)]
+    (folder / "targets.txt").write_text("\tidentifier\tdescription\n" + "".join(rows))
+
+
+def unknown_share(sequence: str, bins: int = 24, crop: int = 2) -> npt.NDArray[np.float32]:
+    """Share of the window of every base that is none of A, C, G, T, counted letter by letter."""
+    shares = np.empty(len(sequence), np.float32)
+    core, context = BIN * bins, BIN * crop
+    padded = "N" * context + sequence.upper() + "N" * (core + context)
+    for start in range(0, len(sequence), core):
+        window = padded[start : start + core + 2 * context]
+        known = sum(window.count(letter) for letter in "ACGT")
+        shares[start : start + core] = 1 - known / len(window)
+    return shares

@@ -1,4 +1,4 @@
-"""Mistakes a user can make: each is found before anything is predicted, with a message that helps."""
+"""Mistakes a user can make: each found before anything is predicted, with a message that helps."""
 
 import json
 import re
@@ -126,6 +126,37 @@ def name_that_leaves_the_folder(config: Config, folder: Path) -> None:
     config["genome"]["name"] = "../elsewhere"
 
 
+def folds_of_other_heads(config: Config, folder: Path) -> None:
+    save_calico(folder / "other", tracks=3)
+    model(config)["weights"] = ["model", "other"]
+
+
+def folds_of_other_widths(config: Config, folder: Path) -> None:
+    save_calico(folder / "other", width=5)
+    model(config)["weights"] = ["model", "other"]
+
+
+def one_way_strand_pair(config: Config, folder: Path) -> None:
+    table = "\tidentifier\tstrand_pair\n0\tE1+\t1\n1\tE1-\t1\n"
+    (folder / "model" / "targets.txt").write_text(table)
+
+
+def overlap_of_nothing(config: Config, folder: Path) -> None:
+    config["prediction"] = {"overlap": 0.001}
+
+
+def blend_without_overlap(config: Config, folder: Path) -> None:
+    config["prediction"] = {"blend": "taper"}
+
+
+def shift_beyond_the_crop(config: Config, folder: Path) -> None:
+    model(config)["shifts"] = [0, 33]
+
+
+def raw_without_columns(config: Config, folder: Path) -> None:
+    model(config)["scale"] = "raw"
+
+
 MISTAKES: list[tuple[Mistake, str]] = [
     (missing_fasta, r"FASTA nowhere\.fa: no such file"),
     (empty_fasta, r"FASTA genome\.fa: the file is empty"),
@@ -149,6 +180,13 @@ MISTAKES: list[tuple[Mistake, str]] = [
     (output_is_a_file, r"output occupied/results: .*occupied is a file, not a folder"),
     (misspelt_key, r"prediction: unknown key 'windows_per_chunks'.*'windows_per_chunk'"),
     (misspelt_model_key, r"models\.tiny: unknown key 'weight'; did you mean 'weights'\?"),
+    (folds_of_other_heads, r"weights other: 3 tracks, the first fold has 2"),
+    (folds_of_other_widths, r"weights other: another network than the first fold's"),
+    (one_way_strand_pair, r"strand_pair of E1\+ is E1-, whose own is another"),
+    (overlap_of_nothing, r"overlap 0\.001 has no effect: a core has 24 bins"),
+    (blend_without_overlap, r"blend 'taper' has no effect without overlap"),
+    (shift_beyond_the_crop, r"shifts: 33 bp is more than the 32 bp that are cropped"),
+    (raw_without_columns, r"scale: raw needs the column 'scale', which the track table lacks"),
     (name_that_leaves_the_folder, r"genome\.name: '\.\./elsewhere' does not match"),
 ]
 

@@ -19,6 +19,7 @@ from runs import (
     position_coded_values,
     save_position_coded,
     snakemake,
+    unknown_share,
 )
 
 from seqcov_models.bigwig import walk
@@ -75,7 +76,12 @@ def test_every_base_of_every_bigwig_has_the_value_of_its_own_bin(
     first: Path, genome: dict[str, str]
 ) -> None:
     files = bigwigs(first)
+    unknown = files.pop("toy.unknown.bw")
     assert list(files) == [f"toy.track_{track}.bw" for track in range(3)]
+    for contig, sequence in genome.items():
+        np.testing.assert_array_equal(
+            every_base(unknown, contig, len(sequence)), unknown_share(sequence)
+        )
     for track, path in enumerate(files.values()):
         for contig, sequence in genome.items():
             expected = position_coded_values(sequence, track)
@@ -139,7 +145,8 @@ def test_regions_and_exclusions_give_the_same_values_where_they_are_and_none_els
         wanted[contig][start // BIN * BIN : -(-end // BIN) * BIN] = True
     wanted["chr2"][1_000 // BIN * BIN : 1_000 // BIN * BIN + BIN] = False
     wanted["chr1"][: -(-100 // BIN) * BIN] = False
-    for track, path in enumerate(bigwigs(tmp_path).values()):
+    for track in range(3):
+        path = bigwigs(tmp_path)[f"toy.track_{track}.bw"]
         for contig, sequence in genome.items():
             expected = position_coded_values(sequence, track)
             expected[~wanted[contig]] = np.nan

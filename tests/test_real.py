@@ -10,10 +10,15 @@ import numpy.typing as npt
 import pybigtools
 import pyBigWig
 import pytest
+import torch
 from runs import DATA, bigwigs, command, digests, every_base, snakemake
 
-from seqcov_models import load_model
+from seqcov_models import load_ensemble, load_model, predict_region
 from seqcov_models.bigwig import walk
+from seqcov_models.checkpoints.recognise import recognise
+from seqcov_models.sequence import encode
+from seqcov_models.stitch import read_table
+from seqcov_models.units import Untransform
 
 FASTA = DATA / "genomes" / "hg38_chr1_1Mb.fa.gz"
 WEIGHTS = DATA / "models" / "mini_borzoi"
@@ -53,6 +58,7 @@ def in_table_order(folder: Path) -> list[Path]:
     """The bigWigs of a run in the order of the track table."""
     table = next(folder.glob("results/*/tracks.tsv"))
     rows = [line.split("\t") for line in table.read_text().splitlines()[1:]]
+    rows = [row for row in rows if row[1] != "mask"]
     return [table.parent / row[4] for row in sorted(rows, key=lambda row: int(row[2]))]
 
 
@@ -119,9 +125,91 @@ def test_repeated_byte_for_byte_and_otherwise_to_rounding(run: Path, tmp_path: P
             np.testing.assert_allclose(second, first, rtol=0, atol=1e-6 * 25)
 
 
+def test_both_strands_average_the_authors_two_predictions(sequence: str) -> None:
+    """The reference holds the prediction of each window and of its reverse complement."""
+    reference = np.load(REFERENCE)
+    checkpoint = recognise("borzoi", WEIGHTS)
+    ensemble = load_ensemble([checkpoint], checkpoint.tracks, both_strands=True)
+    partner = [track.pair for track in checkpoint.tracks]
+    assert sum(pair != row for row, pair in enumerate(partner)) > 40, "few stranded tracks"
+    span = np.ptp(reference["pred"])
+    for number, (start, end) in enumerate(zip(reference["start"], reference["end"], strict=True)):
+        other = reference["pred_rc_input"][number, ::-1][:, partner]
+        expected = (reference["pred"][number] + other) / 2
+        with torch.inference_mode():
+            found = ensemble.predict(encode(sequence[start:end])[None])[0]
+        assert np.abs(found - expected).max() <= 1e-5 * span
+
+
+def test_ensemble_raw_and_deviation_along_the_contig(sequence: str, tmp_path: Path) -> None:
+    """One strand of a pair chosen, both strands and a shift averaged, taken back, deviation too."""
+    entry = {"architecture": "borzoi", "weights": str(WEIGHTS)}
+    entry |= {"tracks": ["CNhs10752+", "ENCFF136DBS"], "scale": "raw", "reverse_complement": True}
+    entry |= {"shifts": [0, 1], "standard_deviation": True}
+    run = config(FASTA) | {"models": {"mini": entry}}
+    run["genome"]["regions"] = ["chr1:600,001-700,000"]
+    done = snakemake(tmp_path, run)
+    assert done.returncode == 0, done.stderr
+    files = bigwigs(tmp_path)
+    assert len(files) == 5
+    model, pairs = load_model("borzoi", WEIGHTS), [1, 25]
+    back = Untransform([model.tracks[0], model.tracks[25]], "new")
+    padded = "N" * CONTEXT + sequence + "N" * (CONTEXT + CORE)
+    for start in (9 * CORE, 10 * CORE):
+        members = []
+        for shift in (0, 1):
+            window = "N" * shift + padded[start : start + CORE + 2 * CONTEXT - shift]
+            other = window[::-1].translate(str.maketrans("ACGTacgt", "TGCAtgca"))
+            members.append(model.predict([window])[0][:, [0, 25]])
+            members.append(model.predict([other])[0][::-1, pairs])
+        expected = back(torch.from_numpy(np.mean(members, 0))).numpy()
+        spread = np.std([back(torch.from_numpy(member.copy())).numpy() for member in members], 0)
+        for column, name in enumerate(("mini.CNhs10752.plus", "mini.ENCFF136DBS")):
+            for file, theirs in ((f"{name}.bw", expected), (f"{name}.sd.bw", spread)):
+                ours = bins_of(files[file], "chr1", len(sequence))
+                ours = ours[start // BIN : (start + CORE) // BIN]
+                there = ~np.isnan(ours)
+                assert there.any()
+                wanted = theirs[:, column]
+                # taking back squares values twice at most: relative errors grow fourfold
+                assert np.abs(ours - wanted)[there].max() <= 4e-5 * np.abs(expected).max()
+    assert "sum over 32 bp, raw" in next(tmp_path.glob("results/*/tracks.tsv")).read_text()
+
+
+def test_blending_lowers_the_jump_at_seams(run: Path, tmp_path: Path) -> None:
+    blended = config(FASTA) | {"prediction": {"overlap": 0.5, "blend": "taper"}}
+    blended["genome"]["regions"] = ["chr1:250,001-1,000,000"]
+    assert snakemake(tmp_path, blended).returncode == 0
+    excess = []
+    for folder in (run, tmp_path):
+        table = read_table(next(folder.glob("results/*/tracks.tsv")))
+        jumps = [
+            (float(row["seam_jump"]), float(row["other_jump"])) for row in table if row["index"]
+        ]
+        excess.append(float(np.mean([seam / other for seam, other in jumps])))
+    assert excess[1] < excess[0], excess
+
+
+def test_a_region_in_memory_equals_the_bigwigs(run: Path) -> None:
+    model = load_model("borzoi", WEIGHTS)
+    files = in_table_order(run)
+    draw = np.random.default_rng(4)
+    spans = [(0, 20_000), (980_000, 1_000_000), (999_999, 1_000_000)]
+    spans += [(int(at), int(at) + 3_000) for at in draw.integers(300_000, 990_000, 3)]
+    for start, end in spans:
+        found = predict_region(model, FASTA, f"chr1:{start + 1}-{end}")
+        assert (found.start, found.end) == (
+            start // BIN * BIN,
+            min(-(-end // BIN) * BIN, 1_000_000),
+        )
+        for track in (0, 30, 73):
+            there = every_base(files[track], "chr1", 1_000_000)[found.start : found.end : BIN]
+            np.testing.assert_allclose(found.values[:, track], there, rtol=0, atol=25e-6)
+
+
 def test_readers_agree_on_every_file(run: Path) -> None:
     files = bigwigs(run)
-    assert len(files) == 74
+    assert len(files) == 74 + 1  # and the share of unknown bases
     for path in files.values():
         walk(path)
         with pyBigWig.open(str(path)) as one, pybigtools.open(str(path)) as other:

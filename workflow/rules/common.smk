@@ -8,7 +8,7 @@ from snakemake.utils import validate
 
 from seqcov_models import SeqcovError, __version__
 from seqcov_models.files import lock_folder
-from seqcov_models.plan import plan_run
+from seqcov_models.plan import check_space, plan_run
 from seqcov_models.settings import explain
 
 CONFIG_SCHEMA = (
@@ -26,11 +26,11 @@ except WorkflowError as error:
 
 try:
     run = plan_run(config)
+    if workflow.is_main_process:
+        print(run.summary(), file=sys.stderr)
+        check_space(run)
 except SeqcovError as error:
     raise WorkflowError(str(error)) from None
-
-if workflow.is_main_process:
-    print(run.summary(), file=sys.stderr)
 
 
 wildcard_constraints:
@@ -39,6 +39,8 @@ wildcard_constraints:
     group=r"[A-Za-z0-9_.-]+",
 
 
+# Of config["prediction"], what can change a value; the rest only says how fast it comes.
+CHANGES_VALUES = ("precision", "chunk_dtype", "overlap", "blend", "min_acgt")
 MODEL = f"{run.folder}/{{model}}"
 LOGS = f"logs/{config['genome']['name']}"
 

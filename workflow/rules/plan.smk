@@ -3,7 +3,9 @@
 
 rule plan:
     input:
-        weights=lambda wildcards: model_of(wildcards).checkpoint.files,
+        weights=lambda wildcards: [
+            file for fold in model_of(wildcards).folds for file in fold.files
+        ],
     output:
         table=f"{MODEL}/plan.tsv",
         wanted=f"{MODEL}/wanted.bed",

@@ -5,7 +5,6 @@ rule predict:
     input:
         fasta=run.fasta.path,
         plan=rules.plan.output.table,
-        wanted=rules.plan.output.wanted,
         model=rules.plan.output.model,
     output:
         temp(f"{MODEL}/chunks/{{chunk}}.npy"),
@@ -20,8 +19,8 @@ rule predict:
         gpu=0 if config["prediction"]["device"] == "cpu" else 1,
         batch_size=config["prediction"]["batch_size"],
     params:
-        precision=config["prediction"]["precision"],
-        dtype=config["prediction"]["chunk_dtype"],
+        entry=lambda wildcards: model_of(wildcards).entry,
+        prediction={key: config["prediction"][key] for key in CHANGES_VALUES},
         version=__version__,
     script:
         "../../scripts/predict.py"

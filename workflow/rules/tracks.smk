@@ -16,11 +16,27 @@ rule bigwigs:
     params:
         rows=lambda wildcards: [
             (row, track.identifier, track.file_name)
-            for row, track in model_of(wildcards).rows_of(wildcards.group)
+            for row, track in model_of(wildcards).groups[wildcards.group]
         ],
         version=__version__,
     script:
         "../../scripts/bigwigs.py"
+
+
+rule mask:
+    input:
+        chunks=chunks_of,
+        plan=rules.plan.output.table,
+    output:
+        f"{MODEL}/mask.bed",
+    log:
+        f"{LOGS}/mask/{{model}}.log",
+    conda:
+        "../../envs/seqcov.yaml"
+    params:
+        version=__version__,
+    script:
+        "../../scripts/mask.py"
 
 
 rule track_table:
