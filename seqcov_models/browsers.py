@@ -87,7 +87,7 @@ def hub(name: str, assembly: str | None, rows: Sequence[Row], view: Interval) ->
     taken: set[str] = set()
     for (model, group), members in _groups(rows).items():
         parent = _name(f"{model}_{group}", taken)
-        label = f"{model} {group}: predicted coverage, model units, {len(members):,} tracks"
+        label = f"{model} {group}, {len(members):,} tracks: {members[0]['unit']}"
         stanzas.append(
             {
                 "track": parent,

@@ -61,7 +61,10 @@ def track_runs(
     """
     for path, segments in chunks:
         total = sum(segment.bins for segment in segments)
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        try:
+            rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise SeqcovError(f"chunk {path}: not a whole array: {error}") from None
         if rows.ndim != 2 or rows.shape[1] != total or not -1 <= row < rows.shape[0]:
             raise SeqcovError(f"chunk {path}: shape {rows.shape}, planned are {total} bins")
         values = rows[row].astype(np.float32)

@@ -42,7 +42,8 @@ class Ensemble:
         shifts: bp that the sequence is moved to the right by before it is read; predictions are not
         moved back. Raises SeqcovError where a strand's partner is not among the heads' tracks.
         """
-        self.folds, self.shifts, self.spread = list(folds), tuple(shifts), spread
+        self.folds = [fold.eval() for fold in folds]
+        self.shifts, self.spread = tuple(shifts), spread
         self.both_strands, self.untransform = both_strands, untransform
         head = self.folds[0].tracks
         self.tracks = list(head if tracks is None else tracks)
@@ -125,7 +126,7 @@ def load_ensemble(
     """
     rows = {track.row for track in tracks}
     if both_strands:
-        rows |= {track.pair for track in tracks if track.pair >= 0}
+        rows |= {track.pair for track in tracks}
     head = [track for track in folds[0].tracks if track.row in rows]
     return Ensemble(
         [load_checkpoint(fold, head) for fold in folds],
@@ -143,13 +144,12 @@ def _mean(values: Sequence[Tensor]) -> Tensor:
 
 def _partner(track: Track, head: Sequence[Track]) -> int:
     """The row of a track's other strand. Raises SeqcovError where the head lacks it."""
-    other = track.pair
-    if all(candidate.row != other for candidate in head):
+    if all(candidate.row != track.pair for candidate in head):
         raise SeqcovError(
-            f"track {track.identifier}: its other strand (row {other}) is not among the tracks"
-            " of this model, which averaging both strands needs"
+            f"track {track.identifier}: its other strand (row {track.pair}) is not among the"
+            " tracks of this model, which averaging both strands needs"
         )
-    return other
+    return track.pair
 
 
 def shifted(codes: Codes, shift: int) -> Codes:

@@ -20,7 +20,8 @@ def written_whole(target: Path) -> Iterator[Path]:
     that attempt still alive, it would fail, and only one result can appear.
     """
     for left in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-        _remove(left)
+        if left.name.removeprefix(f".{target.name}.").removesuffix(".part").isdecimal():
+            _remove(left)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield part
@@ -47,8 +48,11 @@ def lock_folder(folder: Path) -> None:
     The kernel gives the lock up then, however the process ends, so that a run that was killed needs
     no unlocking. Raises SeqcovError where another run holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = (folder / ".lock").open("w")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("w")
+    except OSError as error:
+        raise SeqcovError(f"{folder}: cannot be written: {error}") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -8,6 +8,7 @@ import difflib
 import gzip
 import re
 import shutil
+import struct
 import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,30 +51,39 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
     kind = _compression(path)
     if kind == "gzip":
         path, kind = _unpacked(path, folder), ""
-    for home in (path.parent, folder):
-        index, offsets = home / f"{path.name}.fai", home / f"{path.name}.gzi"
-        needed = [index, offsets] if kind == "bgzip" else [index]
-        if all(file.is_file() and not _older(file, path) for file in needed):
-            return Fasta(path, index, read_index(index, path))
+    elif not kind and path.suffix in (".gz", ".bgz"):
+        raise SeqcovError(f"FASTA {path}: is not compressed, whatever its name; rename it")
     for home in (path.parent, folder):
         index = home / f"{path.name}.fai"
+        needed = [index, index.with_suffix(".gzi")] if kind == "bgzip" else [index]
+        if all(file.is_file() and not _older(file, path) for file in needed) and (
+            home == path.parent or _is_made_from(index, path)
+        ):
+            return Fasta(path, index, read_index(index, path))
+    try:
+        index = path.parent / f"{path.name}.fai"
+        _write_index(path, index, kind == "bgzip")
+    except OSError:
+        index = folder / f"{path.name}.fai"
         try:
-            home.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             _write_index(path, index, kind == "bgzip")
+            _note_source(index, path)
         except OSError as error:
-            if home == folder:
-                raise SeqcovError(f"index {index}: cannot be written: {error}") from None
-            continue
-        break
+            raise SeqcovError(f"FASTA {path}: no index can be made: {error}") from None
     return Fasta(path, index, read_index(index, path))
 
 
 def read_index(index: Path, fasta: Path) -> dict[str, int]:
     """Contig lengths of a .fai, in its order. Raises SeqcovError for a damaged or doubled one."""
     contigs: dict[str, int] = {}
-    for number, line in enumerate(index.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = index.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise SeqcovError(f"{index}: not an index; delete the file") from None
+    for number, line in enumerate(lines, 1):
         cells = line.split("\t")
-        if len(cells) != 5 or not all(cell.isdigit() for cell in cells[1:]):
+        if len(cells) != 5 or not all(_is_number(cell) for cell in cells[1:]):
             raise SeqcovError(f"{index}, line {number}: not an index line; delete the file")
         if cells[0] in contigs:
             raise SeqcovError(f"FASTA {fasta}: contig {cells[0]!r} appears twice; rename one")
@@ -90,22 +100,44 @@ def _compression(path: Path) -> str:
         if not start.lstrip().startswith((b">", b";")):
             raise SeqcovError(f"FASTA {path}: does not begin with '>'; is it a FASTA file?")
         return ""
-    return "bgzip" if start[3] & 4 and start[12:14] == b"BC" else "gzip"
+    return "bgzip" if len(start) == 16 and start[3] & 4 and start[12:14] == b"BC" else "gzip"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _older(file: Path, than: Path) -> bool:
     return file.stat().st_mtime < than.stat().st_mtime
 
 
+def _source(path: Path) -> str:
+    state = path.stat()
+    return f"{path.resolve()}\t{state.st_size}\t{state.st_mtime_ns}\n"
+
+
+def _note_source(made: Path, source: Path) -> None:
+    """Remember what `made`, in a folder of ours, was made from: names alone may be shared."""
+    with written_whole(made.with_name(f"{made.name}.source")) as part:
+        part.write_text(_source(source), encoding="utf-8")
+
+
+def _is_made_from(made: Path, source: Path) -> bool:
+    note = made.with_name(f"{made.name}.source")
+    return made.is_file() and note.is_file() and note.read_text("utf-8") == _source(source)
+
+
 def _unpacked(path: Path, folder: Path) -> Path:
     target = folder / path.name.removesuffix(".gz")
-    if target.is_file() and not _older(target, path):
+    if _is_made_from(target, path):
         return target
     print(f"{path} is plain gzip; unpacking it once into {target}", file=sys.stderr)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with written_whole(target) as part, gzip.open(path) as packed, part.open("wb") as out:
             shutil.copyfileobj(packed, out, 1 << 20)
+        _compression(target)
+        _note_source(target, path)
     except (OSError, EOFError, zlib.error) as error:
         raise SeqcovError(f"FASTA {path}: cannot be unpacked into {folder}: {error}") from None
     return target
@@ -118,7 +150,7 @@ def _write_index(path: Path, index: Path, bgzip: bool) -> None:
     with written_whole(index) as fai, offsets as gzi:
         try:
             Faidx(str(path), indexname=str(fai), gzi_indexname=gzi and str(gzi)).close()
-        except (FastaIndexingError, ValueError) as error:
+        except (FastaIndexingError, ValueError, EOFError, struct.error, zlib.error) as error:
             raise SeqcovError(f"FASTA {path}: {_in_words(error)}") from None
 
 
@@ -173,9 +205,10 @@ class Genome:
 def near_contigs(name: str, contigs: Iterable[str]) -> str:
     """A hint at which contig was meant by `name`: another naming scheme, or a similar name."""
     known = list(contigs)
-    spelt = {_plain(contig): contig for contig in reversed(known)}
-    if same := spelt.get(_plain(name)):
-        return f"this FASTA calls it {same!r}"
+    for spelling in (_plain, _numbered):  # X is a chromosome to some and the tenth to others
+        spelt = {spelling(contig): contig for contig in reversed(known)}
+        if same := spelt.get(spelling(name)):
+            return f"this FASTA calls it {same!r}"
     if near := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
         return f"near: {', '.join(near)}"
     return f"contigs here: {', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
@@ -186,11 +219,14 @@ _ROMAN = {roman: str(number) for number, roman in enumerate(_ROMAN_NUMERALS.spli
 
 
 def _plain(name: str) -> str:
-    """A contig's name without what naming schemes add: chr1, 1 and chrI are all '1'."""
+    """A contig's name without what naming schemes add: chr1 and 1 are both '1'."""
     plain = name.lower().removeprefix("chr")
-    if plain in ("m", "mt", "mito"):
-        return "m"
-    return _ROMAN.get(plain, plain)
+    return "m" if plain in ("m", "mt", "mito") else plain
+
+
+def _numbered(name: str) -> str:
+    """The same, Roman numerals counted: chrIV is '4'."""
+    return _ROMAN.get(_plain(name), _plain(name))
 
 
 def parse_regions(entries: Sequence[str], contigs: Mapping[str, int]) -> list[Interval]:
@@ -204,10 +240,12 @@ def parse_regions(entries: Sequence[str], contigs: Mapping[str, int]) -> list[In
         name, colon, span = entry.rpartition(":")
         if entry in contigs:
             intervals.append((entry, 0, contigs[entry]))
-        elif re.search(r"\.bed(\.gz)?$", entry, re.IGNORECASE) or Path(entry).is_file():
+        elif re.search(r"\.bed(\.gz)?$", entry, re.IGNORECASE) or _is_file(entry):
             intervals += read_bed(Path(entry), contigs)
         elif colon and (match := re.fullmatch(r"([\d,]+)-([\d,]+)", span)):
             start, end = (int(number.replace(",", "") or 0) for number in match.groups())
+            if start < 1:
+                raise SeqcovError(f"region {entry}: positions count from 1, as in browsers")
             intervals.append(_checked(name, start - 1, end, contigs, f"region {entry}"))
         else:
             raise SeqcovError(
@@ -215,6 +253,13 @@ def parse_regions(entries: Sequence[str], contigs: Mapping[str, int]) -> list[In
                 f" {near_contigs(entry, contigs)}"
             )
     return intervals
+
+
+def _is_file(entry: str) -> bool:
+    try:
+        return Path(entry).is_file()
+    except (OSError, ValueError):  # longer than a name can be, or with a NUL
+        return False
 
 
 def read_bed(path: Path, contigs: Mapping[str, int]) -> list[Interval]:
@@ -227,11 +272,11 @@ def read_bed(path: Path, contigs: Mapping[str, int]) -> list[Interval]:
     try:
         with opener(path, "rt", encoding="utf-8") as handle:
             for number, line in enumerate(handle, 1):
-                if not line.strip() or line.startswith(("#", "track", "browser")):
-                    continue
                 cells = line.split()
+                if not cells or line.startswith("#") or cells[0] in ("track", "browser"):
+                    continue
                 where = f"BED {path}, line {number}"
-                if len(cells) < 3 or not (cells[1].isdigit() and cells[2].isdigit()):
+                if len(cells) < 3 or not (_is_number(cells[1]) and _is_number(cells[2])):
                     raise SeqcovError(
                         f"{where}: {line.rstrip()[:60]!r} does not begin with contig, start, end"
                     )

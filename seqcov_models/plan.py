@@ -131,9 +131,9 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     Raises SeqcovError for every mistake that can be known now: files, contigs, regions, weights of
     another architecture, selections that match nothing, an output folder that cannot be written.
     """
-    output = Path(config["output"])
-    _check_writable(output)
-    genome = config["genome"]
+    output, genome = Path(config["output"]), config["genome"]
+    for folder in (output, *(output / genome["name"] / model for model in config["models"])):
+        _check_writable(folder)
     fasta = open_fasta(genome["fasta"], output / genome["name"])
     include = parse_regions(genome["regions"], fasta.contigs) if genome["regions"] else None
     exclude = parse_regions(genome["exclude"], fasta.contigs)
@@ -222,18 +222,23 @@ def group(
     With each track its row in the chunks. Standard deviations, whose rows follow those of all
     tracks, lie beside their tracks; the share of unknown bases is a folder of its own.
     """
-    by_assay: dict[str, list[tuple[int, Track]]] = {}
+    by_assay: dict[str, list[tuple[int, Track]]] = {}  # without regard to case, as some disks are
     for row, track in enumerate(tracks):
         assay = url_safe(track.assay) if track.assay else "tracks"
-        by_assay.setdefault(f"{assay}_" if assay == MASK else assay, []).append((row, track))
+        by_assay.setdefault(assay.lower(), []).append((row, track))
     if len(by_assay) > 1 and len(tracks) / len(by_assay) < 2:
         by_assay = {"tracks": list(enumerate(tracks))}  # what is before the colon is no assay here
-    groups = {}
-    for assay, members in by_assay.items():
+    groups: dict[str, list[tuple[int, Track]]] = {}
+    taken = {MASK}
+    for key, members in by_assay.items():
+        assay = key if key == "tracks" else url_safe(members[0][1].assay)
         parts = -(-len(members) // most)
         digits = len(str(parts))
         for part in range(parts):
             name = assay if parts == 1 else f"{assay}_{part + 1:0{digits}}"
+            while name.lower() in taken:
+                name += "_"
+            taken.add(name.lower())
             groups[name] = members[part * most : (part + 1) * most]
             if standard_deviation:
                 groups[name] += [(len(tracks) + row, _deviation(t)) for row, t in groups[name]]

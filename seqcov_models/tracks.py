@@ -80,7 +80,7 @@ def read_tracks(path: Path) -> list[Track]:
     Raises SeqcovError, naming the line, where it cannot be read.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as handle:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
             lines = list(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
     except OSError as error:
         raise SeqcovError(f"track table {path}: {error.strerror}") from None
@@ -176,13 +176,15 @@ def _matches(tracks: Sequence[Track], selector: str | int) -> list[int]:
     kind, colon, value = text.partition(":")
     if kind == "file" and colon:
         return _rows_of_file(tracks, Path(value))
-    if re.fullmatch(r"\d+", text):
+    if not text.strip():
+        raise SeqcovError("track selector '' is empty")
+    if re.fullmatch(r"-?\d+", text):
         return _rows_of_indices(tracks, {int(text)}, f"track selector {text}")
     if rows := [track.row for track in tracks if track.identifier == text]:
         return rows
     if kind == "assay" or (colon and not value):
         assay = value.rstrip(":") if kind == "assay" else kind
-        rows = [track.row for track in tracks if track.assay.lower() == assay.lower()]
+        rows = [track.row for track in tracks if assay and track.assay.lower() == assay.lower()]
     else:
         try:
             pattern = re.compile(text, re.IGNORECASE)

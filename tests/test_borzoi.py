@@ -20,6 +20,7 @@ import torch
 from conftest import Tiny, Weights, keras_weights, write_calico
 
 from seqcov_models import BorzoiForTokenPrediction, load_model
+from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.configs import BorzoiConfig
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks import attention
@@ -445,13 +446,17 @@ def test_a_wrong_choice_would_be_noticed(
     assert difference(found, mini.forward[1:2]) > AGREE
 
 
-def test_published_tower_widths_follow_from_params_json(shared: Callable[[str], Path]) -> None:
-    from seqcov_models.checkpoints.calico_params import borzoi_config
-
-    config = borzoi_config(shared("targets/borzoi_params_pred.json"), "human")
-    assert config == BorzoiConfig(crop_bins=16, attention_dropout=config.attention_dropout)
-    mouse = borzoi_config(shared("targets/borzoi_params_pred.json"), "mouse")
-    assert (mouse.num_labels, mouse.species) == (2_608, "mouse")
+@pytest.mark.parametrize(("species", "tracks"), [("human", 7_611), ("mouse", 2_608)])
+def test_the_published_params_json_describes_the_default_network(
+    species: str, tracks: int, shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    published = shared("targets/borzoi_params_pred.json").read_bytes()
+    (tmp_path / "params.json").write_bytes(published)
+    (tmp_path / "model.h5").write_bytes(b"not read")
+    config = recognise("borzoi", tmp_path, species).config
+    assert config == dataclasses.replace(
+        BorzoiConfig(), species=species, num_labels=tracks, crop_bins=16
+    )
 
 
 def test_published_widths_are_what_the_facts_say() -> None:

@@ -44,7 +44,7 @@ HOSTILE = [
 def row(model, group, number, identifier=None, description="", **more):
     identifier = f"ENCFF{number:03}" if identifier is None else identifier
     file = f"{model}/tracks/{group}/{model}.track{number}.bw"
-    values = {"minimum": "0.00123457", "maximum": "12.3457", "mean": "0.5", "bin": "32"}
+    values = {"minimum": "0.00123457", "maximum": "12.3457", "mean": "0.5", "bin": "32", "unit": "mean over 32 bp"}
     names = {"model": model, "group": group, "index": str(number), "identifier": identifier}
     return names | {"file": file, "bases": "960", **values, "description": description} | more
 
@@ -392,7 +392,11 @@ snakemake = Names(
     log=["log"],
     params=Names(genome=genome),
     input=Names(tracks=f"{folder}/tracks.tsv", fasta="data/toy.fa"),
-    output=Names(hub=f"{folder}/hub.txt", igv=f"{folder}/igv_session.xml"),
+    output=Names(
+        hub=f"{folder}/hub.txt",
+        igv=f"{folder}/igv_session.xml",
+        two_bit=[] if assembly else f"{folder}/genome.2bit",
+    ),
 )
 runpy.run_path(f"{root}/scripts/browsers.py", {"snakemake": snakemake})
 """

@@ -73,6 +73,27 @@ def test_a_published_table_survives_writing(
     assert read_tracks(tmp_path / "again.txt") == tracks
 
 
+@pytest.mark.parametrize(
+    ("species", "alone", "paired"), [("human", 5_159, 2_452), ("mouse", 1_564, 1_044)]
+)
+def test_published_strand_pairs_are_neighbours_of_one_description(
+    species: str, alone: int, paired: int, shared: Callable[[str], Path]
+) -> None:
+    tracks = read_tracks(shared(f"targets/borzoi_targets_{species}.txt"))
+    pairs = [(track, tracks[track.pair]) for track in tracks]
+    assert sum(one is other for one, other in pairs) == alone
+    assert sum(one is not other for one, other in pairs) == paired
+    for one, other in pairs:
+        if one is not other:
+            assert tracks[other.pair] is one
+            assert {one.identifier[-1], other.identifier[-1]} == {"+", "-"}
+            assert (one.identifier[:-1], one.description) == (
+                other.identifier[:-1],
+                other.description,
+            )
+            assert abs(one.row - other.row) == 1
+
+
 def test_the_columns_of_a_published_row_are_kept(shared: Callable[[str], Path]) -> None:
     track = read_tracks(shared("targets/borzoi_targets_human.txt"))[7_610]
     wanted = {"sum_stat": "sum_sqrt", "scale": "0.01", "strand_pair": "7610", "clip_soft": "384"}
@@ -280,7 +301,7 @@ cell = st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n\0"), max_
 def test_any_table_survives_writing(values: list[tuple[int, str, str, str]]) -> None:
     names = file_names((index, identifier) for index, identifier, _, _ in values)
     tracks = [
-        Track(row, index, identifier, description, name, {"unit": unit})
+        Track(row, index, identifier, description, name, {"unit": unit}, pair=row)
         for row, ((index, identifier, description, unit), name) in enumerate(
             zip(values, names, strict=True)
         )

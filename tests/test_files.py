@@ -1,0 +1,166 @@
+"""Files that appear whole or not at all, and folders that one process at a time works in."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from seqcov_models.errors import SeqcovError
+from seqcov_models.files import lock_folder, written_whole
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    with written_whole(tmp_path / "a.txt") as part:
+        part.write_text("half")
+        assert not (tmp_path / "a.txt").exists()
+        assert part.parent == tmp_path  # a rename within one file system is atomic
+        part.write_text("whole")
+    assert names(tmp_path) == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+def stopped(target: Path, error: type[BaseException], folder: bool = False) -> None:
+    """Write half of `target`, a file or a folder, and then fail."""
+    with written_whole(target) as part:
+        if folder:
+            part.mkdir()
+        (part / "half" if folder else part).write_text("half")
+        raise error
+
+
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_nothing_behind(
+    error: type[BaseException], folder: bool, tmp_path: Path
+) -> None:
+    with pytest.raises(error):
+        stopped(tmp_path / "a", error, folder)
+    assert names(tmp_path) == []
+
+
+def test_an_exception_leaves_the_earlier_file_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(KeyError):
+        stopped(tmp_path / "a", KeyError)
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_a_folder_replaces_an_earlier_folder_whole(tmp_path: Path) -> None:
+    (tmp_path / "tracks").mkdir()
+    (tmp_path / "tracks/old.bw").touch()
+    with written_whole(tmp_path / "tracks") as part:
+        part.mkdir()
+        (part / "new.bw").touch()
+        assert names(tmp_path / "tracks") == ["old.bw"]
+    assert names(tmp_path) == ["tracks"]
+    assert names(tmp_path / "tracks") == ["new.bw"]
+
+
+def test_an_exception_leaves_the_earlier_folder_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "tracks").mkdir()
+    (tmp_path / "tracks/old.bw").touch()
+    with pytest.raises(KeyError):
+        stopped(tmp_path / "tracks", KeyError, folder=True)
+    assert names(tmp_path) == ["tracks"]
+    assert names(tmp_path / "tracks") == ["old.bw"]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a[1]*?.txt", "é x", "x" * 200])
+def test_what_a_killed_process_left_is_removed_by_the_next(name: str, tmp_path: Path) -> None:
+    script = (
+        "import os, sys, pathlib\n"
+        "from seqcov_models.files import written_whole\n"
+        "with written_whole(pathlib.Path(sys.argv[1])) as part:\n"
+        "    part.write_text('half')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    target = tmp_path / name
+    done = subprocess.run([sys.executable, "-c", script, str(target)], cwd=REPOSITORY)
+    assert done.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert len(names(tmp_path)) == 1
+    with written_whole(target) as part:
+        part.write_text("whole")
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("other", ["a.txt", "a.b", "a.txt.fai", "ab"])
+def test_what_is_being_written_under_another_name_is_left_alone(other: str, tmp_path: Path) -> None:
+    """Two jobs write `a` and, say, `a.b` into one folder at the same time."""
+    with written_whole(tmp_path / other) as first:
+        first.write_text("first")
+        with written_whole(tmp_path / "a") as second:
+            second.write_text("second")
+        assert first.exists()
+    assert names(tmp_path) == sorted(["a", other])
+
+
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give up at the test's end what is else held until the process ends."""
+    held: list[IO[str]] = []
+    monkeypatch.setattr("seqcov_models.files._LOCKS", held)
+    yield
+    for handle in held:
+        handle.close()
+
+
+HOLD = (
+    "import pathlib, sys, time\n"
+    "from seqcov_models.files import lock_folder\n"
+    "lock_folder(pathlib.Path(sys.argv[1]))\n"
+    "print('held', flush=True)\n"
+    "time.sleep(60)\n"
+)
+
+
+@pytest.mark.usefixtures("locks")
+def test_a_locked_folder_keeps_others_out_until_its_holder_dies(tmp_path: Path) -> None:
+    folder = tmp_path / "results/hg38"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, cwd=REPOSITORY
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(SeqcovError, match="hg38"):
+            lock_folder(folder)
+        holder.kill()  # without a chance to clean up
+        holder.wait()
+    lock_folder(folder)
+
+
+@pytest.mark.usefixtures("locks")
+def test_folders_are_locked_one_by_one(tmp_path: Path) -> None:
+    lock_folder(tmp_path / "one")
+    lock_folder(tmp_path / "two")
+
+
+@pytest.mark.parametrize("blocked", ["results", "results/hg38", "results/hg38/.lock"])
+def test_a_folder_that_cannot_be_one_is_refused(blocked: str, tmp_path: Path) -> None:
+    """A file lies where the folder should be, or a folder where the lock should be."""
+    path = tmp_path / blocked
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.name == ".lock":
+        path.mkdir()
+    else:
+        path.touch()
+    with pytest.raises(SeqcovError, match="hg38"):
+        lock_folder(tmp_path / "results/hg38")
+
+
+@pytest.mark.usefixtures("locks")
+def test_locking_leaves_what_lies_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "keep.bw").write_text("here")
+    lock_folder(tmp_path)
+    assert (tmp_path / "keep.bw").read_text() == "here"
