@@ -17,8 +17,13 @@ LETTERS = "ACGT"
 UNKNOWN = 4  # the code of N, of the other IUPAC letters and of positions beyond a contig's end
 IUPAC = "ACGTUNRYSWKMBDHV.-*X"
 
-N_ENCODINGS: dict[str, tuple[float, ...]] = {"zeros": (0.0,) * 4, "uniform": (0.25,) * 4}
-"""What an unknown base looks like to a network, by name: four channels in the order A, C, G, T."""
+N_ENCODINGS: dict[str, tuple[float, ...]] = {
+    "zeros": (0.0,) * 4,
+    "uniform": (0.25,) * 4,
+    "multimolecule": (0.0, 0.0, 0.0, 0.0, 1.0),
+}
+"""What an unknown base looks like to a network, by name: channels in the order A, C, G, T, and for
+weights converted by the multimolecule project a fifth one for the unknown base itself."""
 
 _CODE_OF = np.full(256, 255, np.uint8)
 for _letter in IUPAC:
@@ -38,8 +43,9 @@ def encode(letters: str | bytes) -> Codes:
     codes = _CODE_OF[np.frombuffer(raw, np.uint8)]
     if codes.size and codes.max() == 255:
         at = int(np.argmax(codes == 255))
+        letter = letters[at] if isinstance(letters, str) else chr(letters[at])
         raise SeqcovError(
-            f"{chr(raw[at])!r} at position {at + 1} is not a nucleotide letter (IUPAC: {IUPAC})"
+            f"{letter!r} at position {at + 1} is not a nucleotide letter (IUPAC: {IUPAC})"
         )
     return codes
 
@@ -50,15 +56,16 @@ def reverse_complement(codes: Codes) -> Codes:
 
 
 def one_hot_table(n_encoding: str = "zeros") -> npt.NDArray[np.float32]:
-    """Rows to look codes up in, shape (5, 4), channels A, C, G, T; row 4 is the unknown base.
+    """Rows to look codes up in, shape (5, channels); row 4 is the unknown base.
 
     Raises SeqcovError for an unknown `n_encoding`.
     """
     if n_encoding not in N_ENCODINGS:
         raise SeqcovError(f"n_encoding {n_encoding!r}: choose one of {', '.join(N_ENCODINGS)}")
-    return np.vstack([np.eye(4), N_ENCODINGS[n_encoding]]).astype(np.float32)
+    unknown = N_ENCODINGS[n_encoding]
+    return np.vstack([np.eye(4, len(unknown)), unknown]).astype(np.float32)
 
 
 def one_hot(codes: Codes, n_encoding: str = "zeros") -> npt.NDArray[np.float32]:
-    """One-hot of `codes` (..., length) as (..., length, 4) ``float32``."""
+    """One-hot of `codes` (..., length) as (..., length, channels) ``float32``."""
     return one_hot_table(n_encoding)[codes]
