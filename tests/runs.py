@@ -71,16 +71,16 @@ def position_coded_bin(number: int) -> str:
     return "A" + digits.ljust(BIN - 1, "C")
 
 
-def save_position_coded(folder: Path, bins: int = 24, crop: int = 2) -> None:
+def save_position_coded(folder: Path, bins: int = 24, crop: int = 2, tracks: int = 3) -> None:
     """A real Borzoi whose weights read a bin's number out of its letters, exactly.
 
     The stem's kernel adds MARK where a base is A and the digits of the letters behind it; every sum
     is a whole number below 2^24, so float32 holds it exactly in any order of summation. Poolings
-    keep a bin's largest sum, the head takes MARK away: track t predicts (t+1)·number + 40, and 0
-    for a bin whose A is missing (softplus is the identity above 20 and 0 far below 0).
+    keep a bin's largest sum, the head takes MARK away: track t predicts (t mod 3 + 1)·number + 40,
+    and 0 for a bin whose A is missing (softplus is the identity above 20 and 0 far below 0).
     """
     config = BorzoiConfig(
-        sequence_length=BIN * (bins + 2 * crop), crop_bins=crop, num_labels=3,
+        sequence_length=BIN * (bins + 2 * crop), crop_bins=crop, num_labels=tracks,
         stem_channels=1, stem_kernel_size=31, conv_tower_channels=(1, 1, 1),
         conv_tower_kernel_size=1, num_hidden_layers=0, num_upsamples=0, head_hidden_size=0,
         hidden_act="relu", batch_norm_eps=0.0,
@@ -95,8 +95,9 @@ def save_position_coded(folder: Path, bins: int = 24, crop: int = 2) -> None:
         for place in range(DIGITS):
             for digit, letter in enumerate((1, 2, 3)):
                 kernel[0, letter, 16 + place] = digit * 3**place
-        model.head.weight.copy_(torch.tensor([[1.0], [2.0], [3.0]]))
-        model.head.bias.copy_(40 - MARK * torch.tensor([1.0, 2.0, 3.0]))
+        factor = 1 + torch.arange(tracks) % 3
+        model.head.weight.copy_(factor[:, None])
+        model.head.bias.copy_(40 - MARK * factor)
     save_model(model, folder)
 
 

@@ -19,13 +19,13 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     draw = random.Random(3)
     with (folder / "genome.fa").open("w") as fasta:
         for contig in range(4):
-            bins = "".join(position_coded_bin(draw.randrange(3**12)) for _ in range(20_000))
+            bins = "".join(position_coded_bin(draw.randrange(3**12)) for _ in range(6_000))
             fasta.write(f">chr{contig}\n{bins}\n")
-    save_position_coded(folder / "model")
+    save_position_coded(folder / "model", tracks=60)
     return {
         "genome": {"name": "g", "fasta": str(folder / "genome.fa")},
         "models": {"toy": {"architecture": "borzoi", "weights": str(folder / "model")}},
-        "prediction": {"windows_per_chunk": 1_500},
+        "prediction": {"windows_per_chunk": 450},
     }
 
 
@@ -46,10 +46,10 @@ def start(folder: Path, config: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 def wait_for(folder: Path, pattern: str) -> Path:
     """The unfinished file or folder that a job writes under its temporary name."""
-    for _ in range(6_000):
+    for _ in range(60_000):
         if found := [path for path in folder.glob(pattern) if path.exists()]:
             return found[0]
-        time.sleep(0.01)
+        time.sleep(0.001)
     raise AssertionError(f"{pattern} never appeared")
 
 
