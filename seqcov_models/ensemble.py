@@ -17,7 +17,7 @@ from .checkpoints.load import load_checkpoint
 from .checkpoints.recognise import Checkpoint
 from .configs import Geometry
 from .errors import SeqcovError
-from .networks.base import TokenPredictionModel
+from .networks.base import CoverageModel
 from .sequence import UNKNOWN, Codes, reverse_complement
 from .tracks import Track
 from .units import Untransform
@@ -28,7 +28,7 @@ class Ensemble:
 
     def __init__(
         self,
-        folds: Sequence[TokenPredictionModel],
+        folds: Sequence[CoverageModel],
         tracks: Sequence[Track] | None = None,
         *,
         both_strands: bool = False,
@@ -92,7 +92,7 @@ class Ensemble:
             mean = torch.cat([mean, _mean([(m - centre) ** 2 for m in members]).sqrt()], -1)
         return mean.cpu().numpy()
 
-    def _strands_and_shifts(self, fold: TokenPredictionModel, codes: Codes) -> Iterator[Tensor]:
+    def _strands_and_shifts(self, fold: CoverageModel, codes: Codes) -> Iterator[Tensor]:
         strands = (False, True) if self.both_strands else (False,)
         for shift, reverse in product(self.shifts, strands):
             seen = shifted(codes, shift)

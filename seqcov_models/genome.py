@@ -51,7 +51,7 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
     kind = _compression(path)
     if kind == "gzip":
         path, kind = _unpacked(path, folder), ""
-    elif not kind and path.suffix in (".gz", ".bgz"):
+    elif not kind and path.suffix.lower() in (".gz", ".bgz"):
         raise SeqcovError(f"FASTA {path}: is not compressed, whatever its name; rename it")
     for home in (path.parent, folder):
         index = home / f"{path.name}.fai"
@@ -128,7 +128,8 @@ def _is_made_from(made: Path, source: Path) -> bool:
 
 
 def _unpacked(path: Path, folder: Path) -> Path:
-    target = folder / path.name.removesuffix(".gz")
+    name = re.sub(r"\.(gz|bgz|gzip)$", "", path.name, flags=re.IGNORECASE)
+    target = folder / f"{name}.unpacked.fa"  # a name that nobody else's file has
     if _is_made_from(target, path):
         return target
     print(f"{path} is plain gzip; unpacking it once into {target}", file=sys.stderr)

@@ -11,7 +11,7 @@ import numpy as np
 from .ensemble import Ensemble
 from .genome import Genome, open_fasta, parse_regions
 from .inference import Coverage, predict_segment
-from .networks.base import TokenPredictionModel
+from .networks.base import CoverageModel
 from .tracks import Track
 from .windows import Tiling, tile, wanted_bins
 
@@ -48,7 +48,7 @@ class RegionPrediction:
 
 
 def predict_region(
-    model: TokenPredictionModel | Ensemble,
+    model: CoverageModel | Ensemble,
     fasta: str | Path,
     region: str,
     *,

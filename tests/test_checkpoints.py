@@ -553,7 +553,7 @@ def test_folders_under_the_names_of_files_are_refused(tiny_folder: Path, own: Pa
     for path in (tiny_folder / "model.h5", own / "model.safetensors"):
         path.unlink()
         path.mkdir()
-        assert path.name in refused(path.parent)
+        assert str(path.parent) in refused(path.parent)
 
 
 def test_several_weight_files_must_be_told_apart(tiny_folder: Path) -> None:

@@ -68,6 +68,18 @@ def content_of(contigs: dict[str, str], folder: Path, **how: object) -> bytes:
     return write_fasta(folder / "draft.fa", contigs, **how).read_bytes()  # type: ignore[arg-type]
 
 
+@contextmanager
+def read_only(path: Path) -> Iterator[Path]:
+    """A file by a name in a folder, always the same, in which not even root may write."""
+    handle = os.open(path, os.O_RDONLY)
+    os.dup2(handle, 500)
+    os.close(handle)
+    try:
+        yield Path("/dev/fd/500")
+    finally:
+        os.close(500)
+
+
 def age(path: Path, seconds: float) -> None:
     """Make a file look as if written `seconds` ago."""
     state = path.stat()
@@ -172,22 +184,22 @@ def test_an_outdated_index_is_made_anew(kind: Writer, tmp_path: Path) -> None:
 
 
 def test_where_the_folder_is_read_only_the_index_goes_into_the_other(tmp_path: Path) -> None:
-    path = write_fasta(tmp_path / "genome.fa", TWO)
-    with path.open("rb") as handle:
-        read_only = Path(f"/dev/fd/{handle.fileno()}")  # where not even root may write
-        fasta = open_fasta(read_only, tmp_path / "out")
+    with read_only(write_fasta(tmp_path / "genome.fa", TWO)) as path:
+        fasta = open_fasta(path, tmp_path / "out")
         assert fasta.index.parent == tmp_path / "out"
         with opened(fasta) as genome:
             assert letters(genome, "chr1", 0, 141) == expected(TWO["chr1"], 0, 141)
         made = fasta.index.stat().st_mtime_ns
-        assert open_fasta(read_only, tmp_path / "out").index.stat().st_mtime_ns == made
+        assert open_fasta(path, tmp_path / "out").index.stat().st_mtime_ns == made
 
 
 def test_where_neither_folder_can_be_written_it_is_said(tmp_path: Path) -> None:
-    path = write_fasta(tmp_path / "genome.fa", TWO)
     (tmp_path / "out").write_text("a file")
-    with path.open("rb") as handle, pytest.raises(SeqcovError, match="out"):
-        open_fasta(Path(f"/dev/fd/{handle.fileno()}"), tmp_path / "out")
+    with (
+        read_only(write_fasta(tmp_path / "genome.fa", TWO)) as path,
+        pytest.raises(SeqcovError, match="out"),
+    ):
+        open_fasta(path, tmp_path / "out")
 
 
 DAMAGED_INDICES = {
@@ -266,12 +278,10 @@ def test_another_fasta_of_the_same_name_is_not_taken_for_the_first(
         open_fasta(first, out)
         found = open_fasta(second, out)
     else:
-        with first.open("rb") as handle:  # read-only: the index goes to `out`
-            number = handle.fileno()
-            open_fasta(Path(f"/dev/fd/{number}"), out)
-        with second.open("rb") as handle:
-            assert handle.fileno() == number
-            found = open_fasta(Path(f"/dev/fd/{number}"), out)
+        with read_only(first) as path:
+            open_fasta(path, out)
+        with read_only(second) as path:
+            found = open_fasta(path, out)
     assert found.contigs == {"b": 5}
 
 

@@ -1,205 +1,213 @@
-"""Calico's checkpoints: Keras .h5 weights with a params.json beside them.
+"""Calico's Keras checkpoints of Basenji2 and Borzoi: an .h5, mostly with a params.json beside it.
 
 Layers are found by name. Keras numbers every layer of a kind in the order of its creation
-(`conv1d`, `conv1d_1`, …), which follows from params.json. Two generations of names exist: the
-released Borzoi files say `sync_batch_normalization` and keep the attention biases directly under
-their layer; newer files say `batch_normalization` and repeat the layer's name.
+(`conv1d`, `conv1d_1`, …), which follows from the network (facts sheet §4.2). Without params.json
+the widths come from the weights, window and crop from the file's `model_config` where it has one,
+else they are the published ones.
 """
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import h5py
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
-
-from ..configs import BorzoiConfig
+from ..configs import BasenjiConfig, BorzoiConfig, Config
 from ..errors import SeqcovError
+from .arrays import Arrays
+from .infer import check_species, inferred, our_shapes
+from .keras import (
+    KERAS,
+    Names,
+    cropping_of,
+    gelu_of,
+    layer_configs,
+    layers_of,
+    number,
+    open_h5,
+    setting,
+    window_of,
+)
+from .keymap import Part, Row, Shapes, rows_of
 
-Arrays = dict[str, npt.NDArray[np.float32]]
 
+def rows(config: Config, found: Shapes) -> list[Row]:
+    """The key map of a file. `found`, the file's shapes, is only used to find the head.
 
-def read_h5(path: Path) -> Arrays:
-    """Every weight of a Keras file as {'layer/variable': array}, names normalised.
-
-    Raises SeqcovError for a file that is cut, foreign or holds other than numbers.
+    Raises SeqcovError where no head of the config's size is there.
     """
-    arrays: Arrays = {}
-
-    def visit(name: str, item: object) -> None:
-        if not isinstance(item, h5py.Dataset):
-            return
-        parts = [part.removesuffix(":0") for part in name.split("/")]
-        layer = parts[0].removeprefix("sync_")
-        inner = parts[1:]
-        if len(inner) > 1 and inner[0].removeprefix("sync_") == layer:
-            inner = inner[1:]
-        if item.dtype.kind != "f" or item.dtype.itemsize > 8:
-            raise SeqcovError(f"{path}: {name} holds {item.dtype}, not floating-point numbers")
-        if item.is_virtual or item.external:
-            raise SeqcovError(f"{path}: {name} points outside its file")
-        arrays["/".join([layer, *inner])] = np.asarray(item[()], np.float32)
-
-    try:
-        with h5py.File(path, "r") as file:
-            group = file.get("model_weights", file)
-            if not isinstance(group, h5py.Group):
-                raise SeqcovError(f"{path}: no Keras weights in this HDF5 file")
-            group.visititems(visit)
-    except SeqcovError:
-        raise
-    except Exception as error:  # h5py raises OSError, RuntimeError, KeyError, … for damage
-        raise SeqcovError(f"{path}: not a whole HDF5 file: {error}") from None
-    if not arrays:
-        raise SeqcovError(f"{path}: no Keras weights in this HDF5 file")
-    return arrays
-
-
-def _conv(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(k, in, out) → (out, in, k)."""
-    return kernel.transpose(2, 1, 0)
-
-
-def _dense(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(in, out) → (out, in)."""
-    return kernel.T
-
-
-def _depthwise(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(k, in, 1) → (in, 1, k)."""
-    return kernel.transpose(1, 2, 0)
-
-
-def _as_is(value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return value
-
-
-Layout = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-Row = tuple[str, str, Layout]  # our name, Keras name, layout
-
-
-class _Names:
-    """Keras layer names in order of creation."""
-
-    def __init__(self) -> None:
-        self.made: dict[str, int] = {}
-
-    def next(self, kind: str) -> str:
-        number = self.made.get(kind, 0)
-        self.made[kind] = number + 1
-        return f"{kind}_{number}" if number else kind
-
-
-def _norm(ours: str, keras: str) -> Iterator[Row]:
-    leaves = ("weight", "gamma"), ("bias", "beta")
-    running = ("running_mean", "moving_mean"), ("running_var", "moving_variance")
-    for leaf, variable in (*leaves, *running):
-        yield f"{ours}.{leaf}", f"{keras}/{variable}", _as_is
-
-
-def _layer_norm(ours: str, keras: str) -> Iterator[Row]:
-    yield f"{ours}.weight", f"{keras}/gamma", _as_is
-    yield f"{ours}.bias", f"{keras}/beta", _as_is
-
-
-def _weights(ours: str, keras: str, layout: Layout) -> Iterator[Row]:
-    yield f"{ours}.weight", f"{keras}/kernel", layout
-    yield f"{ours}.bias", f"{keras}/bias", _as_is
-
-
-def borzoi_rows(config: BorzoiConfig) -> tuple[list[Row], str]:
-    """The key map of a Borzoi file but for the head, and the Keras name of its first dense head."""
-    names, rows = _Names(), list[Row]()
-    rows += _weights("model.stem.conv", names.next("conv1d"), _conv)
-    for stage in range(len(config.conv_tower_channels)):
-        ours = f"model.stem.tower.{stage}"
-        rows += _norm(f"{ours}.norm", names.next("batch_normalization"))
-        rows += _weights(f"{ours}.conv", names.next("conv1d"), _conv)
-    for block in range(config.num_hidden_layers):
-        ours = f"model.trunk.blocks.{block}"
-        rows += _layer_norm(f"{ours}.attention_norm", names.next("layer_normalization"))
-        attention = names.next("multihead_attention")
-        for ours_leaf, keras_leaf, layout in (
-            ("rel_content_bias", "r_w_bias", _as_is),
-            ("rel_pos_bias", "r_r_bias", _as_is),
-            ("to_q.weight", "q_layer/kernel", _dense),
-            ("to_k.weight", "k_layer/kernel", _dense),
-            ("to_v.weight", "v_layer/kernel", _dense),
-            ("to_rel_k.weight", "r_k_layer/kernel", _dense),
-            ("to_out.weight", "embedding_layer/kernel", _dense),
-            ("to_out.bias", "embedding_layer/bias", _as_is),
-        ):
-            rows.append((f"{ours}.attention.{ours_leaf}", f"{attention}/{keras_leaf}", layout))
-        rows += _layer_norm(f"{ours}.ffn_norm", names.next("layer_normalization"))
-        rows += _weights(f"{ours}.ffn_in", names.next("dense"), _dense)
-        rows += _weights(f"{ours}.ffn_out", names.next("dense"), _dense)
-    for step in range(config.num_upsamples):
-        ours = f"model.trunk.upsamples.{step}"
-        rows += _norm(f"{ours}.norm", names.next("batch_normalization"))
-        if config.upsample_conv:
-            rows += _weights(f"{ours}.dense", names.next("dense"), _dense)
-        rows += _norm(f"{ours}.skip_norm", names.next("batch_normalization"))
-        rows += _weights(f"{ours}.skip_dense", names.next("dense"), _dense)
-        separable = names.next("separable_conv1d")
-        rows += [
-            (f"{ours}.separable.depthwise.weight", f"{separable}/depthwise_kernel", _depthwise),
-            (f"{ours}.separable.pointwise.weight", f"{separable}/pointwise_kernel", _conv),
-            (f"{ours}.separable.pointwise.bias", f"{separable}/bias", _as_is),
-        ]
-    if config.head_hidden_size:
-        rows += _norm("model.trunk.final.norm", names.next("batch_normalization"))
-        rows += _weights("model.trunk.final.conv", names.next("conv1d"), _conv)
-    return rows, names.next("dense")
-
-
-def borzoi_state(path: Path, config: BorzoiConfig) -> dict[str, Tensor]:
-    """The weights of a Borzoi .h5, under our names.
-
-    Raises SeqcovError, naming every missing and unexpected weight, where file and config disagree.
-    """
-    arrays = read_h5(path)
-    rows, first_head = borzoi_rows(config)
-    heads = [
-        layer
-        for layer in dict.fromkeys(name.partition("/")[0] for name in arrays)
-        if layer.partition("_")[0] == "dense" and _number(layer) >= _number(first_head)
-    ]
-    fitting = [h for h in heads if _size(arrays, f"{h}/bias") == config.num_labels]
-    if len(fitting) != 1:
-        found = ", ".join(f"{h} ({_size(arrays, f'{h}/bias')} tracks)" for h in heads) or "none"
-        raise SeqcovError(
-            f"{path}: no head of {config.num_labels} {config.species} tracks as params.json has it;"
-            f" heads in this file: {found}"
+    if isinstance(config, BasenjiConfig):
+        parts, head = _basenji_parts(len(config.conv_tower_channels), config.blocks.num_blocks)
+    else:
+        assert isinstance(config, BorzoiConfig)
+        parts, head = _borzoi_parts(
+            len(config.conv_tower_channels),
+            config.num_hidden_layers,
+            config.num_upsamples,
+            config.upsample_conv,
+            bool(config.head_hidden_size),
         )
-    rows += _weights("head", fitting[0], _dense)
-    state: dict[str, Tensor] = {}
-    missing = [keras for _, keras, _ in rows if keras not in arrays]
-    unexpected = sorted(set(arrays) - {keras for _, keras, _ in rows})
-    if missing or unexpected:
-        raise SeqcovError(f"{path} does not fit its params.json: {describe(missing, unexpected)}")
-    for ours, keras, layout in rows:
-        value = np.ascontiguousarray(layout(arrays[keras]))
-        state[ours] = torch.from_numpy(value)
-    return state
+    tracks = getattr(config, "num_labels")
+    sizes = _heads(found, head)
+    fitting = [layer for layer, size in sizes.items() if size == tracks]
+    if len(fitting) != 1:
+        there = ", ".join(f"{layer} ({size} tracks)" for layer, size in sizes.items()) or "none"
+        raise SeqcovError(
+            f"no head of {tracks} {getattr(config, 'species')} tracks; heads in this file: {there}"
+        )
+    return rows_of([*parts, Part("head", fitting[0], "dense")], KERAS)
 
 
-def _number(layer: str) -> int:
-    """The number Keras put behind a layer's name: 0 for `dense`, 1 for `dense_1`."""
-    number = layer.partition("_")[2]
-    return int(number) if number.isdigit() else 0
+def _heads(found: Shapes, first: str) -> dict[str, int]:
+    """The dense layers from `first` on, with their tracks."""
+    layers = [layer for layer in layers_of(list(found), "dense") if number(layer) >= number(first)]
+    biases = {layer: found.get(f"{layer}/bias", ()) for layer in layers}
+    return {layer: bias[0] for layer, bias in biases.items() if len(bias) == 1}
 
 
-def _size(arrays: Arrays, name: str) -> int:
-    return arrays[name].size if name in arrays else 0
+def _basenji_parts(stages: int, blocks: int) -> tuple[list[Part], str]:
+    """The layers of Basenji2 but for the head, and the name of its first dense layer."""
+    ours = [
+        *(f"model.stem.blocks.{at}" for at in range(1 + stages)),
+        *(f"model.trunk.blocks.{k}.{part}" for k in range(blocks) for part in ("narrow", "wide")),
+        "model.trunk.final",
+    ]
+    names, parts = Names(), []
+    for at, layer in enumerate(ours):
+        conv = names.next("conv1d")
+        parts.append(Part(f"{layer}.conv", conv, "bare conv" if at else "bare stem"))
+        parts.append(Part(f"{layer}.norm", names.next("batch_normalization"), "norm"))
+    return parts, names.next("dense")
 
 
-def describe(missing: list[str], unexpected: list[str]) -> str:
-    """Both lists of weight names in one line, the first ten of each."""
-    parts = []
-    for word, names in (("missing", missing), ("unexpected", unexpected)):
-        if names:
-            more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-            parts.append(f"{len(names)} {word}: {', '.join(names[:10])}{more}")
-    return "; ".join(parts)
+def _borzoi_parts(
+    stages: int, blocks: int, upsamples: int, upsample_conv: bool, final: bool
+) -> tuple[list[Part], str]:
+    """The layers of Borzoi but for the heads, and the name of its first head."""
+    names, parts = Names(), list[Part]()
+
+    def add(ours: str, layer: str, kind: str) -> None:
+        parts.append(Part(ours, names.next(layer), kind))
+
+    add("model.stem.conv", "conv1d", "stem")
+    for stage in range(stages):
+        add(f"model.stem.tower.{stage}.norm", "batch_normalization", "norm")
+        add(f"model.stem.tower.{stage}.conv", "conv1d", "conv")
+    for block in range(blocks):
+        ours = f"model.trunk.blocks.{block}"
+        add(f"{ours}.attention_norm", "layer_normalization", "layer norm")
+        add(f"{ours}.attention", "multihead_attention", "attention")
+        add(f"{ours}.ffn_norm", "layer_normalization", "layer norm")
+        add(f"{ours}.ffn_in", "dense", "dense")
+        add(f"{ours}.ffn_out", "dense", "dense")
+    for step in range(upsamples):
+        ours = f"model.trunk.upsamples.{step}"
+        add(f"{ours}.norm", "batch_normalization", "norm")
+        if upsample_conv:
+            add(f"{ours}.dense", "dense", "dense")
+        add(f"{ours}.skip_norm", "batch_normalization", "norm")
+        add(f"{ours}.skip_dense", "dense", "dense")
+        add(f"{ours}.separable", "separable_conv1d", "separable conv")
+    if final:
+        add("model.trunk.final.norm", "batch_normalization", "norm")
+        add("model.trunk.final.conv", "conv1d", "conv")
+    return parts, names.next("dense")
+
+
+# Files without params.json
+
+
+def architecture_of_h5(names: list[str]) -> str | None:
+    """Which of calico's networks a file's weights are of, None for neither."""
+    if any(name.startswith("multihead_attention") for name in names):
+        return "borzoi"
+    return "basenji2" if "conv1d/kernel" in names else None
+
+
+def h5_config(architecture: str, path: Path, species: str) -> Config:
+    """The config of a file without params.json.
+
+    Raises SeqcovError where the weights are not this network's, or of another species' size.
+    """
+    arrays, layers = open_h5(path), layer_configs(path)
+    of_network = {"basenji2": _basenji_fields, "borzoi": _borzoi_fields}[architecture]
+    values = of_network(arrays, str(path))
+    if (window := window_of(layers)) is not None:
+        values["sequence_length"] = window
+    if (crop := cropping_of(layers)) is not None:
+        values["crop_bins"] = crop
+    check_species(architecture, values["num_labels"], species, str(path))
+    try:
+        if architecture == "basenji2":
+            return with_h5_activation(BasenjiConfig.from_dict({**values, "species": species}), path)
+        config = BorzoiConfig.from_dict({**values, "species": species})
+        return BorzoiConfig.from_dict({**config.to_dict(), "position_length": config.num_positions})
+    except SeqcovError as error:
+        raise SeqcovError(f"{path}: {error}") from None
+
+
+def with_h5_activation(config: BasenjiConfig, path: Path) -> BasenjiConfig:
+    """`config` with the GELU that the file was saved with, where it says so.
+
+    Raises SeqcovError where the file's dilations are not the config's.
+    """
+    layers = layer_configs(path)
+    dilations = [
+        rate[0]
+        for layer in layers
+        if layer.get("class_name") == "Conv1D"
+        and isinstance(rate := setting(layer, "dilation_rate"), list)
+        and rate
+    ]
+    expected = [1] * (1 + len(config.conv_tower_channels))
+    expected += [rate for dilation in config.blocks.dilations for rate in (dilation, 1)] + [1]
+    if dilations and dilations != expected:
+        said = f"{path}: its model_config has dilations {dilations}, expected {expected}"
+        raise SeqcovError(said)
+    if (gelu := gelu_of(layers)) is None:
+        return config
+    return BasenjiConfig.from_dict({**config.to_dict(), "hidden_act": gelu})
+
+
+def _one_head(arrays: Arrays, first: str, source: str) -> int:
+    heads = _heads(arrays.shapes, first)
+    if len(heads) != 1:
+        there = ", ".join(f"{layer} ({size} tracks)" for layer, size in heads.items()) or "none"
+        raise SeqcovError(f"{source}: which head? there are: {there}; params.json would tell")
+    return next(iter(heads.values()))
+
+
+def _basenji_fields(arrays: Arrays, source: str) -> dict[str, Any]:
+    convs = layers_of(list(arrays.shapes), "conv1d")
+    kernels = [arrays.shapes.get(f"{layer}/kernel", ()) for layer in convs]
+    if len(kernels) < 2 or any(len(kernel) != 3 for kernel in kernels):
+        raise SeqcovError(f"{source}: its conv1d layers are not those of Basenji2")
+    blocks = 0  # pairs before the last layer: narrower with a width, wider again without
+    for narrow, wide in zip(kernels[-3::-2], kernels[-2::-2], strict=False):
+        if wide[0] != 1 or narrow[1:] != wide[:0:-1]:
+            break
+        blocks += 1
+    parts, first = _basenji_parts(len(kernels) - 2 - 2 * blocks, blocks)
+    shapes = our_shapes(rows_of(parts, KERAS), arrays.shapes, source)
+    values = inferred("basenji2", shapes, source)
+    return {**values, "num_labels": _one_head(arrays, first, source)}
+
+
+def _borzoi_fields(arrays: Arrays, source: str) -> dict[str, Any]:
+    names = list(arrays.shapes)
+    convs, dense = layers_of(names, "conv1d"), layers_of(names, "dense")
+    blocks, upsamples = (
+        len(layers_of(names, kind)) for kind in ("multihead_attention", "separable_conv1d")
+    )
+    final = bool(convs) and arrays.shapes.get(f"{convs[-1]}/kernel", ())[:1] == (1,)
+    upsample_conv = len(dense) - 2 * blocks > 2 * upsamples
+    stages = max(len(convs) - 1 - final, 0)
+    parts, first = _borzoi_parts(stages, blocks, upsamples, upsample_conv, final)
+    shapes = our_shapes(rows_of(parts, KERAS), arrays.shapes, source)
+    values = inferred("borzoi", shapes, source)
+    if upsamples:
+        separable = shapes.get("model.trunk.upsamples.0.separable.depthwise.weight", (0, 0, 0))
+        values["upsample_kernel_size"] = separable[-1]
+    return {
+        **values,
+        "num_labels": _one_head(arrays, first, source),
+        "num_upsamples": upsamples,
+        "upsample_conv": upsample_conv,
+    }

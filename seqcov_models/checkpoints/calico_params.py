@@ -1,15 +1,22 @@
 """Calico's params.json as a config. Needs no torch, so a run can be planned from it."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..configs import BorzoiConfig, read_json
+from ..configs import BasenjiConfig, BorzoiConfig, Config, read_json
 from ..errors import SeqcovError
+from .keymap import plausible
 
-_KINDS = {
-    "borzoi": {"conv_dna", "res_tower", "transformer_tower", "unet_conv", "Cropping1D", "conv_nac"},
-    "basenji": {"conv_block", "conv_tower", "dilated_residual", "Cropping1D"},
-}
+_ORDERS = {
+    "borzoi": (
+        "conv_dna", "res_tower", "transformer_tower", "unet_conv", "Cropping1D", "conv_nac",
+    ),
+    "basenji2": ("conv_block", "conv_tower", "dilated_residual", "Cropping1D", "conv_block"),
+}  # fmt: skip
+"""The layers of each network as they follow one another; only unet_conv repeats, and only the
+first must be there (in Basenji2, the last too)."""
 
 
 def architecture_of_params(path: Path) -> str:
@@ -18,88 +25,180 @@ def architecture_of_params(path: Path) -> str:
     Raises SeqcovError where it is none of the known ones.
     """
     kinds = {str(block.get("name")) for block in _trunk(path)}
-    for architecture, known in _KINDS.items():
-        if kinds <= known:
+    for architecture, known in _ORDERS.items():
+        if kinds <= set(known):
             return architecture
     raise SeqcovError(f"{path}: layers {', '.join(sorted(kinds))} belong to no known network")
 
 
-def borzoi_config(path: Path, species: str) -> BorzoiConfig:
-    """The config of a Borzoi params.json with the head of `species`.
+def params_config(architecture: str, path: Path, species: str) -> Config:
+    """The config of a params.json with the head of `species`.
 
     Raises SeqcovError for what this network cannot be built with, naming the entry.
     """
     model = _mapping(read_json(path), "model", path)
-    values: dict[str, Any] = {"sequence_length": _int(model, "seq_length", path)}
-    if model.get("activation", "gelu") != "gelu":
-        raise SeqcovError(
-            f"{path}: model.activation {model['activation']!r} is not supported, only 'gelu'"
-        )
-    values |= {"conv_tower_channels": (), "num_hidden_layers": 0, "num_upsamples": 0}
-    values |= {"crop_bins": 0, "head_hidden_size": 0}
-    for block in _trunk(path):
-        kind = block.get("name")
-        if kind == "conv_dna":
-            _expect(block, path, pool_size=2, activation="linear", norm_type=None)
-            values["stem_channels"] = _int(block, "filters", path)
-            values["stem_kernel_size"] = _int(block, "kernel_size", path)
-        elif kind == "res_tower":
-            _expect(block, path, pool_size=2, num_convs=1)
-            values["conv_tower_channels"] = _widths(block, path)
-            values["conv_tower_kernel_size"] = _int(block, "kernel_size", path)
-        elif kind == "transformer_tower":
-            values["num_hidden_layers"] = _int(block, "repeat", path)
-            values["num_attention_heads"] = _int(block, "heads", path)
-            values["attention_head_size"] = _int(block, "key_size", path)
-            values["num_rel_pos_features"] = _int(block, "num_position_features", path)
-            values["hidden_dropout"] = float(block.get("dropout", 0))
-        elif kind == "unet_conv":
-            values["num_upsamples"] += 1
-            values["upsample_kernel_size"] = _int(block, "kernel_size", path)
-            values["upsample_conv"] = bool(block.get("upsample_conv", False))
-        elif kind == "Cropping1D":
-            values["crop_bins"] = _int(block, "cropping", path)
-        elif kind == "conv_nac":
-            values["head_hidden_size"] = _int(block, "filters", path)
-            values["head_dropout"] = float(block.get("dropout", 0))
-        else:
-            raise SeqcovError(f"{path}: {kind!r} is no layer of Borzoi")
-    heads = [key for key in model if key.startswith("head")]
-    head = model.get(f"head_{species}")
-    if not isinstance(head, dict):
-        names = ", ".join(key.removeprefix("head_") for key in heads) or "none"
-        raise SeqcovError(f"{path}: no head for species {species!r}; heads in this file: {names}")
-    values["num_labels"] = _int(head, "units", path)
-    values["output_act"] = str(head.get("activation", "softplus"))
-    hidden = (values["conv_tower_channels"] or (values.get("stem_channels", 0),))[-1]
-    if values["num_hidden_layers"]:
-        values["attention_value_size"] = hidden // max(values["num_attention_heads"], 1)
-    values["intermediate_size"] = 2 * hidden
-    pools = 2 ** (1 + len(values["conv_tower_channels"]))
-    values["position_length"] = values["sequence_length"] // pools
+    _expect(model, path, activation="gelu", norm_type=("batch", "batch-sync"))
+    _check_order(architecture, path)
+    of_network = {"borzoi": _borzoi_fields, "basenji2": _basenji_fields}[architecture]
+    values = {"sequence_length": _int(model, "seq_length", path), **of_network(path)}
+    values |= _head(model, species, path)
+    plausible(values, str(path))
     try:
-        return BorzoiConfig(species=species, **values)
+        if architecture == "basenji2":
+            return BasenjiConfig.from_dict({"species": species, **values})
+        config = BorzoiConfig.from_dict({"species": species, "position_length": 1, **values})
+        return BorzoiConfig.from_dict(
+            {"species": species, **values, "position_length": config.num_positions}
+        )
     except SeqcovError as error:
         raise SeqcovError(f"{path}: {error}") from None
 
 
+def borzoi_config(path: Path, species: str) -> BorzoiConfig:
+    """The config of a Borzoi params.json. Raises SeqcovError as `params_config` does."""
+    config = params_config("borzoi", path, species)
+    assert isinstance(config, BorzoiConfig)
+    return config
+
+
+def _borzoi_fields(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = {"conv_tower_channels": (), "num_hidden_layers": 0}
+    values |= {"num_upsamples": 0, "crop_bins": 0, "head_hidden_size": 0}
+    unet: list[tuple[int, bool]] = []
+    for block in _trunk(path):
+        match block["name"]:
+            case "conv_dna":
+                _expect(block, path, pool_size=2, activation="linear", norm_type=None)
+                values["stem_channels"] = _int(block, "filters", path)
+                values["stem_kernel_size"] = _int(block, "kernel_size", path)
+            case "res_tower":
+                _expect(block, path, pool_size=2, num_convs=1)
+                values["conv_tower_channels"] = _widths(block, path)
+                values["conv_tower_kernel_size"] = _int(block, "kernel_size", path)
+            case "transformer_tower":
+                values["num_hidden_layers"] = _int(block, "repeat", path)
+                values["num_attention_heads"] = _int(block, "heads", path, least=1)
+                values["attention_head_size"] = _int(block, "key_size", path)
+                values["num_rel_pos_features"] = _int(block, "num_position_features", path)
+                values["hidden_dropout"] = _float(block, "dropout", path, 0)
+            case "unet_conv":
+                conv = block.get("upsample_conv", False)
+                if not isinstance(conv, bool):
+                    raise SeqcovError(f"{path}: unet_conv.upsample_conv: {conv!r}")
+                unet.append((_int(block, "kernel_size", path), conv))
+            case "Cropping1D":
+                values["crop_bins"] = _int(block, "cropping", path)
+            case "conv_nac":
+                values["head_hidden_size"] = _int(block, "filters", path)
+                values["head_dropout"] = _float(block, "dropout", path, 0)
+    if len(set(unet)) > 1:
+        raise SeqcovError(f"{path}: unet_conv: all of them must be alike")
+    if unet:
+        values["num_upsamples"] = len(unet)
+        values["upsample_kernel_size"], values["upsample_conv"] = unet[0]
+    hidden = (values["conv_tower_channels"] or (values["stem_channels"],))[-1]
+    if values["num_hidden_layers"]:
+        values["attention_value_size"] = hidden // values["num_attention_heads"]
+    return values | {"intermediate_size": 2 * hidden}
+
+
+def _basenji_fields(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = {"conv_tower_channels": (), "crop_bins": 0}
+    blocks: dict[str, Any] = {"num_blocks": 0}
+    trunk = _trunk(path)
+    for at, block in enumerate(trunk):
+        match block["name"]:
+            case "conv_block" if at == 0:
+                values["stem_channels"] = _int(block, "filters", path)
+                values["stem_kernel_size"] = _int(block, "kernel_size", path)
+                values["stem_pool_size"] = _int(block, "pool_size", path, 1)
+            case "conv_tower":
+                _expect(block, path, pool_size=2)
+                values["conv_tower_channels"] = _widths(block, path)
+                values["conv_tower_kernel_size"] = _int(block, "kernel_size", path)
+            case "dilated_residual":
+                turned = block.get("round", False)
+                if not isinstance(turned, bool):
+                    raise SeqcovError(f"{path}: dilated_residual.round: {turned!r}")
+                blocks = {
+                    "num_blocks": _int(block, "repeat", path),
+                    "kernel_size": _int(block, "kernel_size", path, 3),
+                    "bottleneck_size": _int(block, "filters", path),
+                    "dilation_rate": _float(block, "rate_mult", path, 2),
+                    "round_dilation": turned,
+                }
+                values["hidden_dropout"] = _float(block, "dropout", path, 0)
+            case "Cropping1D":
+                values["crop_bins"] = _int(block, "cropping", path)
+            case "conv_block":
+                _expect(block, path, kernel_size=1, pool_size=1)
+                values["head_hidden_size"] = _int(block, "filters", path)
+                values["head_dropout"] = _float(block, "dropout", path, 0)
+    return {**values, "blocks": blocks}
+
+
+def _head(model: Mapping[str, Any], species: str, path: Path) -> dict[str, Any]:
+    heads = [key.removeprefix("head_") for key in model if key.startswith("head_")]
+    head = model.get(f"head_{species}")
+    if not isinstance(head, dict):
+        raise SeqcovError(
+            f"{path}: no head for species {species!r}; heads in this file:"
+            f" {', '.join(heads) or 'none'}"
+        )
+    return {
+        "num_labels": _int(head, "units", path),
+        "output_act": str(head.get("activation", "softplus")),
+    }
+
+
+def _check_order(architecture: str, path: Path) -> None:
+    """Refuse layers that lie otherwise than in the network they belong to."""
+    order = _ORDERS[architecture]
+    names = [str(block["name"]) for block in _trunk(path)]
+    once = [name for at, name in enumerate(names) if name != "unet_conv" or name not in names[:at]]
+    rest = iter(order)
+    fits = all(name in rest for name in once)
+    runs = sum(1 for at, name in enumerate(names) if name == "unet_conv" != names[at - 1])
+    if not fits or runs > 1 or names[:1] != [order[0]]:
+        raise SeqcovError(
+            f"{path}: model.trunk: {', '.join(names) or 'no layers'}; this network has"
+            f" {', '.join(order)}, in this order"
+        )
+    if architecture == "basenji2" and names.count("conv_block") != 2:
+        raise SeqcovError(f"{path}: model.trunk: this network ends in a second conv_block")
+
+
 def _trunk(path: Path) -> list[dict[str, Any]]:
     trunk = _mapping(read_json(path), "model", path).get("trunk")
-    if not isinstance(trunk, list) or not all(isinstance(block, dict) for block in trunk):
+    named = isinstance(trunk, list) and all(
+        isinstance(block, dict) and isinstance(block.get("name"), str) for block in trunk
+    )
+    if not named:
         raise SeqcovError(
             f"{path}: model.trunk is no list of layers; is this a calico params.json?"
         )
-    return trunk
+    return trunk  # type: ignore[return-value]
 
 
 def _widths(block: dict[str, Any], path: Path) -> tuple[int, ...]:
-    """Channels of each stage of a tower: geometric steps rounded to multiples of divisible_by."""
-    repeat, first = _int(block, "repeat", path), _int(block, "filters_init", path)
-    last, unit = int(block.get("filters_end", first)), int(block.get("divisible_by", 1))
-    if min(repeat, first, last, unit) < 1:
-        raise SeqcovError(f"{path}: {block.get('name')}: widths and repeats must be at least 1")
-    growth = (last / first) ** (1 / max(repeat - 1, 1))
-    return tuple(round(first * growth**stage / unit) * unit for stage in range(repeat))
+    """Channels of each stage of a tower: geometric steps rounded to multiples of divisible_by.
+
+    The steps come from the last width (filters_end) or are given (filters_mult); Basenji2's 1.1776
+    carries the unrounded width on (calico/basenji and calico/baskerville, `blocks.py`).
+    """
+    repeat, first = _int(block, "repeat", path), _int(block, "filters_init", path, least=1)
+    unit = _int(block, "divisible_by", path, 1, least=1)
+    if repeat > 1_000:
+        raise SeqcovError(f"{path}: {block['name']}.repeat: {repeat:,} are not plausible")
+    if "filters_mult" in block:
+        growth = _float(block, "filters_mult", path, 1)
+    else:
+        last = _int(block, "filters_end", path, first, least=1)
+        growth = (last / first) ** (1 / max(repeat - 1, 1))
+    try:
+        return tuple(round(first * growth**stage / unit) * unit for stage in range(repeat))
+    except OverflowError:
+        raise SeqcovError(f"{path}: {block['name']}: widths beyond any number") from None
 
 
 def _mapping(values: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
@@ -109,17 +208,31 @@ def _mapping(values: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     return inner
 
 
-def _int(block: dict[str, Any], key: str, path: Path) -> int:
-    value = block.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+def _int(
+    block: dict[str, Any], key: str, path: Path, default: int | None = None, least: int = 0
+) -> int:
+    value = block.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         where = block.get("name", "model")
-        raise SeqcovError(f"{path}: {where}.{key}: {value!r} is not a whole number ≥ 0")
+        raise SeqcovError(f"{path}: {where}.{key}: {value!r} is not a whole number ≥ {least}")
     return value
+
+
+def _float(block: dict[str, Any], key: str, path: Path, default: float) -> float:
+    value = block.get(key, default)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        where = block.get("name", "model")
+        raise SeqcovError(f"{path}: {where}.{key}: {value!r} is not a finite number ≥ 0")
+    return float(value)
 
 
 def _expect(block: dict[str, Any], path: Path, **wanted: object) -> None:
     for key, value in wanted.items():
-        if block.get(key, value) != value:
+        allowed = value if isinstance(value, tuple) else (value,)
+        if block.get(key, allowed[0]) not in allowed:
+            where = block.get("name", "model")
+            choice = " or ".join(map(repr, allowed))
             raise SeqcovError(
-                f"{path}: {block['name']}.{key}: {block[key]!r} is not supported, only {value!r}"
+                f"{path}: {where}.{key}: {block[key]!r} is not supported, only {choice}"
             )

@@ -6,23 +6,40 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import nn
 
-from ..configs import BorzoiConfig, Config
+from ..configs import (
+    BasenjiConfig,
+    BorzoiConfig,
+    BPNetConfig,
+    BPNetLiteConfig,
+    Config,
+    EnformerConfig,
+)
 from ..errors import SeqcovError
-from ..networks.base import TokenPredictionModel
+from ..files import written_whole
+from ..networks.base import CoverageModel
+from ..networks.basenji import BasenjiForTokenPrediction
 from ..networks.borzoi import BorzoiForTokenPrediction
+from ..networks.bpnet import BPNetForProfilePrediction
+from ..networks.enformer import EnformerForTokenPrediction
 from ..tracks import Track, select, write_tracks
-from .calico import borzoi_state, describe
+from .arrays import Arrays
+from .keymap import Array, Row, Shape, check
+from .readers import READERS, open_weights
 from .recognise import CONFIG, TARGETS, WEIGHTS, Checkpoint, recognise
 
-_NETWORKS: dict[type[Config], Callable[..., TokenPredictionModel]] = {
-    BorzoiConfig: BorzoiForTokenPrediction
+_NETWORKS: dict[type[Config], Callable[..., CoverageModel]] = {
+    BasenjiConfig: BasenjiForTokenPrediction,
+    EnformerConfig: EnformerForTokenPrediction,
+    BorzoiConfig: BorzoiForTokenPrediction,
+    BPNetConfig: BPNetForProfilePrediction,
+    BPNetLiteConfig: BPNetForProfilePrediction,
 }
-_DERIVED = ("num_batches_tracked",)  # batch norm's counter of training steps; no inference uses it
+_DERIVED = "num_batches_tracked"  # batch norm's counter of training steps; no inference uses it
 
 
 def load_model(
@@ -33,89 +50,146 @@ def load_model(
     tracks: str | Sequence[str | int] = "all",
     targets: str | Path | None = None,
     device: str | torch.device = "cpu",
-) -> TokenPredictionModel:
+    n_encoding: str | None = None,
+    hidden_act: str | None = None,
+) -> CoverageModel:
     """A network with its weights, in evaluation mode, its head cut down to `tracks`.
 
-    path: a directory or a weights file of any supported format; tracks: selectors as in `select`;
-    targets: the track table where it does not lie beside the weights.
+    path: a directory or a weights file of any supported format, or hf://owner/name[@revision];
+    tracks: selectors as in `select`; targets: the track table where it does not lie beside the
+    weights; n_encoding, hidden_act: as in `recognise`.
     Raises SeqcovError for whatever does not fit, before anything is predicted.
     """
-    checkpoint = recognise(architecture, path, species, targets)
+    checkpoint = recognise(
+        architecture, path, species, targets, n_encoding=n_encoding, hidden_act=hidden_act
+    )
     chosen = select(checkpoint.tracks, tracks)
     return load_checkpoint(checkpoint, chosen).to(device)
 
 
-def load_checkpoint(checkpoint: Checkpoint, tracks: Sequence[Track]) -> TokenPredictionModel:
+def load_checkpoint(checkpoint: Checkpoint, tracks: Sequence[Track]) -> CoverageModel:
     """The network of a recognised checkpoint with its head cut down to `tracks`.
 
     Raises SeqcovError for weights that are damaged or do not fit.
     """
+    state = read_state(checkpoint)
     model = build(checkpoint.config)
-    load_state(model, read_state(checkpoint), str(checkpoint.weights))
+    model.load_state_dict(
+        {name: torch.from_numpy(np.ascontiguousarray(state.pop(name))) for name in list(state)},
+        strict=False,
+    )
     model.tracks = list(checkpoint.tracks)
     return model.eval().select_tracks([track.row for track in tracks])
 
 
-def build(config: Config) -> TokenPredictionModel:
+def build(config: Config) -> CoverageModel:
     """The network of `config` with weights as torch initialises them."""
     return _NETWORKS[type(config)](config)
 
 
-def read_state(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """A checkpoint's weights under our names. Raises SeqcovError for a damaged file."""
-    if checkpoint.format == "calico":
-        assert isinstance(checkpoint.config, BorzoiConfig)
-        return borzoi_state(checkpoint.weights, checkpoint.config)
-    try:
-        return load_file(checkpoint.weights)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise SeqcovError(f"{checkpoint.weights}: not a whole safetensors file: {error}") from None
+def outline(config: Config, source: str) -> CoverageModel:
+    """The network of `config` with shapes and no numbers: it takes no memory.
 
-
-def load_state(model: TokenPredictionModel, state: dict[str, Tensor], source: str) -> None:
-    """Put `state` into `model`, all of it or nothing.
-
-    Raises SeqcovError with every missing, unexpected or misshapen weight.
+    Raises SeqcovError for sizes beyond what any machine can address.
     """
-    wanted = {k: v for k, v in model.state_dict().items() if not k.endswith(_DERIVED)}
-    state = {k: v for k, v in state.items() if not k.endswith(_DERIVED)}
-    missing, unexpected = sorted(wanted.keys() - state), sorted(state.keys() - wanted)
-    if missing or unexpected:
-        raise SeqcovError(f"{source} does not fit its config: {describe(missing, unexpected)}")
+    try:
+        with torch.device("meta"):
+            return build(config)
+    except (RuntimeError, OverflowError, MemoryError, ValueError) as error:
+        first = str(error).partition("\n")[0]
+        raise SeqcovError(f"{source}: no network can be built of this size: {first}") from None
+
+
+def weight_shapes(model: nn.Module) -> dict[str, Shape]:
+    """The shapes of the weights a checkpoint must hold for `model`."""
+    state = model.state_dict()
+    return {name: tuple(v.shape) for name, v in state.items() if not name.endswith(_DERIVED)}
+
+
+def check_shapes(checkpoint: Checkpoint) -> int:
+    """How many parameters the network has, its file's names and shapes checked against it.
+
+    Raises SeqcovError as `read_state` does, but for what only the numbers show.
+    """
+    model = outline(checkpoint.config, str(checkpoint.weights))
+    _matched(checkpoint, weight_shapes(model))
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def read_state(checkpoint: Checkpoint) -> dict[str, Array]:
+    """A checkpoint's weights under our names, every one of them checked.
+
+    Names and shapes are checked before numbers are read, so that a file that does not fit costs
+    neither time nor memory. Raises SeqcovError for a damaged file or one that does not fit.
+    """
+    source = str(checkpoint.weights)
+    arrays, rows = _matched(checkpoint, weight_shapes(outline(checkpoint.config, source)))
+    held = arrays.read([name for row in rows for name in row.theirs])
+    try:
+        state = {row.ours: row.build(held) for row in rows}
+    except SeqcovError as error:
+        raise SeqcovError(f"{source}: {error}") from None
     for name, value in state.items():
-        if name.endswith(("rel_content_bias", "rel_pos_bias")):
-            value = state[name] = value.reshape(wanted[name].shape) if (
-                value.numel() == wanted[name].numel()
-            ) else value  # fmt: skip
-    wrong = [
-        f"{name} is {tuple(state[name].shape)}, not {tuple(wanted[name].shape)}"
-        for name in wanted
-        if state[name].shape != wanted[name].shape
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise SeqcovError(f"{source} does not fit its config: {'; '.join(wrong[:5])}{more}")
-    if bad := [name for name in wanted if not torch.isfinite(state[name]).all()]:
-        raise SeqcovError(f"{source}: {bad[0]} holds values that are not finite")
-    model.load_state_dict(state, strict=False)
+        if name.endswith("running_var") and value.min(initial=0) < 0:
+            raise SeqcovError(f"{source}: {name} holds a negative variance")
+    return state
 
 
-def save_model(model: TokenPredictionModel, folder: str | Path) -> None:
+def _matched(checkpoint: Checkpoint, wanted: Mapping[str, Shape]) -> tuple[Arrays, list[Row]]:
+    """A checkpoint's arrays and the map that makes weights of the `wanted` shapes of them.
+
+    Raises SeqcovError where they do not fit.
+    """
+    source = str(checkpoint.weights)
+    files = checkpoint.parts or (checkpoint.weights,)
+    beside = next((f.name for f in checkpoint.files if f.suffix == ".json"), "")
+    reader = READERS.get(checkpoint.format)
+    if reader is None:  # our own format
+        arrays = open_weights(files)
+        found = arrays.shapes
+        rows = [Row(name, (_stored(name, checkpoint.renamed),)) for name in wanted]
+    else:
+        arrays = open_weights(files, reader.canonical)
+        found = {
+            name: shape
+            for name, shape in arrays.shapes.items()
+            if not reader.ignored(name, checkpoint.config, arrays.shapes)
+        }
+        try:
+            rows = reader.rows(checkpoint.config, found)
+        except SeqcovError as error:
+            raise SeqcovError(f"{source}: {error}") from None
+    check(rows, found, wanted, f"{source} does not fit its {beside}" if beside else source)
+    return arrays, rows
+
+
+def _stored(name: str, renamed: Mapping[str, str]) -> str:
+    """The name under which a file of ours holds one of our weights."""
+    prefix, _, leaf = name.rpartition(".")
+    return f"{renamed[prefix]}.{leaf}" if prefix in renamed else name
+
+
+def save_model(model: CoverageModel, folder: str | Path) -> None:
     """Write `model` in our own format: config.json, model.safetensors, targets.txt."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = {
-        k: v.detach().cpu().contiguous()
-        for k, v in model.state_dict().items()
-        if not k.endswith(_DERIVED)
+        name: value.detach().cpu().contiguous()
+        for name, value in model.state_dict().items()
+        if not name.endswith(_DERIVED)
     }
-    save_file(state, folder / f"{WEIGHTS}.part")
-    (folder / f"{WEIGHTS}.part").replace(folder / WEIGHTS)
-    (folder / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", "utf-8")
-    write_tracks(folder / TARGETS, model.tracks)
+    with written_whole(folder / WEIGHTS) as part:
+        save_file(state, part)
+    with written_whole(folder / CONFIG) as part:
+        part.write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", "utf-8")
+    others: dict[str, list[Track]] = getattr(model, "other_tracks", {})
+    tables = {f"targets_{species}.txt": tracks for species, tracks in others.items()}
+    for name, tracks in {TARGETS: model.tracks, **tables}.items():
+        with written_whole(folder / name) as part:
+            write_tracks(part, tracks)
 
 
-def model_card(checkpoint: Checkpoint, model: TokenPredictionModel) -> dict[str, Any]:
+def model_card(checkpoint: Checkpoint, model: CoverageModel) -> dict[str, Any]:
     """What a model is, in plain values: for provenance, and to be found unchanged later."""
     geometry = checkpoint.config.geometry
     return {

@@ -1,0 +1,108 @@
+"""Checkpoints on the Hugging Face Hub: hf://owner/name, hf://owner/name@revision.
+
+What is in the local cache is used as it is, without asking the network: a run gives the same answer
+every time, and works offline. `@revision` (a branch, tag or commit) says which state is meant; a
+commit never changes.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..errors import SeqcovError
+
+_SPEC = re.compile(
+    r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?(?P<file>(?:/[\w.-]+)+)?/?"
+)
+_DESCRIPTIONS = re.compile(r"(config|params)\.json|targets\w*\.txt")
+_WEIGHTS = (  # the first of these that a repository has is what is downloaded
+    r"model\.safetensors",
+    r"model-\d+-of-\d+\.safetensors|model\.safetensors\.index\.json",
+    r"pytorch_model\.bin",
+    r"pytorch_model-\d+-of-\d+\.bin|pytorch_model\.bin\.index\.json",
+    r".*\.(h5|torch|pth?|safetensors|index|data-\d+-of-\d+)",
+)
+
+
+def is_hub(path: str | Path) -> bool:
+    """Whether `path` names something on the Hub."""
+    return str(path).startswith("hf:/")
+
+
+def fetched(spec: str | Path) -> Path:
+    """The local folder (or file) of a checkpoint on the Hub, downloaded where it is not yet there.
+
+    Raises SeqcovError where it is not there and cannot be downloaded.
+    """
+    matched = _SPEC.fullmatch(str(spec))
+    if matched is None:
+        raise SeqcovError(f"weights {spec}: expected hf://owner/name or hf://owner/name@revision")
+    name, revision = matched["name"], matched["revision"]
+    inner = (matched["file"] or "").strip("/")
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise SeqcovError(
+            f"weights {spec}: needs the package huggingface_hub (pip install huggingface_hub)"
+        ) from None
+    folder = _cached(huggingface_hub, name, revision)
+    if folder is None or not (_complete(folder) if not inner else (folder / inner).is_file()):
+        folder = _downloaded(huggingface_hub, name, revision, inner, str(spec))
+    return folder / inner if inner else folder
+
+
+def _cached(hub: Any, name: str, revision: str | None) -> Path | None:
+    try:
+        return Path(hub.snapshot_download(name, revision=revision, local_files_only=True))
+    except Exception:  # not there, or not a possible name: the download says which
+        return None
+
+
+def _complete(folder: Path) -> bool:
+    """Whether weights are there, and not a description alone."""
+    names = [file.name for file in folder.iterdir() if file.is_file()]
+    return any(re.fullmatch(kind, name) for kind in _WEIGHTS for name in names)
+
+
+def _wanted(names: Iterable[str]) -> list[str]:
+    """Of a repository's files, the descriptions and one form of the weights."""
+    here = [name for name in names if "/" not in name]
+    chosen = [name for name in here if _DESCRIPTIONS.fullmatch(name)]
+    for kind in _WEIGHTS:
+        if weights := [name for name in here if re.fullmatch(kind, name)]:
+            return chosen + weights
+    return chosen
+
+
+def _downloaded(hub: Any, name: str, revision: str | None, inner: str, spec: str) -> Path:
+    try:
+        listed = hub.HfApi().model_info(name, revision=revision).siblings or []
+        names = [file.rfilename for file in listed]
+        wanted = [inner] if inner else _wanted(names)
+        folder = hub.snapshot_download(name, revision=revision, allow_patterns=wanted)
+    except Exception as error:
+        raise SeqcovError(f"weights {spec}: {_reason(error)}") from None
+    if not set(wanted) <= set(names) or not wanted:
+        raise SeqcovError(f"weights {spec}: not among its files: {', '.join(names) or 'none'}")
+    return Path(folder)
+
+
+def _reason(error: Exception) -> str:
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "GatedRepoError" in kinds:
+        return "its owner lets only some users in; log in with `hf auth login`"
+    if "RepositoryNotFoundError" in kinds:
+        return "no such repository on the Hugging Face Hub, or a private one"
+    if "RevisionNotFoundError" in kinds:
+        return "the repository has no such revision"
+    if "HFValidationError" in kinds:
+        return "no possible name of a repository"
+    if "OfflineModeIsEnabled" in kinds:
+        return "not in the local cache, and HF_HUB_OFFLINE forbids to download it"
+    first = str(error).strip().partition("\n")[0]
+    return (
+        "not in the local cache, and the Hugging Face Hub could not be reached"
+        f" ({type(error).__name__}: {first}); `hf download` on a machine with a network, and its"
+        " cache or the folder itself here, would do"
+    )

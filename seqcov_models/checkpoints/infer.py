@@ -1,0 +1,144 @@
+"""A network's widths and depths from the shapes of its weights, under our names.
+
+For files that come without a description: a bare state dict, an .h5 without params.json. What no
+shape can tell (window, crop, activations) is left to the published values or to the caller.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import SeqcovError
+from .keymap import Row, Shape, Shapes, count
+
+HEADS = {
+    "basenji2": {"human": 5_313, "mouse": 1_643},
+    "enformer": {"human": 5_313, "mouse": 1_643},
+    "borzoi": {"human": 7_611, "mouse": 2_608},
+}
+"""Tracks of the published heads (facts sheet §6.1)."""
+
+_TOWERS = {
+    "basenji2": "model.stem.blocks.{}.conv.weight",
+    "enformer": "model.stem.tower.{}.widen.conv.weight",
+    "borzoi": "model.stem.tower.{}.conv.weight",
+}
+
+
+def our_shapes(rows: Sequence[Row], found: Shapes, source: str) -> dict[str, Shape]:
+    """The shapes of our weights as far as `found`, a file's shapes, has what they are made from.
+
+    Raises SeqcovError for shapes that cannot be laid out.
+    """
+    shapes = {}
+    for row in rows:
+        if all(name in found for name in row.theirs):
+            try:
+                shapes[row.ours] = row.shape(found)
+            except (ValueError, IndexError):
+                held = tuple(found[row.theirs[0]])
+                said = f"{row.theirs[0]} is {held}, which is no {row.ours}"
+                raise SeqcovError(f"{source}: {said}") from None
+    return shapes
+
+
+def inferred(architecture: str, shapes: Shapes, source: str) -> dict[str, Any]:
+    """The fields of `architecture`'s config that shapes can tell.
+
+    Raises SeqcovError, naming it, where a weight that is needed for that is not there.
+    """
+    needed = _Needed(shapes, source)
+    template = _TOWERS[architecture]
+    widths = [needed(template.format(at))[0] for at in range(count(template, shapes))]
+    kernels = [needed(template.format(at))[2] for at in range(len(widths))]
+    if architecture == "basenji2":
+        return _basenji(needed, widths, kernels)
+    out, features, kernel = needed("model.stem.conv.weight")
+    del features
+    values: dict[str, Any] = {
+        "stem_channels": out,
+        "stem_kernel_size": kernel,
+        "conv_tower_channels": tuple(widths),
+        "num_hidden_layers": count("model.trunk.blocks.{}.ffn_in.weight", shapes),
+    }
+    if kernels:
+        values["conv_tower_kernel_size"] = kernels[0]
+    if values["num_hidden_layers"]:
+        values |= _attention(needed)
+    final = "model.trunk.final.conv.weight"
+    values["head_hidden_size"] = shapes[final][0] if final in shapes else 0
+    return values
+
+
+def _attention(needed: "_Needed") -> dict[str, Any]:
+    block = "model.trunk.blocks.0"
+    values: dict[str, Any] = {"intermediate_size": needed(f"{block}.ffn_in.weight")[0]}
+    if f"{block}.attention.rel_content_bias" not in needed.shapes:
+        return values
+    _, heads, _, key = needed(f"{block}.attention.rel_content_bias", 4)
+    values |= {
+        "num_attention_heads": heads,
+        "attention_head_size": key,
+        "attention_value_size": needed(f"{block}.attention.to_v.weight")[0] // max(heads, 1),
+        "num_rel_pos_features": needed(f"{block}.attention.to_rel_k.weight")[1],
+    }
+    return values
+
+
+def _basenji(needed: "_Needed", widths: Sequence[int], kernels: Sequence[int]) -> dict[str, Any]:
+    if not widths:
+        needed("model.stem.blocks.0.conv.weight")
+    blocks: dict[str, Any] = {
+        "num_blocks": count("model.trunk.blocks.{}.narrow.conv.weight", needed.shapes)
+    }
+    if blocks["num_blocks"]:
+        narrow = needed("model.trunk.blocks.0.narrow.conv.weight")
+        blocks |= {"bottleneck_size": narrow[0], "kernel_size": narrow[2]}
+    values: dict[str, Any] = {
+        "stem_channels": widths[0],
+        "stem_kernel_size": kernels[0],
+        "conv_tower_channels": tuple(widths[1:]),
+        "blocks": blocks,
+        "head_hidden_size": needed("model.trunk.final.conv.weight")[0],
+    }
+    if len(kernels) > 1:
+        values["conv_tower_kernel_size"] = kernels[1]
+    return values
+
+
+class _Needed:
+    """Shapes that must be there, with the number of axes they must have."""
+
+    def __init__(self, shapes: Shapes, source: str) -> None:
+        self.shapes, self.source = shapes, source
+
+    def __call__(self, name: str, axes: int = 0) -> Shape:
+        if name not in self.shapes:
+            raise SeqcovError(f"{self.source}: {name} is missing")
+        shape = tuple(self.shapes[name])
+        if len(shape) != (axes or (3 if ".conv." in name else 2)):
+            raise SeqcovError(f"{self.source}: {name} has {len(shape)} axes")
+        return shape
+
+
+def species_tracks(heads: Mapping[str, int], species: str, source: str) -> int:
+    """The tracks of the head asked for, among `heads` by species.
+
+    Raises SeqcovError, naming those there are, where it is not there.
+    """
+    if species not in heads:
+        names = ", ".join(f"{name} ({tracks:,} tracks)" for name, tracks in heads.items()) or "none"
+        raise SeqcovError(f"{source}: no head for species {species!r}; heads here: {names}")
+    return heads[species]
+
+
+def check_species(architecture: str, tracks: int, species: str, source: str) -> None:
+    """Refuse a head of the published size of another species.
+
+    Raises SeqcovError for it: a file that does not name its species shows it by its size alone.
+    """
+    for other, size in HEADS[architecture].items():
+        if tracks == size and other != species:
+            raise SeqcovError(
+                f"{source}: a head of {tracks:,} tracks, the published {other} head; asked for is"
+                f" {species!r}"
+            )

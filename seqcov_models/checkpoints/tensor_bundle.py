@@ -1,0 +1,207 @@
+"""TensorFlow checkpoints, read without TensorFlow.
+
+A checkpoint is an index, `<prefix>.index`, and data, `<prefix>.data-00000-of-00001` and so on. The
+index is a LevelDB table: blocks of keys that share prefixes with their predecessor, each block
+followed by its compression and checksum, and a footer that points to the block of blocks. Its
+values are protocol buffers: where each tensor lies, its type and shape.
+
+Sources: LevelDB `doc/table_format.md`; TensorFlow `tensor_bundle.proto` (BundleEntryProto: dtype 1,
+shape 2, shard_id 3, offset 4, size 5, crc32c 6), `types.proto` (1 float, 2 double, 14 bfloat16,
+19 half). Checked against files that TensorFlow 2.15 wrote (tests/goldens).
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import SeqcovError
+from .arrays import Arrays, as_float32, finite
+from .keymap import Array, Shape
+
+MOST_BYTES = 16 << 20  # of an index; Enformer's has 60 kB
+FOOTER = 48
+KINDS = {1: "<f4", 2: "<f8", 14: "bfloat16", 19: "<f2"}
+
+
+class _Entry(NamedTuple):
+    kind: int
+    shape: Shape
+    shard: int
+    offset: int
+    size: int
+
+
+def open_bundle(index: Path) -> Arrays:
+    """The tensors of the checkpoint of this `.index` file.
+
+    Raises SeqcovError for a cut or foreign checkpoint. Entries of other than floating-point numbers
+    (counters, the object graph) are passed over.
+    """
+    try:
+        entries = dict(_entries(_read_index(index)))
+    except SeqcovError:
+        raise
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
+        raise SeqcovError(f"{index}: no whole TensorFlow checkpoint: {error}") from None
+    shards = data_files(index)
+    weights = {name: entry for name, entry in entries.items() if entry.kind in KINDS}
+
+    def read(names: Sequence[str]) -> dict[str, Array]:
+        return {name: _tensor(name, weights[name], shards) for name in names}
+
+    return Arrays({name: entry.shape for name, entry in weights.items()}, read)
+
+
+def data_files(index: Path) -> list[Path]:
+    """The data files of an index. Raises SeqcovError where one is missing."""
+    stem = index.name.removesuffix(".index")
+    files = sorted(index.parent.glob(f"{stem.replace('[', '[[]')}.data-*-of-*"))
+    counts = {file.name.rpartition("-of-")[2] for file in files}
+    if len(counts) != 1 or not counts.copy().pop().isdigit() or int(counts.pop()) != len(files):
+        said = ", ".join(file.name for file in files) or "none"
+        raise SeqcovError(f"{index}: its data files {stem}.data-… are not all there: {said}")
+    return files
+
+
+def _tensor(name: str, entry: _Entry, shards: Sequence[Path]) -> Array:
+    if not 0 <= entry.shard < len(shards):
+        raise SeqcovError(f"{name} lies in data file {entry.shard}, which is not there")
+    path, kind = shards[entry.shard], KINDS[entry.kind]
+    width = 2 if kind == "bfloat16" else np.dtype(kind).itemsize
+    if entry.size != width * int(np.prod(entry.shape, dtype=np.int64)):
+        raise SeqcovError(f"{path}: {name}: {entry.size} bytes for a shape of {entry.shape}")
+    try:
+        with path.open("rb") as file:
+            file.seek(entry.offset)
+            raw = file.read(entry.size)
+    except (OSError, ValueError, OverflowError) as error:
+        raise SeqcovError(f"{path}: {error}") from None
+    if len(raw) != entry.size:
+        raise SeqcovError(f"{path}: cut before the end of {name}")
+    if kind == "bfloat16":
+        values = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
+    else:
+        values = as_float32(np.frombuffer(raw, kind))
+    return finite(name, values.reshape(entry.shape), path)
+
+
+# LevelDB tables
+
+
+def _read_index(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise SeqcovError(f"{path}: too large for the index of a checkpoint")
+        return path.read_bytes()
+    except OSError as error:
+        raise SeqcovError(f"{path}: {error.strerror}") from None
+
+
+def _entries(table: bytes) -> Iterator[tuple[str, _Entry]]:
+    if len(table) < FOOTER:
+        raise ValueError("too short")
+    at = len(table) - FOOTER
+    _, at = _varint(table, at)  # the block of meta blocks: its offset and size
+    _, at = _varint(table, at)
+    offset, at = _varint(table, at)
+    size, at = _varint(table, at)
+    for _, handle in _block(table, offset, size):
+        start, after = _varint(handle, 0)
+        length, _ = _varint(handle, after)
+        for key, value in _block(table, start, length):
+            if key:  # the empty key is the header
+                yield key.decode(), _entry(value)
+
+
+def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+    """The keys and values of a block, its checksum verified."""
+    block = table[offset : offset + size]
+    trailer = table[offset + size : offset + size + 5]
+    if len(block) != size or len(trailer) != 5 or size < 4:
+        raise ValueError("a block is cut")
+    if trailer[0] != 0:
+        raise ValueError("a block is compressed, which TensorFlow's checkpoints are not")
+    if _masked_crc32c(block + trailer[:1]) != int.from_bytes(trailer[1:], "little"):
+        raise ValueError("a block's checksum is wrong")
+    restarts = int.from_bytes(block[-4:], "little")
+    end, at, key = size - 4 - 4 * restarts, 0, b""
+    if end < 0:
+        raise ValueError("a block is too short")
+    while at < end:
+        shared, at = _varint(block, at)
+        rest, at = _varint(block, at)
+        length, at = _varint(block, at)
+        if shared > len(key) or at + rest + length > end:
+            raise ValueError("an entry reaches beyond its block")
+        key = key[:shared] + block[at : at + rest]
+        yield key, block[at + rest : at + rest + length]
+        at += rest + length
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number of 7 bits a byte, lowest first, and where it ends."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ValueError("a number of more than 64 bits")
+
+
+_CRC32C = []
+for _byte in range(256):
+    for _ in range(8):
+        _byte = (_byte >> 1) ^ (0x82F63B78 if _byte & 1 else 0)
+    _CRC32C.append(_byte)
+
+
+def _masked_crc32c(data: bytes) -> int:
+    """LevelDB's checksum: CRC-32C, rotated by 15 bits, plus a constant."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = _CRC32C[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+# Protocol buffers
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a message by number: whole numbers, or the bytes of what is longer."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            value, at = _varint(message, at)
+            yield number, value
+        else:
+            if wire == 2:
+                length, at = _varint(message, at)
+            else:
+                length = {1: 8, 5: 4}[wire]
+            if at + length > len(message):
+                raise ValueError("a field reaches beyond its message")
+            yield number, message[at : at + length]
+            at += length
+
+
+def _entry(message: bytes) -> _Entry:
+    values: dict[int, int] = {}
+    shape: list[int] = []
+    for number, value in _fields(message):
+        if number == 2 and isinstance(value, bytes):
+            for _, dimension in (pair for pair in _fields(value) if pair[0] == 2):
+                assert isinstance(dimension, bytes)
+                sizes = [size for field, size in _fields(dimension) if field == 1]
+                shape.append(sizes[0] if sizes and isinstance(sizes[0], int) else 0)
+        elif isinstance(value, int):
+            values[number] = value
+    return _Entry(
+        values.get(1, 0), tuple(shape), values.get(3, 0), values.get(4, 0), values.get(5, 0)
+    )
