@@ -44,7 +44,13 @@ HOSTILE = [
 def row(model, group, number, identifier=None, description="", **more):
     identifier = f"ENCFF{number:03}" if identifier is None else identifier
     file = f"{model}/tracks/{group}/{model}.track{number}.bw"
-    values = {"minimum": "0.00123457", "maximum": "12.3457", "mean": "0.5", "bin": "32", "unit": "mean over 32 bp"}
+    values = {
+        "minimum": "0.00123457",
+        "maximum": "12.3457",
+        "mean": "0.5",
+        "bin": "32",
+        "unit": "mean over 32 bp",
+    }
     names = {"model": model, "group": group, "index": str(number), "identifier": identifier}
     return names | {"file": file, "bases": "960", **values, "description": description} | more
 
