@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check demo demo-train clean
+.PHONY: run test test-peers check demo demo-train clean
 
 .venv/run: envs/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -20,6 +20,15 @@ run: .venv/run
 
 test: .venv/test
 	$(BIN)/python -m pytest
+
+# The networks and readers against the projects they come from, in an environment of their own.
+.venv-peers/done: envs/requirements-peers.txt
+	test -d .venv-peers || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --no-deps --requirement envs/requirements-peers.txt
+	touch $@
+
+test-peers: .venv-peers/done
+	.venv-peers/bin/python -m pytest tests/peers
 
 check: .venv/test
 	$(BIN)/ruff check .

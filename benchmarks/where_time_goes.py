@@ -6,7 +6,6 @@ The rest of the wall time is processes starting: Snakemake itself, Python, torch
 Prints a table, and the peak memory of each kind of job.
 """
 
-import csv
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+PEAK = re.compile(r"peak memory (\d+) MB")
 LINE = re.compile(r"^(\S+ \S+) INFO .*Seconds\((.*)\)$", re.MULTILINE)
 
 
@@ -49,11 +49,9 @@ def main(config: Path, cores: str) -> None:
         for name, seconds in (shares | {"whole run": wall}).items():
             print(f"| {name} | {seconds:.2f} | {seconds / wall:.1%} |")
         for rule in ("predict", "bigwigs"):
-            tables = logs.rglob(f"*/{rule}/*.benchmark.tsv")
-            peaks = [
-                float(next(csv.DictReader(t.open(), delimiter="\t"))["max_rss"]) for t in tables
-            ]
-            print(f"peak memory of a {rule} job: {max(peaks):.0f} MB")
+            texts = [log.read_text() for log in logs.rglob(f"*/{rule}/*.log")]
+            peaks = [int(peak) for text in texts for peak in PEAK.findall(text)]
+            print(f"peak memory of a {rule} job: {max(peaks)} MB")
 
 
 def covered(spans: list[tuple[float, float]]) -> float:

@@ -1,6 +1,7 @@
 """What every script's job has in common: a log, and mistakes of the user said in one line."""
 
 import logging
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ def logged(path: str) -> Iterator[None]:
     )
     try:
         yield
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        log.info("peak memory %.0f MB", peak)
     except SeqcovError as error:
         log.error("%s", error)
         sys.exit(1)

@@ -171,7 +171,7 @@ MISTAKES: list[tuple[Mistake, str]] = [
     (selector_without_match, r"'DNASE:livre' matches no track; near: .*DNASE:liver.*assay:CHIP"),
     (missing_weights, r"models\.tiny: weights nowhere: no such file or directory"),
     (unknown_architecture, r"models\.tiny\.architecture: 'borzio' is none of: .*borzoi"),
-    (wrong_architecture, r"params\.json describes 'basenji', asked for is 'borzoi'"),
+    (wrong_architecture, r"params\.json describes 'basenji2', asked for is 'borzoi'"),
     (truncated_h5, r"model\.h5: not a whole HDF5 file: .*truncated"),
     (params_of_other_weights, r"does not fit its params\.json: .*missing: .*conv1d_3/kernel"),
     (narrower_weights, r"stem\.tower\.0\.conv\.weight is \(3, 4, 3\), not \(4, 4, 3\)"),
