@@ -90,7 +90,7 @@ class Tiny:
 
 
 def keras_weights(tiny: Tiny, seed: int = 1) -> Weights:
-    """Random weights of `tiny`, named as Keras numbers its layers (facts §4.2).
+    """Random weights of `tiny`, named as Keras numbers its layers.
 
     Nothing is 0 or 1 where a fresh network has 0 or 1: running statistics, gains and biases too.
     """

@@ -1,4 +1,4 @@
-"""Borzoi and its attention against arithmetic written from facts §1.0 and §1.3 alone, in float64.
+"""Borzoi and its attention against arithmetic written from its description alone, in float64.
 
 Tolerances: a float32 sum of n terms errs by about √n·6e-8 of its terms, a stack of a dozen layers
 by some 1e-6 of its range; 1e-5 of the range is the house's rule for what counts as equal.
@@ -242,7 +242,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("tiny", VARIANTS.values(), ids=VARIANTS)
-def test_borzoi_agrees_with_float64_arithmetic_from_the_facts(tiny: Tiny, tmp_path: Path) -> None:
+def test_borzoi_agrees_with_float64_arithmetic(tiny: Tiny, tmp_path: Path) -> None:
     weights = keras_weights(tiny)
     letters = [random_letters(tiny.length, seed) for seed in (1, 2)]
     found = network(tiny, tmp_path, weights).predict(letters)
@@ -459,7 +459,7 @@ def test_the_published_params_json_describes_the_default_network(
     )
 
 
-def test_published_widths_are_what_the_facts_say() -> None:
+def test_published_widths() -> None:
     widths = [round(608 * (1536 / 608) ** (i / 5) / 32) * 32 for i in range(6)]
     assert list(BorzoiConfig().conv_tower_channels) == widths
     assert all(small < large for small, large in itertools.pairwise(widths))

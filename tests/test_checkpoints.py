@@ -122,7 +122,7 @@ def rewrite(path: Path, change: Callable[[h5py.Group], None]) -> None:
 
 
 def as_released(group: h5py.Group) -> None:
-    """The names of the released Borzoi files (facts §4.2)."""
+    """The names of the released Borzoi files."""
     for layer in list(group):
         if layer.startswith("batch_normalization"):
             group.move(f"{layer}/{layer}", f"{layer}/sync_{layer}")

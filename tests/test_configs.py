@@ -1,4 +1,4 @@
-"""Configs and geometry: the published numbers, what is refused, what JSON keeps (facts §1.3)."""
+"""Configs and geometry: the published numbers, what is refused, what JSON keeps."""
 
 import json
 from pathlib import Path

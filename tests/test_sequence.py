@@ -1,4 +1,4 @@
-"""Letters, codes and one-hot against the conventions of the published models (facts §2)."""
+"""Letters, codes and one-hot against the conventions of the published models."""
 
 import numpy as np
 import pytest

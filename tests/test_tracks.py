@@ -1,4 +1,4 @@
-"""Track tables, selection, file names: the four published tables and hostile ones (facts §6.1)."""
+"""Track tables, selection, file names: the four published tables and hostile ones."""
 
 import re
 from collections import Counter
