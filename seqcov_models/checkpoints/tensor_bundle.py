@@ -74,11 +74,12 @@ def _tensor(name: str, entry: _Entry, shards: Sequence[Path]) -> Array:
         raise SeqcovError(f"{path}: {name}: {entry.size} bytes for a shape of {entry.shape}")
     try:
         with path.open("rb") as file:
+            raw = bytearray(min(entry.size, file.seek(0, 2)))
             file.seek(entry.offset)
-            raw = file.read(entry.size)
+            got = file.readinto(raw)
     except (OSError, ValueError, OverflowError) as error:
         raise SeqcovError(f"{path}: {error}") from None
-    if len(raw) != entry.size:
+    if got != entry.size:
         raise SeqcovError(f"{path}: cut before the end of {name}")
     if kind == "bfloat16":
         values = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SeqcovError
-from .arrays import Arrays, as_float32, finite
+from .arrays import Arrays, as_float32, finite, kind_of
 from .keymap import Array, Shape
 
 MOST_BYTES = 64 << 20  # of a pickle without its tensors' numbers; published ones have below 1 MB
@@ -198,7 +198,7 @@ def whole_module(path: Path, of: str) -> SeqcovError:
     )
 
 
-def open_torch(path: Path, shapes: Mapping[str, Shape] | None = None) -> Arrays:
+def open_torch(path: Path) -> Arrays:
     """The tensors of a state dict.
 
     Raises SeqcovError for whatever torch.load(weights_only=True) does not read, and for tensors of
@@ -206,13 +206,16 @@ def open_torch(path: Path, shapes: Mapping[str, Shape] | None = None) -> Arrays:
     """
     import torch
 
+    if kind_of(path) == "zip":
+        torch_shapes(path)  # says what it is where it is no state dict
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old formats and byte orders
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # UnpicklingError, RuntimeError, EOFError, KeyError, …
-        said = str(error).strip().partition("\n")[0]
-        raise SeqcovError(f"{path}: not read by torch.load(weights_only=True): {said}") from None
+        raise SeqcovError(
+            f"{path}: not read by torch.load(weights_only=True): {_told(error)}"
+        ) from None
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, Mapping) or not loaded:
@@ -227,6 +230,14 @@ def open_torch(path: Path, shapes: Mapping[str, Shape] | None = None) -> Arrays:
         return {name: tensor_array(name, loaded[name], path) for name in names}
 
     return Arrays({name: tuple(value.shape) for name, value in loaded.items()}, read)
+
+
+def _told(error: Exception) -> str:
+    """What torch.load says in one line, without its advice to switch the safety off."""
+    told = str(error)
+    _, unsafe, reason = told.partition("WeightsUnpickler error:")
+    line = (reason if unsafe else told).strip().partition("\n")[0]
+    return line if unsafe or "weights_only" not in line else type(error).__name__
 
 
 def tensor_array(name: str, tensor: Any, path: Path) -> Array:

@@ -95,16 +95,16 @@ class BPNetForProfilePrediction(CoverageModel):
     Attributes: `kept`, the places of `tracks` among all strands of the tasks that are computed.
     """
 
+    config: BPNetConfig
+
     def __init__(self, config: BPNetConfig) -> None:
         super().__init__(config, strand_tracks(config))
-        c = self.config = config
+        c = config
         self.model = BPNetModel(c)
         controls = c.num_control_tracks
         self.profile = same(c.hidden_size + controls, c.num_labels, c.profile_kernel_size)
         self.counts = nn.Linear(c.hidden_size + bool(controls), len(c.tasks) * c.num_counts)
         self.kept = list(range(c.num_labels))
-
-    config: BPNetConfig
 
     def forward(
         self,

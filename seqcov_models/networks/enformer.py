@@ -56,7 +56,7 @@ class EnformerStage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, length) → (batch, out, length / 2)."""
         x = self.widen(x)
-        return self.pool(x + self.pointwise(x))  # type: ignore[no-any-return]
+        return self.pool(self.pointwise(x).add_(x))  # type: ignore[no-any-return]
 
 
 def _block(config: EnformerConfig, width: int, out: int, kernel_size: int) -> ConvBlock:
@@ -82,7 +82,7 @@ class EnformerStem(Stem):
 
     def whole(self, x: Tensor) -> tuple[Tensor, ...]:
         x = convolve(x, self.conv)
-        x = self.pool(x + self.pointwise(x))
+        x = self.pool(self.pointwise(x).add_(x))
         for stage in self.tower:
             x = stage(x)
         return (x,)
@@ -161,6 +161,8 @@ class EnformerForTokenPrediction(TokenPredictionModel):
     tracks.
     """
 
+    config: EnformerConfig
+
     def __init__(self, config: EnformerConfig) -> None:
         super().__init__(config, config.last_hidden_size, config.num_labels)
         self.model = EnformerModel(config)
@@ -183,7 +185,6 @@ class EnformerForTokenPrediction(TokenPredictionModel):
         Raises SeqcovError where there is no such head.
         """
         config = self.config
-        assert isinstance(config, EnformerConfig)
         if species == config.species:
             return self
         if species not in self.other_heads:

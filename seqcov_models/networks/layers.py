@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PIECES = {"cpu": 1 << 15}
+PIECES = {"cpu": 1 << 14}
 """Bases that a stem works on at once, by kind of device: bounds its memory, not its values."""
 LARGE_PIECE = 1 << 19  # what other devices than these take: any published window
 
@@ -26,7 +26,8 @@ def activate(x: Tensor, name: str, own: bool = False) -> Tensor:
             return F.gelu(x, approximate="tanh")
         case "quick_gelu":
             scaled = x.mul_(1.702) if in_place else x * 1.702
-            return F.silu(scaled, inplace=in_place).mul(1 / 1.702)
+            gated = F.silu(scaled, inplace=in_place)
+            return gated.mul_(1 / 1.702) if in_place else gated * (1 / 1.702)
         case "gelu":
             return F.gelu(x)
         case "relu":
