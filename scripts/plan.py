@@ -12,7 +12,8 @@ with logged(snakemake.log[0]):
 
     run = plan_run(snakemake.config)
     plan = run.models[snakemake.wildcards.model]
-    cards = [model_card(fold, load_checkpoint(fold, plan.tracks)) for fold in plan.folds]
+    units = {"scale": plan.entry["scale"], "transform": plan.transform}
+    cards = [model_card(fold, load_checkpoint(fold, plan.tracks)) | units for fold in plan.folds]
     write_plan(plan, run.fasta.contigs, Path(snakemake.output.table), Path(snakemake.output.wanted))
     with written_whole(Path(snakemake.output.model)) as part:
         part.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")

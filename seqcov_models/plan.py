@@ -77,7 +77,7 @@ class ModelPlan:
         """What a track's values are, in words."""
         if track.row < 0:
             return "share of the window"
-        return unit(track, self.geometry.bin, self.entry["scale"])
+        return unit(track, self.geometry.bin, self.entry["scale"], self.transform)
 
     @property
     def digest(self) -> str:

@@ -29,7 +29,6 @@ def provenance(
             "bytes": state.st_size,
             "date": datetime.fromtimestamp(state.st_mtime, UTC).isoformat(timespec="seconds"),
         },
-        "units": "model: the network's output as its track table scales it, not un-transformed",
         "models": {
             Path(card).parent.name: json.loads(Path(card).read_text(encoding="utf-8"))
             for card in models

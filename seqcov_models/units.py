@@ -35,11 +35,12 @@ def default_transform(architecture: str, head_tracks: int) -> str:
     return "old" if head_tracks in RELEASED_BORZOI_HEADS else "new"
 
 
-def unit(track: Track, bin_size: int, scale: str) -> str:
-    """What a track's values are, in words; `scale` is 'model' or 'raw'."""
+def unit(track: Track, bin_size: int, scale: str, transform: str) -> str:
+    """What a track's values are, in words; scale is 'model' or 'raw', which undoes `transform`."""
     statistic = track.columns.get("sum_stat", "").partition("_")[0] or "coverage"
     over = f"{statistic} over {bin_size} bp"
-    return f"{over}, raw" if scale == "raw" else f"{over}, in the model's units"
+    undone = {"scale": "scale undone"}.get(transform, f"{transform} transform undone")
+    return f"{over}, raw ({undone})" if scale == "raw" else f"{over}, in the model's units"
 
 
 class Untransform:

@@ -1,6 +1,7 @@
 """The whole way on real input: the trained mini Borzoi on hg38, against its authors' outputs."""
 
 import gzip
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,11 @@ def test_ensemble_raw_and_deviation_along_the_contig(sequence: str, tmp_path: Pa
                 wanted = theirs[:, column]
                 # taking back squares values twice at most: relative errors grow fourfold
                 assert np.abs(ours - wanted)[there].max() <= 4e-5 * np.abs(expected).max()
-    assert "sum over 32 bp, raw" in next(tmp_path.glob("results/*/tracks.tsv")).read_text()
+    folder = next(tmp_path.glob("results/*/tracks.tsv")).parent
+    assert "sum over 32 bp, raw (new transform undone)" in (folder / "tracks.tsv").read_text()
+    assert "raw (new transform undone)" in (folder / "hub.txt").read_text()
+    (card,) = json.loads((folder / "provenance.json").read_text())["models"]["mini"]
+    assert (card["scale"], card["transform"]) == ("raw", "new")
 
 
 def test_blending_lowers_the_jump_at_seams(run: Path, tmp_path: Path) -> None:
