@@ -1,6 +1,6 @@
 """Borzoi and Flashzoi as borzoi-pytorch saves them: a folder with config.json, or a state dict.
 
-Names: facts sheet §4.2. The convolutions before the transformer have fixed widths there and are not
+The convolutions before the transformer have fixed widths there and are not
 in config.json; here they come from the weights. Their positions are made for a training window of
 4,096 positions whatever the window is.
 """

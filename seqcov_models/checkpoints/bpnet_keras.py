@@ -3,7 +3,7 @@
 The first convolution that has a bias is the stem, the others are the dilated ones; the transposed
 convolutions are the profile heads, the dense layers with a bias the count heads, in the order of
 the tasks. What has no bias belongs to the branches that read control tracks: they add exactly 0
-where no control is given, and are left out. Names: facts sheet §4.4.
+where no control is given, and are left out.
 """
 
 from pathlib import Path

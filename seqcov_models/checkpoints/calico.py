@@ -1,7 +1,7 @@
 """Calico's Keras checkpoints of Basenji2 and Borzoi: an .h5, mostly with a params.json beside it.
 
 Layers are found by name. Keras numbers every layer of a kind in the order of its creation
-(`conv1d`, `conv1d_1`, …), which follows from the network (facts sheet §4.2). Without params.json
+(`conv1d`, `conv1d_1`, …), which follows from the network. Without params.json
 the widths come from the weights, window and crop from the file's `model_config` where it has one,
 else they are the published ones.
 """

@@ -2,7 +2,7 @@
 
 A state dict lists every weight of the trunk twice, once under `_trunk.<number>.`; a safetensors
 file may keep either of the two. Both heads lie in one file. The window is not in config.json: it is
-the published 1,536 positions. Names: facts sheet §4.3.
+the published 1,536 positions.
 """
 
 from collections.abc import Mapping

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import SeqcovError
 
 _SPEC = re.compile(
-    r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?(?P<file>(?:/[\w.-]+)+)?/?"
+    r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?(?P<file>(?:/\w[\w.-]*)+)?/?"
 )
 _DESCRIPTIONS = re.compile(r"(config|params)\.json|targets\w*\.txt")
 _WEIGHTS = (  # the first of these that a repository has is what is downloaded

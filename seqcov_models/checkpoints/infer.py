@@ -15,7 +15,7 @@ HEADS = {
     "enformer": {"human": 5_313, "mouse": 1_643},
     "borzoi": {"human": 7_611, "mouse": 2_608},
 }
-"""Tracks of the published heads (facts sheet §6.1)."""
+"""Tracks of the published heads: calico's targets tables."""
 
 _TOWERS = {
     "basenji2": "model.stem.blocks.{}.conv.weight",

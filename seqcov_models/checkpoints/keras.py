@@ -3,7 +3,7 @@
 A layer's weights lie at `model_weights/<layer>/<layer>/<variable>:0`; a file of weights alone has
 no `model_weights`. Two generations of names exist in calico's files: the released Borzoi ones say
 `sync_batch_normalization` and keep the attention biases directly under their layer; newer ones say
-`batch_normalization` and repeat the layer's name (facts sheet §4.2).
+`batch_normalization` and repeat the layer's name.
 """
 
 import json
@@ -256,7 +256,7 @@ def gelu_of(layers: Sequence[dict[str, Any]]) -> str | None:
     """Which GELU a calico file was saved with, None where it does not say.
 
     A layer class `GELU` (named gelu, gelu_1, …) is calico's x·sigmoid(1.702x) of before April 2022;
-    afterwards it is `tf.nn.gelu`, with approximate=True (facts sheet §1.1).
+    afterwards it is `tf.nn.gelu`, with approximate=True.
     """
     for layer in layers:
         name, kind = str(layer.get("name", "")), str(layer.get("class_name", ""))

@@ -5,7 +5,7 @@ A *dialect* says how the file's format stores a layer of that kind. Both togethe
 weight. Layouts (the turning of axes) work on NumPy arrays and cost no memory, so the same rows tell
 what shapes a file must have before any of its numbers are read.
 
-Sources of the layouts: Keras' and Sonnet's documentation of their layers; facts sheet §4.1.
+Sources of the layouts: Keras' and Sonnet's documentation of their layers.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

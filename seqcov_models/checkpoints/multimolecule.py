@@ -2,8 +2,7 @@
 
 Their stems read a fifth channel for N, set on conversion to the mean of the four letters'. It is
 dropped, so that N is what the original network has for it, unless `n_encoding` 'multimolecule'
-asks to keep it (facts sheet §2). Their logits come before the softplus, as ours do. Names and
-defaults: facts sheet §4.2–4.5.
+asks to keep it. Their logits come before the softplus, as ours do.
 """
 
 from pathlib import Path

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import dense
+from .layers import dense, product
 
 QUERIES_AT_ONCE = 512  # bounds the memory of the attention logits, not their values
 EVERYTHING = slice(0, None)
@@ -120,17 +120,20 @@ class RelativeAttention(nn.Module):
         """
         positions = F.dropout(positions, self.position_dropout, self.training)
         q = self._heads(dense(x[:, rows], self.to_q)) * self.key_size**-0.5
-        k = self._heads(dense(x, self.to_k))  # (batch, heads, length, key)
-        v = self._heads(dense(x, self.to_v))  # (batch, heads, length, value)
+        k = self._heads(dense(x, self.to_k)).contiguous()  # (batch, heads, length, key)
+        v = self._heads(dense(x, self.to_v)).transpose(-1, -2).contiguous()  # (…, value, length)
         r = self._heads(dense(positions[None], self.to_rel_k))[0]  # (heads, 2·length − 1, key)
         q_content, q_position = q + self.rel_content_bias, q + self.rel_pos_bias
         first = rows.indices(x.shape[1])[0]
         if x.device.type != "cpu":
-            attended = self._attend(q_content, q_position, k, v, r, first)
+            attended = self._attend(q_content, q_position, k, v, r.contiguous(), first)
         else:  # one head after the other: what belongs together stays in the cache
             attended = torch.stack([
                 torch.stack([
-                    self._attend(q_content[b, h], q_position[b, h], k[b, h], v[b, h], r[h], first)
+                    self._attend(
+                        q_content[b, h], q_position[b, h], k[b, h], v[b, h], r[h].contiguous(),
+                        first,
+                    )
                     for h in range(self.heads)
                 ])
                 for b in range(len(x))
@@ -144,7 +147,8 @@ class RelativeAttention(nn.Module):
     def _attend(
         self, q_content: Tensor, q_position: Tensor, k: Tensor, v: Tensor, r: Tensor, first: int
     ) -> Tensor:
-        """Queries (…, rows, key), keys, values, keys by distance → values (…, rows, value).
+        """Queries (…, rows, key), keys (…, length, key), values (…, value, length), keys by
+        distance (…, 2·length − 1, key) → values (…, rows, value).
 
         first: the position of the first query. Block by block, for the sake of the memory.
         """
@@ -154,20 +158,16 @@ class RelativeAttention(nn.Module):
             stop = min(start + QUERIES_AT_ONCE, rows)
             # queries first + start … stop see distances −(first+stop−1) … length−1−first−start
             seen = r[..., length - first - stop : 2 * length - 1 - first - start, :]
-            logits = q_content[..., start:stop, :] @ k.transpose(-1, -2)
-            by_distance = q_position[..., start:stop, :] @ seen.transpose(-1, -2)
-            logits = logits + _by_key(by_distance, length)
+            logits = _times(q_content[..., start:stop, :], k)
+            logits += _by_key(_times(q_position[..., start:stop, :], seen), length)
             weights = F.dropout(logits.softmax(-1), self.dropout, self.training)
-            attended.append(_product(weights, v))
+            attended.append(_times(weights, v))
         return torch.cat(attended, -2)
 
 
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    """a @ b; matrices on a processor as `dense` does it, and for the same reason."""
-    if a.dim() > 2 or a.device.type != "cpu":
-        return a @ b
-    image = a.transpose(0, 1)[None, :, None]
-    return F.conv2d(image, b.transpose(0, 1)[..., None, None])[0, :, 0].transpose(0, 1)
+def _times(a: Tensor, b: Tensor) -> Tensor:
+    """a · bᵀ over the last two axes."""
+    return product(a[None], b)[0] if a.dim() == 2 else a @ b.transpose(-1, -2)
 
 
 def _by_key(by_distance: Tensor, length: int) -> Tensor:

@@ -47,8 +47,7 @@ def channels_together(x: Tensor) -> Tensor:
 def convolve(x: Tensor, layer: nn.Conv1d, norm: nn.BatchNorm1d | None = None) -> Tensor:
     """What `layer`, a 'same' convolution, gives: (batch, in, length) → (batch, out, length).
 
-    norm: a batch norm that follows; it costs nothing more outside of training. As a convolution of
-    an image one row high, because only those know the order of memory that is fastest.
+    norm: a batch norm that follows; it costs nothing more outside of training.
     """
     if norm is not None and norm.training:
         return norm(convolve(x, layer))  # type: ignore[no-any-return]
@@ -57,26 +56,42 @@ def convolve(x: Tensor, layer: nn.Conv1d, norm: nn.BatchNorm1d | None = None) ->
         scale, shift = scale_and_shift(norm)
         weight = weight * scale[:, None, None]
         bias = shift if bias is None else bias * scale + shift
-    dilation = layer.dilation[0]
-    padding = dilation * (layer.kernel_size[0] // 2)
-    made = F.conv2d(
-        channels_together(x).unsqueeze(2), weight.unsqueeze(2), bias,
-        padding=(0, padding), dilation=(1, dilation), groups=layer.groups,
+    return _convolve(channels_together(x), weight, bias, layer.dilation[0], layer.groups)
+
+
+def _convolve(
+    x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int = 1, groups: int = 1
+) -> Tensor:
+    """(batch, in, length), weight (out, in, kernel) → (batch, out, length), 'same'.
+
+    As a convolution of an image one row high, because only those know the order of memory that is
+    fastest. The rows' own dilation means nothing where there is one row, but makes torch take
+    oneDNN also for kernels of width 1 in a single thread, where it would take its own loop around
+    MKL, which AMD's processors run at half the speed.
+    """
+    rows = 2 if x.device.type == "cpu" else 1
+    padding = dilation * (weight.shape[-1] // 2)
+    image = F.conv2d(
+        x.unsqueeze(2), weight.unsqueeze(2), bias,
+        padding=(0, padding), dilation=(rows, dilation), groups=groups,
     )  # fmt: skip
-    return made.squeeze(2)
+    return image.squeeze(2)
 
 
 def dense(x: Tensor, layer: nn.Linear) -> Tensor:
-    """What `layer` gives: (…, length, in) → (…, length, out).
+    """What `layer` gives: (batch, length, in) → (batch, length, out)."""
+    return product(x, layer.weight, layer.bias)
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x · weightᵀ + bias: (batch, length, in), (out, in) → (batch, length, out).
 
     On processors as a convolution of width 1, which is twice as fast as a matrix product on those
     by AMD (oneDNN instead of MKL).
     """
     if x.device.type != "cpu":
-        return layer(x)  # type: ignore[no-any-return]
-    image = x.transpose(1, 2).unsqueeze(2)
-    made = F.conv2d(image, layer.weight[..., None, None], layer.bias)
-    return made.squeeze(2).transpose(1, 2)
+        return F.linear(x, weight, bias)
+    return _convolve(x.transpose(1, 2), weight[..., None], bias).transpose(1, 2)
 
 
 def pointwise(x: Tensor, layer: nn.Linear) -> Tensor:

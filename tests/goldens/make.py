@@ -1,0 +1,55 @@
+"""Write the goldens: tiny checkpoints as other projects save them, and what those predict.
+
+With the peers' environment (envs/requirements-peers.txt), in the repository's root:
+
+    PYTHONPATH=.:tests .venv-peers/bin/python -m goldens.make
+
+Enformers are run with the gamma features normalised over positions (see `zoo`). A golden's folder
+holds the checkpoint, compressed, and golden.npz: what the peer predicts for `common.windows`
+in every `step`-th bin (coverage), and with N as the peer itself has it (as_converted) where that
+differs. The Keras and Sonnet ones come from `make_tensorflow.py`.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable
+
+from goldens.common import HERE, windows, write
+from peers import zoo
+
+PEERS: dict[str, Callable[[], zoo.Peer]] = {
+    "multimolecule_basenji": zoo.mm_basenji,
+    "multimolecule_enformer": zoo.mm_enformer,
+    "multimolecule_enformer_table": lambda: zoo.mm_enformer(
+        **{**zoo.ENFORMER, "use_precomputed_gamma_basis": True, "sequence_length": 12_288}
+    ),
+    "multimolecule_borzoi": zoo.mm_borzoi,
+    "multimolecule_bpnet": zoo.mm_bpnet,
+    "enformer_pytorch": lambda: zoo.ep_enformer(safetensors=True),
+    "borzoi_pytorch": zoo.bp_borzoi,
+    "bpnet_lite": zoo.lite_bpnet,
+    "bpnet_lite_controls": lambda: zoo.lite_bpnet(2, controls=2, layers=2),
+}
+
+
+def main() -> None:
+    """Write every golden, or those named on the command line."""
+    import enformer_pytorch.modeling_enformer as theirs
+    import multimolecule.models.enformer.modeling_enformer as others
+
+    for name in sys.argv[1:] or PEERS:
+        peer = PEERS[name]()
+        folder = HERE / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        peer.save(folder)
+        sequences = windows(peer.window, 1)
+        with zoo.gamma_over_positions(theirs, others):
+            outputs = {"coverage": peer.coverage(sequences)}
+            if peer.as_converted is not None:
+                outputs["as_converted"] = peer.as_converted(sequences)
+        write(folder, peer.window, **outputs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Our networks with other projects' weights predict what those projects predict.
+
+Where a peer is known to differ from the original network, a test says who is wrong, and by how much
+that shows.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from goldens.common import windows
+from peers import zoo
+
+from seqcov_models import load_model
+
+AGREE = 1e-5  # of the output's range
+
+TINY: dict[str, Callable[[int], zoo.Peer]] = {
+    "multimolecule basenji": zoo.mm_basenji,
+    "multimolecule enformer": zoo.mm_enformer,
+    "multimolecule borzoi": zoo.mm_borzoi,
+    "multimolecule borzoi mouse": lambda seed: zoo.mm_borzoi(
+        seed, **{**zoo.BORZOI, "species": "mouse"}
+    ),
+    "multimolecule bpnet": zoo.mm_bpnet,
+    "enformer-pytorch": zoo.ep_enformer,
+    "enformer-pytorch safetensors": lambda seed: zoo.ep_enformer(seed, safetensors=True),
+    "borzoi-pytorch": zoo.bp_borzoi,
+    "borzoi-pytorch mouse": lambda seed: zoo.bp_borzoi(seed, "mouse"),
+    "bpnet-lite": zoo.lite_bpnet,
+    "bpnet-lite with controls": lambda seed: zoo.lite_bpnet(seed, controls=2),
+}
+
+FULL: dict[str, Callable[[], zoo.Peer]] = {
+    "multimolecule basenji": lambda: zoo.mm_basenji(hidden_act="gelu_new"),
+    "enformer-pytorch": lambda: zoo.ep_enformer(dim=1536),
+    "borzoi-pytorch": lambda: zoo.bp_borzoi(narrow=False, dim=1536),
+    "multimolecule bpnet": lambda: zoo.mm_bpnet(hidden_size=64),
+    "bpnet-lite": lambda: zoo.lite_bpnet(controls=2, layers=8, filters=64),
+}
+
+
+def difference(found: zoo.Coverage, expected: zoo.Coverage) -> float:
+    """Largest difference as a share of the range of what is expected."""
+    assert found.shape == expected.shape
+    assert np.ptp(expected) > 0
+    return float(np.abs(found - expected).max() / np.ptp(expected))
+
+
+@pytest.fixture
+def positions() -> Any:
+    """Give a function that runs Enformers with gamma features as DeepMind normalises them."""
+    import enformer_pytorch.modeling_enformer as one
+    import multimolecule.models.enformer.modeling_enformer as two
+
+    return lambda: zoo.gamma_over_positions(one, two)
+
+
+def agree(peer: zoo.Peer, folder: Path, positions: Any, count: int = 2) -> float:
+    """The difference between a peer and what we make of its files, which must be small."""
+    peer.save(folder)
+    ours = load_model(peer.architecture, folder, species=peer.species)
+    sequences = windows(peer.window, count)
+    with positions():
+        found = difference(ours.predict(sequences), peer.coverage(sequences))
+    print(f"{peer.name}: {found:.1e} of the range")
+    assert found <= AGREE
+    return found
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("name", TINY)
+def test_a_small_network_agrees(name: str, seed: int, tmp_path: Path, positions: Any) -> None:
+    agree(TINY[name](seed), tmp_path, positions)
+
+
+@pytest.mark.parametrize("name", [name for name in TINY if name.startswith("multimolecule")])
+def test_multimoleculs_own_n_can_be_kept_and_is_not_the_originals(
+    name: str, tmp_path: Path, positions: Any
+) -> None:
+    """multimolecule reads N through a fifth channel; the originals have zeros (BPNet: 0.25 each).
+
+    Here that channel is random. In converted weights it is the mean of the four letters', which is
+    0.25 of each for Enformer, Borzoi and BPNet, and for Basenji2, whose activation comes before its
+    stem, neither.
+    """
+    peer = TINY[name](1)
+    peer.save(tmp_path)
+    assert peer.as_converted is not None
+    sequences = windows(peer.window)
+    kept = load_model(peer.architecture, tmp_path, species=peer.species, n_encoding="multimolecule")
+    with positions():
+        theirs, originals = peer.as_converted(sequences), peer.coverage(sequences)
+    assert difference(kept.predict(sequences), theirs) <= AGREE
+    assert difference(theirs, originals) > 0.01
+
+
+@pytest.mark.parametrize("name", ["multimolecule enformer", "enformer-pytorch"])
+def test_enformers_elsewhere_normalise_the_gamma_features_over_the_wrong_axis(
+    name: str, tmp_path: Path, positions: Any
+) -> None:
+    """DeepMind's code divides gamma features by their maximum over the positions; enformer-pytorch
+    and multimolecule divide each position by its maximum over the features (facts sheet §1.2), and
+    so differ from the original wherever they do not use a stored table. We do as the original."""
+    peer = TINY[name](1)
+    peer.save(tmp_path)
+    ours = load_model("enformer", tmp_path)
+    sequences = windows(peer.window)
+    as_shipped = difference(ours.predict(sequences), peer.coverage(sequences))
+    print(f"{peer.name} as shipped: {as_shipped:.1e} of the range")
+    assert as_shipped > 100 * AGREE
+    with positions():
+        assert difference(ours.predict(sequences), peer.coverage(sequences)) <= AGREE
+
+
+def test_a_stored_gamma_table_is_used(tmp_path: Path) -> None:
+    """multimolecule's published Enformer carries the table that TensorFlow computed once."""
+    peer = zoo.mm_enformer(
+        **{**zoo.ENFORMER, "use_precomputed_gamma_basis": True, "sequence_length": 12_288}
+    )
+    peer.save(tmp_path)
+    ours = load_model("enformer", tmp_path)
+    sequences = windows(peer.window)
+    assert difference(ours.predict(sequences), peer.coverage(sequences)) <= AGREE
+
+
+@pytest.mark.skipif("FLASH_ATTN" not in os.environ, reason="no sources of flash-attn: see zoo.py")
+def test_flashzoi_agrees_with_flash_attention(tmp_path: Path, positions: Any) -> None:
+    agree(zoo.flashzoi(), tmp_path, positions)
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_network_of_the_published_size_agrees(name: str, tmp_path: Path, positions: Any) -> None:
+    agree(FULL[name](), tmp_path, positions, count=1)

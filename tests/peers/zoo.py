@@ -1,0 +1,384 @@
+"""Small networks of other projects with random weights, saved as those projects save them.
+
+Peers are imported inside the functions: this module can be read where they are not installed.
+Nothing in them is left at 0 or 1 where a fresh network has that: running statistics, gains and
+biases are random too, so that no mistake hides behind a default.
+"""
+
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from goldens.common import one_hot_array
+from torch import Tensor, nn
+
+Coverage = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A network of another project.
+
+    coverage: what it predicts for windows, (windows, bins, tracks), with N as in the original
+    network; as_converted: the same with N as the peer itself has it, where that differs.
+    """
+
+    name: str
+    architecture: str
+    window: int
+    module: nn.Module
+    save: Callable[[Path], None]
+    coverage: Callable[[Sequence[str]], Coverage]
+    as_converted: Callable[[Sequence[str]], Coverage] | None = None
+    species: str = "human"
+
+
+def one_hot(sequences: Sequence[str], unknown: float = 0.0) -> Tensor:
+    """(windows, length, 4), any other letter than ACGT as `unknown` in all four channels."""
+    return torch.from_numpy(one_hot_array(sequences, unknown))
+
+
+@torch.no_grad()
+def randomise(module: nn.Module, seed: int = 1) -> nn.Module:
+    """Give every weight and running statistic of `module` a random value, in place."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(like: Tensor, scale: float) -> Tensor:
+        return torch.randn(like.shape, generator=generator) * scale
+
+    for name, weight in module.named_parameters():
+        if name.endswith(("rel_content_bias", "rel_pos_bias")):
+            weight.copy_(normal(weight, 1))
+        elif weight.ndim > 1:
+            weight.copy_(normal(weight, weight[0].numel() ** -0.5))
+        elif name.endswith("weight"):
+            weight.copy_(1 + normal(weight, 0.3))
+        else:
+            weight.copy_(normal(weight, 0.3))
+    for name, buffer in module.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.copy_(normal(buffer, 0.5))
+        elif name.endswith("running_var"):
+            buffer.copy_(torch.rand(buffer.shape, generator=generator) * 1.7 + 0.3)
+        elif name.endswith("num_batches_tracked"):
+            buffer.fill_(5)
+    return module.eval()
+
+
+@contextmanager
+def gamma_over_positions(*modules: Any) -> Iterator[None]:
+    """Let Enformers divide their gamma features by the maximum over positions, as DeepMind's does.
+
+    enformer-pytorch and multimolecule divide by the maximum over the features (facts sheet §1.2).
+    Only the axis of that one call of theirs is changed.
+    """
+
+    class Torch:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(torch, name)
+
+        def amax(self, x: Tensor, dim: int, keepdim: bool) -> Tensor:
+            assert (dim, keepdim) == (-1, True)
+            return torch.amax(x, dim=-2, keepdim=True)
+
+    originals = [module.torch for module in modules]
+    for module in modules:
+        module.torch = Torch()
+    try:
+        yield
+    finally:
+        for module, original in zip(modules, originals, strict=True):
+            module.torch = original
+
+
+@torch.inference_mode()
+def _coverage(of: Any) -> Coverage:
+    values: Coverage = of().float().numpy()
+    return values
+
+
+# multimolecule: stems of five letters, tokens A 0, C 1, G 2, T 3, N 4
+
+
+def _tokens(sequences: Sequence[str]) -> Tensor:
+    rows = {letter: row for row, letter in enumerate("ACGT")}
+    return torch.tensor([[rows.get(base, 4) for base in s.upper()] for s in sequences])
+
+
+def _multimolecule(name: str, architecture: str, module: Any, window: int, seed: int) -> Peer:
+    randomise(module, seed)
+
+    def softplus(**how: Any) -> Coverage:
+        return _coverage(lambda: module.postprocess(module(**how))[0])
+
+    def coverage(sequences: Sequence[str]) -> Coverage:
+        tokens = _tokens(sequences)
+        return softplus(input_ids=tokens, attention_mask=(tokens < 4).long())
+
+    def save(folder: Path) -> None:
+        module.save_pretrained(folder)
+
+    return Peer(
+        name, architecture, window, module, save, coverage,
+        lambda sequences: softplus(input_ids=_tokens(sequences)),
+    )  # fmt: skip
+
+
+def mm_basenji(seed: int = 1, **sizes: Any) -> Peer:
+    """multimolecule's Basenji2, tiny unless sizes are given."""
+    from multimolecule import BasenjiConfig, BasenjiForTokenPrediction
+
+    tiny = {
+        "sequence_length": 2048,
+        "stem_channels": 6,
+        "conv_tower_channels": [7, 9, 11],
+        "blocks": {"num_blocks": 5, "kernel_size": 3, "bottleneck_size": 5},
+        "crop_bins": 8,
+        "head_hidden_size": 13,
+        "num_labels": 5,
+    }
+    config = BasenjiConfig(**(sizes or tiny))
+    module = BasenjiForTokenPrediction(config)
+    return _multimolecule("multimolecule basenji", "basenji2", module, config.sequence_length, seed)
+
+
+ENFORMER = {
+    "hidden_size": 12,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "attention_head_size": 5,
+    "num_downsamples": 3,
+    "dim_divisible_by": 2,
+    "sequence_length": 512,
+    "target_length": 40,
+    "num_labels": 5,
+}
+
+
+def mm_enformer(seed: int = 1, **sizes: Any) -> Peer:
+    """multimolecule's Enformer, tiny unless sizes are given."""
+    from multimolecule import EnformerConfig, EnformerForTokenPrediction
+
+    config = EnformerConfig(**(sizes or ENFORMER))
+    module = EnformerForTokenPrediction(config)
+    for table in (b for n, b in module.named_buffers() if n.endswith("gamma_position_basis")):
+        if table.numel():  # one random table for all layers
+            table.copy_(torch.rand(table.shape, generator=torch.Generator().manual_seed(seed)))
+    peer = _multimolecule(
+        "multimolecule enformer", "enformer", module, config.sequence_length, seed
+    )
+    return peer
+
+
+BORZOI = {
+    "sequence_length": 1024,
+    "hidden_size": 12,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "attention_head_size": 5,
+    "attention_value_size": 6,
+    "num_rel_pos_features": 8,
+    "stem_channels": 6,
+    "conv_tower_channels": [8, 10],
+    "head_hidden_size": 14,
+    "target_length": 202,
+    "num_labels": 6,
+}
+
+
+def mm_borzoi(seed: int = 1, **sizes: Any) -> Peer:
+    """multimolecule's Borzoi, tiny unless sizes are given."""
+    from multimolecule import BorzoiConfig, BorzoiForTokenPrediction
+
+    config = BorzoiConfig(**(sizes or BORZOI))
+    module = BorzoiForTokenPrediction(config)
+    return Peer(
+        **{
+            **vars(
+                _multimolecule(
+                    "multimolecule borzoi", "borzoi", module, config.sequence_length, seed
+                )
+            ),
+            "species": config.species,
+        }
+    )
+
+
+def mm_bpnet(seed: int = 1, **sizes: Any) -> Peer:
+    """multimolecule's BPNet, tiny unless sizes are given. Its original has N as 0.25 of each."""
+    from multimolecule.models.bpnet import BpNetConfig, BpNetForProfilePrediction
+
+    tiny = {"hidden_size": 6, "num_dilated_layers": 3, "num_tasks": 3}
+    module = randomise(BpNetForProfilePrediction(BpNetConfig(**(sizes or tiny))), seed)
+
+    def predicted(**how: Any) -> Coverage:
+        return _coverage(lambda: module.postprocess(module(**how)))
+
+    def coverage(sequences: Sequence[str]) -> Coverage:
+        letters = one_hot(sequences, 0.25)
+        fifth = torch.zeros(*letters.shape[:2], 1)
+        return predicted(inputs_embeds=torch.cat([letters, fifth], -1))
+
+    return Peer(
+        "multimolecule bpnet", "bpnet", 1000, module, module.save_pretrained, coverage,
+        lambda sequences: predicted(input_ids=_tokens(sequences)),
+    )  # fmt: skip
+
+
+# The others
+
+
+def ep_enformer(seed: int = 1, safetensors: bool = False, **sizes: Any) -> Peer:
+    """enformer-pytorch, tiny unless sizes are given; 1,536 positions as its files imply.
+
+    safetensors: saved with one name of each weight, as re-saves of its files have it.
+    """
+    from enformer_pytorch import Enformer
+    from safetensors.torch import save_file
+
+    tiny = {
+        "dim": 12,
+        "depth": 2,
+        "heads": 2,
+        "attn_dim_key": 5,
+        "num_downsamples": 3,
+        "dim_divisible_by": 2,
+        "target_length": 40,
+        "output_heads": {"human": 5, "mouse": 3},
+    }
+    module: Any = randomise(Enformer.from_hparams(**(sizes or tiny)), seed)
+    window = 1536 * 2 ** (sizes or tiny).get("num_downsamples", 7)
+
+    def coverage(sequences: Sequence[str]) -> Coverage:
+        return _coverage(lambda: module(one_hot(sequences), head="human"))
+
+    def save(folder: Path) -> None:
+        """As the published repository has it; transformers 5 does not save weights of two names."""
+        module.config.save_pretrained(folder)
+        if safetensors:
+            names = [name for name in module.state_dict() if name.startswith("_trunk.")]
+            doubles = set(names[::2]) | {_other_name(name) for name in names[1::2]}
+            kept = {n: v.clone() for n, v in module.state_dict().items() if n not in doubles}
+            save_file(kept, folder / "model.safetensors")
+        else:
+            torch.save(module.state_dict(), folder / "pytorch_model.bin")
+
+    return Peer("enformer-pytorch", "enformer", window, module, save, coverage)
+
+
+def _other_name(name: str) -> str:
+    parts = {"1": "stem", "2": "conv_tower", "4": "transformer", "6": "final_pointwise"}
+    _, number, rest = name.split(".", 2)
+    return f"{parts[number]}.{rest}"
+
+
+def bp_borzoi(seed: int = 1, species: str = "human", narrow: bool = True, **sizes: Any) -> Peer:
+    """borzoi-pytorch. Its convolutions have fixed widths: `narrow` puts smaller ones there."""
+    from borzoi_pytorch import Borzoi
+
+    heads = {"enable_human_head": species == "human", "enable_mouse_head": species == "mouse"}
+    tiny = {"dim": 12, "depth": 2, "heads": 2, "attn_dim_key": 5, "attn_dim_value": 6}
+    tiny["bins_to_return"] = 6144
+    module: Any = Borzoi.from_hparams(**(sizes or tiny), **heads)
+    if narrow:
+        _narrow(module, module.config.dim)
+    randomise(module, seed)
+
+    def coverage(sequences: Sequence[str]) -> Coverage:
+        x = one_hot(sequences).transpose(1, 2)
+        return _coverage(lambda: module(x, is_human=species == "human").transpose(1, 2))
+
+    return Peer(
+        f"borzoi-pytorch {species}", "borzoi", 524_288, module, module.save_pretrained, coverage,
+        species=species,
+    )  # fmt: skip
+
+
+def _narrow(module: Any, dim: int) -> None:
+    widths = [6, 7, 8, 9, 10, 11]
+    module.conv_dna.conv_layer = nn.Conv1d(4, widths[0], 15, padding="same")
+    blocks = [module.res_tower[2 * stage] for stage in range(5)]
+    for block, width, out in zip(blocks, widths[:-1], widths[1:], strict=True):
+        block.norm = nn.BatchNorm1d(width, eps=1e-3)
+        block.conv_layer = nn.Conv1d(width, out, 5, padding="same")
+    module.unet1[1].norm = nn.BatchNorm1d(widths[-1], eps=1e-3)
+    module.unet1[1].conv_layer = nn.Conv1d(widths[-1], dim, 5, padding="same")
+    module.horizontal_conv0.norm = nn.BatchNorm1d(widths[-1], eps=1e-3)
+    module.horizontal_conv0.conv_layer = nn.Conv1d(widths[-1], dim, 1)
+    module.final_joined_convs[0].conv_layer = nn.Conv1d(dim, 14, 1)
+    for name, tracks in (("human_head", 5), ("mouse_head", 3)):
+        if hasattr(module, name):
+            setattr(module, name, nn.Conv1d(14, tracks, 1))
+
+
+def lite_bpnet(seed: int = 1, controls: int = 0, layers: int = 3, filters: int = 6) -> Peer:
+    """bpnet-lite's BPNet with a window of its default trimming. Coverage: softmax × exp(count)."""
+    from bpnetlite.bpnet import BPNet, ControlWrapper
+
+    module = BPNet(filters, layers, n_control_tracks=controls, verbose=False)
+    randomise(module, seed)
+    window = 1000 + 2 * module.trimming
+
+    def coverage(sequences: Sequence[str]) -> Coverage:
+        def both() -> Tensor:
+            profile, counts = ControlWrapper(module)(one_hot(sequences).transpose(1, 2))
+            shares = profile.flatten(1).softmax(-1).view_as(profile)
+            return (shares * counts.exp()[..., None]).transpose(1, 2)
+
+        return _coverage(both)
+
+    def save(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.save(module.state_dict(), folder / "model.torch")
+
+    return Peer("bpnet-lite", "bpnetlite", window, module, save, coverage)
+
+
+def flash_attention_on_cpu() -> None:
+    """Make flash-attn's modules importable without its CUDA kernels and without Triton.
+
+    Its attention module and its rotary embedding are its own code, in the variants that it keeps in
+    plain PyTorch; only the kernels are left out. It cannot be installed without a CUDA compiler:
+    the environment variable FLASH_ATTN names the unpacked source archive of flash-attn 2.8.3.
+    """
+    package = types.ModuleType("flash_attn")  # its own __init__ wants the kernels
+    package.__path__ = [os.environ["FLASH_ATTN"] + "/flash_attn"]
+    sys.modules["flash_attn"] = package
+    kernel: Any = types.ModuleType("flash_attn.ops.triton.rotary")
+    sys.modules["flash_attn.ops.triton.rotary"] = kernel
+    for parent in ("flash_attn.ops", "flash_attn.ops.triton"):
+        sys.modules[parent] = types.ModuleType(parent)
+        sys.modules[parent].__path__ = []
+    kernel.apply_rotary = None
+    from flash_attn.layers import rotary
+    from flash_attn.modules import mha
+
+    def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor, **how: Any) -> Tensor:
+        turned: Tensor = rotary.apply_rotary_emb_torch(
+            x, cos[: x.shape[1]], sin[: x.shape[1]], how["interleaved"]
+        )
+        return x.copy_(turned) if how.get("inplace") else turned
+
+    rotary.apply_rotary = apply_rotary
+
+    class WithoutKernels(mha.MHA):  # type: ignore[misc]
+        def __init__(self, *args: Any, **how: Any) -> None:
+            super().__init__(*args, **{**how, "use_flash_attn": False})
+
+    if mha.MHA.__name__ != "WithoutKernels":
+        mha.MHA = WithoutKernels
+
+
+def flashzoi(seed: int = 1) -> Peer:
+    """borzoi-pytorch's Flashzoi with flash-attn's own attention; rotary channels are always 128."""
+    flash_attention_on_cpu()
+    sizes = {"dim": 512, "depth": 2, "heads": 4, "bins_to_return": 6144, "flashed": True}
+    return bp_borzoi(seed, **sizes)

@@ -1,0 +1,220 @@
+"""`python -m seqcov_models` and checkpoints on the Hub, without a network."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from goldens.common import unpacked
+
+from seqcov_models import load_model
+from seqcov_models.__main__ import main
+from seqcov_models.checkpoints import hub
+from seqcov_models.checkpoints.load import sha256
+from seqcov_models.checkpoints.recognise import recognise
+from seqcov_models.errors import SeqcovError
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Give a function that runs a command: exit status, standard output, standard error."""
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        status = main([str(one) for one in arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return command
+
+
+def test_describe_says_what_a_checkpoint_is(run: Run, tmp_path: Path) -> None:
+    folder = unpacked("enformer_pytorch", tmp_path / "x")
+    status, out, err = run("describe", folder)
+    assert (status, err) == (0, "")
+    said = dict(line.split(":", 1) for line in out.splitlines())
+    assert said["architecture"].strip() == "enformer"
+    assert said["format"].strip().startswith("enformer-pytorch (")
+    assert said["species"].strip() == "human, also mouse"
+    assert said["window"].strip() == "12,288 bp"
+    assert said["core"].strip() == "320 bp, 40 bins of 8 bp, 748 cropped at each side"
+    assert said["tracks"].strip() == "5 (track_0, track_1, track_2, track_3, …)"
+    model = load_model("enformer", folder)
+    count = sum(weight.numel() for weight in model.parameters())
+    assert said["parameters"].strip() == f"{count:,}"
+    for file in ("model.safetensors", "config.json"):
+        assert f"{sha256(folder / file)}  {file}" in out
+
+
+def test_describe_finds_the_only_species(run: Run, tmp_path: Path) -> None:
+    folder = unpacked("multimolecule_borzoi", tmp_path / "x")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "species": "mouse"}))
+    assert "mouse" in run("describe", folder)[1]
+    status, _, err = run("describe", folder, "--species", "human")
+    assert status == 1
+    assert "its head is for 'mouse'" in err
+
+
+def test_convert_writes_what_loads_the_same(run: Run, tmp_path: Path) -> None:
+    folder = unpacked("keras_basenji_2020", tmp_path / "x")
+    status, out, err = run("convert", folder, tmp_path / "out" / "deeper")
+    assert (status, err) == (0, "")
+    assert "basenji2, 5 tracks" in out
+    files = sorted(file.name for file in (tmp_path / "out" / "deeper").iterdir())
+    assert files == ["config.json", "model.safetensors", "targets.txt"]
+    ours = load_model("basenji2", tmp_path / "out" / "deeper")
+    assert ours.config == load_model("basenji2", folder).config
+    assert ours.config.hidden_act == "quick_gelu"
+
+
+def test_convert_keeps_the_strands_of_bpnet_and_the_callers_choices(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = unpacked("multimolecule_bpnet", tmp_path / "x")
+    run("convert", folder, tmp_path / "out", "--n-encoding", "multimolecule")
+    checkpoint = recognise("bpnet", tmp_path / "out")
+    assert checkpoint.config.n_encoding == "multimolecule"
+    assert checkpoint.tracks == recognise("bpnet", folder).tracks
+    assert [track.pair for track in checkpoint.tracks] == [1, 0, 3, 2, 5, 4]
+
+
+@pytest.mark.parametrize("command", ["describe", "convert"])
+def test_mistakes_are_one_line_and_status_1(command: str, run: Run, tmp_path: Path) -> None:
+    folder = unpacked("multimolecule_basenji", tmp_path / "x")
+    out = [tmp_path / "out"] if command == "convert" else []
+    (tmp_path / "file").write_text("text")
+    whole = (folder / "model.safetensors").read_bytes()
+    cases = [
+        ([tmp_path / "absent"], "no such file"),
+        ([tmp_path / "file"], "neither HDF5"),
+        ([folder, "--architecture", "enformer"], "asked for is 'enformer'"),
+        ([folder, "--targets", tmp_path / "file"], "track table"),
+        (["hf://a/b/c/../d"], "expected hf://"),
+    ]
+    for arguments, said in cases:
+        status, printed, err = run(command, arguments[0], *out, *arguments[1:])
+        assert (status, printed) == (1, "")
+        assert said in err
+        assert err.count("\n") == 1
+        assert err.startswith("error: ")
+    (folder / "model.safetensors").write_bytes(whole[:-1])
+    assert run(command, folder, *out)[0] == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_convert_never_writes_over_its_source_or_a_file(run: Run, tmp_path: Path) -> None:
+    folder = unpacked("bpnet_lite", tmp_path / "x")
+    assert "to read from" in run("convert", folder, folder)[2]
+    (tmp_path / "file").write_text("mine")
+    assert "is a file" in run("convert", folder, tmp_path / "file")[2]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_wrong_arguments_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["describe"], ["convert", "x"], ["describe", "x", "--architecture", "y"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+        assert "usage:" in capsys.readouterr().err
+
+
+# The Hub
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder as huggingface_hub keeps it, with one repository; no network."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    repository = tmp_path / "cache" / "models--someone--tiny"
+    snapshot = unpacked("multimolecule_basenji", repository / "snapshots" / COMMIT)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT)
+    (repository / "blobs").mkdir()
+    for file in snapshot.iterdir():  # as the cache has them: links to what is named by its hash
+        blob = repository / "blobs" / sha256(file)
+        file.rename(blob)
+        file.symlink_to(os.path.relpath(blob, snapshot))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return snapshot
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "hf://someone/tiny",
+        "hf:/someone/tiny",  # what pathlib makes of it
+        f"hf://someone/tiny@{COMMIT}",
+        "hf://someone/tiny@main",
+        "hf://someone/tiny/model.safetensors",
+        f"hf://someone/tiny@{COMMIT}/model.safetensors",
+    ],
+)
+def test_what_is_in_the_cache_is_used_without_a_network(spec: str, cache: Path) -> None:
+    checkpoint = recognise("basenji2", spec)
+    assert checkpoint.weights == cache / "model.safetensors"
+    assert sorted(file.name for file in checkpoint.files) == ["config.json", "model.safetensors"]
+    assert len(load_model("basenji2", spec).tracks) == 5
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "hf://someone/else",
+        "hf://someone/tiny@v2",
+        "hf://someone/tiny/absent.h5",
+        "hf://someone/tiny--x..y",
+    ],
+)
+def test_what_is_not_in_the_cache_is_refused_without_a_network(spec: str, cache: Path) -> None:
+    with pytest.raises(SeqcovError, match=r"weights hf://.*(cache|no possible name)") as caught:
+        recognise("basenji2", spec)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spec", ["hf://", "hf://tiny", "hf://a/b@c@d", "hf://a/../b", "hf://a b/c"]
+)
+def test_other_names_are_refused(spec: str, cache: Path) -> None:
+    with pytest.raises(SeqcovError, match=r"expected hf://owner/name|no possible name"):
+        recognise("basenji2", spec)
+
+
+def test_a_description_without_weights_is_not_enough(cache: Path) -> None:
+    (cache / "model.safetensors").unlink()
+    with pytest.raises(SeqcovError, match="not in the local cache"):
+        recognise("basenji2", "hf://someone/tiny")
+
+
+def test_one_form_of_the_weights_is_downloaded() -> None:
+    published = ["README.md", "config.json", "model.safetensors", "pytorch_model.bin", "x/a.h5"]
+    assert hub._wanted(published) == ["config.json", "model.safetensors"]
+    parts = [f"pytorch_model-0000{part}-of-00002.bin" for part in (1, 2)]
+    index = "pytorch_model.bin.index.json"
+    assert hub._wanted([*parts, index, "config.json"]) == ["config.json", *parts, index]
+    assert hub._wanted(["params.json", "model0.h5", "targets_human.txt"]) == [
+        "params.json",
+        "targets_human.txt",
+        "model0.h5",
+    ]
+
+
+def test_without_a_network_the_message_says_what_to_do(tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    refusing = "http://127.0.0.1:9"  # nothing listens there
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": refusing}
+    environment.pop("HF_HUB_OFFLINE", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "seqcov_models", "describe", "hf://someone/tiny"],
+        env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: weights hf://someone/tiny: not in the local cache")
+    assert "`hf download`" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,613 @@
+"""Every published format: what other projects saved is loaded, and predicts what they predicted.
+
+The goldens were written by the projects themselves (tests/goldens/make.py, make_tensorflow.py).
+"""
+
+import json
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from conftest import Tiny, Weights, write_calico
+from goldens.common import HERE, one_hot_array, unpacked, windows
+from safetensors.torch import load_file, save_file
+
+from seqcov_models import SeqcovError, load_model, save_model
+from seqcov_models.checkpoints.load import load_checkpoint, outline, weight_shapes
+from seqcov_models.checkpoints.recognise import recognise
+from seqcov_models.networks.base import CoverageModel
+from seqcov_models.networks.bpnet import BPNetForProfilePrediction, strand_tracks
+
+AGREE = 1e-5  # of the output's range
+
+GOLDENS = {
+    "multimolecule_basenji": ("basenji2", "multimolecule"),
+    "multimolecule_enformer": ("enformer", "multimolecule"),
+    "multimolecule_enformer_table": ("enformer", "multimolecule"),
+    "multimolecule_borzoi": ("borzoi", "multimolecule"),
+    "multimolecule_bpnet": ("bpnet", "multimolecule"),
+    "enformer_pytorch": ("enformer", "enformer-pytorch"),
+    "sonnet_enformer": ("enformer", "sonnet"),
+    "borzoi_pytorch": ("borzoi", "borzoi-pytorch"),
+    "bpnet_lite": ("bpnetlite", "bpnet-lite"),
+    "bpnet_lite_controls": ("bpnetlite", "bpnet-lite"),
+    "keras_basenji_2020": ("basenji2", "calico"),
+    "keras_basenji_2022": ("basenji2", "calico"),
+    "keras_bpnet": ("bpnet", "bpnet-keras"),
+}
+"""Architecture and format of each."""
+CONVERTED = [name for name in GOLDENS if name.startswith("multimolecule")]
+
+
+@pytest.fixture(scope="session")
+def goldens(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Give a function that unpacks a golden, once."""
+    folder = tmp_path_factory.mktemp("goldens")
+
+    def find(name: str) -> Path:
+        if not (folder / name).exists():
+            unpacked(name, folder / name)
+        return folder / name
+
+    return find
+
+
+@pytest.fixture
+def fresh(goldens: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+    """Give a function that unpacks a golden for a test that changes it."""
+
+    def find(name: str) -> Path:
+        shutil.copytree(goldens(name), tmp_path / name)
+        return tmp_path / name
+
+    return find
+
+
+def load(name: str, folder: Path, **how: Any) -> CoverageModel:
+    architecture, kind = GOLDENS[name]
+    if name.startswith("sonnet"):  # whose files do not say what is cropped
+        checkpoint = recognise(architecture, folder, **how)
+        target = {"target_length": 40}
+        config = type(checkpoint.config).from_dict({**checkpoint.config.to_dict(), **target})
+        object.__setattr__(checkpoint, "config", config)
+        return load_checkpoint(checkpoint, checkpoint.tracks)
+    assert recognise(None, folder, **how).format == kind
+    return load_model(architecture, folder, **how)
+
+
+def same(one: CoverageModel, two: CoverageModel) -> bool:
+    ours, theirs = one.state_dict(), two.state_dict()
+    return (
+        ours.keys() == theirs.keys()
+        and all(torch.equal(ours[name], theirs[name]) for name in ours)
+        and one.config == two.config
+        and one.tracks == two.tracks
+    )
+
+
+def refused(architecture: str | None, path: Path | str, said: str | None = None, **how: Any) -> str:
+    with pytest.raises(SeqcovError, match=said) as caught:
+        load_checkpoint(checkpoint := recognise(architecture, path, **how), checkpoint.tracks)
+    return str(caught.value)
+
+
+# What they predict
+
+
+def check_prediction(model: CoverageModel, golden: Any, which: str) -> None:
+    expected, step = golden[which], int(golden["step"])
+    found = model.predict(windows(int(golden["length"]), 1))[:, ::step]
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= AGREE * np.ptp(expected)
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_a_checkpoint_predicts_what_its_own_project_predicted(
+    name: str, goldens: Callable[[str], Path], tmp_path: Path
+) -> None:
+    model = load(name, goldens(name))
+    golden = np.load(HERE / name / "golden.npz")
+    check_prediction(model, golden, "coverage")
+    save_model(model, tmp_path)
+    again = load_model(GOLDENS[name][0], tmp_path)
+    assert same(model, again)
+    letters = windows(model.geometry.window, 1, seed=3)
+    if model.geometry.window < 10_000:  # the longer ones take seconds
+        assert np.array_equal(model.predict(letters), again.predict(letters))
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_the_fifth_channel_is_kept_where_that_is_asked_for(
+    name: str, goldens: Callable[[str], Path], tmp_path: Path
+) -> None:
+    model = load(name, goldens(name), n_encoding="multimolecule")
+    golden = np.load(HERE / name / "golden.npz")
+    check_prediction(model, golden, "as_converted")
+    assert np.abs(golden["as_converted"] - golden["coverage"]).max() > 1e-3  # and it matters
+    save_model(model, tmp_path)
+    assert same(model, load_model(GOLDENS[name][0], tmp_path))
+
+
+def test_a_fifth_channel_that_is_not_there_is_not_promised(goldens: Callable[[str], Path]) -> None:
+    folder = goldens("enformer_pytorch")
+    assert "multimolecule" in refused("enformer", folder, n_encoding="multimolecule")
+    assert "choose" in refused("enformer", folder, n_encoding="nulls")
+
+
+def test_the_trained_bpnet_lite_predicts_what_bpnet_lite_did(
+    shared: Callable[[str], Path],
+) -> None:
+    from seqcov_models.genome import Genome, open_fasta
+
+    model = load_model("bpnetlite", shared("models/bpnetlite_ctcf/ctcf.safetensors"))
+    assert isinstance(model, BPNetForProfilePrediction)
+    expected = np.load(shared("reference_outputs/bpnetlite_ctcf_hg38_chr1_1Mb.npz"))
+    fasta = shared("genomes/hg38_chr1_1Mb.fa.gz")
+    genome = Genome(open_fasta(fasta, fasta.parent))
+    starts, length = expected["start"], int(expected["length"])
+    codes = np.stack([genome.fetch(str(expected["chrom"]), s, s + length) for s in starts])
+    with torch.inference_mode():
+        output = model(torch.from_numpy(codes))
+    profile = output.profile_logits[:, :, 0].transpose(1, 2).numpy()
+    counts = output.count_logits[:, 0].numpy()
+    for found, name in ((profile, "profile_logits"), (counts, "logcounts")):
+        wanted = expected[f"example_final_{name}"]
+        assert np.abs(found - wanted).max() <= 1e-4 * np.ptp(wanted)
+
+
+# The same weights in other forms
+
+
+def test_sonnets_weights_are_those_of_enformer_pytorch(goldens: Callable[[str], Path]) -> None:
+    one = load("sonnet_enformer", goldens("sonnet_enformer"))
+    assert same(one, load("enformer_pytorch", goldens("enformer_pytorch")))
+
+
+def both_names(folder: Path) -> dict[str, torch.Tensor]:
+    """The state dict of enformer-pytorch as torch.save writes it: trunk weights under two names."""
+    from seqcov_models.checkpoints.enformer_pytorch import canonical
+
+    state = {canonical(n): v for n, v in load_file(folder / "model.safetensors").items()}
+    numbers = {"stem": 1, "conv_tower": 2, "transformer": 4, "final_pointwise": 6}
+    doubles = {}
+    for name, value in state.items():
+        first, _, rest = name.partition(".")
+        if first in numbers:
+            doubles[f"_trunk.{numbers[first]}.{rest}"] = value
+    return {**state, **doubles}
+
+
+def test_a_state_dict_with_both_names_of_each_weight_is_the_same(
+    fresh: Callable[[str], Path],
+) -> None:
+    folder = fresh("enformer_pytorch")
+    expected = load("enformer_pytorch", folder)
+    state = both_names(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save(state, folder / "pytorch_model.bin")
+    assert same(load("enformer_pytorch", folder), expected)
+    torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    assert same(load("enformer_pytorch", folder), expected)
+    state["stem.0.bias"] = state["stem.0.bias"] + 1
+    torch.save(state, folder / "pytorch_model.bin")
+    assert "stem.0.bias" in refused("enformer", folder, "differs")
+
+
+def test_a_bare_state_dict_needs_no_description(fresh: Callable[[str], Path]) -> None:
+    folder = fresh("enformer_pytorch")
+    expected = load("enformer_pytorch", folder)
+    torch.save({"state_dict": both_names(folder)}, folder / "enformer.pth")
+    (folder / "config.json").unlink()
+    model = load_model("enformer", folder / "enformer.pth")
+    assert model.geometry.bins == 896  # as published
+    assert all(
+        torch.equal(value, expected.state_dict()[name])
+        for name, value in model.state_dict().items()
+    )
+
+
+def test_both_heads_of_an_enformer_go_with_it(
+    goldens: Callable[[str], Path], tmp_path: Path
+) -> None:
+    human = load("enformer_pytorch", goldens("enformer_pytorch"))
+    mouse = load("enformer_pytorch", goldens("enformer_pytorch"), species="mouse")
+    assert (len(human.tracks), len(mouse.tracks)) == (5, 3)
+    save_model(human, tmp_path / "from_human")
+    save_model(mouse, tmp_path / "from_mouse")
+    for folder in tmp_path.iterdir():
+        assert same(load_model("enformer", folder, species="human"), human)
+        assert same(load_model("enformer", folder, species="mouse"), mouse)
+        assert "human" in refused("enformer", folder, "mouse", species="fly")
+
+
+def test_parts_of_a_large_file_are_put_together(fresh: Callable[[str], Path]) -> None:
+    folder = fresh("multimolecule_borzoi")
+    expected = load("multimolecule_borzoi", folder)
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(state)
+    homes = {}
+    for part, some in enumerate((names[::2], names[1::2]), 1):
+        file = f"model-0000{part}-of-00002.safetensors"
+        save_file({name: state[name] for name in some}, folder / file)
+        homes |= dict.fromkeys(some, file)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": homes}))
+    assert same(load("multimolecule_borzoi", folder), expected)
+    index.write_text(json.dumps({"weight_map": {**homes, "x": "../elsewhere.safetensors"}}))
+    assert "elsewhere" in refused("borzoi", folder)
+    index.write_text(json.dumps({"weight_map": homes}))
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    assert "00002-of-00002" in refused("borzoi", folder)
+
+
+@pytest.mark.parametrize("name", ["keras_basenji_2020", "keras_basenji_2022"])
+def test_an_h5_without_params_json_tells_its_own_sizes(
+    name: str, fresh: Callable[[str], Path]
+) -> None:
+    folder = fresh(name)
+    expected = load(name, folder)
+    assert expected.config.hidden_act == {"2020": "quick_gelu", "2022": "gelu_new"}[name[-4:]]
+    (folder / "params.json").unlink()
+    model = load_model("basenji2", folder)
+    rates = {"hidden_dropout", "head_dropout"}  # training's, which only params.json tells
+    ours, theirs = model.config.to_dict(), expected.config.to_dict()
+    assert {k: v for k, v in ours.items() if k not in rates} == {
+        k: v for k, v in theirs.items() if k not in rates
+    }
+    letters = windows(1024, 1)
+    assert np.array_equal(model.predict(letters), expected.predict(letters))
+
+
+def test_the_gelu_can_be_told_from_the_layers_names_or_by_the_caller(
+    fresh: Callable[[str], Path],
+) -> None:
+    folder = fresh("keras_basenji_2020")
+    with h5py.File(folder / "model_human.h5", "r+") as file:
+        del file.attrs["model_config"]
+        names = file["model_weights"].attrs["layer_names"]
+        assert "gelu_1" in [name if isinstance(name, str) else name.decode() for name in names]
+    assert recognise("basenji2", folder).config.hidden_act == "quick_gelu"
+    assert recognise("basenji2", folder, hidden_act="gelu").config.hidden_act == "gelu"
+    with h5py.File(folder / "model_human.h5", "r+") as file:
+        del file["model_weights"].attrs["layer_names"]
+    assert recognise("basenji2", folder).config.hidden_act == "gelu_new"  # the config's default
+    (folder / "params.json").unlink()
+    assert recognise("basenji2", folder).config.sequence_length == 131_072  # as published
+
+
+def test_other_dilations_than_the_configs_are_refused(fresh: Callable[[str], Path]) -> None:
+    folder = fresh("keras_basenji_2020")
+    params = json.loads((folder / "params.json").read_text())
+    params["model"]["trunk"][2]["rate_mult"] = 2
+    (folder / "params.json").write_text(json.dumps(params))
+    assert "2, 1, 4, 1, 8" in refused("basenji2", folder, "dilations")
+
+
+def test_a_borzoi_h5_alone_tells_its_sizes(tmp_path: Path, tiny_weights: Weights) -> None:
+    folder = write_calico(tmp_path, Tiny(), tiny_weights)
+    expected = load_model("borzoi", folder)
+    (folder / "params.json").unlink()
+    config = recognise("borzoi", folder / "model.h5").config.to_dict()
+    unknown = {"sequence_length", "position_length", "crop_bins", "hidden_dropout", "head_dropout"}
+    ours = {name: value for name, value in config.items() if name not in unknown}
+    theirs = expected.config.to_dict().items()
+    assert ours == {name: value for name, value in theirs if name not in unknown}
+
+
+def test_the_mini_borzoi_needs_no_params_json(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    shutil.copy(shared("models/mini_borzoi/model.h5"), tmp_path)
+    alone = recognise("borzoi", tmp_path).config
+    described = recognise("borzoi", shared("models/mini_borzoi")).config
+    assert alone == type(described).from_dict({**described.to_dict(), "head_dropout": 0.1})
+
+
+def test_tracks_of_bpnet_are_named_as_the_network_names_them(
+    goldens: Callable[[str], Path],
+) -> None:
+    for name in ("keras_bpnet", "multimolecule_bpnet", "bpnet_lite"):
+        checkpoint = recognise(None, goldens(name))
+        config: Any = checkpoint.config
+        for ours, theirs in zip(checkpoint.tracks, strand_tracks(config), strict=True):
+            assert ours == type(theirs)(**{**vars(theirs), "columns": ours.columns})
+    assert [track.identifier for track in recognise(None, goldens("keras_bpnet")).tracks] == [
+        "Sox2+",
+        "Sox2-",
+        "Klf4+",
+        "Klf4-",
+    ]
+
+
+def test_controls_that_are_zero_add_nothing(goldens: Callable[[str], Path]) -> None:
+    model = load("bpnet_lite_controls", goldens("bpnet_lite_controls"))
+    x = torch.from_numpy(one_hot_array(windows(model.geometry.window, 1), 0.0))
+    with torch.inference_mode():
+        without = model(inputs_embeds=x)
+        zeros = model(inputs_embeds=x, controls=torch.zeros(1, 2, x.shape[1]))
+    assert torch.allclose(without.profile_logits, zeros.profile_logits, atol=1e-6)
+    assert torch.allclose(without.count_logits, zeros.count_logits, atol=1e-6)
+
+
+def test_an_older_bpnet_lite_file_with_a_column_too_many_is_read(
+    fresh: Callable[[str], Path],
+) -> None:
+    folder = fresh("bpnet_lite")
+    expected = load("bpnet_lite", folder)
+    state = torch.load(folder / "model.torch", weights_only=True)
+    state["linear.weight"] = torch.cat([state["linear.weight"], torch.ones(1, 1)], 1)
+    torch.save(state, folder / "model.torch")
+    assert same(load("bpnet_lite", folder), expected)
+
+
+@pytest.mark.parametrize("architecture", ["basenji2", "enformer", "borzoi", "bpnet"])
+def test_published_sizes_have_the_published_numbers_of_parameters(architecture: str) -> None:
+    from seqcov_models.configs import CONFIGS
+
+    published = {
+        "basenji2": 30_088_228,
+        "enformer": 251_221_292 - 1_643 * (3_072 + 1),
+        "borzoi": 185_892_699,
+        "bpnet": 130_960,
+    }  # facts sheet §1
+    model = outline(CONFIGS[architecture](), architecture)  # type: ignore[call-arg]
+    assert sum(weight.numel() for weight in model.parameters()) == published[architecture]
+
+
+# What is not right
+
+
+def test_a_pickled_module_is_refused_with_a_way_out(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    said = refused("bpnetlite", shared("models/bpnetlite_ctcf/ctcf.torch"))
+    assert "bpnetlite.bpnet.BPNet" in said
+    assert 'python -c "import torch; torch.save(torch.load(' in said
+    torch.save(torch.nn.Linear(2, 3), tmp_path / "module.pt")
+    command = re.search(r'python -c "(.*)"', refused(None, tmp_path / "module.pt"))
+    assert command is not None
+    subprocess.run([sys.executable, "-c", command[1]], cwd=tmp_path, check=True, timeout=60)
+    state = torch.load(tmp_path / "module.state.pt", weights_only=True)
+    assert list(state) == ["weight", "bias"]
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ({"weight": torch.ones(2), "step": 3}, "step"),
+        ({"a": {"b": torch.ones(2)}}, "'a'"),
+        ([torch.ones(2)], "list"),
+        (torch.ones(2), "_Tensor|no state|whole"),
+        ({}, "dict"),
+        ({"weight": torch.ones(2)}, "no known network"),
+        ({"model.encoder.x": torch.ones(2)}, "config.json"),
+    ],
+)
+def test_other_things_in_a_file_of_torch_save_are_refused(
+    held: Any, said: str, tmp_path: Path
+) -> None:
+    torch.save(held, tmp_path / "thing.pt")
+    assert "thing.pt" in refused(None, tmp_path, said)
+
+
+class Payload:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.mkdir, (self.mark,))
+
+
+@pytest.mark.parametrize("how", ["pickle", "torch", "old torch", "inside a state dict"])
+@pytest.mark.parametrize("described", [True, False])
+def test_nothing_is_unpickled(
+    how: str, described: bool, fresh: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder, mark = fresh("enformer_pytorch"), tmp_path / "mark"
+    file = folder / "pytorch_model.bin"
+    held: Any = Payload(mark)
+    if how == "inside a state dict":
+        held = {**both_names(folder), "x": held}
+    (folder / "model.safetensors").unlink()
+    if not described:
+        (folder / "config.json").unlink()
+    if how == "pickle":
+        file.write_bytes(pickle.dumps(held))
+    else:
+        torch.save(held, file, _use_new_zipfile_serialization=how != "old torch")
+    assert file.name in refused("enformer", folder)
+    assert not mark.exists()
+    assert file.name in refused("enformer", file)
+    assert not mark.exists()
+
+
+def change_config(folder: Path, **values: Any) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **values}))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("enformer_pytorch", {"depth": 3}, "depth: 3, but the weights have 2"),
+        ("enformer_pytorch", {"heads": 3}, "heads: 3"),
+        ("enformer_pytorch", {"output_heads": {"human": 6, "mouse": 3}}, "output_heads"),
+        ("enformer_pytorch", {"target_length": 41}, "41"),
+        ("enformer_pytorch", {"target_length": "40"}, "target_length"),
+        ("borzoi_pytorch", {"dim": 24}, "dim: 24"),
+        ("borzoi_pytorch", {"flashed": True}, "flashed"),
+        ("borzoi_pytorch", {"bins_to_return": 20_000}, "bins_to_return"),
+        ("multimolecule_basenji", {"num_labels": 6}, r"head.weight is \(5, 13\), not \(6, 13\)"),
+        ("multimolecule_basenji", {"stem_channels": 7}, r"stem.blocks.0.conv.weight is \(6, 4, 15"),
+        ("multimolecule_basenji", {"vocab_size": 4}, "no multimolecule model"),
+        ("multimolecule_basenji", {"conv_tower_channels": [7, 9]}, "5 unexpected: .*conv_tower.2."),
+        ("multimolecule_basenji", {"model_type": "bert"}, "bert"),
+        ("multimolecule_basenji", {"blocks": {"num_blocks": 10**9}}, "not plausible"),
+        ("multimolecule_borzoi", {"num_hidden_layers": 3}, r"missing: .*layers\.2\.\* \(16\)"),
+        ("multimolecule_borzoi", {"species": "mouse"}, "mouse"),
+        ("multimolecule_borzoi", {"hidden_size": None}, "1536"),
+        ("multimolecule_borzoi", {"conv_tower_channels": "abc"}, "conv_tower_channels"),
+        ("multimolecule_enformer", {"batch_norm_eps": float("inf")}, "batch_norm_eps"),
+        ("multimolecule_enformer", {"use_precomputed_gamma_basis": True}, "gamma_position_basis"),
+        ("multimolecule_enformer", {"num_downsamples": 10**9}, "no network"),
+        ("multimolecule_enformer_table", {"use_precomputed_gamma_basis": False}, "unexpected"),
+        ("multimolecule_bpnet", {"num_tasks": 4}, "profile.3.weight"),
+        ("multimolecule_bpnet", {"id2label": [1]}, "id2label"),
+    ],
+)
+def test_a_config_json_that_does_not_fit_is_refused(
+    name: str, values: dict[str, Any], said: str, fresh: Callable[[str], Path]
+) -> None:
+    folder = fresh(name)
+    change_config(folder, **values)
+    refused(GOLDENS[name][0], folder, said)
+
+
+def test_gamma_tables_that_differ_between_layers_are_refused(fresh: Callable[[str], Path]) -> None:
+    folder = fresh("multimolecule_enformer_table")
+    state = load_file(folder / "model.safetensors")
+    state["model.encoder.layers.1.attention.gamma_position_basis"] += 1
+    save_file(state, folder / "model.safetensors")
+    refused("enformer", folder, "should be one")
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_another_architecture_is_refused_by_name(name: str, goldens: Callable[[str], Path]) -> None:
+    other = "borzoi" if GOLDENS[name][0] != "borzoi" else "enformer"
+    assert GOLDENS[name][0] in refused(other, goldens(name), "asked for is")
+
+
+@pytest.mark.parametrize("name", ["enformer_pytorch", "sonnet_enformer", "borzoi_pytorch"])
+def test_a_species_without_a_head_is_refused_with_those_there_are(
+    name: str, goldens: Callable[[str], Path]
+) -> None:
+    assert "human" in refused(GOLDENS[name][0], goldens(name), "fly", species="fly")
+
+
+def test_a_savedmodel_is_refused_with_the_other_ways(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"\n")
+    (tmp_path / "variables").mkdir()
+    assert "EleutherAI/enformer-official-rough" in refused("enformer", tmp_path, "Sonnet")
+
+
+def test_a_checkpoint_of_tensorflow_without_its_data_is_refused(
+    fresh: Callable[[str], Path],
+) -> None:
+    folder = fresh("sonnet_enformer")
+    (folder / "enformer.data-00000-of-00001").rename(folder / "enformer.data-00000-of-00002")
+    assert "not all there" in refused("enformer", folder)
+
+
+def test_the_recogniser_never_imports_torch(goldens: Callable[[str], Path]) -> None:
+    folders = [str(goldens(name)) for name in GOLDENS]
+    code = (
+        "import sys\n"
+        "from seqcov_models.checkpoints.recognise import recognise\n"
+        "for folder in sys.argv[1:]: recognise(None, folder)\n"
+        "assert 'torch' not in sys.modules and 'h5py' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, *folders], check=True, timeout=60)
+
+
+# Damage: cut, renamed and flipped
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file())
+
+
+def outcome(name: str, folder: Path) -> CoverageModel | None:
+    """The model, or None where the checkpoint is refused. Any other exception fails the test."""
+    try:
+        return load(name, folder)
+    except SeqcovError:
+        return None
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_a_cut_file_is_refused_or_makes_no_difference(
+    name: str, fresh: Callable[[str], Path]
+) -> None:
+    folder = fresh(name)
+    whole = load(name, folder)
+    rng = np.random.default_rng(1)
+    for file in files_of(folder):
+        content = file.read_bytes()
+        lengths = [0, 1, 8, len(content) - 1, *rng.integers(0, len(content), 8)]
+        for length in lengths:
+            file.write_bytes(content[:length])
+            model = outcome(name, folder)
+            assert model is None or same(model, whole), (file.name, length)
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_a_flipped_bit_is_refused_or_leaves_a_whole_model(
+    name: str, fresh: Callable[[str], Path]
+) -> None:
+    """Not every flip can be seen: HDF5 and safetensors keep no checksums of their numbers, and a
+    description with another digit describes another network. Nothing is ever loaded in part."""
+    folder = fresh(name)
+    rng = np.random.default_rng(2)
+    for file in files_of(folder):
+        content = bytearray(file.read_bytes())
+        head = min(len(content), 3_000)  # where structure is, mostly
+        places = [*rng.integers(0, head, 10), *rng.integers(0, len(content), 4)]
+        places += [*rng.integers(len(content) - min(len(content), 1_500), len(content), 6)]
+        for place in map(int, places):
+            bit = 1 << int(rng.integers(8))
+            content[place] ^= bit
+            file.write_bytes(content)
+            model = outcome(name, folder)
+            if model is not None:
+                assert weight_shapes(model) == weight_shapes(outline(model.config, name))
+                assert all(value.isfinite().all() for value in model.state_dict().values())
+            content[place] ^= bit
+        file.write_bytes(content)
+
+
+def renamed(file: Path, rng: np.random.Generator) -> bool:
+    """Give one array of a file another name; False for files that are no weights."""
+    if file.suffix == ".safetensors":
+        state = load_file(file)
+        state["other"] = state.pop(sorted(state)[int(rng.integers(len(state)))])
+        save_file(state, file)
+    elif file.suffix == ".torch":
+        state = torch.load(file, weights_only=True)
+        state["other"] = state.pop(sorted(state)[int(rng.integers(len(state)))])
+        torch.save(state, file)
+    elif file.suffix == ".h5":
+        with h5py.File(file, "r+") as handle:
+            weights: list[str] = []
+            handle.visit(weights.append)
+            weights = [name for name in weights if name.endswith(("bias:0", "gamma:0"))]
+            handle.move(weights[int(rng.integers(len(weights)))], "model_weights/other/other/x:0")
+    else:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", [name for name in GOLDENS if not name.startswith("sonnet")])
+def test_a_renamed_weight_is_refused(name: str, fresh: Callable[[str], Path]) -> None:
+    folder = fresh(name)
+    rng = np.random.default_rng(3)
+    (file,) = (f for f in files_of(folder) if f.suffix in (".h5", ".safetensors", ".torch"))
+    content = file.read_bytes()
+    counters = 0
+    for _ in range(6):
+        assert renamed(file, rng)
+        model = outcome(name, folder)
+        counters += model is not None  # renaming a counter of training steps is noticed too
+        assert model is None
+        file.write_bytes(content)
+    assert counters == 0
