@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import torch
 from torch import nn
 
@@ -20,6 +21,16 @@ Network = TypeVar("Network", bound=nn.Module)
 
 AGREE = 1e-5  # of the expected values' range: the house's rule for what counts as equal
 ROUNDING = 1e-6  # of the range: two ways to compute the same thing in float32
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """For modules that import it: networks this small wait for a second thread, most of all where
+    other processes want it too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def difference(found: Any, expected: Any) -> float:

@@ -19,6 +19,7 @@ from naive import (
     indices,
     max_pool,
     one_hot,
+    one_thread,  # noqa: F401
     random_codes,
     randomised,
     softplus,
@@ -144,8 +145,8 @@ def test_a_base_is_seen_as_far_as_the_config_says(base: int) -> None:
     assert moved[base // 8]
 
 
-def test_a_sixth_neighbour_beyond_the_reach_would_be_missed() -> None:
-    """The reach is no larger than it must be: at its very end a base still counts."""
+def test_the_reach_is_no_larger_than_it_must_be() -> None:
+    """At its very end a base still counts."""
     config = dataclasses.replace(TINY, crop_bins=0)
     model = randomised(BasenjiForTokenPrediction(config))
     stem = model.model.stem
