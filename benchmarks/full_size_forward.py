@@ -1,0 +1,167 @@
+"""One forward pass of each network at its published size, beside other implementations of it.
+
+With the peers' environment (envs/requirements-peers.txt), in the repository's root:
+
+    PYTHONPATH=. .venv-peers/bin/python benchmarks/full_size_forward.py [--threads 2] [--rounds 2]
+
+Every pass runs in a process of its own, ours and theirs in turn, on the same windows with random
+weights in float32. Seconds are those of the pass alone. Memory is the most that the process held
+during the pass beyond what it held before it (weights and libraries). Ratios are what counts:
+seconds differ from machine to machine.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Forward = Callable[[Tensor], Any]
+"""A pass over windows as codes (windows, length): A 0, C 1, G 2, T 3."""
+
+
+def _ours(architecture: str, **sizes: Any) -> Forward:
+    from seqcov_models.checkpoints.load import build
+    from seqcov_models.configs import CONFIGS
+
+    model = build(CONFIGS[architecture].from_dict(sizes)).eval()
+    return lambda codes: model.postprocess(model(codes))
+
+
+def _multimolecule(name: str) -> Forward:
+    import multimolecule
+
+    config, network = {
+        "basenji": ("BasenjiConfig", "BasenjiForTokenPrediction"),
+        "enformer": ("EnformerConfig", "EnformerForTokenPrediction"),
+        "borzoi": ("BorzoiConfig", "BorzoiForTokenPrediction"),
+        "bpnet": ("BpNetConfig", "BpNetForProfilePrediction"),
+    }[name]
+    home: Any = multimolecule
+    if name == "bpnet":
+        import multimolecule.models.bpnet as home
+    model = getattr(home, network)(getattr(home, config)()).eval()
+    return lambda codes: model.postprocess(model(codes))
+
+
+def _enformer_pytorch() -> Forward:
+    from enformer_pytorch import Enformer
+
+    model = Enformer.from_hparams(dim=1536).eval()
+    return lambda codes: model(codes, head="human")
+
+
+def _borzoi_pytorch() -> Forward:
+    from borzoi_pytorch import Borzoi
+
+    model = Borzoi.from_hparams(dim=1536).eval()
+    return lambda codes: model(_one_hot(codes))
+
+
+def _bpnet_lite() -> Forward:
+    from bpnetlite.bpnet import BPNet
+
+    model = BPNet(n_control_tracks=0, verbose=False).eval()
+    return lambda codes: model(_one_hot(codes))
+
+
+def _one_hot(codes: Tensor) -> Tensor:
+    return torch.nn.functional.one_hot(codes, 4).transpose(1, 2).float()
+
+
+NETWORKS: dict[str, tuple[int, int, Callable[[], Forward], dict[str, Callable[[], Forward]]]] = {
+    "Basenji2": (
+        131_072, 1, lambda: _ours("basenji2"), {"multimolecule": lambda: _multimolecule("basenji")}
+    ),
+    "Enformer": (
+        196_608, 1, lambda: _ours("enformer"),
+        {"enformer-pytorch": _enformer_pytorch,
+         "multimolecule": lambda: _multimolecule("enformer")},
+    ),
+    "Borzoi": (
+        524_288, 1, lambda: _ours("borzoi"),
+        {"borzoi-pytorch": _borzoi_pytorch, "multimolecule": lambda: _multimolecule("borzoi")},
+    ),
+    "BPNet": (
+        1_000, 64, lambda: _ours("bpnet"), {"multimolecule": lambda: _multimolecule("bpnet")}
+    ),
+    "BPNet (bpnet-lite)": (2_114, 64, lambda: _ours("bpnetlite"), {"bpnet-lite": _bpnet_lite}),
+}  # fmt: skip
+"""Window, windows at once, our network, and others' by their project's name."""
+
+OURS = "ours"
+
+
+def one_pass(network: str, whose: str) -> dict[str, float]:
+    """Seconds and bytes of one pass, in this process."""
+    length, count, ours, theirs = NETWORKS[network]
+    forward = ours() if whose == OURS else theirs[whose]()
+    codes = torch.randint(4, (count, length), generator=torch.Generator().manual_seed(1))
+    before = _resident()
+    began = time.perf_counter()
+    with torch.inference_mode():
+        forward(codes)
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, "bytes": max(_peak() - before, 0)}
+
+
+def _resident() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measured(network: str, whose: str, threads: int) -> dict[str, float]:
+    """`one_pass` in a process of its own."""
+    command = [sys.executable, "-W", "ignore", __file__, "--threads", str(threads)]
+    done = subprocess.run(
+        [*command, "--pass-of", network, whose], capture_output=True, text=True, check=True
+    )
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def row(network: str, peer: str, threads: int, rounds: int) -> str:
+    """A line of the table: the least of the rounds, which others' work on the machine adds to."""
+    pairs = [
+        (measured(network, OURS, threads), measured(network, peer, threads)) for _ in range(rounds)
+    ]
+    cells = []
+    for what, unit, size in (("seconds", "s", 1), ("bytes", "GB", 1e9)):
+        ours, theirs = (min(pair[side][what] for pair in pairs) for side in (0, 1))
+        ratio = ours / max(theirs, 1e-9)
+        cells += [f"{ours / size:.2f} {unit}", f"{theirs / size:.2f} {unit}", f"**{ratio:.2f}**"]
+    return f"| {network} | {peer} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--pass-of", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    if given.pass_of:
+        print(json.dumps(one_pass(*given.pass_of)))
+        return
+    print(f"{given.threads} threads, {given.rounds} rounds, torch {torch.__version__}\n")
+    print("| network | peer | time, ours | theirs | ratio | memory, ours | theirs | ratio |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    for network in given.networks:
+        for peer in NETWORKS[network][3]:
+            print(row(network, peer, given.threads, given.rounds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
