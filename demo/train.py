@@ -1,12 +1,13 @@
 """Train the demo's small Borzoi on a simulated genome, then judge it on the demo genome.
 
-Writes borzoi/ (config.json, model.safetensors, targets.txt, pearson.tsv) and the table of Pearson's
-r in README.md. The training genome comes from another seed than the demo genome, which is read only
-after the last step; one contig of the training genome is held out to watch the training.
+Writes borzoi/: config.json, model.safetensors, targets.txt and pearson.tsv, whose values README.md
+repeats. The training genome comes from another seed than the demo genome, which is read only after
+the last step; one contig of the training genome is held out to watch the training.
 """
 
 import argparse
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # also as python -m demo.train
 from simulate import (
     BIN,
     DEMO,
