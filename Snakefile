@@ -35,9 +35,11 @@ rule all:
         run.folder / "igv_session.xml",
         run.folder / "provenance.json",
         expand(f"{MODEL}/mask.bed", model=run.models),
+        profiles_of_run,
 
 
 include: "workflow/rules/plan.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/tracks.smk"
+include: "workflow/rules/profiles.smk"
 include: "workflow/rules/browser.smk"

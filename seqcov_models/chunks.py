@@ -1,12 +1,14 @@
 """What a predicted chunk looks like on disk: an .npy of [tracks, bins], one row a track.
 
 Columns are the bins of the chunk's segments, one segment after the other; NaN is a bin without a
-value. Rows are the tracks, then their standard deviations if these were asked for, and last the
-share of unknown bases. A row lies together because writing a bigWig reads one row of every chunk.
+value. Rows are the tracks, then their standard deviations if these were asked for, and last, where
+windows tile a genome, the share of unknown bases. A row lies together because writing a bigWig
+reads one row of every chunk.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,9 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 @contextmanager
 def chunk_writer(
-    path: Path, rows: int, bins: int, dtype: str
-) -> Iterator[Callable[[int, Values, Values], None]]:
-    """Give a function write(first column, values (bins, rows − 1), last row's values (bins,)).
+    path: Path, rows: int, bins: int, dtype: str = "float32"
+) -> Iterator[Callable[..., None]]:
+    """Give a function write(first column, values (bins, rows), …), its arrays side by side.
 
     `path` appears when the block has ended without error.
 
@@ -39,13 +41,14 @@ def chunk_writer(
     with written_whole(path) as part:
         np.lib.format.open_memmap(part, mode="w+", dtype=kind, shape=(rows, bins))
 
-        def write(first: int, values: Values, last: Values) -> None:
-            if kind == np.float16:
-                limit = float(np.finfo(np.float16).max)
-                values = np.clip(values, -limit, limit)
-            file = np.lib.format.open_memmap(part, mode="r+")
-            file[:-1, first : first + len(values)] = values.T
-            file[-1, first : first + len(values)] = last
+        def write(first: int, *arrays: Values) -> None:
+            file, row = np.lib.format.open_memmap(part, mode="r+"), 0
+            for values in arrays:
+                if kind == np.float16:
+                    limit = float(np.finfo(np.float16).max)
+                    values = np.clip(values, -limit, limit)
+                file[row : row + values.shape[1], first : first + len(values)] = values.T
+                row += values.shape[1]
 
         yield write
 
@@ -61,18 +64,37 @@ def track_runs(
     """
     for path, segments in chunks:
         total = sum(segment.bins for segment in segments)
-        try:
-            rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise SeqcovError(f"chunk {path}: not a whole array: {error}") from None
-        if rows.ndim != 2 or rows.shape[1] != total or not -1 <= row < rows.shape[0]:
-            raise SeqcovError(f"chunk {path}: shape {rows.shape}, planned are {total} bins")
-        values = rows[row].astype(np.float32)
-        del rows  # unmapped: what was read does not count as this process's memory
-        offset = 0
-        for segment in segments:
-            part = values[offset : offset + segment.bins]
-            offset += segment.bins
-            edges = np.flatnonzero(np.diff(np.isnan(part), prepend=True, append=True))
-            for start, end in edges.reshape(-1, 2).tolist():
-                yield segment.contig, segment.first * step + start, part[start:end]
+        pieces = _pieces(segments, step)
+        for begin in range(0, total, AT_ONCE):
+            values = _row(path, row, total, slice(begin, min(begin + AT_ONCE, total)))
+            used = 0
+            while used < len(values):
+                contig, first, bins = next(pieces)
+                part = values[used : used + bins]
+                used += bins
+                if used > len(values):  # the rest of it comes with the next values
+                    pieces = chain([(contig, first + len(part), bins - len(part))], pieces)
+                edges = np.flatnonzero(np.diff(np.isnan(part), prepend=True, append=True))
+                for start, end in edges.reshape(-1, 2).tolist():
+                    yield contig, first + start, part[start:end]
+
+
+AT_ONCE = 1 << 22
+"""Columns of a chunk in memory at a time."""
+
+
+def _pieces(segments: Sequence[Segment], step: int) -> Iterator[tuple[str, int, int]]:
+    """Contig, first bin and bins of each segment."""
+    return ((segment.contig, segment.first * step, segment.bins) for segment in segments)
+
+
+def _row(path: Path, row: int, total: int, columns: slice) -> Values:
+    """Some of a row. Raises SeqcovError for a chunk without that row, or of other columns."""
+    try:
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise SeqcovError(f"chunk {path}: not a whole array: {error}") from None
+    if rows.ndim != 2 or rows.shape[1] != total or not -1 <= row < rows.shape[0]:
+        raise SeqcovError(f"chunk {path}: shape {rows.shape}, planned are {total} bins")
+    # copied, so that the map ends here: what was read does not count as this process's memory
+    return np.array(rows[row, columns], np.float32)

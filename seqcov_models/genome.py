@@ -11,7 +11,7 @@ import shutil
 import struct
 import sys
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from .sequence import UNKNOWN, Codes, encode
 
 Interval = tuple[str, int, int]
 """Contig, start, end: 0-based half-open, in bp."""
+NO_ALIASES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -206,13 +207,21 @@ class Genome:
 def near_contigs(name: str, contigs: Iterable[str]) -> str:
     """A hint at which contig was meant by `name`: another naming scheme, or a similar name."""
     known = list(contigs)
-    for spelling in (_plain, _numbered):  # X is a chromosome to some and the tenth to others
-        spelt = {spelling(contig): contig for contig in reversed(known)}
-        if same := spelt.get(spelling(name)):
-            return f"this FASTA calls it {same!r}"
+    if same := same_contig(name, known):
+        return f"this FASTA calls it {same!r} (genome.contig_aliases: {{{name}: {same}}})"
     if near := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
         return f"near: {', '.join(near)}"
     return f"contigs here: {', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
+
+
+def same_contig(name: str, contigs: Iterable[str]) -> str | None:
+    """What other naming schemes make of `name`, where it is one of `contigs`."""
+    known = list(contigs)
+    for spelling in (_plain, _numbered):  # X is a chromosome to some and the tenth to others
+        spelt = {spelling(contig): contig for contig in reversed(known)}
+        if same := spelt.get(spelling(name)):
+            return same
+    return None
 
 
 _ROMAN_NUMERALS = "i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi"
@@ -230,23 +239,28 @@ def _numbered(name: str) -> str:
     return _ROMAN.get(_plain(name), _plain(name))
 
 
-def parse_regions(entries: Sequence[str], contigs: Mapping[str, int]) -> list[Interval]:
+def parse_regions(
+    entries: Sequence[str], contigs: Mapping[str, int], aliases: Mapping[str, str] = NO_ALIASES
+) -> list[Interval]:
     """Intervals that `entries` name: contigs, `contig:start-end`, or paths of BED files.
 
+    aliases: what the FASTA calls a contig that has another name in `entries`.
     Raises SeqcovError for an unknown contig (with the likely one), a region outside its contig, a
     missing file or a bad BED line (with its number).
     """
     intervals: list[Interval] = []
     for entry in entries:
         name, colon, span = entry.rpartition(":")
-        if entry in contigs:
-            intervals.append((entry, 0, contigs[entry]))
+        contig = aliases.get(entry, entry)
+        if contig in contigs:
+            intervals.append((contig, 0, contigs[contig]))
         elif re.search(r"\.bed(\.gz)?$", entry, re.IGNORECASE) or _is_file(entry):
-            intervals += read_bed(Path(entry), contigs)
+            intervals += read_bed(Path(entry), contigs, aliases)
         elif colon and (match := re.fullmatch(r"([\d,]+)-([\d,]+)", span)):
             start, end = (int(number.replace(",", "") or 0) for number in match.groups())
             if start < 1:
                 raise SeqcovError(f"region {entry}: positions count from 1, as in browsers")
+            name = aliases.get(name, name)
             intervals.append(_checked(name, start - 1, end, contigs, f"region {entry}"))
         else:
             raise SeqcovError(
@@ -263,28 +277,43 @@ def _is_file(entry: str) -> bool:
         return False
 
 
-def read_bed(path: Path, contigs: Mapping[str, int]) -> list[Interval]:
+def read_bed(
+    path: Path, contigs: Mapping[str, int], aliases: Mapping[str, str] = NO_ALIASES
+) -> list[Interval]:
     """The intervals of a BED file (three columns or more, plain or gzip), in its order.
 
     Raises SeqcovError with the line's number for a line that is none.
     """
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    intervals = []
+    return [
+        _checked(aliases.get(cells[0], cells[0]), int(cells[1]), int(cells[2]), contigs, where)
+        for where, cells in bed_lines(path)
+    ]
+
+
+def bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Where it stands and the cells of each line of a BED file (plain or gzip) with an interval.
+
+    Comments and the lines of browsers are passed over; start and end are numbers.
+    Raises SeqcovError with the line's number for any other line, and for a file that is no text.
+    """
     try:
-        with opener(path, "rt", encoding="utf-8") as handle:
+        with path.open("rb") as file:
+            packed = path.suffix.lower() == ".gz" or file.read(2) == b"\x1f\x8b"
+        with (gzip.open if packed else open)(path, "rt", encoding="utf-8") as handle:
             for number, line in enumerate(handle, 1):
-                cells = line.split()
-                if not cells or line.startswith("#") or cells[0] in ("track", "browser"):
+                words = line.split()
+                if not words or line.startswith("#") or words[0] in ("track", "browser"):
                     continue
+                cells = [cell.strip() for cell in line.split("\t")]  # names may hold spaces
+                cells = cells if len(cells) >= 3 else words
                 where = f"BED {path}, line {number}"
                 if len(cells) < 3 or not (_is_number(cells[1]) and _is_number(cells[2])):
                     raise SeqcovError(
                         f"{where}: {line.rstrip()[:60]!r} does not begin with contig, start, end"
                     )
-                intervals.append(_checked(cells[0], int(cells[1]), int(cells[2]), contigs, where))
+                yield where, cells
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise SeqcovError(f"BED {path}: {getattr(error, 'strerror', None) or error}") from None
-    return intervals
 
 
 def _checked(contig: str, start: int, end: int, contigs: Mapping[str, int], where: str) -> Interval:
@@ -295,3 +324,13 @@ def _checked(contig: str, start: int, end: int, contigs: Mapping[str, int], wher
     if end > contigs[contig]:
         raise SeqcovError(f"{where}: ends at {end:,}, but {contig} has {contigs[contig]:,} bp")
     return contig, start, end
+
+
+def check_aliases(aliases: Mapping[str, str], contigs: Mapping[str, int]) -> None:
+    """Raise SeqcovError for an alias of no contig, or one that is a contig's own name."""
+    for alias, contig in aliases.items():
+        where = f"genome.contig_aliases, {alias}: {contig}"
+        if contig not in contigs:
+            raise SeqcovError(f"{where}: no contig {contig!r}; {near_contigs(contig, contigs)}")
+        if alias in contigs and alias != contig:
+            raise SeqcovError(f"{where}: {alias!r} is itself a contig of this FASTA")

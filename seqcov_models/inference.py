@@ -79,7 +79,7 @@ def predict_chunk(
                 values[dropped] = np.nan
                 unknown[dropped] = np.nan
                 with seconds.spent_on("writing"):
-                    write(offset + first, values, unknown)
+                    write(offset + first, values, unknown[:, None])
                 done(1)
             offset += segment.bins
     return seconds
@@ -213,11 +213,11 @@ def _predict(ensemble: Ensemble, codes: Codes, precision: str) -> Coverage:
     """(windows, window) codes → (windows, bins, columns)."""
     if not len(codes):
         return np.empty((0, 0, 1), np.float32)
-    with torch.inference_mode(), _precision(precision, ensemble.device):
+    with torch.inference_mode(), arithmetic(precision, ensemble.device):
         return ensemble.predict(codes)
 
 
-def _precision(name: str, device: torch.device) -> AbstractContextManager[object]:
+def arithmetic(name: str, device: torch.device) -> AbstractContextManager[object]:
     """What makes the arithmetic `name`: float32 (exact), tf32 (GPU only) or bfloat16."""
     torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
     torch.backends.cudnn.allow_tf32 = name == "tf32"

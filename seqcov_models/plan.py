@@ -9,22 +9,36 @@ import csv
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .checkpoints.recognise import Checkpoint, recognise
 from .chunks import DTYPES
-from .configs import Geometry
+from .configs import BPNetConfig, Geometry
 from .errors import SeqcovError
 from .files import written_whole
-from .genome import Fasta, Interval, open_fasta, parse_regions
-from .tracks import Track, select, url_safe
+from .genome import Fasta, Interval, check_aliases, open_fasta, parse_regions
+from .peaks import (
+    PeakChunk,
+    Windows,
+    chunks_of,
+    combine,
+    peaks_of_track,
+    read_peaks,
+    read_windows,
+)
+from .tracks import Track, file_names, select, url_safe
 from .units import Untransform, default_transform, unit
 from .windows import Bins, Segment, Tiling, cut, tile, wanted_bins
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 BIGWIG_BYTES = 5.1
 """Bytes a value takes in a bigWig, measured on coverage-like values."""
@@ -88,12 +102,87 @@ class ModelPlan:
 
 
 @dataclass(frozen=True)
+class TrackPeaks:
+    """Peaks that are to be the local maxima of a track that this run predicts."""
+
+    model: str
+    group: str
+    file: str
+    """The track's bigWig, in the folder of `group`."""
+    bin: int
+    threshold: float | None
+    number: int | None
+
+
+@dataclass(frozen=True)
+class ProfilePlan:
+    """What a BPNet of a run predicts: profiles at peaks."""
+
+    name: str
+    entry: Mapping[str, Any]
+    """What the config says of it."""
+    folds: list[Checkpoint]
+    config: BPNetConfig
+    peaks: dict[str, Path | TrackPeaks]
+    """By the set's name: a file, or a track."""
+    wanted: dict[str, Bins]
+    """Bases, by contig."""
+    by_strand: bool
+    """Whether peaks on the minus strand are read from there."""
+    jobs: int
+    unit: str
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.config.geometry
+
+    @property
+    def stranded(self) -> bool:
+        return self.config.num_strands == 2
+
+    @cached_property
+    def tasks(self) -> dict[str, tuple[str, int]]:
+        """By the name of its files: a task and its first row among the tracks."""
+        files = file_names(enumerate(self.config.tasks))
+        return {
+            file: (task, at * self.config.num_strands)
+            for at, (file, task) in enumerate(zip(files, self.config.tasks, strict=True))
+        }
+
+    @property
+    def bigwigs(self) -> list[str]:
+        """Names of the files."""
+        kinds = ("", ".plus", ".minus") if self.stranded else ("",)
+        return [f"{task}{kind}.bw" for task in self.tasks for kind in kinds]
+
+    def chunks(self, peaks: Path, contigs: Mapping[str, int]) -> tuple[Windows, list[PeakChunk]]:
+        """The windows of a file of peaks, and what each job has of them."""
+        windows = read_windows(peaks, contigs, self.by_strand)
+        return windows, chunks_of(windows, contigs, self.geometry, self.jobs)
+
+    @property
+    def peak_files(self) -> list[Path]:
+        return [source for source in self.peaks.values() if isinstance(source, Path)]
+
+    @property
+    def peak_tracks(self) -> list[TrackPeaks]:
+        return [source for source in self.peaks.values() if isinstance(source, TrackPeaks)]
+
+    @property
+    def digest(self) -> str:
+        """Changes when any wanted base does."""
+        text = repr({contig: bins.tolist() for contig, bins in self.wanted.items()})
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
 class RunPlan:
-    """A whole run."""
+    """A whole run. models: those that tile the genome; profiles: the BPNets."""
 
     config: Mapping[str, Any]
     fasta: Fasta
     models: dict[str, ModelPlan]
+    profiles: dict[str, ProfilePlan]
 
     @cached_property
     def folder(self) -> Path:
@@ -115,6 +204,12 @@ class RunPlan:
                 f" {model.geometry.bin} bp; chunks {_size(chunk_bytes)} (temporary), bigWigs about"
                 f" {_size(track_bytes)}"
             )
+        for profile in self.profiles.values():
+            lines.append(
+                f"model {profile.name}: profiles of {profile.geometry.core:,} bp at the peaks of"
+                f" {', '.join(profile.peaks)}; {', '.join(profile.config.tasks)}"
+                + (" on both strands" if profile.config.num_strands == 2 else "")
+            )
         return "\n".join(lines)
 
     def bytes_of(self, model: ModelPlan) -> tuple[int, int]:
@@ -135,15 +230,128 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     for folder in (output, *(output / genome["name"] / model for model in config["models"])):
         _check_writable(folder)
     fasta = open_fasta(genome["fasta"], output / genome["name"])
-    include = parse_regions(genome["regions"], fasta.contigs) if genome["regions"] else None
-    exclude = parse_regions(genome["exclude"], fasta.contigs)
-    models = {}
-    for name, entry in config["models"].items():
+    aliases = genome["contig_aliases"]
+    check_aliases(aliases, fasta.contigs)
+    regions = genome["regions"]
+    include = parse_regions(regions, fasta.contigs, aliases) if regions else None
+    exclude = parse_regions(genome["exclude"], fasta.contigs, aliases)
+    models: dict[str, ModelPlan] = {}
+    profiles: dict[str, ProfilePlan] = {}
+    bpnets_last = sorted(config["models"].items(), key=lambda item: "peaks" in item[1])
+    for name, entry in bpnets_last:  # whose peaks may be those of another model's track
         try:
-            models[name] = _plan_model(name, entry, config, fasta.contigs, include, exclude)
+            if "peaks" in entry:
+                profiles[name] = _plan_profiles(
+                    name, entry, config, fasta.contigs, include, exclude, models
+                )
+            else:
+                models[name] = _plan_model(name, entry, config, fasta.contigs, include, exclude)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
-    return RunPlan(config, fasta, models)
+    return RunPlan(config, fasta, models, profiles)
+
+
+def _plan_profiles(
+    name: str,
+    entry: Mapping[str, Any],
+    config: Mapping[str, Any],
+    contigs: Mapping[str, int],
+    include: list[Interval] | None,
+    exclude: list[Interval],
+    models: Mapping[str, ModelPlan],
+) -> ProfilePlan:
+    folds = folds_of(entry)
+    network = folds[0].config
+    assert isinstance(network, BPNetConfig)
+    given = entry["peaks"]
+    named = given if isinstance(given, Mapping) else {re.split(r"\.", Path(given).name)[0]: given}
+    peaks: dict[str, Path | TrackPeaks] = {}
+    for label, source in named.items():
+        if not isinstance(source, str):
+            peaks[label] = _track_peaks(label, source, models)
+        elif Path(source).is_file():
+            peaks[label] = Path(source)
+        else:
+            raise SeqcovError(f"peaks {label}: {source}: no such file")
+    wanted = wanted_bins(contigs, 1, include, exclude)
+    if not wanted:
+        raise SeqcovError("genome.exclude leaves nothing of genome.regions to predict")
+    options = config["profiles"]
+    plan = ProfilePlan(
+        name, entry, folds, network, peaks, wanted, options["strand"] == "peak", options["jobs"],
+        f"reads a base ({options['counts']} of the predicted counts)",
+    )  # fmt: skip
+    if twice := [file for file, times in Counter(plan.bigwigs).items() if times > 1]:
+        raise SeqcovError(f"tasks {', '.join(network.tasks)}: two would be written to {twice[0]}")
+    return plan
+
+
+def _track_peaks(
+    label: str, source: Mapping[str, Any], models: Mapping[str, ModelPlan]
+) -> TrackPeaks:
+    """Where the track lies that `source` names. Raises SeqcovError where the run has none such."""
+    model = models.get(source["model"])
+    if model is None:
+        known = ", ".join(models) or "none"
+        raise SeqcovError(
+            f"peaks {label}: no model {source['model']!r} that predicts tracks; there are: {known}"
+        )
+    try:
+        (track,) = found = select(model.tracks, [source["track"]])
+    except SeqcovError as error:
+        raise SeqcovError(
+            f"peaks {label}: of the tracks that {model.name} predicts, {error}"
+        ) from None
+    except ValueError:
+        names = ", ".join(track.identifier for track in found[:5])
+        raise SeqcovError(
+            f"peaks {label}: track {source['track']!r} names {len(found)} tracks of {model.name}"
+            f" ({names}{', …' if len(found) > 5 else ''}); name one of them"
+        ) from None
+    group = next(
+        name
+        for name, members in model.groups.items()
+        if any(member.row == track.row for _, member in members)
+    )
+    file = f"{model.name}.{track.file_name}.bw"
+    chosen = source.get("threshold"), source.get("number")
+    return TrackPeaks(model.name, group, file, model.geometry.bin, *chosen)
+
+
+def check_peaks(run: RunPlan) -> None:
+    """Read all files of peaks. Raises SeqcovError for what is wrong with them."""
+    for profile in run.profiles.values():
+        try:
+            sets = _peaks_of_files(run, profile)
+            if sets and not profile.peak_tracks:
+                combine(sets, run.fasta.contigs, profile.wanted)
+        except SeqcovError as error:
+            raise SeqcovError(f"models.{profile.name}: {error}") from None
+
+
+def peaks_of(run: RunPlan, profile: ProfilePlan) -> "DataFrame":
+    """The peaks of all of a BPNet's sets, combined, once the tracks are there that some are of.
+
+    Raises SeqcovError for files that are wrong, and where there is no peak.
+    """
+    sets = _peaks_of_files(run, profile)
+    for label, source in profile.peaks.items():
+        if isinstance(source, TrackPeaks):
+            path = run.folder / source.model / "tracks" / source.group / source.file
+            apart = profile.geometry.core // 2
+            sets.append(
+                peaks_of_track(path, label, source.bin, apart, source.threshold, source.number)
+            )
+    return combine(sets, run.fasta.contigs, profile.wanted)
+
+
+def _peaks_of_files(run: RunPlan, profile: ProfilePlan) -> "list[DataFrame]":
+    contigs, aliases = run.fasta.contigs, run.config["genome"]["contig_aliases"]
+    return [
+        read_peaks(source, label, contigs, aliases)
+        for label, source in profile.peaks.items()
+        if isinstance(source, Path)
+    ]
 
 
 def _plan_model(
@@ -183,7 +391,8 @@ def folds_of(entry: Mapping[str, Any]) -> list[Checkpoint]:
     """
     paths = entry["weights"] if isinstance(entry["weights"], list) else [entry["weights"]]
     folds = [
-        recognise(entry["architecture"], path, entry["species"], entry["targets"]) for path in paths
+        recognise(entry["architecture"], path, entry.get("species", "human"), entry.get("targets"))
+        for path in paths
     ]
     for path, fold in zip(paths, folds, strict=True):
         if len(fold.tracks) != len(folds[0].tracks):

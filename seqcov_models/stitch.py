@@ -1,7 +1,10 @@
 """Chunks to bigWigs: the bins of all windows put back together, one file a track."""
 
 import csv
+import gzip
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .bigwig import write_bigwig
+from .bigwig import Summary, write_bigwig
 from .chunks import Values, track_runs
+from .configs import Geometry
+from .errors import SeqcovError
 from .files import written_whole
+from .genome import bed_lines
+from .peaks import Windows, core_start
 from .tracks import Track
 from .windows import Segment, Tiling
 
@@ -42,25 +49,164 @@ def write_group(
             seams = Seams(tiling, contigs)
             runs = seams.watched(track_runs(chunks, row, tiling.step))
             summary = write_bigwig(path, contigs, bin_size, runs)
-            rows.append(
-                {
-                    "model": prefix,
-                    "group": folder.name,
-                    "index": track.index if track.index >= 0 else "",
-                    "identifier": track.identifier,
-                    "file": path.name,
-                    "bin": bin_size,
-                    "unit": unit_of(track),
-                    "bases": summary.bases,
-                    "minimum": f"{summary.minimum:.6g}",
-                    "maximum": f"{summary.maximum:.6g}",
-                    "mean": f"{summary.mean:.6g}",
-                    "seam_jump": f"{seams.at_seams:.6g}",
-                    "other_jump": f"{seams.elsewhere:.6g}",
-                    "description": track.description,
-                }
-            )
+            jumps = f"{seams.at_seams:.6g}", f"{seams.elsewhere:.6g}"
+            unit = unit_of(track)
+            rows.append(_row(prefix, folder.name, track, path, bin_size, unit, summary, jumps))
         write_table(part / TABLE, rows)
+
+
+def write_task(
+    files: Mapping[str, Path],
+    table: Path,
+    model: str,
+    task: str,
+    row: int,
+    chunks: Sequence[tuple[Path, Sequence[Segment]]],
+    contigs: Mapping[str, int],
+    unit: str,
+    negative_minus: bool = False,
+) -> None:
+    """Write a task's profiles: a bigWig for each of `files`, and a table of them.
+
+    files: by what they hold, 'plus', 'minus' and 'both', the sum of the strands; where the network
+    knows no strands, 'both' alone. row: of the task's first strand in the chunks.
+    negative_minus: write the minus strand below zero, to be drawn so.
+    Raises SeqcovError for a chunk that is not what was planned or a value that is no number.
+    """
+    signs = {"plus": "+", "minus": "-", "both": ""}
+    rows = []
+    for what, path in files.items():
+        runs = track_runs(chunks, row + (what == "minus"), 1)
+        if what == "both" and len(files) > 1:
+            runs = _summed(runs, track_runs(chunks, row + 1, 1))
+        if what == "minus" and negative_minus:
+            runs = ((contig, first, -values) for contig, first, values in runs)
+        summary = write_bigwig(path, contigs, 1, runs)
+        name = f"{task}{signs[what]}"
+        about = f"{task} profile" + {"both": "", "plus": ", plus", "minus": ", minus"}[what]
+        index = -1 if what == "both" and len(files) > 1 else row + (what == "minus")
+        track = Track(row, index, name, about, path.stem)
+        rows.append(_row(model, "profiles", track, path, 1, unit, summary, ("", "")))
+    with written_whole(table) as part:
+        write_table(part, rows)
+
+
+def _summed(
+    one: Iterable[tuple[str, int, Values]], other: Iterable[tuple[str, int, Values]]
+) -> Iterator[tuple[str, int, Values]]:
+    """Runs of two tracks that have values at the same places, added up."""
+    for (contig, first, values), (*_, more) in zip(one, other, strict=True):
+        yield contig, first, values + more
+
+
+def _row(
+    model: str,
+    group: str,
+    track: Track,
+    path: Path,
+    bin_size: int,
+    unit: str,
+    summary: Summary,
+    jumps: tuple[str, str],
+) -> dict[str, Any]:
+    """A bigWig's row of the table of tracks."""
+    return {
+        "model": model,
+        "group": group,
+        "index": track.index if track.index >= 0 else "",
+        "identifier": track.identifier,
+        "file": path.name,
+        "bin": bin_size,
+        "unit": unit,
+        "bases": summary.bases,
+        "minimum": f"{summary.minimum:.6g}",
+        "maximum": f"{summary.maximum:.6g}",
+        "mean": f"{summary.mean:.6g}",
+        "seam_jump": jumps[0],
+        "other_jump": jumps[1],
+        "description": track.description,
+    }
+
+
+def write_peak_table(
+    path: Path,
+    peaks: Path,
+    tables: Sequence[Path],
+    columns: Sequence[str],
+    by_strand: bool,
+) -> None:
+    """Write what was predicted for each peak, a row a peak, as a gzipped table with a header.
+
+    peaks: of `peaks.write_peaks`; tables: of `profiles.predict_peaks`, of all chunks in order;
+    columns: theirs. The column `window` counts the windows: peaks with one summit share one.
+    Raises SeqcovError where the tables do not have a row for each window.
+    """
+    rows = (row for table in tables for row in np.load(table, mmap_mode="r", allow_pickle=False))
+    with (
+        written_whole(path) as part,
+        part.open("wb") as file,
+        gzip.GzipFile("", "wb", mtime=0, fileobj=file) as packed,
+        TextIOWrapper(packed, "utf-8", newline="") as handle,
+    ):
+        writer = csv.writer(handle, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None,
+                            lineterminator="\n")  # fmt: skip
+        writer.writerow([*PEAK_COLUMNS, *columns])
+        window, key, told = -1, ("", "", False), [""]
+        for _, (contig, start, end, name, _, strand, summit, set_name) in bed_lines(peaks):
+            if (here := (contig, summit, by_strand and strand == "-")) != key:
+                window, key = window + 1, here
+                row = next(rows, None)
+                if row is None:
+                    raise SeqcovError(f"{peaks}: more windows than its chunks have")
+                told = [_told(column, x) for column, x in zip(columns, row.tolist(), strict=True)]
+            place = [contig, start, end, name, set_name, strand, summit, window]
+            writer.writerow([*place, *told])
+        if next(rows, None) is not None:
+            raise SeqcovError(f"{peaks}: fewer windows than its chunks have")
+
+
+PEAK_COLUMNS = ("contig", "start", "end", "name", "set", "strand", "summit", "window")
+
+
+def _told(column: str, value: float) -> str:
+    if math.isnan(value):
+        return ""
+    return f"{value:.0f}" if column.endswith(".maximum") else f"{value:.6g}"
+
+
+def write_windows(
+    path: Path,
+    parts: Sequence[Path],
+    tasks: Sequence[str],
+    windows: Windows,
+    geometry: Geometry,
+    contigs: Sequence[str],
+) -> None:
+    """Join the raw windows of all chunks into one HDF5 file.
+
+    It holds `profiles` (windows, length, tasks, strands) ``float32``, and of each window `contig`
+    and `start`, its profile's first base, 0-based; the attribute `tasks` names these.
+    """
+    import h5py
+
+    with written_whole(path) as part, h5py.File(part, "w") as file:
+        chunks = [np.load(chunk, mmap_mode="r", allow_pickle=False) for chunk in parts]
+        shape = (sum(map(len, chunks)), *chunks[0].shape[1:])
+        if len(windows) != shape[0]:
+            raise SeqcovError(f"{path}: {shape[0]:,} windows, planned are {len(windows):,}")
+        profiles = file.create_dataset(
+            "profiles", shape, np.float32, chunks=(1, *shape[1:]), compression="gzip", shuffle=True
+        )
+        at = 0
+        for chunk in chunks:
+            for first in range(0, len(chunk), 256):
+                rows = chunk[first : first + 256]
+                profiles[at : at + len(rows)] = rows
+                at += len(rows)
+        file["start"] = windows.summit - core_start(geometry)
+        names = [contigs[at] for at in windows.contig.tolist()]
+        file.create_dataset("contig", data=names, dtype=h5py.string_dtype())
+        profiles.attrs["tasks"] = list(tasks)
 
 
 class Seams:
@@ -132,12 +278,16 @@ def read_table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle, delimiter="\t"))
 
 
-def join_tables(folders: Iterable[Path], path: Path) -> None:
-    """One table of all groups' tracks at `path`; `file` becomes relative to it."""
+def join_tables(tables: Iterable[Path], path: Path) -> None:
+    """One table of all tracks at `path`; `file` becomes relative to it.
+
+    tables: those of `write_task`, or folders of `write_group`.
+    """
+    tables = [table / TABLE if table.is_dir() else table for table in tables]
     rows = [
-        {**row, "file": (folder / row["file"]).relative_to(path.parent).as_posix()}
-        for folder in folders
-        for row in read_table(folder / TABLE)
+        {**row, "file": (table.parent / row["file"]).relative_to(path.parent).as_posix()}
+        for table in tables
+        for row in read_table(table)
     ]
     with written_whole(path) as part:
         write_table(part, rows)

@@ -133,10 +133,10 @@ def _by_contig(intervals: Iterable[Interval], bin_size: int) -> dict[str, Bins]:
     touched: dict[str, list[tuple[int, int]]] = {}
     for contig, start, end in intervals:
         touched.setdefault(contig, []).append((start // bin_size, bins_of(end, bin_size)))
-    return {contig: _merged(np.array(sorted(spans), np.int64)) for contig, spans in touched.items()}
+    return {contig: merged(np.array(sorted(spans), np.int64)) for contig, spans in touched.items()}
 
 
-def _merged(spans: npt.NDArray[np.int64]) -> Bins:
+def merged(spans: npt.NDArray[np.int64]) -> Bins:
     reach = np.maximum.accumulate(spans[:, 1])
     opens = np.flatnonzero(np.r_[True, spans[1:, 0] > reach[:-1]])
     return np.stack([spans[opens, 0], reach[np.r_[opens[1:] - 1, len(spans) - 1]]], 1)
@@ -164,7 +164,7 @@ def tile(contigs: Mapping[str, int], tiling: Tiling, wanted: Mapping[str, Bins])
     for contig, bins in wanted.items():
         total = bins_of(contigs[contig], tiling.geometry.bin)
         touched = np.stack([bins[:, 0] // tiling.step, -(-bins[:, 1] // tiling.step)], 1)
-        for first, last in _merged(touched).tolist():
+        for first, last in merged(touched).tolist():
             count = min(last * tiling.step, total) - first * tiling.step
             segments.append(Segment(contig, first, last - first, count))
     return segments

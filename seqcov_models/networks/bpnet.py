@@ -163,18 +163,9 @@ class BPNetForProfilePrediction(CoverageModel):
     def postprocess(self, output: BPNetOutput, expm1: bool = False) -> tuple[Tensor, list[str]]:
         """Reads at each base, (batch, length, tracks), and the tracks' names.
 
-        A profile's share of each position times the exponential of its count. The networks were
-        trained on log(1 + reads), so the exponential is too large by 1: the original keeps it,
-        `expm1` takes the 1 away (and what is below 0 then).
+        A profile's share of each position times the exponential of its count (see `reads`).
         """
-        logits, counts = output.profile_logits, output.count_logits
-        if counts.shape[-1] < logits.shape[-1]:  # joint strands
-            shares = logits.movedim(1, 2).flatten(2).softmax(-1)
-            shares = shares.view(*shares.shape[:2], *logits.shape[1:4:2]).movedim(1, 2)
-        else:
-            shares = logits.softmax(1)
-        reads = counts.expm1().clamp(min=0) if expm1 else counts.exp()
-        coverage = (shares * reads[:, None]).flatten(2)
+        coverage = (shares(output) * reads(output.count_logits, expm1)[:, None]).flatten(2)
         if len(self.kept) < coverage.shape[-1]:
             coverage = coverage[..., self.kept]
         return coverage, [track.identifier for track in self.tracks]
@@ -191,6 +182,27 @@ class BPNetForProfilePrediction(CoverageModel):
         self.profile = _outputs_of(self.profile, _rows(tasks, strands))
         self.counts = rows_of(self.counts, _rows(tasks, c.num_counts))
         self.config = replace(c, tasks=tuple(c.tasks[task] for task in tasks))
+
+
+def shares(output: BPNetOutput) -> Tensor:
+    """The part of its reads that falls on each position: (batch, length, tasks, strands).
+
+    They sum to 1 for each task and strand; over both strands where these are joint.
+    """
+    logits = output.profile_logits
+    if output.count_logits.shape[-1] == logits.shape[-1]:
+        return logits.softmax(1)
+    joint = logits.movedim(1, 2).flatten(2).softmax(-1)
+    return joint.view(*joint.shape[:2], *logits.shape[1:4:2]).movedim(1, 2)
+
+
+def reads(count_logits: Tensor, expm1: bool = False) -> Tensor:
+    """How many reads a window has, the same shape.
+
+    The networks were trained on log(1 + reads), so the exponential is too large by 1: the original
+    keeps it, `expm1` takes the 1 away (and what is below 0 then).
+    """
+    return count_logits.expm1().clamp(min=0) if expm1 else count_logits.exp()
 
 
 def _by_task(x: Tensor, each: int) -> Tensor:

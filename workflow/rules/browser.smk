@@ -24,7 +24,9 @@ rule browsers:
 rule provenance:
     input:
         tracks=rules.track_table.output[0],
-        models=expand(f"{MODEL}/model.json", model=run.models),
+        models=expand(
+            f"{run.folder}/{{name}}/model.json", name=[*run.models, *run.profiles]
+        ),
         fasta=run.fasta.path,
     output:
         f"{run.folder}/provenance.json",

@@ -1,5 +1,6 @@
 # The config, checked, and the plan that follows from it. Nothing here reads a weight or a sequence.
 
+import re
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from snakemake.utils import validate
 
 from seqcov_models import SeqcovError, __version__
 from seqcov_models.files import lock_folder
-from seqcov_models.plan import check_space, plan_run
+from seqcov_models.plan import check_peaks, check_space, plan_run
 from seqcov_models.settings import explain
 
 CONFIG_SCHEMA = (
@@ -28,20 +29,30 @@ try:
     run = plan_run(config)
     if workflow.is_main_process:
         print(run.summary(), file=sys.stderr)
+        check_peaks(run)
         check_space(run)
 except SeqcovError as error:
     raise WorkflowError(str(error)) from None
 
 
+def any_of(names):
+    """What matches one of the names, and nothing where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 wildcard_constraints:
-    model="|".join(run.models),
+    model=any_of(run.models),
+    profile=any_of(run.profiles),
+    task=any_of(task for profile in run.profiles.values() for task in profile.tasks),
     chunk=r"\d+",
     group=r"[A-Za-z0-9_.-]+",
 
 
 # Of config["prediction"], what can change a value; the rest only says how fast it comes.
 CHANGES_VALUES = ("precision", "chunk_dtype", "overlap", "blend", "min_acgt")
-MODEL = f"{run.folder}/{{model}}"
+MODEL = f"{run.folder}/{{model}}"  # one that tiles the genome
+PROFILES = f"{run.folder}/{{profile}}"  # a BPNet
+JOBS = range(config["profiles"]["jobs"])
 LOGS = f"logs/{config['genome']['name']}"
 
 
@@ -57,10 +68,33 @@ def chunks_of(wildcards):
     )
 
 
-def groups_of_run(wildcards):
-    """Folders of all tracks of the run."""
-    return [
+def profile_of(wildcards):
+    """The plan of the BPNet that the wildcards name."""
+    return run.profiles[wildcards.profile]
+
+
+def tables_of_run(wildcards):
+    """Folders of all tracks of the run, and tables of all profiles."""
+    groups = [
         f"{run.folder}/{model.name}/tracks/{group}"
         for model in run.models.values()
         for group in model.groups
+    ]
+    return groups + [
+        f"{run.folder}/{profile.name}/{task}.tsv"
+        for profile in run.profiles.values()
+        for task in profile.tasks
+    ]
+
+
+def profiles_of_run(wildcards):
+    """What comes of BPNets besides their tracks' tables."""
+    return [
+        f"{run.folder}/{profile.name}/{file}"
+        for profile in run.profiles.values()
+        for file in [
+            "peaks.tsv.gz",
+            *profile.bigwigs,
+            *(["profiles.h5"] if config["profiles"]["windows"] else []),
+        ]
     ]

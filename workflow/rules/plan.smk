@@ -12,6 +12,7 @@ rule plan:
         model=f"{MODEL}/model.json",
     log:
         f"{LOGS}/plan/{{model}}.log",
+    priority: 1
     conda:
         "../../envs/seqcov.yaml"
     params:

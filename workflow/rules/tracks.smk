@@ -41,7 +41,7 @@ rule mask:
 
 rule track_table:
     input:
-        groups_of_run,
+        tables_of_run,
     output:
         report(
             f"{run.folder}/tracks.tsv",

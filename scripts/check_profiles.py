@@ -1,0 +1,16 @@
+"""Check that a BPNet's checkpoints can be loaded, whole."""
+
+import json
+from pathlib import Path
+
+from jobs import logged
+
+with logged(snakemake.log[0]):
+    from seqcov_models.checkpoints.load import load_checkpoint, model_card
+    from seqcov_models.files import written_whole
+    from seqcov_models.plan import plan_run
+
+    plan = plan_run(snakemake.config).profiles[snakemake.wildcards.profile]
+    cards = [model_card(fold, load_checkpoint(fold, fold.tracks)) for fold in plan.folds]
+    with written_whole(Path(snakemake.output[0])) as part:
+        part.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")
