@@ -27,7 +27,7 @@ def write(path: Path, values: Values, dtype: str = "float32", batch: int = 3) ->
     with chunk_writer(path, rows, bins, dtype) as put:
         for first in range(0, bins, batch):
             part = values[first : first + batch]
-            put(first, part[:, :-1], part[:, -1])
+            put(first, part[:, :-1], part[:, -1:])
     return path
 
 
@@ -59,7 +59,7 @@ def test_float16_halves_the_file_and_clips_at_its_largest_number(tmp_path: Path)
 
 def lose(path: Path) -> None:
     with chunk_writer(path, 2, 5, "float32") as put:
-        put(0, coverage(3, 1), coverage(3, 1)[:, 0])
+        put(0, coverage(3, 1), coverage(3, 1)[:, :1])
         raise RuntimeError("lost")
 
 
@@ -71,9 +71,9 @@ def test_an_exception_leaves_no_chunk(tmp_path: Path) -> None:
 
 def test_a_chunk_has_no_name_before_it_is_whole(tmp_path: Path) -> None:
     with chunk_writer(tmp_path / "0.npy", 2, 5, "float32") as put:
-        put(0, coverage(3, 1), coverage(3, 1)[:, 0])
+        put(0, coverage(3, 1), coverage(3, 1)[:, :1])
         assert not (tmp_path / "0.npy").exists()
-        put(3, coverage(2, 1), coverage(2, 1)[:, 0])
+        put(3, coverage(2, 1), coverage(2, 1)[:, :1])
     assert [path.name for path in tmp_path.iterdir()] == ["0.npy"]
 
 

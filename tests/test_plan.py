@@ -50,6 +50,7 @@ def config(tmp_path: Path) -> dict[str, Any]:
             "assembly": None,
             "regions": [],
             "exclude": [],
+            "contig_aliases": {},
         },
         "models": {
             "borzoi": {

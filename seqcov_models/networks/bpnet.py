@@ -16,7 +16,7 @@ from ..configs import BPNetConfig
 from ..errors import SeqcovError
 from ..tracks import Track, file_names
 from .base import CoverageModel, ModelOutput, TokenPredictionModel, collect, rows_of
-from .layers import Stem, activate, convolve, keep, same
+from .layers import Stem, activate, convolve, convolve_to_few, keep, same
 from .losses import profile_and_counts
 
 
@@ -54,15 +54,30 @@ class BPNetTrunk(nn.Module):
             for layer in range(1, config.num_dilated_layers + 1)
         )
 
-    def forward(self, features: tuple[Tensor, ...], contexts: list[Tensor] | None = None) -> Tensor:
-        """The stem's output → (batch, hidden, length), of the whole window."""
+    def forward(
+        self,
+        features: tuple[Tensor, ...],
+        contexts: list[Tensor] | None = None,
+        margin: int = 0,
+    ) -> Tensor:
+        """The stem's output → (batch, hidden, length − 2 · margin).
+
+        margin: positions at both ends that nobody needs. Where they are enough, no layer computes
+        more than those after it see.
+        """
         (x,) = features
         keep(contexts, x.transpose(1, 2))
-        for conv in self.convs:
-            assert isinstance(conv, nn.Conv1d)
-            x = x + activate(convolve(x, conv), self.activation, own=True)
+        convs = [conv for conv in self.convs if isinstance(conv, nn.Conv1d)]
+        reaches = [conv.dilation[0] * (conv.kernel_size[0] // 2) for conv in convs]
+        for layer, conv in enumerate(convs):
+            inner = contexts is None and margin >= sum(reaches[layer:])
+            lost = reaches[layer] if inner else 0
+            margin -= lost
+            y = activate(convolve(x, conv, inner=inner), self.activation, own=True)
+            x = x[..., lost : x.shape[-1] - lost]
+            x = x + y if torch.is_grad_enabled() else y.add_(x)
             keep(contexts, x.transpose(1, 2))
-        return x
+        return x[..., margin : x.shape[-1] - margin]
 
 
 class BPNetModel(nn.Module):
@@ -73,9 +88,9 @@ class BPNetModel(nn.Module):
         self.stem = BPNetStem(config)
         self.trunk = BPNetTrunk(config)
 
-    def forward(self, x: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        """One-hot (batch, letters, length) → (batch, hidden, length)."""
-        return self.trunk(self.stem(x), contexts)  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, contexts: list[Tensor] | None = None, margin: int = 0) -> Tensor:
+        """One-hot (batch, letters, length) → (batch, hidden, length − 2 · margin)."""
+        return self.trunk(self.stem(x), contexts, margin)  # type: ignore[no-any-return]
 
 
 def strand_tracks(config: BPNetConfig) -> list[Track]:
@@ -123,21 +138,21 @@ class BPNetForProfilePrediction(CoverageModel):
         """
         c = self.config
         contexts: list[Tensor] | None = [] if output_contexts or output_hidden_states else None
-        hidden = self.model(self.embed(input_ids, inputs_embeds), contexts)
-        start, stop = c.crop_bins, hidden.shape[-1] - c.crop_bins
+        embedded = self.embed(input_ids, inputs_embeds)
         reach = c.profile_kernel_size // 2
-        seen = slice(max(0, start - reach), stop + reach)  # what the profile's core is made from
-        if controls is not None and controls.shape[1] != c.num_control_tracks:
-            raise SeqcovError(f"{controls.shape[1]} controls; these weights read"
-                              f" {c.num_control_tracks}")  # fmt: skip
-        profile, counts = self._heads(
-            hidden[..., seen], None if controls is None else controls[..., seen]
-        )
-        profile = profile[..., start - seen.start : stop - seen.start]
+        margin = max(0, c.crop_bins - reach)  # what is left the profile's core is made from
+        hidden = self.model(embedded, contexts, margin)
+        if controls is not None:
+            if controls.shape[1] != c.num_control_tracks:
+                raise SeqcovError(f"{controls.shape[1]} controls; these weights read"
+                                  f" {c.num_control_tracks}")  # fmt: skip
+            controls = controls[..., margin : controls.shape[-1] - margin]
+        profile, counts = self._heads(hidden, controls, padding=reach + margin - c.crop_bins)
+        beyond = c.crop_bins - margin
         output = BPNetOutput(
             _by_task(profile.transpose(1, 2), c.num_strands),
             _by_task(counts, c.num_counts),
-            last_hidden_state=hidden[..., start:stop].transpose(1, 2),
+            last_hidden_state=hidden[..., beyond : hidden.shape[-1] - beyond].transpose(1, 2),
         )
         if labels is not None:
             output.loss = profile_and_counts(
@@ -146,17 +161,22 @@ class BPNetForProfilePrediction(CoverageModel):
         collect(output, contexts or [], output_contexts, output_hidden_states)
         return output
 
-    def _heads(self, hidden: Tensor, controls: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(batch, hidden, length) → profile (batch, labels, length), counts (batch, counts).
+    def _heads(
+        self, hidden: Tensor, controls: Tensor | None, padding: int
+    ) -> tuple[Tensor, Tensor]:
+        """(batch, hidden, length) → profile (batch, labels, positions), counts (batch, counts).
 
-        Controls that are 0 add nothing, so that without any their weights are left out.
+        padding: zeros that the profile sees beyond both ends. Controls that are 0 add nothing, so
+        that without any their weights are left out.
         """
         mean = hidden.mean(-1)
         if controls is not None:
             hidden = torch.cat([hidden, controls], 1)
             mean = torch.cat([mean, controls.sum((1, 2)).log1p()[:, None]], 1)
-        profile = F.conv1d(
-            hidden, self.profile.weight[:, : hidden.shape[1]], self.profile.bias, padding="same"
+        profile = convolve_to_few(
+            F.pad(hidden, (padding, padding)),
+            self.profile.weight[:, : hidden.shape[1]],
+            self.profile.bias,
         )
         return profile, F.linear(mean, self.counts.weight[:, : mean.shape[1]], self.counts.bias)
 

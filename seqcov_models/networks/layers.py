@@ -44,25 +44,58 @@ def channels_together(x: Tensor) -> Tensor:
     return x.transpose(1, 2).contiguous().transpose(1, 2)
 
 
-def convolve(x: Tensor, layer: nn.Conv1d, norm: nn.BatchNorm1d | None = None) -> Tensor:
+def convolve(
+    x: Tensor, layer: nn.Conv1d, norm: nn.BatchNorm1d | None = None, inner: bool = False
+) -> Tensor:
     """What `layer`, a 'same' convolution, gives: (batch, in, length) → (batch, out, length).
 
-    norm: a batch norm that follows; it costs nothing more outside of training.
+    norm: a batch norm that follows; it costs nothing more outside of training. inner: leave out the
+    positions at both ends that see the padding.
     """
     if norm is not None and norm.training:
-        return norm(convolve(x, layer))  # type: ignore[no-any-return]
+        return norm(convolve(x, layer, inner=inner))  # type: ignore[no-any-return]
     weight, bias = layer.weight, layer.bias
     if norm is not None:
         scale, shift = scale_and_shift(norm)
         weight = weight * scale[:, None, None]
         bias = shift if bias is None else bias * scale + shift
-    return _convolve(channels_together(x), weight, bias, layer.dilation[0], layer.groups)
+    dilation = layer.dilation[0]
+    padding = 0 if inner else dilation * (weight.shape[-1] // 2)
+    return _convolve(channels_together(x), weight, bias, padding, dilation, layer.groups)
+
+
+LANES = 16
+"""Channels that a convolution computes at once on today's processors, whether there are so many or
+not (float32 in AVX-512)."""
+
+
+def convolve_to_few(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A convolution to fewer channels than `LANES`: (batch, in, length) → (batch, out, length − …).
+
+    weight: (out, in, kernel). Without padding: shorter by kernel − 1. Neighbouring positions are
+    computed as channels of one, with the kernel moved for each, so that no lane is idle.
+    """
+    out, _, kernel = weight.shape
+    together = max(1, LANES // out)
+    length = x.shape[-1] - kernel + 1
+    moved = [F.pad(weight, (at, together - 1 - at)) for at in range(together)]
+    x = channels_together(F.pad(x, (0, -length % together)))
+    many = None if bias is None else bias.repeat(together)
+    y = _convolve(x, torch.cat(moved), many, stride=together)
+    y = y.reshape(len(y), together, out, y.shape[-1]).movedim(1, -1)
+    return y.flatten(2)[..., :length]
 
 
 def _convolve(
-    x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int = 1, groups: int = 1
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    padding: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    stride: int = 1,
 ) -> Tensor:
-    """(batch, in, length), weight (out, in, kernel) → (batch, out, length), 'same'.
+    """(batch, in, length), weight (out, in, kernel) → (batch, out, positions).
 
     As a convolution of an image one row high, because only those know the order of memory that is
     fastest. The rows' own dilation means nothing where there is one row, but makes torch take
@@ -70,10 +103,9 @@ def _convolve(
     MKL, which AMD's processors run at half the speed.
     """
     rows = 2 if x.device.type == "cpu" else 1
-    padding = dilation * (weight.shape[-1] // 2)
     image = F.conv2d(
         x.unsqueeze(2), weight.unsqueeze(2), bias,
-        padding=(0, padding), dilation=(rows, dilation), groups=groups,
+        stride=(1, stride), padding=(0, padding), dilation=(rows, dilation), groups=groups,
     )  # fmt: skip
     return image.squeeze(2)
 

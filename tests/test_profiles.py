@@ -1,0 +1,351 @@
+"""Profiles at peaks against a computation base by base, window by window, in plain loops."""
+
+import csv
+import gzip
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from conftest import write_fasta
+from runs import every_base
+
+from seqcov_models import BPNetConfig, BPNetLiteConfig, SeqcovError
+from seqcov_models.checkpoints.load import build
+from seqcov_models.genome import Genome, open_fasta
+from seqcov_models.networks.bpnet import BPNetForProfilePrediction
+from seqcov_models.peaks import (
+    Windows,
+    chunks_of,
+    combine,
+    read_peaks,
+    read_windows,
+    statistics_of,
+    write_peaks,
+)
+from seqcov_models.profiles import ProfileEnsemble, predict_peaks
+from seqcov_models.stitch import PEAK_COLUMNS, write_peak_table, write_task, write_windows
+from seqcov_models.windows import wanted_bins
+
+Array = npt.NDArray[np.float64]
+PLAIN = BPNetConfig(
+    sequence_length=40, target_length=40, tasks=("one", "two"), hidden_size=6, stem_kernel_size=5,
+    num_dilated_layers=2, profile_kernel_size=5,
+)  # fmt: skip
+LITE = BPNetLiteConfig(
+    sequence_length=61, target_length=41, tasks=("signal",), hidden_size=5, stem_kernel_size=3,
+    num_dilated_layers=2, profile_kernel_size=3, num_control_tracks=2,
+)  # fmt: skip
+UNSTRANDED = BPNetLiteConfig(
+    sequence_length=50, target_length=30, tasks=("a", "b"), num_strands=1, hidden_size=4,
+    stem_kernel_size=3, num_dilated_layers=1, profile_kernel_size=3,
+)  # fmt: skip
+
+
+def network(config: BPNetConfig, seed: int = 1) -> BPNetForProfilePrediction:
+    torch.manual_seed(seed)
+    model = build(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.randn_like(weight) * 0.4)
+    assert isinstance(model, BPNetForProfilePrediction)
+    return model.eval()
+
+
+def genome_of(folder: Path, seed: int) -> tuple[Genome, dict[str, str]]:
+    rng = np.random.default_rng(seed)
+    contigs = {
+        name: "".join(rng.choice(list("ACGTacgtNR"), length, p=[0.12] * 8 + [0.02] * 2))
+        for name, length in {"long": 700, "a": 33, "short": 120}.items()
+    }
+    contigs["long"] = contigs["long"][:300] + "N" * 90 + contigs["long"][390:]
+    write_fasta(folder / "g.fa", contigs)
+    return Genome(open_fasta(folder / "g.fa", folder)), contigs
+
+
+def random_peaks(folder: Path, contigs: dict[str, str], seed: int) -> list[tuple[str, int, str]]:
+    """Some at both ends of every contig; (contig, summit, strand) of each window in order."""
+    rng = np.random.default_rng(seed + 100)
+    peaks = set()
+    for name, letters in contigs.items():
+        places = [0, len(letters) - 1, *rng.integers(0, len(letters), len(letters) // 15)]
+        peaks |= {(name, int(at), "+-"[rng.integers(2)]) for at in places}
+    lines = [f"{name}\t{at}\t{at + 1}\tp\t0\t{strand}\n" for name, at, strand in peaks]
+    (folder / "peaks.bed").write_text("".join(rng.permutation(sorted(lines)).tolist()))
+    order = list(contigs)
+    return sorted(peaks, key=lambda peak: (order.index(peak[0]), peak[1], peak[2]))
+
+
+COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
+
+
+def one_window(
+    folds: list[BPNetForProfilePrediction], letters: str, minus: bool, both: bool, expm1: bool
+) -> tuple[Array, Array]:
+    """Values (length, tasks, strands) and log counts of a window, from the definitions.
+
+    Of folds and strands the shares are averaged, and the log counts, then multiplied.
+    """
+    shares, logs = [], []
+    for fold in folds:
+        for other in {False: [minus], True: [False, True]}[both]:
+            read = letters.translate(COMPLEMENT)[::-1] if other else letters
+            one_hot = np.full((1, len(read), 4), 0.25 if fold.config.n_encoding == "uniform" else 0)
+            for at, letter in enumerate(read):
+                if letter in "ACGT":
+                    one_hot[0, at] = np.eye(4)["ACGT".index(letter)]
+            with torch.inference_mode():
+                output = fold(inputs_embeds=torch.from_numpy(one_hot).float())
+            logits = output.profile_logits[0].double().numpy()
+            counts = output.count_logits[0].double().numpy()
+            odds = np.exp(logits - logits.max())
+            joint = fold.config.joint_strands
+            share = odds / odds.sum((0, 2) if joint else 0, keepdims=True)
+            shares.append(share[::-1, :, ::-1] if other else share)
+            logs.append(counts[:, ::-1] if other else counts)
+    log = np.mean(logs, 0)
+    reads = np.maximum(np.expm1(log), 0) if expm1 else np.exp(log)
+    return np.mean(shares, 0) * reads[None], log
+
+
+def naive(
+    folds: list[BPNetForProfilePrediction],
+    contigs: dict[str, str],
+    windows: list[tuple[str, int, bool]],
+    overlap: str,
+    both: bool,
+    expm1: bool,
+    min_acgt: float,
+    wanted: Callable[[str, int], bool],
+) -> tuple[dict[str, Array], list[Array]]:
+    """Values of every base by contig, (bases, tracks), NaN where there is none; and each window's."""
+    config = folds[0].config
+    length, kept = config.geometry.window, config.geometry.core
+    covering: dict[tuple[str, int], list[tuple[int, Array]]] = {}
+    each = []
+    for contig, summit, minus in windows:
+        letters = "".join(x if x in "ACGT" else "N" for x in contigs[contig].upper())
+        start = summit - length // 2
+        text = "".join(
+            letters[at] if 0 <= at < len(letters) else "N" for at in range(start, start + length)
+        )
+        values, _ = one_window(folds, text, minus, both, expm1)
+        each.append(values)
+        if sum(letter != "N" for letter in text) / length < min_acgt:
+            continue
+        first = start + (length - kept) // 2
+        for at in range(kept):
+            base = first + at
+            if 0 <= base < len(letters) and letters[base] != "N" and wanted(contig, base):
+                row = abs(base - summit), values[at].ravel()
+                covering.setdefault((contig, base), []).append(row)
+    result = {}
+    for contig, letters in contigs.items():
+        result[contig] = np.full((len(letters), config.num_labels), np.nan)
+        for base in range(len(letters)):
+            if rows := covering.get((contig, base)):
+                if overlap == "mean":
+                    result[contig][base] = np.mean([row for _, row in rows], 0)
+                elif overlap == "max":
+                    result[contig][base] = np.max([row for _, row in rows], 0)
+                else:  # of windows as near the first, which is the left one
+                    result[contig][base] = min(rows, key=lambda row: row[0])[1]
+    return result, each
+
+
+def run(
+    folder: Path,
+    folds: list[BPNetForProfilePrediction],
+    genome: Genome,
+    jobs: int,
+    by_strand: bool,
+    wanted: dict[str, Any],
+    both: bool = False,
+    **options: Any,
+) -> Windows:
+    """Predict the peaks of peaks.bed as the workflow does, into bigWigs and tables."""
+    config = folds[0].config
+    peaks = combine([read_peaks(folder / "peaks.bed", "p", genome.contigs)], genome.contigs, wanted)
+    write_peaks(folder / "all.bed", peaks)
+    windows = read_windows(folder / "all.bed", genome.contigs, by_strand)
+    chunks = chunks_of(windows, genome.contigs, config.geometry, jobs)
+    files = [[folder / f"{number}{end}.npy" for end in ("", ".table", ".windows")]
+             for number in range(jobs)]  # fmt: skip
+    for chunk, paths in zip(chunks, files, strict=True):
+        ensemble = ProfileEnsemble(folds, both_strands=both)
+        predict_peaks(ensemble, genome, windows, chunk, wanted, *paths, **options)
+    kinds = ("plus", "minus", "both") if config.num_strands == 2 else ("both",)
+    held = [(paths[0], chunk.segments) for paths, chunk in zip(files, chunks, strict=True)]
+    for at, task in enumerate(config.tasks):
+        write_task(
+            {kind: folder / f"{task}.{kind}.bw" for kind in kinds}, folder / f"{task}.tsv", "model",
+            task, at * config.num_strands, held, genome.contigs, "reads",
+        )  # fmt: skip
+    columns = statistics_of(config.tasks, config.num_strands, config.joint_strands)
+    write_peak_table(
+        folder / "peaks.tsv.gz", folder / "all.bed", [p[1] for p in files], columns, by_strand
+    )
+    write_windows(
+        folder / "profiles.h5", [p[2] for p in files], config.tasks, windows, config.geometry,
+        list(genome.contigs),
+    )  # fmt: skip
+    return windows
+
+
+def close(found: npt.ArrayLike, expected: npt.ArrayLike) -> None:
+    # float32 through four layers and a softmax of a few dozen positions: some 1e-6 relative
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-9)
+
+
+CASES = [
+    (PLAIN, {"overlap": "nearest", "jobs": 1, "batch_size": 64}),
+    (PLAIN, {"overlap": "nearest", "jobs": 4, "batch_size": 3, "by_strand": True}),
+    (PLAIN, {"overlap": "mean", "jobs": 3, "batch_size": 5, "both": True, "folds": 2}),
+    (PLAIN, {"overlap": "max", "jobs": 2, "batch_size": 1, "expm1": True, "by_strand": True}),
+    (PLAIN, {"overlap": "nearest", "jobs": 2, "batch_size": 7, "min_acgt": 0.8}),
+    (PLAIN, {"overlap": "mean", "jobs": 5, "batch_size": 2, "restricted": True}),
+    (LITE, {"overlap": "nearest", "jobs": 3, "batch_size": 4, "both": True, "by_strand": True}),
+    (LITE, {"overlap": "mean", "jobs": 1, "batch_size": 64, "folds": 3, "min_acgt": 0.6}),
+    (UNSTRANDED, {"overlap": "max", "jobs": 2, "batch_size": 9, "both": True}),
+    (UNSTRANDED, {"overlap": "nearest", "jobs": 80, "batch_size": 9}),
+]
+
+
+@pytest.mark.parametrize(("config", "given"), CASES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_base_is_what_plain_loops_say(
+    config: BPNetConfig, given: dict[str, Any], seed: int, tmp_path: Path
+) -> None:
+    options = {"folds": 1, "by_strand": False, "both": False, "restricted": False} | given
+    genome, contigs = genome_of(tmp_path, seed)
+    peaks = random_peaks(tmp_path, contigs, seed)
+    folds = [network(config, number) for number in range(options.pop("folds"))]
+    exclude = [("long", 200, 240), ("short", 60, 61)] if options.pop("restricted") else []
+    wanted = wanted_bins(genome.contigs, 1, None, exclude)
+    cut = {(name, at) for name, start, end in exclude for at in range(start, end)}
+    by_strand = options["by_strand"]
+    peaks = [peak for peak in peaks if (peak[0], peak[1]) not in cut]
+    expected_windows = list(
+        dict.fromkeys((name, at, by_strand and strand == "-") for name, at, strand in peaks)
+    )
+    run(tmp_path, folds, genome, wanted=wanted, **options)
+    genome.close()
+
+    expected, each = naive(
+        folds, contigs, expected_windows, options["overlap"], options["both"],
+        options.get("expm1", False), options.get("min_acgt", 0), lambda *at: at not in cut,
+    )  # fmt: skip
+    compared = 0
+    strands = config.num_strands
+    for at, task in enumerate(config.tasks):
+        for contig, values in expected.items():
+            length = len(contigs[contig])
+            rows = values[:, at * strands : (at + 1) * strands]
+            close(every_base(tmp_path / f"{task}.both.bw", contig, length), rows.sum(1))
+            for strand, kind in enumerate(("plus", "minus")[:strands] if strands == 2 else ()):
+                close(every_base(tmp_path / f"{task}.{kind}.bw", contig, length), rows[:, strand])
+            compared += int(np.isfinite(rows).sum())
+    assert compared > 500
+    with h5py.File(tmp_path / "profiles.h5") as file:
+        assert file["profiles"].attrs["tasks"].tolist() == list(config.tasks)
+        close(file["profiles"][:], np.array(each))
+        half = config.geometry.window // 2 - config.geometry.context
+        assert file["start"][:].tolist() == [at - half for _, at, _ in expected_windows]
+        assert [name.decode() for name in file["contig"][:]] == [w[0] for w in expected_windows]
+
+
+@pytest.mark.parametrize("config", [PLAIN, LITE, UNSTRANDED])
+def test_the_table_of_peaks_says_what_each_window_says(config: BPNetConfig, tmp_path: Path) -> None:
+    genome, contigs = genome_of(tmp_path, 3)
+    peaks = random_peaks(tmp_path, contigs, 3)
+    fold = network(config)
+    wanted = wanted_bins(genome.contigs, 1, None, [])
+    run(tmp_path, [fold], genome, 3, True, wanted, min_acgt=0.5)
+    genome.close()
+    with gzip.open(tmp_path / "peaks.tsv.gz", "rt") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    assert list(rows[0])[: len(PEAK_COLUMNS)] == list(PEAK_COLUMNS)
+    assert [(row["contig"], int(row["summit"]), row["strand"]) for row in rows] == peaks
+    length, kept = config.geometry.window, config.geometry.core
+    signs = (".plus", ".minus") if config.num_strands == 2 else ("",)
+    told = 0
+    for row, (contig, summit, strand) in zip(rows, peaks, strict=True):
+        letters = contigs[contig].upper()
+        start = summit - length // 2
+        text = "".join(
+            letters[at] if 0 <= at < len(letters) and letters[at] in "ACGT" else "N"
+            for at in range(start, start + length)
+        )
+        unknown = text.count("N") / length
+        assert float(row["unknown"]) == pytest.approx(unknown, rel=1e-5)
+        if 1 - unknown < 0.5:
+            assert {row[name] for name in list(row)[9:]} == {""}, "no value, not a wrong one"
+            continue
+        told += 1
+        values, logs = one_window([fold], text, strand == "-", False, False)
+        first = start + (length - kept) // 2
+        for at, task in enumerate(config.tasks):
+            for number, sign in enumerate([""] if config.joint_strands else signs):
+                assert float(row[f"{task}{sign}.log_counts"]) == pytest.approx(
+                    logs[at, number], rel=1e-4, abs=1e-5
+                )
+            for number, sign in enumerate(signs):
+                name, profile = f"{task}{sign}", values[:, at, number]
+                assert float(row[f"{name}.counts"]) == pytest.approx(profile.sum(), rel=1e-4)
+                share = profile / profile.sum()
+                bits = -sum(x * math.log2(x) for x in share)
+                assert float(row[f"{name}.entropy"]) == pytest.approx(bits, rel=1e-4)
+                inside = [x for x in range(kept) if 0 <= first + x < len(letters)]
+                best = max(inside, key=lambda x: profile[x])
+                at_found = int(row[f"{name}.maximum"]) - first
+                assert profile[at_found] == pytest.approx(profile[best], rel=1e-5)
+                assert at_found in inside
+    assert told > 20
+
+
+def test_neither_the_order_of_the_file_nor_jobs_nor_batches_change_a_value(tmp_path: Path) -> None:
+    genome, contigs = genome_of(tmp_path, 5)
+    random_peaks(tmp_path, contigs, 5)
+    lines = (tmp_path / "peaks.bed").read_text().splitlines(keepends=True)
+    fold, wanted = network(PLAIN), wanted_bins(genome.contigs, 1, None, [])
+    found: dict[bytes, Array] = {}
+    for jobs, batch_size, order in ((1, 64, lines), (1, 64, lines[::-1]), (6, 5, sorted(lines))):
+        (tmp_path / "peaks.bed").write_text("".join(order))
+        run(tmp_path, [fold], genome, jobs, False, wanted, overlap="mean", batch_size=batch_size)
+        key = (tmp_path / "one.plus.bw").read_bytes()
+        found[key] = every_base(tmp_path / "one.plus.bw", "long", 700).astype(np.float64)
+    genome.close()
+    assert len(found) <= 2, "the order of the file changes no byte"
+    first, *others = found.values()
+    for other in others:  # another batch, another order of summation in the network
+        np.testing.assert_allclose(other, first, rtol=1e-6)
+
+
+def test_the_minus_strand_can_be_drawn_below_zero(tmp_path: Path) -> None:
+    genome, contigs = genome_of(tmp_path, 1)
+    random_peaks(tmp_path, contigs, 1)
+    wanted = wanted_bins(genome.contigs, 1, None, [])
+    windows = run(tmp_path, [network(LITE)], genome, 1, False, wanted)
+    chunks = chunks_of(windows, genome.contigs, LITE.geometry, 1)
+    files = {kind: tmp_path / f"negative.{kind}.bw" for kind in ("plus", "minus", "both")}
+    write_task(files, tmp_path / "t.tsv", "m", "signal", 0, [(tmp_path / "0.npy", chunks[0].segments)],
+               genome.contigs, "reads", negative_minus=True)  # fmt: skip
+    plus, minus, both = (every_base(path, "long", 700) for path in files.values())
+    np.testing.assert_array_equal(-minus, every_base(tmp_path / "signal.minus.bw", "long", 700))
+    np.testing.assert_array_equal(both, plus - minus)
+
+
+def test_a_value_that_is_none_is_refused(tmp_path: Path) -> None:
+    genome, contigs = genome_of(tmp_path, 1)
+    random_peaks(tmp_path, contigs, 1)
+    fold = network(PLAIN)
+    with torch.no_grad():
+        fold.counts.bias.fill_(200)  # beyond what float32 can hold
+    with pytest.raises(SeqcovError, match="summit 0: the profile came out as NaN or infinite"):
+        run(tmp_path, [fold], genome, 1, False, wanted_bins(genome.contigs, 1, None, []))
+    assert not (tmp_path / "0.npy").exists()
