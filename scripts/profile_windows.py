@@ -15,6 +15,7 @@ with logged(snakemake.log[0]):
         Path(snakemake.output[0]),
         list(map(Path, snakemake.input.windows)),
         plan.config.tasks,
+        plan.config.num_strands,
         windows,
         plan.geometry,
         list(run.fasta.contigs),

@@ -79,6 +79,15 @@ def track_runs(
                     yield contig, first + start, part[start:end]
 
 
+def blocks_of(files: Sequence[Path], rows: int = 256) -> Iterator[npt.NDArray[Any]]:
+    """The rows of all arrays, `rows` of them in memory at a time."""
+    for file in files:
+        total = len(np.load(file, mmap_mode="r", allow_pickle=False))
+        for first in range(0, total, rows):
+            mapped = np.load(file, mmap_mode="r", allow_pickle=False)  # anew, as in `_row`
+            yield np.array(mapped[first : first + rows])
+
+
 AT_ONCE = 1 << 22
 """Columns of a chunk in memory at a time."""
 

@@ -47,8 +47,8 @@ def read_peaks(
     """
     from pandas import DataFrame
 
-    rows = []
-    unknown: dict[str, str] = {}
+    columns: dict[str, list[Any]] = {column: [] for column in COLUMNS}
+    known, unknown = {contig: contig for contig in contigs}, dict[str, str]()
     for where, cells in bed_lines(path):
         contig, start, end = aliases.get(cells[0], cells[0]), int(cells[1]), int(cells[2])
         if contig not in contigs:
@@ -64,12 +64,14 @@ def read_peaks(
                 " are the peaks of another assembly?"
             )
         strand = strand if strand in ("+", "-") else "."
-        rows.append((contig, start, end, label or ".", 0, strand, summit, name))
+        row = known[contig], start, end, label or ".", 0, strand, summit, name
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
     if unknown:
         raise SeqcovError(_no_contig(unknown, contigs))
-    if not rows:
+    if not columns["Summit"]:
         raise SeqcovError(f"peaks {path}: no peak there")
-    return DataFrame(rows, columns=COLUMNS)
+    return DataFrame(columns)
 
 
 def _summit(cells: Sequence[str], start: int, end: int, where: str) -> int:

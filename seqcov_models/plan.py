@@ -297,17 +297,16 @@ def _track_peaks(
             f"peaks {label}: no model {source['model']!r} that predicts tracks; there are: {known}"
         )
     try:
-        (track,) = found = select(model.tracks, [source["track"]])
+        found = select(model.tracks, [source["track"]])
     except SeqcovError as error:
-        raise SeqcovError(
-            f"peaks {label}: of the tracks that {model.name} predicts, {error}"
-        ) from None
-    except ValueError:
+        raise SeqcovError(f"peaks {label}: of the tracks of {model.name}, {error}") from None
+    if len(found) > 1:
         names = ", ".join(track.identifier for track in found[:5])
         raise SeqcovError(
             f"peaks {label}: track {source['track']!r} names {len(found)} tracks of {model.name}"
             f" ({names}{', …' if len(found) > 5 else ''}); name one of them"
-        ) from None
+        )
+    (track,) = found
     group = next(
         name
         for name, members in model.groups.items()

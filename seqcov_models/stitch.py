@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .bigwig import Summary, write_bigwig
-from .chunks import Values, track_runs
+from .chunks import Values, blocks_of, track_runs
 from .configs import Geometry
 from .errors import SeqcovError
 from .files import written_whole
@@ -141,7 +141,7 @@ def write_peak_table(
     columns: theirs. The column `window` counts the windows: peaks with one summit share one.
     Raises SeqcovError where the tables do not have a row for each window.
     """
-    rows = (row for table in tables for row in np.load(table, mmap_mode="r", allow_pickle=False))
+    rows = (row for block in blocks_of(tables) for row in block)
     with (
         written_whole(path) as part,
         part.open("wb") as file,
@@ -178,6 +178,7 @@ def write_windows(
     path: Path,
     parts: Sequence[Path],
     tasks: Sequence[str],
+    strands: int,
     windows: Windows,
     geometry: Geometry,
     contigs: Sequence[str],
@@ -189,20 +190,18 @@ def write_windows(
     """
     import h5py
 
+    shape = (geometry.core, len(tasks), strands)
     with written_whole(path) as part, h5py.File(part, "w") as file:
-        chunks = [np.load(chunk, mmap_mode="r", allow_pickle=False) for chunk in parts]
-        shape = (sum(map(len, chunks)), *chunks[0].shape[1:])
-        if len(windows) != shape[0]:
-            raise SeqcovError(f"{path}: {shape[0]:,} windows, planned are {len(windows):,}")
         profiles = file.create_dataset(
-            "profiles", shape, np.float32, chunks=(1, *shape[1:]), compression="gzip", shuffle=True
-        )
+            "profiles", (len(windows), *shape), np.float32, chunks=(1, *shape),
+            shuffle=True, compression="gzip", compression_opts=1,
+        )  # fmt: skip
         at = 0
-        for chunk in chunks:
-            for first in range(0, len(chunk), 256):
-                rows = chunk[first : first + 256]
-                profiles[at : at + len(rows)] = rows
-                at += len(rows)
+        for rows in blocks_of(parts):
+            if rows.shape[1:] != shape or at + len(rows) > len(windows):
+                raise SeqcovError(f"{path}: its chunks are not those of {len(windows):,} windows")
+            profiles[at : at + len(rows)] = rows
+            at += len(rows)
         file["start"] = windows.summit - core_start(geometry)
         names = [contigs[at] for at in windows.contig.tolist()]
         file.create_dataset("contig", data=names, dtype=h5py.string_dtype())

@@ -1,4 +1,4 @@
-"""The networks once more: float64, one window, no trick; written from the facts sheet alone.
+"""The networks once more: float64, one window, no trick, from the papers' and repositories' formulas.
 
 Arrays are (length, channels). Weights come as a network's own state, in float64, so that whatever
 differs is the arithmetic. Names of layers are prefixes into that state.

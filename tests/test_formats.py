@@ -359,7 +359,7 @@ def test_published_sizes_have_the_published_numbers_of_parameters(architecture: 
         "enformer": 251_221_292 - 1_643 * (3_072 + 1),
         "borzoi": 185_892_699,
         "bpnet": 130_960,
-    }  # facts sheet §1
+    }  # as the papers and repositories state or give them
     model = outline(CONFIGS[architecture](), architecture)  # type: ignore[call-arg]
     assert sum(weight.numel() for weight in model.parameters()) == published[architecture]
 

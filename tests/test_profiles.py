@@ -123,7 +123,7 @@ def naive(
     min_acgt: float,
     wanted: Callable[[str, int], bool],
 ) -> tuple[dict[str, Array], list[Array]]:
-    """Values of every base by contig, (bases, tracks), NaN where there is none; and each window's."""
+    """Every base's values by contig, (bases, tracks), NaN where there is none; each window's."""
     config = folds[0].config
     length, kept = config.geometry.window, config.geometry.core
     covering: dict[tuple[str, int], list[tuple[int, Array]]] = {}
@@ -191,8 +191,8 @@ def run(
         folder / "peaks.tsv.gz", folder / "all.bed", [p[1] for p in files], columns, by_strand
     )
     write_windows(
-        folder / "profiles.h5", [p[2] for p in files], config.tasks, windows, config.geometry,
-        list(genome.contigs),
+        folder / "profiles.h5", [p[2] for p in files], config.tasks, config.num_strands, windows,
+        config.geometry, list(genome.contigs),
     )  # fmt: skip
     return windows
 
@@ -333,8 +333,11 @@ def test_the_minus_strand_can_be_drawn_below_zero(tmp_path: Path) -> None:
     windows = run(tmp_path, [network(LITE)], genome, 1, False, wanted)
     chunks = chunks_of(windows, genome.contigs, LITE.geometry, 1)
     files = {kind: tmp_path / f"negative.{kind}.bw" for kind in ("plus", "minus", "both")}
-    write_task(files, tmp_path / "t.tsv", "m", "signal", 0, [(tmp_path / "0.npy", chunks[0].segments)],
-               genome.contigs, "reads", negative_minus=True)  # fmt: skip
+    held = [(tmp_path / "0.npy", chunks[0].segments)]
+    write_task(
+        files, tmp_path / "t.tsv", "m", "signal", 0, held, genome.contigs, "reads",
+        negative_minus=True,
+    )  # fmt: skip
     plus, minus, both = (every_base(path, "long", 700) for path in files.values())
     np.testing.assert_array_equal(-minus, every_base(tmp_path / "signal.minus.bw", "long", 700))
     np.testing.assert_array_equal(both, plus - minus)

@@ -2,7 +2,6 @@
 
 Weights are found by their object-graph keys; variable names are ambiguous. Of each moving average
 the checkpoint keeps a hidden sum, a counter and the debiased average: the average is what is used.
-
 """
 
 from ..configs import Config, EnformerConfig

@@ -103,7 +103,7 @@ def test_enformers_elsewhere_normalise_the_gamma_features_over_the_wrong_axis(
     name: str, tmp_path: Path, positions: Any
 ) -> None:
     """DeepMind's code divides gamma features by their maximum over the positions; enformer-pytorch
-    and multimolecule divide each position by its maximum over the features (facts sheet §1.2), and
+    and multimolecule divide each position by its maximum over the features, and
     so differ from the original wherever they do not use a stored table. We do as the original."""
     peer = TINY[name](1)
     peer.save(tmp_path)

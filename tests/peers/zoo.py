@@ -77,7 +77,7 @@ def randomise(module: nn.Module, seed: int = 1) -> nn.Module:
 def gamma_over_positions(*modules: Any) -> Iterator[None]:
     """Let Enformers divide their gamma features by the maximum over positions, as DeepMind's does.
 
-    enformer-pytorch and multimolecule divide by the maximum over the features (facts sheet §1.2).
+    enformer-pytorch and multimolecule divide by the maximum over the features.
     Only the axis of that one call of theirs is changed.
     """
 
