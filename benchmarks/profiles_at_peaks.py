@@ -2,11 +2,11 @@
 
     python benchmarks/profiles_at_peaks.py FASTA WEIGHTS [--peaks 5000] [--rounds 2]
 
-FASTA: not compressed; WEIGHTS: a state dict of bpnet-lite as safetensors. Peaks are drawn at random.
-Theirs, in the peers' environment (envs/requirements-peers.txt, .venv-peers): tangermeme's
-`extract_loci` and `predict`, which bpnet-lite's command line calls, its arrays left in memory. Ours:
-a whole run of the workflow from nothing, with every process that it starts, checks, bigWigs and the
-table of peaks. Both with two threads, in turn. Ratios are what counts.
+FASTA: not compressed; WEIGHTS: a state dict of bpnet-lite as safetensors. Peaks are drawn at
+random. Theirs, in the peers' environment (envs/requirements-peers.txt, .venv-peers): tangermeme's
+`extract_loci` and `predict`, which bpnet-lite's command line calls, its arrays left in memory.
+Ours: a whole run of the workflow from nothing, with every process that it starts, checks, bigWigs
+and the table of peaks. Both with two threads, in turn. Ratios are what counts.
 """
 
 import argparse
@@ -32,7 +32,8 @@ def theirs(fasta: str, weights: str, peaks: str) -> dict[str, float]:
 
     torch.set_num_threads(THREADS)
     state = load_file(weights)
-    filters, layers = len(state["iconv.weight"]), sum("rconvs" in k and "weight" in k for k in state)
+    filters = len(state["iconv.weight"])
+    layers = sum(name.startswith("rconvs") and name.endswith("weight") for name in state)
     outputs, inputs, _ = state["fconv.weight"].shape
     model = BPNet(
         n_filters=filters, n_layers=layers, n_outputs=outputs, n_control_tracks=inputs - filters,
@@ -101,7 +102,7 @@ def main() -> None:
     if given.theirs:
         print(json.dumps(theirs(str(given.fasta), str(given.weights), given.theirs)))
         return
-    rounds = []
+    whole, model = [], []
     with tempfile.TemporaryDirectory() as name:
         peaks = Path(name) / "peaks.bed"
         random_peaks(given.fasta, given.peaks, peaks)
@@ -113,11 +114,10 @@ def main() -> None:
             peer = json.loads(done.stdout.splitlines()[-1])
             mine = ours(given.fasta.resolve(), given.weights.resolve(), peaks)
             print(f"theirs {peer}\nours {mine}", flush=True)
-            rounds.append((peer["reading"] + peer["model"], mine["run"], peer["model"], mine["model"]))
-    theirs_run, ours_run, theirs_model, ours_model = (min(column) for column in zip(*rounds))
-    for what, their, our in (
-        ("all", theirs_run, ours_run), ("the model alone", theirs_model, ours_model)
-    ):  # fmt: skip
+            whole.append((peer["reading"] + peer["model"], mine["run"]))
+            model.append((peer["model"], mine["model"]))
+    for what, pairs in (("all", whole), ("the model alone", model)):
+        their, our = (min(pair[side] for pair in pairs) for side in (0, 1))
         print(f"{what}: theirs {given.peaks / their:,.0f} peaks a second, ours"
               f" {given.peaks / our:,.0f}; {their / our:.1f} times")  # fmt: skip
 

@@ -88,7 +88,7 @@ def blocks_of(files: Sequence[Path], rows: int = 256) -> Iterator[npt.NDArray[An
             yield np.array(mapped[first : first + rows])
 
 
-AT_ONCE = 1 << 22
+AT_ONCE = 1 << 20
 """Columns of a chunk in memory at a time."""
 
 

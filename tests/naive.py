@@ -1,4 +1,4 @@
-"""The networks once more: float64, one window, no trick, from the papers' and repositories' formulas.
+"""The networks once more: float64, one window, no trick, from their authors' formulas.
 
 Arrays are (length, channels). Weights come as a network's own state, in float64, so that whatever
 differs is the arithmetic. Names of layers are prefixes into that state.

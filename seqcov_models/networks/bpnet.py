@@ -174,9 +174,7 @@ class BPNetForProfilePrediction(CoverageModel):
             hidden = torch.cat([hidden, controls], 1)
             mean = torch.cat([mean, controls.sum((1, 2)).log1p()[:, None]], 1)
         profile = convolve_to_few(
-            F.pad(hidden, (padding, padding)),
-            self.profile.weight[:, : hidden.shape[1]],
-            self.profile.bias,
+            hidden, self.profile.weight[:, : hidden.shape[1]], self.profile.bias, padding
         )
         return profile, F.linear(mean, self.counts.weight[:, : mean.shape[1]], self.counts.bias)
 

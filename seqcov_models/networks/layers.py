@@ -69,17 +69,17 @@ LANES = 16
 not (float32 in AVX-512)."""
 
 
-def convolve_to_few(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A convolution to fewer channels than `LANES`: (batch, in, length) → (batch, out, length − …).
+def convolve_to_few(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
+    """A convolution to fewer channels than `LANES`: (batch, in, length) → (batch, out, positions).
 
-    weight: (out, in, kernel). Without padding: shorter by kernel − 1. Neighbouring positions are
-    computed as channels of one, with the kernel moved for each, so that no lane is idle.
+    weight: (out, in, kernel); padding: zeros beyond both ends. Neighbouring positions are computed
+    as channels of one, with the kernel moved for each, so that no lane is idle.
     """
     out, _, kernel = weight.shape
     together = max(1, LANES // out)
-    length = x.shape[-1] - kernel + 1
+    length = x.shape[-1] + 2 * padding - kernel + 1
     moved = [F.pad(weight, (at, together - 1 - at)) for at in range(together)]
-    x = channels_together(F.pad(x, (0, -length % together)))
+    x = F.pad(x.transpose(1, 2), (0, 0, padding, padding + -length % together)).transpose(1, 2)
     many = None if bias is None else bias.repeat(together)
     y = _convolve(x, torch.cat(moved), many, stride=together)
     y = y.reshape(len(y), together, out, y.shape[-1]).movedim(1, -1)
