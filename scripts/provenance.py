@@ -10,5 +10,6 @@ with logged(snakemake.log[0]):
     from seqcov_models.provenance import provenance
 
     with written_whole(Path(snakemake.output[0])) as part:
-        facts = provenance(snakemake.config, Path(snakemake.input.fasta), snakemake.input.models)
+        given = snakemake.input
+        facts = provenance(snakemake.config, Path(given.fasta), given.models, given.peaks)
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -14,27 +14,32 @@ PACKAGES = ("torch", "numpy", "pyfaidx", "snakemake")
 
 
 def provenance(
-    config: Mapping[str, Any], fasta: Path, models: Iterable[str | Path]
+    config: Mapping[str, Any],
+    fasta: Path,
+    models: Iterable[str | Path],
+    peaks: Iterable[str | Path] = (),
 ) -> dict[str, Any]:
-    """The facts about a run. models: the model cards (JSON) that its plan jobs wrote.
+    """The facts about a run. models: the model cards (JSON) of its checks; peaks: files of peaks.
 
     The FASTA is named by size and date: hashing it would read the whole genome once more.
     """
-    state = fasta.stat()
     return {
         "seqcov": __version__,
         "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
-        "fasta": {
-            "path": str(fasta),
-            "bytes": state.st_size,
-            "date": datetime.fromtimestamp(state.st_mtime, UTC).isoformat(timespec="seconds"),
-        },
+        "fasta": _file(fasta),
+        "peaks": [_file(Path(file)) for file in peaks],
         "models": {
             Path(card).parent.name: json.loads(Path(card).read_text(encoding="utf-8"))
             for card in models
         },
         "config": dict(config),
     }
+
+
+def _file(path: Path) -> dict[str, Any]:
+    state = path.stat()
+    date = datetime.fromtimestamp(state.st_mtime, UTC).isoformat(timespec="seconds")
+    return {"path": str(path), "bytes": state.st_size, "date": date}
 
 
 def _version(package: str) -> str | None:

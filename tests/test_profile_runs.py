@@ -104,8 +104,9 @@ def test_a_run_leaves_what_the_library_computes(
     hub = (tmp_path / "results/g/hub.txt").read_text()
     session = (tmp_path / "results/g/igv_session.xml").read_text()
     assert all(f"plain/{name}" in hub and f"plain/{name}" in session for name in files)
-    card = json.loads((tmp_path / "results/g/provenance.json").read_text())["models"]["plain"]
-    assert card[0]["config"]["tasks"] == ["one", "two"]
+    facts = json.loads((tmp_path / "results/g/provenance.json").read_text())
+    assert facts["models"]["plain"][0]["config"]["tasks"] == ["one", "two"]
+    assert [file["path"] for file in facts["peaks"]] == ["a.narrowPeak", "b.bed"]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ rule provenance:
         models=expand(
             f"{run.folder}/{{name}}/model.json", name=[*run.models, *run.profiles]
         ),
+        peaks=[file for plan in run.profiles.values() for file in plan.peak_files],
         fasta=run.fasta.path,
     output:
         f"{run.folder}/provenance.json",
