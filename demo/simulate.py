@@ -1,16 +1,18 @@
-"""A make-believe genome and its coverage tracks, from seeds; writes what the demo commits.
+"""A make-believe genome, its coverage tracks and its peaks, from seeds; writes what demo/ commits.
 
 Two steps that know nothing of each other. `simulate_genome` writes DNA: a background whose GC
 content drifts and which has lost most of its CpGs, and in it enhancers, CTCF sites and genes.
-`simulate_tracks` reads DNA, as a cell would: it finds the motifs, whoever put them there, and works
-out the expected coverage. The tracks are thus a function of the letters alone, which a network can
-learn, and the other strand has the same tracks, mirrored. Coordinates are 0-based, half-open.
+`simulate_tracks` and `simulate_binding` read DNA, as a cell would: they find the motifs, whoever
+put them there, and work out the expected coverage in bins, and the reads of four factors at each
+base. Both are thus functions of the letters alone, which a network can learn, and the other strand
+has the same values, mirrored. Coordinates are 0-based, half-open.
 """
 
 import argparse
 import math
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from seqcov_models.tracks import Track, write_tracks
 
 Floats = npt.NDArray[np.float64]
 Coverage = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 Genome = dict[str, str]
 
 DEMO = Path(__file__).resolve().parent
@@ -60,6 +63,35 @@ TRACKS = [  # identifier, strand pair, description
 ]
 STRAND_PAIR = [pair for _, pair, _ in TRACKS]
 
+
+class Factor(NamedTuple):
+    """How a factor's sites look in ChIP-nexus, where reads begin at the edges of what it covers.
+
+    For a site on strand +: reads on + begin `upstream` bp before the motif's first base, those on −
+    `downstream` bp behind its last one, `ratio` times as many. `helpers`: the motifs whose sites
+    near by it needs; without any it binds alone.
+    """
+
+    motif: str
+    height: float  # reads at the edge's base
+    upstream: int
+    downstream: int
+    ratio: float
+    helpers: tuple[str, ...] = ()
+
+
+FACTORS = {
+    "CTCF": Factor("CTCF", 40, 9, 5, 0.7),
+    "GATA": Factor("GATA", 50, 7, 4, 0.8, ("GATA",)),
+    "AP-1": Factor("AP-1", 25, 6, 6, 1.0, ("AP-1", "GATA")),  # a palindrome: on both strands
+    "Sp1": Factor("GC box", 60, 5, 8, 1.2, ("GC box", "CCAAT")),
+}
+STRANDS = 2
+SHARP, SHOULDER, SHOULDER_HEIGHT = 1.5, 40, 0.06  # of the edge: bp, bp, part of its height
+BACKGROUND = 0.03  # reads of a base and strand
+
+SMOOTHING, APART, CALLED = 50, 300, 40  # bp, bp between summits, reads within `SMOOTHING` bp
+
 # --- writing DNA ---------------------------------------------------------------------------------
 
 
@@ -87,7 +119,7 @@ def plant(rng: np.random.Generator, codes: Codes, at: int, name: str, flip: bool
 def plant_enhancer(rng: np.random.Generator, codes: Codes, factor: str) -> None:
     """Two to four sites of a factor in 240 bp, either way round."""
     for slot in rng.permutation(6)[: rng.integers(2, 5)]:
-        plant(rng, codes, 40 * slot + rng.integers(0, 28), factor, rng.random() < 0.5)
+        plant(rng, codes, int(40 * slot + rng.integers(0, 28)), factor, rng.random() < 0.5)
 
 
 def plant_gene(rng: np.random.Generator, codes: Codes) -> None:
@@ -104,7 +136,7 @@ def plant_gene(rng: np.random.Generator, codes: Codes) -> None:
         at = rng.integers(500, 1_000)
         plant_enhancer(rng, codes[at : at + 240], "GATA" if rng.random() < 0.5 else "AP-1")
     plant(rng, codes, len(codes) - 300, "poly(A)")
-    plant(rng, codes, len(codes) - 300 + rng.integers(18, 26), "GU-rich")
+    plant(rng, codes, len(codes) - 300 + int(rng.integers(18, 26)), "GU-rich")
 
 
 def contig(rng: np.random.Generator, length: int) -> Codes:
@@ -187,14 +219,24 @@ def either_strand(codes: Codes, name: str) -> Floats:
     return np.maximum(plus, minus[::-1])
 
 
+def lay(at: Floats, shape: Floats) -> Floats:
+    """Each value of `at` as a `shape` of that height, its middle there."""
+    reach = len(shape) // 2
+    out = np.zeros(len(at) + 2 * reach)
+    for position in np.flatnonzero(at):
+        out[position : position + len(shape)] += at[position] * shape
+    return out[reach : reach + len(at)]
+
+
+def bell(distance: Floats, sigma: float) -> Floats:
+    """A bell of height 1 and of standard deviation `sigma` bp, at each distance from its middle."""
+    return np.asarray(np.exp(-0.5 * (distance / sigma) ** 2))
+
+
 def spread(at: Floats, sigma: float) -> Floats:
     """Each value of `at` as a bell of that height, of standard deviation `sigma` bp."""
     reach = math.ceil(4 * sigma)
-    bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    out = np.zeros(len(at) + 2 * reach)
-    for position in np.flatnonzero(at):
-        out[position : position + len(bell)] += at[position] * bell
-    return out[reach : reach + len(at)]
+    return lay(at, bell(np.arange(-reach, reach + 1.0), sigma))
 
 
 def enhancer(sites: Floats) -> Floats:
@@ -270,7 +312,82 @@ def simulate_tracks(letters: str) -> Coverage:
     ]
     coverage = np.where(codes == UNKNOWN, 0, tracks)
     coverage = np.pad(coverage, ((0, 0), (0, -len(codes) % BIN)))
-    return coverage.reshape(len(tracks), -1, BIN).sum(2).T.astype(np.float32)
+    bins: Floats = coverage.reshape(len(tracks), -1, BIN).sum(2).T
+    return bins.astype(np.float32)
+
+
+def footprint(factor: Factor) -> list[Floats]:
+    """Reads of a site on strand + about the first base of its motif, on strand + and on −.
+
+    Both rise sharply at an edge of what the factor covers, and have a low shoulder outside of it.
+    """
+    reach = 5 * SHOULDER
+    at = np.arange(-reach, reach + 1.0)
+    outside = -at - factor.upstream, at - (len(MOTIFS[factor.motif][0]) - 1) - factor.downstream
+    return [
+        height * (bell(bp, SHARP) + SHOULDER_HEIGHT * np.exp(-bp / SHOULDER) * (bp > 0))
+        for bp, height in zip(outside, (factor.height, factor.height * factor.ratio), strict=True)
+    ]
+
+
+def bound(codes: Codes, factor: Factor, helped: Floats) -> Floats:
+    """Reads of a factor at its sites on strand +, (bases, strands); `helped`: from 0 to 1, by the
+    motif's middle.
+    """
+    middle = len(MOTIFS[factor.motif][0]) // 2
+    sites = occupancy(codes, factor.motif) * np.roll(helped, -middle)
+    return np.stack([lay(sites, shape) for shape in footprint(factor)], 1)
+
+
+def simulate_binding(letters: str) -> Coverage:
+    """Expected 5' ends of reads at each base of a contig, shape (bases, tasks, strands).
+
+    The tasks are `FACTORS`, the strands + and −. Unknown bases have no reads.
+    """
+    codes = encode(letters)
+    other = reverse_complement(codes)
+    binding = np.full((len(codes), len(FACTORS), STRANDS), BACKGROUND)
+    for task, factor in enumerate(FACTORS.values()):
+        helpers = [either_strand(codes, name) for name in factor.helpers]
+        helped = enhancer(np.sum(helpers, 0)) if helpers else np.ones(len(codes))
+        binding[:, task] += bound(codes, factor, helped)
+        binding[:, task] += bound(other, factor, helped[::-1])[::-1, ::-1]
+    binding[codes == UNKNOWN] = 0
+    return binding.astype(np.float32)
+
+
+class Peak(NamedTuple):
+    """An interval, its summit, and the reads of both strands within `SMOOTHING` bp of that."""
+
+    start: int
+    end: int
+    summit: int
+    reads: float
+
+
+def call_peaks(reads: Coverage) -> list[Peak]:
+    """The peaks of a task's reads, (bases, strands), in order: `APART` bp or more between summits.
+
+    Both strands' reads are smoothed. A summit is the highest base within `APART` bp, `CALLED` or
+    more; its peak is what has a quarter of `CALLED` around it, up to half of `APART` at each side.
+    """
+    # in thousandths of reads: sums of integers are the same on every machine
+    each = np.rint(1_000.0 * reads).astype(np.int64).sum(1)
+    tent = SMOOTHING - np.abs(np.arange(1 - SMOOTHING, SMOOTHING))
+    smooth: Ints = np.convolve(each, tent)[SMOOTHING - 1 :][: len(each)] // SMOOTHING
+    high, low = smooth >= 1_000 * CALLED, smooth < 250 * CALLED
+    beyond = np.pad(smooth, APART - 1, constant_values=-1)
+    around = np.lib.stride_tricks.sliding_window_view(beyond, 2 * APART - 1)
+    rises = np.diff(smooth, prepend=-1) > 0
+    peaks = []
+    for summit in np.flatnonzero(high & rises).tolist():
+        if around[summit].argmax() == APART - 1:  # of bases as high as one another the first
+            first = max(0, summit - APART // 2)
+            before, behind = low[first:summit], low[summit : summit + APART // 2]
+            start = first + int(np.flatnonzero(before).max(initial=-1)) + 1
+            end = summit + int(np.flatnonzero(behind).min(initial=len(behind)))
+            peaks.append(Peak(start, end, summit, int(smooth[summit]) / 1_000))
+    return peaks
 
 
 def tracks_table() -> list[Track]:
@@ -295,8 +412,36 @@ def write_fasta(path: Path, genome: Genome) -> None:
             handle.writelines(f"{letters[at : at + 80]}\n" for at in range(0, len(letters), 80))
 
 
+def write_peaks(path: Path, task: str, peaks: dict[str, list[Peak]]) -> None:
+    """A task's peaks of each contig as narrowPeak: the tenth column is the summit, from the start.
+
+    The score is the summit's part of the highest one's reads, of 1,000. P and q values there are
+    none: −1.
+    """
+    highest = max(peak.reads for called in peaks.values() for peak in called)
+    number = 0
+    with path.open("w", encoding="ascii", newline="\n") as handle:
+        for contig, called in peaks.items():
+            for start, end, summit, reads in called:
+                number += 1
+                name, score = f"{task}_peak_{number}", round(1_000 * reads / highest)
+                fields = (
+                    contig,
+                    start,
+                    end,
+                    name,
+                    score,
+                    ".",
+                    f"{reads:.3f}",
+                    -1,
+                    -1,
+                    summit - start,
+                )
+                handle.write("\t".join(map(str, fields)) + "\n")
+
+
 def main() -> None:
-    """Write genome.fa and simulated/ of the demo."""
+    """Write genome.fa, simulated/ and peaks/ of the demo."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=DEMO, help="folder to write to (demo/)")
     out: Path = parser.parse_args().out
@@ -307,6 +452,11 @@ def main() -> None:
     for name, letters in genome.items():
         # not compressed: other versions of zlib would write other bytes
         np.save(out / "simulated" / f"{name}.npy", simulate_tracks(letters).astype(np.float16))
+    (out / "peaks").mkdir(exist_ok=True)
+    binding = {name: simulate_binding(letters) for name, letters in genome.items()}
+    for task, factor in enumerate(FACTORS):
+        peaks = {name: call_peaks(reads[:, task]) for name, reads in binding.items()}
+        write_peaks(out / "peaks" / f"{factor}.narrowPeak", factor, peaks)
 
 
 if __name__ == "__main__":

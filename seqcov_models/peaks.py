@@ -304,7 +304,7 @@ def chunks_of(
 
 def core_start(geometry: Geometry) -> int:
     """How far before its summit a window's core begins, bp."""
-    return geometry.window // 2 - geometry.context
+    return geometry.core // 2
 
 
 def _touching(windows: Windows, geometry: Geometry, first: int, last: int) -> range:
