@@ -42,6 +42,7 @@ demo: .venv/test
 
 demo-train: .venv/test
 	$(BIN)/python -m demo.train
+	$(BIN)/python -m demo.train_bpnet
 
 clean:
 	rm -rf results logs .snakemake

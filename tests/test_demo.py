@@ -1,5 +1,7 @@
 """The demo: its files come from its scripts, and the network really learned the simulation."""
 
+import csv
+import gzip
 import importlib
 import math
 import sys
@@ -9,6 +11,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 import pytest
+import yaml
 from runs import REPOSITORY, every_base, snakemake
 
 from seqcov_models import load_model
@@ -45,13 +48,23 @@ def stated() -> list[float]:
     return [float(line.split("|")[3]) for line in lines if line.startswith("| DEMO")]
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of `make run`, which is config.yaml from the repository's folder."""
+    folder = tmp_path_factory.mktemp("demo")
+    (folder / "demo").symlink_to(DEMO)
+    done = snakemake(folder, yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+    assert done.returncode == 0, done.stderr
+    return folder / "results" / "demo"
+
+
 def test_the_committed_files_are_what_the_script_writes(
     simulate: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["simulate.py", "--out", str(tmp_path)])
     simulate.main()
     made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(made) == 7
+    assert len(made) == 7 + 4
     for path in made:
         assert (tmp_path / path).read_bytes() == (DEMO / path).read_bytes(), path
 
@@ -80,6 +93,7 @@ def test_the_genome_holds_what_makes_genomes_hard(genome: dict[str, str]) -> Non
 
 def test_the_weights_are_small(genome: dict[str, str]) -> None:
     assert (DEMO / "borzoi" / "model.safetensors").stat().st_size < 2_000_000
+    assert (DEMO / "bpnet" / "model.safetensors").stat().st_size < 200_000
 
 
 def correlations(predicted: dict[str, Array], simulated: dict[str, Array]) -> Array:
@@ -91,18 +105,11 @@ def correlations(predicted: dict[str, Array], simulated: dict[str, Array]) -> Ar
 
 
 def test_predicted_and_simulated_coverage_agree_as_stated(
-    genome: dict[str, str], simulated: dict[str, Array], stated: list[float], tmp_path: Path
+    genome: dict[str, str], simulated: dict[str, Array], stated: list[float], run: Path
 ) -> None:
     """`make run`'s own bigWigs against the simulation, on a genome the network never saw."""
-    entry = {"architecture": "borzoi", "weights": str(DEMO / "borzoi")}
-    config = {
-        "genome": {"name": "demo", "fasta": str(DEMO / "genome.fa")},
-        "models": {"borzoi": entry},
-    }
-    done = snakemake(tmp_path, config)
-    assert done.returncode == 0, done.stderr
     model = load_model("borzoi", DEMO / "borzoi")
-    files = [next(tmp_path.rglob(f"borzoi.{track.file_name}.bw")) for track in model.tracks]
+    files = [next(run.rglob(f"borzoi.{track.file_name}.bw")) for track in model.tracks]
     predicted = {
         name: np.stack([every_base(path, name, len(letters))[::BIN] for path in files], 1)
         for name, letters in genome.items()
@@ -123,3 +130,73 @@ def test_r_is_not_there_by_chance(simulated: dict[str, Array], genome: dict[str,
     known = {name: values for name, values in simulated.items() if len(values) > 1_000}
     # RNA covers kilobases: moved by 3 kb it still resembles itself a little
     assert (correlations(moved, known) < 0.55).all()
+
+
+@pytest.fixture(scope="module")
+def binding(simulate: ModuleType, genome: dict[str, str]) -> dict[str, Array]:
+    """Expected reads of each contig, (bases, tracks), computed from its letters."""
+    return {
+        name: simulate.simulate_binding(letters).reshape(len(letters), -1)
+        for name, letters in genome.items()
+    }
+
+
+def test_the_other_strand_binds_the_same_mirrored(
+    simulate: ModuleType, genome: dict[str, str]
+) -> None:
+    letters = genome["chrC"][:60_000]
+    complement = str.maketrans("ACGTRYSWKMacgtryswkm", "TGCAYRSWMKtgcayrswmk")
+    forward = simulate.simulate_binding(letters)
+    other = simulate.simulate_binding(letters.translate(complement)[::-1])
+    np.testing.assert_allclose(other[::-1, :, ::-1], forward, rtol=1e-4, atol=1e-4)
+
+
+def test_predicted_and_simulated_binding_agree_as_stated(
+    genome: dict[str, str], binding: dict[str, Array], run: Path
+) -> None:
+    """Window by window as the table in demo/README.md says, and base by base in the bigWigs."""
+    tracks = [f"{task}{sign}" for task in ("CTCF", "GATA", "AP-1", "Sp1") for sign in "+-"]
+    lines = [line.split("|") for line in (DEMO / "README.md").read_text().splitlines()]
+    stated = {cells[1].strip(): cells[2] for cells in lines if len(cells) == 4}
+    model = load_model("bpnet", DEMO / "bpnet")
+    padded = {name: "N" * 500 + letters + "N" * 500 for name, letters in genome.items()}
+    predicted, expected = [], []
+    for path in sorted((DEMO / "peaks").iterdir()):
+        for cells in (line.split("\t") for line in path.read_text().splitlines()):
+            contig, summit = cells[0], int(cells[1]) + int(cells[9])
+            predicted.append(model.predict([padded[contig][summit : summit + 1_000]])[0])
+            reads = np.pad(binding[contig], ((500, 500), (0, 0)))
+            expected.append(reads[summit : summit + 1_000])
+    p, e = np.concatenate(predicted), np.concatenate(expected)
+    for at, track in enumerate(tracks):
+        found = np.corrcoef(p[:, at], e[:, at])[0, 1]
+        assert found == pytest.approx(float(stated[track]), abs=0.002)
+
+    for at, track in enumerate(tracks):
+        path = run / "bpnet" / f"{track[:-1]}.{'plus' if track[-1] == '+' else 'minus'}.bw"
+        ours = np.concatenate([every_base(path, name, len(text)) for name, text in genome.items()])
+        theirs = np.concatenate([reads[:, at] for reads in binding.values()])
+        there = ~np.isnan(ours)
+        assert there.sum() > 100_000
+        assert np.corrcoef(ours[there], theirs[there])[0, 1] > 0.85
+        known = [letter in "ACGTacgt" for text in genome.values() for letter in text]
+        assert np.array(known)[there].all(), "no value at an unknown base"
+
+
+def test_profiles_have_their_summits_where_the_factor_covers_its_motif(
+    simulate: ModuleType, binding: dict[str, Array], run: Path
+) -> None:
+    """The table's places where a profile is highest, against those of the simulated reads."""
+    with gzip.open(run / "bpnet" / "peaks.tsv.gz", "rt") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    hits = total = 0
+    for row in rows:
+        task = ["CTCF", "GATA", "AP-1", "Sp1"].index(row["set"])
+        start = int(row["summit"]) - 500
+        for strand, sign in enumerate(("plus", "minus")):
+            reads = binding[row["contig"]][max(start, 0) : start + 1_000, 2 * task + strand]
+            best = max(start, 0) + int(reads.argmax())
+            hits += abs(best - int(row[f"{row['set']}.{sign}.maximum"])) <= 2
+            total += 1
+    assert total == 2 * len(rows) > 800
+    assert hits > 0.8 * total
