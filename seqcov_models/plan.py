@@ -130,6 +130,7 @@ class ProfilePlan:
     by_strand: bool
     """Whether peaks on the minus strand are read from there."""
     jobs: int
+    keeps_windows: bool
     unit: str
 
     @property
@@ -154,6 +155,14 @@ class ProfilePlan:
         """Names of the files."""
         kinds = ("", ".plus", ".minus") if self.stranded else ("",)
         return [f"{task}{kind}.bw" for task in self.tasks for kind in kinds]
+
+    def bytes_of(self, peaks: int) -> tuple[int, int]:
+        """Bytes at most of what `peaks` peaks leave in chunks, and roughly in bigWigs."""
+        wanted = sum(int((bins[:, 1] - bins[:, 0]).sum()) for bins in self.wanted.values())
+        windows, strands = peaks * self.geometry.core, self.config.num_labels
+        bases = min(windows, wanted)
+        values = bases * strands + (windows * strands if self.keeps_windows else 0)
+        return 4 * values, int(bases * len(self.bigwigs) * BIGWIG_BYTES)
 
     def chunks(self, peaks: Path, contigs: Mapping[str, int]) -> tuple[Windows, list[PeakChunk]]:
         """The windows of a file of peaks, and what each job has of them."""
@@ -189,8 +198,8 @@ class RunPlan:
         """Where this genome's results go."""
         return Path(self.config["output"], self.config["genome"]["name"])
 
-    def summary(self) -> str:
-        """The run in a few lines: windows, chunks, tracks, bytes."""
+    def summary(self, peaks: Mapping[str, int]) -> str:
+        """The run in a few lines: windows, chunks, tracks, bytes. peaks: of `count_peaks`."""
         lines = [
             f"genome {self.config['genome']['name']}: {len(self.fasta.contigs):,} contigs,"
             f" {sum(self.fasta.contigs.values()):,} bp"
@@ -205,10 +214,12 @@ class RunPlan:
                 f" {_size(track_bytes)}"
             )
         for profile in self.profiles.values():
+            chunk_bytes, track_bytes = profile.bytes_of(peaks[profile.name])
             lines.append(
-                f"model {profile.name}: profiles of {profile.geometry.core:,} bp at the peaks of"
-                f" {', '.join(profile.peaks)}; {', '.join(profile.config.tasks)}"
-                + (" on both strands" if profile.config.num_strands == 2 else "")
+                f"model {profile.name}: profiles of {profile.geometry.core:,} bp for"
+                f" {', '.join(profile.config.tasks)}{' on both strands' * profile.stranded} at"
+                f" {peaks[profile.name]:,} peaks ({', '.join(profile.peaks)}); chunks at most"
+                f" {_size(chunk_bytes)} (temporary), bigWigs {_size(track_bytes)}"
             )
         return "\n".join(lines)
 
@@ -279,7 +290,7 @@ def _plan_profiles(
     options = config["profiles"]
     plan = ProfilePlan(
         name, entry, folds, network, peaks, wanted, options["strand"] == "peak", options["jobs"],
-        f"reads a base ({options['counts']} of the predicted counts)",
+        options["windows"], f"reads a base ({options['counts']} of the predicted counts)",
     )  # fmt: skip
     if twice := [file for file, times in Counter(plan.bigwigs).items() if times > 1]:
         raise SeqcovError(f"tasks {', '.join(network.tasks)}: two would be written to {twice[0]}")
@@ -317,15 +328,23 @@ def _track_peaks(
     return TrackPeaks(model.name, group, file, model.geometry.bin, *chosen)
 
 
-def check_peaks(run: RunPlan) -> None:
-    """Read all files of peaks. Raises SeqcovError for what is wrong with them."""
+def count_peaks(run: RunPlan) -> dict[str, int]:
+    """Read all files of peaks: how many each BPNet has, by its name.
+
+    Of a track's local maxima the number asked for counts, none where there is only a threshold.
+    Raises SeqcovError for what is wrong with a file.
+    """
+    counts = {}
     for profile in run.profiles.values():
         try:
             sets = _peaks_of_files(run, profile)
             if sets and not profile.peak_tracks:
-                combine(sets, run.fasta.contigs, profile.wanted)
+                sets = [combine(sets, run.fasta.contigs, profile.wanted)]
         except SeqcovError as error:
             raise SeqcovError(f"models.{profile.name}: {error}") from None
+        of_tracks = sum(track.number or 0 for track in profile.peak_tracks)
+        counts[profile.name] = sum(map(len, sets)) + of_tracks
+    return counts
 
 
 def peaks_of(run: RunPlan, profile: ProfilePlan) -> "DataFrame":
@@ -491,14 +510,18 @@ def _check_writable(folder: Path) -> None:
         raise SeqcovError(f"output {folder}: no permission to write in {there}")
 
 
-def check_space(run: RunPlan) -> None:
-    """Raise SeqcovError where the disk is too small for what the run still has to write."""
+def check_space(run: RunPlan, peaks: Mapping[str, int]) -> None:
+    """Raise SeqcovError where the disk is too small for what the run still has to write.
+
+    peaks: of `count_peaks`.
+    """
     there = run.folder.absolute()
     while not there.exists():
         there = there.parent
     free = shutil.disk_usage(there).free
     needed = sum(sum(run.bytes_of(model)) for model in run.models.values())
-    for made in ("*/chunks/*.npy", "*/tracks/*/*.bw"):  # by an earlier, unfinished run
+    needed += sum(sum(run.profiles[name].bytes_of(count)) for name, count in peaks.items())
+    for made in ("*/chunks/*.npy", "*/tracks/*/*.bw", "*/*.bw"):  # by an earlier, unfinished run
         needed -= sum(file.stat().st_size for file in run.folder.glob(made))
     if needed > free:
         raise SeqcovError(

@@ -151,7 +151,7 @@ def test_groups_hold_each_track_with_its_row_in_the_chunks(config: dict[str, Any
 
 
 def test_the_summary_says_how_much_it_will_be(config: dict[str, Any]) -> None:
-    said = plan_run(changed(config, "models.borzoi.tracks", ["assay:CHIP"])).summary()
+    said = plan_run(changed(config, "models.borzoi.tracks", ["assay:CHIP"])).summary({})
     for fact in ("tiny", "3 contigs", "6,006 bp", "4 of 7 tracks", "15 windows", "1,502 bins"):
         assert fact in said
 
@@ -381,9 +381,9 @@ def test_a_disk_too_small_is_refused_and_one_byte_more_is_not(
     assert needed(run) >= 1_502 * 7 * 4  # the chunks of the tracks alone
     with_free(monkeypatch, needed(run) - 1)
     with pytest.raises(SeqcovError, match="free"):
-        check_space(run)
+        check_space(run, {})
     with_free(monkeypatch, needed(run))
-    check_space(run)
+    check_space(run, {})
 
 
 def test_what_an_unfinished_run_has_written_is_not_needed_again(
@@ -395,7 +395,7 @@ def test_what_an_unfinished_run_has_written_is_not_needed_again(
         path.parent.mkdir(parents=True)
         path.write_bytes(bytes(5_000))
     with_free(monkeypatch, needed(run) - 10_000)
-    check_space(run)
+    check_space(run, {})
 
 
 def test_space_is_looked_for_on_the_disk_of_the_results(
@@ -408,7 +408,7 @@ def test_space_is_looked_for_on_the_disk_of_the_results(
         return Usage(10**15, 0, 10**15)
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
-    check_space(plan_run(changed(config, "output", str(tmp_path / "not/yet/there"))))
+    check_space(plan_run(changed(config, "output", str(tmp_path / "not/yet/there"))), {})
     assert asked == [tmp_path]
 
 
@@ -452,4 +452,4 @@ def test_the_published_network_and_table_are_planned_along_hg38(
     }  # fmt: skip
     with_free(monkeypatch, 10**12)
     with pytest.raises(SeqcovError, match="TB"):
-        check_space(run)
+        check_space(run, {})

@@ -13,13 +13,15 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 from conftest import write_fasta
 from runs import bigwigs, digests, every_base, position_coded_bin, save_position_coded, snakemake
 from test_nothing_lost import start, wait_for
 from test_profiles import LITE, PLAIN, UNSTRANDED, close, network, run
 
-from seqcov_models import BPNetConfig, save_model
+from seqcov_models import BPNetConfig, load_model, save_model
 from seqcov_models.genome import Genome, open_fasta
+from seqcov_models.sequence import encode
 from seqcov_models.stitch import read_table
 from seqcov_models.windows import wanted_bins
 
@@ -71,6 +73,7 @@ def test_a_run_leaves_what_the_library_computes(
     config["models"]["plain"]["reverse_complement"] = True
     done = snakemake(tmp_path, config)
     assert done.returncode == 0, done.stderr
+    assert "one, two on both strands at 65 peaks (narrow, b)" in done.stderr
     folder = tmp_path / "results/g/plain"
     files = {"one.plus.bw", "one.minus.bw", "one.bw", "two.plus.bw", "two.minus.bw", "two.bw"}
     assert {path.name for path in folder.glob("*.bw")} == files
@@ -357,3 +360,58 @@ def test_chexmix_sites_of_yeast_need_and_get_aliases(
     ]
     assert {(row["contig"], int(row["start"]), int(row["end"])) for row in rows} == set(sites)
     assert all(float(row["signal.plus.counts"]) > 0 for row in rows)
+
+
+def test_profiles_at_the_peaks_of_a_real_predicted_track(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """hg38: the highest places of the mini Borzoi's DNASE track, and the CTCF network there."""
+    fasta = shared("genomes/hg38_chr1_1Mb.fa.gz")
+    peaks = {"dnase": {"model": "mini", "track": "DNASE:HepG2", "number": 60}}
+    models = {
+        "mini": {
+            "architecture": "borzoi",
+            "weights": str(shared("models/mini_borzoi")),
+            "tracks": ["DNASE:HepG2"],
+        },
+        "ctcf": {
+            "architecture": "bpnetlite",
+            "weights": str(shared(CTCF)),
+            "reverse_complement": True,
+            "peaks": peaks,
+        },
+    }
+    done = snakemake(tmp_path, {"genome": {"name": "hg38", "fasta": str(fasta)}, "models": models})
+    assert done.returncode == 0, done.stderr
+    (track,) = (tmp_path / "results/hg38/mini/tracks").glob("DNASE/*.bw")
+    bins = np.nan_to_num(every_base(track, "chr1", 1_000_000)[::32], nan=-np.inf)
+    rows = rows_of(tmp_path / "results/hg38/ctcf")
+    summits = [int(row["summit"]) for row in rows]
+    assert len(summits) == 60
+    tops = {
+        at
+        for at in range(len(bins))
+        if np.isfinite(bins[at]) and bins[at] == bins[max(0, at - 15) : at + 16].max()
+    }  # 500 bp around
+    assert {(summit - 16) // 32 for summit in summits} <= tops
+    chosen = {(summit - 16) // 32 for summit in summits}
+    assert min(bins[at] for at in chosen) >= max(bins[at] for at in tops - chosen)
+
+    text = "".join(gzip.decompress(fasta.read_bytes()).decode().split("\n")[1:]).upper()
+    model = load_model("bpnetlite", shared(CTCF))
+    complement = str.maketrans("ACGTN", "TGCAN")
+    for summit in summits[::7]:
+        window = text[summit - 1_057 : summit + 1_057]
+        codes = [torch.from_numpy(encode(x))[None]
+                 for x in (window, window.translate(complement)[::-1])]  # fmt: skip
+        with torch.inference_mode():
+            outputs = [model(x) for x in codes]
+        odds = [output.profile_logits[0, :, 0].double().numpy() for output in outputs]
+        share = [np.exp(x) / np.exp(x).sum() for x in odds]
+        log = np.mean([float(output.count_logits[0, 0, 0]) for output in outputs])
+        expected = (share[0] + share[1][::-1, ::-1]) / 2 * np.exp(log)
+        for strand, name in enumerate(("plus", "minus")):
+            path = tmp_path / f"results/hg38/ctcf/signal.{name}.bw"
+            # the bases that no other summit is as near to: none is within 500 bp, so at least half
+            found = every_base(path, "chr1", 1_000_000)[summit - 250 : summit + 250]
+            np.testing.assert_allclose(found, expected[250:750, strand], rtol=1e-4)

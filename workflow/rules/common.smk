@@ -9,7 +9,7 @@ from snakemake.utils import validate
 
 from seqcov_models import SeqcovError, __version__
 from seqcov_models.files import lock_folder
-from seqcov_models.plan import check_peaks, check_space, plan_run
+from seqcov_models.plan import check_space, count_peaks, plan_run
 from seqcov_models.settings import explain
 
 CONFIG_SCHEMA = (
@@ -28,9 +28,9 @@ except WorkflowError as error:
 try:
     run = plan_run(config)
     if workflow.is_main_process:
-        print(run.summary(), file=sys.stderr)
-        check_peaks(run)
-        check_space(run)
+        peaks = count_peaks(run)
+        print(run.summary(peaks), file=sys.stderr)
+        check_space(run, peaks)
 except SeqcovError as error:
     raise WorkflowError(str(error)) from None
 
