@@ -80,7 +80,7 @@ class Ensemble:
         members: list[Tensor] = []
         for fold in self.folds:
             values = list(self._strands_and_shifts(fold, codes))
-            mean = _mean(values)
+            mean = mean_of(values)
             mean = self._taken_back(mean)
             total = mean if total is None else total + mean
             if self.spread:
@@ -88,8 +88,8 @@ class Ensemble:
         assert total is not None
         mean = total / len(self.folds) if len(self.folds) > 1 else total
         if self.spread:
-            centre = _mean(members)
-            mean = torch.cat([mean, _mean([(m - centre) ** 2 for m in members]).sqrt()], -1)
+            centre = mean_of(members)
+            mean = torch.cat([mean, mean_of([(m - centre) ** 2 for m in members]).sqrt()], -1)
         return mean.cpu().numpy()
 
     def _strands_and_shifts(self, fold: CoverageModel, codes: Codes) -> Iterator[Tensor]:
@@ -138,7 +138,8 @@ def load_ensemble(
     )
 
 
-def _mean(values: Sequence[Tensor]) -> Tensor:
+def mean_of(values: Sequence[Tensor]) -> Tensor:
+    """Their mean; of one, that one itself."""
     return sum(values[1:], values[0]) / len(values) if len(values) > 1 else values[0]
 
 

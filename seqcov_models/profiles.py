@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .chunks import chunk_writer
 from .configs import Geometry
+from .ensemble import mean_of
 from .errors import SeqcovError
 from .files import written_whole
 from .genome import Genome
@@ -68,19 +69,11 @@ class ProfileEnsemble:
         minus: windows to be read on their other strand. Gives shares (windows, length, tasks,
         strands) and log(1 + reads) (windows, tasks, strands, or 1 where strands are joint).
         """
-        members = [self._both(fold, codes, minus) for fold in self.folds]
-        profile, logs = zip(*members, strict=True)
-        return _mean(profile), _mean(logs)
-
-    def _both(
-        self, fold: BPNetForProfilePrediction, codes: Codes, minus: Mask | None
-    ) -> tuple[Tensor, Tensor]:
         other = np.zeros(len(codes), np.bool_) if minus is None else minus
-        found = [self._one(fold, codes, other)]
-        if self.both_strands:
-            found.append(self._one(fold, codes, ~other))
-        profile, logs = zip(*found, strict=True)
-        return _mean(profile), _mean(logs)
+        strands = (other, ~other) if self.both_strands else (other,)
+        members = [self._one(fold, codes, strand) for fold in self.folds for strand in strands]
+        profile, logs = zip(*members, strict=True)
+        return mean_of(profile), mean_of(logs)
 
     def _one(
         self, fold: BPNetForProfilePrediction, codes: Codes, other: Mask
@@ -95,10 +88,6 @@ class ProfileEnsemble:
             profile = torch.where(there[:, None, None, None], profile.flip(1, 3), profile)
             logs = torch.where(there[:, None, None], logs.flip(2), logs)
         return profile, logs
-
-
-def _mean(values: Sequence[Tensor]) -> Tensor:
-    return sum(values[1:], values[0]) / len(values) if len(values) > 1 else values[0]
 
 
 def predict_peaks(

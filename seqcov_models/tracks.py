@@ -74,6 +74,19 @@ def default_tracks(count: int) -> list[Track]:
     ]
 
 
+def strand_tracks(tasks: Sequence[str], strands: int) -> list[Track]:
+    """A track for each of BPNet's tasks and strands (1 or 2), named by both: Oct4+, Oct4-, …"""
+    signs = ("+", "-") if strands == 2 else ("",)
+    names = [task + sign for task in tasks for sign in signs]
+    pairs = [row ^ 1 if strands == 2 else row for row in range(len(names))]
+    return [
+        Track(row, row, name, f"{name} profile", file, {"strand_pair": str(pair)}, pair)
+        for row, (name, file, pair) in enumerate(
+            zip(names, file_names(enumerate(names)), pairs, strict=True)
+        )
+    ]
+
+
 def read_tracks(path: Path) -> list[Track]:
     """The tracks of a table, in its order.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..configs import CONFIGS, BasenjiConfig, BPNetConfig, Config, EnformerConfig, read_json
 from ..errors import SeqcovError
 from ..sequence import N_ENCODINGS
-from ..tracks import Track, default_tracks, file_names, read_tracks
+from ..tracks import Track, default_tracks, read_tracks, strand_tracks
 from . import (
     borzoi_pytorch,
     bpnet_keras,
@@ -338,15 +338,7 @@ def _tracks(config: Config) -> list[Track]:
     """Tracks for a head without a table: BPNet's strands by their tasks, else numbers."""
     if not isinstance(config, BPNetConfig):
         return default_tracks(getattr(config, "num_labels"))
-    signs = ("+", "-") if config.num_strands == 2 else ("",)
-    names = [task + sign for task in config.tasks for sign in signs]
-    pairs = [row ^ 1 if len(signs) == 2 else row for row in range(len(names))]
-    return [
-        Track(row, row, name, f"{name} profile", file, {"strand_pair": str(pair)}, pair)
-        for row, (name, file, pair) in enumerate(
-            zip(names, file_names(enumerate(names)), pairs, strict=True)
-        )
-    ]
+    return strand_tracks(config.tasks, config.num_strands)
 
 
 def _table_beside(folder: Path, species: str, other: bool) -> Path | None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ..configs import BPNetConfig
 from ..errors import SeqcovError
-from ..tracks import Track, file_names
+from ..tracks import strand_tracks
 from .base import CoverageModel, ModelOutput, TokenPredictionModel, collect, rows_of
 from .layers import (
     LARGE_PIECE,
@@ -110,17 +110,6 @@ class BPNetModel(nn.Module):
         return torch.cat([hidden.transpose(1, 2) for hidden in some]).transpose(1, 2)
 
 
-def strand_tracks(config: BPNetConfig) -> list[Track]:
-    """A track for each task and strand, named by both."""
-    signs = ("+", "-") if config.num_strands == 2 else ("",)
-    names = [task + sign for task in config.tasks for sign in signs]
-    files = file_names(enumerate(names))
-    return [
-        Track(row, row, name, f"{name} profile", file, pair=row ^ 1 if len(signs) == 2 else row)
-        for row, (name, file) in enumerate(zip(names, files, strict=True))
-    ]
-
-
 class BPNetForProfilePrediction(CoverageModel):
     """BPNet with its own heads: where reads fall along the window, and how many there are.
 
@@ -130,7 +119,7 @@ class BPNetForProfilePrediction(CoverageModel):
     config: BPNetConfig
 
     def __init__(self, config: BPNetConfig) -> None:
-        super().__init__(config, strand_tracks(config))
+        super().__init__(config, strand_tracks(config.tasks, config.num_strands))
         c = config
         self.model = BPNetModel(c)
         controls = c.num_control_tracks
@@ -266,7 +255,7 @@ class BPNetForTokenPrediction(TokenPredictionModel):
     def __init__(self, config: BPNetConfig) -> None:
         super().__init__(config, config.hidden_size, config.num_labels)
         self.model = BPNetModel(config)
-        self.tracks = strand_tracks(config)
+        self.tracks = strand_tracks(config.tasks, config.num_strands)
 
     def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
         hidden: Tensor = self.model(inputs, contexts)
