@@ -230,6 +230,20 @@ class Windows:
     def __len__(self) -> int:
         return len(self.summit)
 
+    def part(self, rows: range) -> "Windows":
+        """Some neighbouring ones."""
+        some = slice(rows.start, rows.stop)
+        return Windows(self.contig[some], self.summit[some], self.minus[some])
+
+    def starts(self, geometry: Geometry) -> Ints:
+        """The first base of each window's core, on its contig; summits are the cores' middles."""
+        return self.summit - geometry.core // 2
+
+    def bases(self, geometry: Geometry) -> Ints:
+        """The bases of each window's core, (windows, length)."""
+        bases: Ints = self.starts(geometry)[:, None] + np.arange(geometry.core)
+        return bases
+
 
 def read_windows(path: Path, contigs: Mapping[str, int], by_strand: bool) -> Windows:
     """The windows of a file of `write_peaks`.
@@ -259,12 +273,14 @@ class PeakChunk:
     """What one job predicts: some windows, and every base from its first summit to the next one's.
 
     own: the windows that it tells about; read: those that touch its bases, which it predicts (some
-    of a neighbour's too). low, high: of each window of `read` the bases that are this chunk's, on
-    the window's contig; column: where they begin in the chunk's file. segments: all of its bases.
+    of a neighbour's too). Of each window of `read`, on its contig, first: the first base of its
+    core; low, high: the bases that are this chunk's; column: where they begin in the chunk's file.
+    segments: all of its bases.
     """
 
     own: range
     read: range
+    first: Ints
     low: Ints
     high: Ints
     column: Ints
@@ -273,6 +289,10 @@ class PeakChunk:
     @property
     def bases(self) -> int:
         return sum(segment.bins for segment in self.segments)
+
+    def begin_of(self, window: int) -> int:
+        """The column before which no window from `window` on has a base."""
+        return int(self.column[window - self.read.start]) if window < self.read.stop else self.bases
 
 
 def chunks_of(
@@ -284,34 +304,27 @@ def chunks_of(
     """
     bounds = [len(windows) * number // count for number in range(count + 1)]
     names, lengths = list(contigs), np.array(list(contigs.values()), np.int64)
-    start = windows.summit - core_start(geometry)
-    end = start + geometry.core
     chunks = []
     for first, last in pairwise(bounds):
         read = _touching(windows, geometry, first, last)
-        part = slice(read.start, read.stop)
-        contig = windows.contig[part]
-        low, high = np.maximum(start[part], 0), np.minimum(end[part], lengths[contig])
+        here = windows.part(read)
+        contig, start = here.contig, here.starts(geometry)
+        low, high = np.maximum(start, 0), np.minimum(start + geometry.core, lengths[contig])
         for edge, inner, clip in ((first, True, low), (last, False, high)):
             if 0 < edge < len(windows) and windows.contig[edge - 1] == windows.contig[edge]:
                 same = contig == windows.contig[edge]
                 at = windows.summit[edge]
                 clip[same] = np.maximum(low[same], at) if inner else np.minimum(high[same], at)
         segments, column = _columns(names, contig, low, high)
-        chunks.append(PeakChunk(range(first, last), read, low, high, column, segments))
+        chunks.append(PeakChunk(range(first, last), read, start, low, high, column, segments))
     return chunks
-
-
-def core_start(geometry: Geometry) -> int:
-    """How far before its summit a window's core begins, bp."""
-    return geometry.core // 2
 
 
 def _touching(windows: Windows, geometry: Geometry, first: int, last: int) -> range:
     """The windows whose cores touch the bases from summit `first` (with) to `last` (without)."""
     if first == last:
         return range(first, first)
-    before, behind = core_start(geometry), geometry.core - core_start(geometry)
+    before, behind = geometry.core // 2, geometry.core - geometry.core // 2
     low, high = first, last
     while low and windows.contig[low - 1] == windows.contig[first] and (
         windows.summit[low - 1] + behind > windows.summit[first]
@@ -342,7 +355,7 @@ def _columns(
         column[here] = before[of] + low[here] - spans[of, 0]
         segments += [Segment(names[at], begin, 1, end - begin) for begin, end in spans.tolist()]
         offset += int(sizes.sum())
-    return segments, column
+    return segments, np.maximum.accumulate(column)  # of an empty span: that of the one before it
 
 
 def statistics_of(tasks: Sequence[str], strands: int, joint: bool) -> list[str]:

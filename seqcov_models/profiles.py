@@ -25,7 +25,7 @@ from .files import written_whole
 from .genome import Genome
 from .inference import Seconds, arithmetic
 from .networks.bpnet import BPNetForProfilePrediction, reads, shares
-from .peaks import Ints, PeakChunk, Windows, core_start, statistics_of
+from .peaks import Ints, PeakChunk, Windows, statistics_of
 from .progress import progress
 from .sequence import UNKNOWN, Codes, reverse_complement
 from .windows import Bins
@@ -102,7 +102,7 @@ def predict_peaks(
     *,
     overlap: str = "nearest",
     expm1: bool = False,
-    batch_size: int = 64,
+    batch_size: int = 32,
     precision: str = "float32",
     min_acgt: float = 0.0,
 ) -> Seconds:
@@ -131,36 +131,33 @@ def predict_peaks(
     ):
         reducer = _Overlap(overlap, config.num_labels)
         for batch, codes in _read_ahead(genome, windows, chunk.read, geometry, batch_size, seconds):
+            here = windows.part(batch)
             known = codes != UNKNOWN
             unknown = 1 - known.mean(1)
             live = unknown <= 1 - min_acgt
             with seconds.spent_on("model"):
-                found, statistics = _values(
-                    ensemble, codes, windows.minus[batch.start : batch.stop], expm1, precision
-                )
+                found, statistics = _values(ensemble, codes, here.minus, expm1, precision)
             if not np.isfinite(found).all():
-                at = batch.start + int(np.argmin(np.isfinite(found).all((1, 2, 3))))
-                contig = list(genome.contigs)[windows.contig[at]]
+                at = int(np.argmin(np.isfinite(found).all((1, 2, 3))))
+                contig = list(genome.contigs)[here.contig[at]]
                 raise SeqcovError(
-                    f"{contig}, summit {windows.summit[at]:,}: the profile came out as NaN or"
+                    f"{contig}, summit {here.summit[at]:,}: the profile came out as NaN or"
                     f" infinite in {precision}; is the precision too low for its weights?"
                 )
             with seconds.spent_on("writing"):
-                _reduce(
-                    reducer, write, chunk, batch, windows, geometry, found,
-                    known[:, geometry.context : geometry.context + geometry.core]
-                    & _wanted(genome, windows, batch, geometry, wanted),
-                    live,
-                )  # fmt: skip
+                has_value = known[:, geometry.context : geometry.context + geometry.core]
+                has_value &= _wanted(genome, here, geometry, wanted)
+                _add(reducer, chunk, batch, found, has_value, live)
+                write(*reducer.take(chunk.begin_of(batch.stop)))
                 mine = range(max(batch.start, own.start), min(batch.stop, own.stop))
                 if mine:
-                    part = slice(mine.start - batch.start, mine.stop - batch.start)
-                    placed = _placed(statistics, genome, windows, batch, geometry, found)
-                    placed[~live, 1:] = np.nan
-                    placed[:, 0] = unknown
-                    note(mine.start - own.start, placed[part])
+                    rows = slice(mine.start - batch.start, mine.stop - batch.start)
+                    highest = _highest(genome, here, geometry, found)
+                    told = np.concatenate([unknown[:, None], statistics, highest], 1)
+                    told[~live, 1:] = np.nan
+                    note(mine.start - own.start, told[rows])
                     if keep:
-                        keep(mine.start - own.start, found[part])
+                        keep(mine.start - own.start, found[rows])
             done(len(batch))
     return seconds
 
@@ -178,71 +175,48 @@ def _values(
         return values.cpu().numpy(), torch.cat(parts, 1).cpu().numpy()
 
 
-def _placed(
-    statistics: Floats,
-    genome: Genome,
-    windows: Windows,
-    batch: range,
-    geometry: Geometry,
-    values: Floats,
-) -> npt.NDArray[np.float64]:
-    """A table's rows: room for the unknown share, the statistics, where each profile is highest."""
-    lengths = np.array(list(genome.contigs.values()))[windows.contig[batch.start : batch.stop]]
-    starts = windows.summit[batch.start : batch.stop] - core_start(geometry)
-    bases = starts[:, None] + np.arange(geometry.core)
+def _highest(genome: Genome, here: Windows, geometry: Geometry, values: Floats) -> Ints:
+    """The base on the contig where each profile is highest, (windows, tracks)."""
+    lengths = np.array(list(genome.contigs.values()))[here.contig]
+    bases = here.bases(geometry)
     beyond = (bases < 0) | (bases >= lengths[:, None])
     flat = values.reshape(*values.shape[:2], -1)
-    highest = np.where(beyond[..., None], -1, flat).argmax(1) + starts[:, None]
-    return np.concatenate([np.zeros((len(batch), 1)), statistics, highest], 1)
+    highest: Ints = np.where(beyond[..., None], -1, flat).argmax(1) + bases[:, :1]
+    return highest
 
 
-def _wanted(
-    genome: Genome,
-    windows: Windows,
-    batch: range,
-    geometry: Geometry,
-    wanted: Mapping[str, Bins],
-) -> Mask:
-    """Which bases of the batch's cores are wanted, (windows, length)."""
+def _wanted(genome: Genome, here: Windows, geometry: Geometry, wanted: Mapping[str, Bins]) -> Mask:
+    """Which bases of the windows' cores are wanted, (windows, length)."""
     names = list(genome.contigs)
-    mask = np.zeros((len(batch), geometry.core), np.bool_)
-    starts = windows.summit[batch.start : batch.stop] - core_start(geometry)
-    contigs = windows.contig[batch.start : batch.stop]
-    for contig in np.unique(contigs).tolist():
-        here = contigs == contig
-        bases = starts[here, None] + np.arange(geometry.core)
+    bases = here.bases(geometry)
+    mask = np.zeros(bases.shape, np.bool_)
+    for contig in np.unique(here.contig).tolist():
+        rows = here.contig == contig
         edges = wanted[names[contig]].ravel()  # from an even edge to an odd one
-        mask[here] = np.searchsorted(edges, bases, side="right") % 2 == 1
+        mask[rows] = np.searchsorted(edges, bases[rows], side="right") % 2 == 1
     return mask
 
 
-def _reduce(
+def _add(
     reducer: "_Overlap",
-    write: Callable[..., None],
     chunk: PeakChunk,
     batch: range,
-    windows: Windows,
-    geometry: Geometry,
     found: Floats,
-    keep: Mask,
+    has_value: Mask,
     live: Mask,
 ) -> None:
-    """Put a batch's windows in, and write the columns that no later window touches."""
-    starts = windows.summit[batch.start : batch.stop] - core_start(geometry)
+    """Put those bases of a batch's windows in that are the chunk's."""
     rows = slice(batch.start - chunk.read.start, batch.stop - chunk.read.start)
-    low, high, column = chunk.low[rows], chunk.high[rows], chunk.column[rows]
+    first, low, high, column = (
+        array[rows] for array in (chunk.first, chunk.low, chunk.high, chunk.column)
+    )
     reducer.make_room(int((column + high - low).max()))
     flat = found.reshape(*found.shape[:2], -1)
-    distances = np.abs(np.arange(geometry.core) - core_start(geometry))
+    distances = np.abs(np.arange(flat.shape[1]) - flat.shape[1] // 2)
     for at in np.flatnonzero(live & (low < high)).tolist():
-        part = slice(low[at] - starts[at], high[at] - starts[at])
-        values = np.where(keep[at, part, None], flat[at, part], np.float32(np.nan))
+        part = slice(low[at] - first[at], high[at] - first[at])
+        values = np.where(has_value[at, part, None], flat[at, part], np.float32(np.nan))
         reducer.add(int(column[at]), values, distances[part])
-    later = rows.stop
-    end = int(chunk.column[later]) if later < len(chunk.read) else chunk.bases
-    first, values = reducer.take(end)
-    if len(values):
-        write(first, values)
 
 
 class _Overlap:
@@ -303,8 +277,8 @@ def _read_ahead(
     batches = [numbers[at : at + batch_size] for at in range(0, len(numbers), batch_size)]
 
     def read(batch: range) -> Codes:
-        contig = windows.contig[batch.start : batch.stop]
-        starts = windows.summit[batch.start : batch.stop] - geometry.window // 2
+        here = windows.part(batch)
+        contig, starts = here.contig, here.summit - geometry.window // 2
         codes = np.empty((len(batch), geometry.window), np.uint8)
         at = 0
         while at < len(batch):

@@ -18,7 +18,7 @@ from .configs import Geometry
 from .errors import SeqcovError
 from .files import written_whole
 from .genome import bed_lines
-from .peaks import Windows, core_start
+from .peaks import Windows
 from .tracks import Track
 from .windows import Segment, Tiling
 
@@ -202,7 +202,7 @@ def write_windows(
                 raise SeqcovError(f"{path}: its chunks are not those of {len(windows):,} windows")
             profiles[at : at + len(rows)] = rows
             at += len(rows)
-        file["start"] = windows.summit - core_start(geometry)
+        file["start"] = windows.starts(geometry)
         names = [contigs[at] for at in windows.contig.tolist()]
         file.create_dataset("contig", data=names, dtype=h5py.string_dtype())
         profiles.attrs["tasks"] = list(tasks)

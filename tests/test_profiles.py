@@ -77,6 +77,7 @@ def random_peaks(folder: Path, contigs: dict[str, str], seed: int) -> list[tuple
     for name, letters in contigs.items():
         places = [0, len(letters) - 1, *rng.integers(0, len(letters), len(letters) // 15)]
         peaks |= {(name, int(at), "+-"[rng.integers(2)]) for at in places}
+        peaks |= {(name, 0, "+"), (name, 0, "-")}
     lines = [f"{name}\t{at}\t{at + 1}\tp\t0\t{strand}\n" for name, at, strand in peaks]
     (folder / "peaks.bed").write_text("".join(rng.permutation(sorted(lines)).tolist()))
     order = list(contigs)
@@ -215,6 +216,7 @@ CASES = [
     (LITE, {"overlap": "mean", "jobs": 1, "batch_size": 64, "folds": 3, "min_acgt": 0.6}),
     (UNSTRANDED, {"overlap": "max", "jobs": 2, "batch_size": 9, "both": True}),
     (UNSTRANDED, {"overlap": "nearest", "jobs": 80, "batch_size": 9}),
+    (PLAIN, {"overlap": "mean", "jobs": 75, "batch_size": 2, "by_strand": True}),
 ]
 
 
