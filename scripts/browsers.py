@@ -23,4 +23,4 @@ with logged(snakemake.log[0]):
         part.write_text(text, encoding="utf-8")
     with written_whole(igv) as part:
         path = os.path.relpath(fasta.path.parent.resolve() / fasta.path.name, igv.parent.resolve())
-        part.write_text(browsers.igv_session(path, rows, view), encoding="utf-8")
+        part.write_text(browsers.igv_session(path, rows, view, igv.parent), encoding="utf-8")

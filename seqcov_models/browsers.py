@@ -8,6 +8,7 @@ they are cleaned of whatever a file's syntax could take for its own.
 import re
 import struct
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from itertools import zip_longest
@@ -21,7 +22,7 @@ from .sequence import UNKNOWN, encode
 from .windows import wanted_bins
 
 Row = Mapping[str, str]
-"""A line of the table of tracks: model, group, identifier, file, minimum, maximum, description."""
+"""A line of the table of tracks: model, group, identifier, file, bin, minimum, maximum, …"""
 
 TWO_BIT = "genome.2bit"
 """The sequence of a hub that is on no assembly of UCSC's, beside the hub."""
@@ -112,18 +113,21 @@ def hub(name: str, assembly: str | None, rows: Sequence[Row], view: Interval) ->
                     "bigDataUrl": _path(row),
                     "color": _colour(row),
                 }
+                | ({"windowingFunction": _extreme(row)} if row["bin"] == "1" else {})
             )
     texts = ("".join(f"{key} {value}\n" for key, value in stanza.items()) for stanza in stanzas)
     return "\n".join(texts)
 
 
-def igv_session(fasta: str, rows: Sequence[Row], view: Interval) -> str:
+def igv_session(fasta: str, rows: Sequence[Row], view: Interval, folder: Path) -> str:
     """A session of IGV desktop with the first tracks of each assay, scaled by model and group.
 
-    fasta: its path from the session's folder. IGV takes files of one name in two folders for one;
-    `stitch` gives each file a name of its own. Raises SeqcovError for a file name that is not safe.
+    fasta: its path from `folder`, the session's. IGV takes files of one name in two folders for
+    one, as two BPNets with one task have them, unless their paths are absolute: then these are.
+    Raises SeqcovError for a file name that is not safe.
     """
     chosen = _first(rows, IN_IGV, IN_IGV)
+    names = Counter(PurePosixPath(row["file"]).name for row in chosen)
     scales = {key: str(at) for at, key in enumerate(_groups(chosen), 1)}
     models = {row["model"] for row in chosen}
     session = ET.Element(
@@ -135,23 +139,31 @@ def igv_session(fasta: str, rows: Sequence[Row], view: Interval) -> str:
     panel = ET.SubElement(session, "Panel", name="DataPanel", width="1200", height="800")
     for row in chosen:
         words = [row["model"] if len(models) > 1 else "", row["identifier"], row["description"]]
-        ET.SubElement(resources, "Resource", path=_path(row), type="bw")
+        path = _path(row)
+        if names[PurePosixPath(path).name] > 1:
+            path = (folder.resolve() / path).as_posix()
+        ET.SubElement(resources, "Resource", path=path, type="bw")
         ET.SubElement(
             panel,
             "Track",
             clazz="org.broad.igv.track.DataSourceTrack",
-            id=_path(row),
+            id=path,
             name=_line(" ".join(words)),
             color=_colour(row),
             height="40",
             autoScale="true",  # without it IGV guesses a range that cuts peaks
             autoscaleGroup=scales[row["model"], row["group"]],
             renderer="BAR_CHART",
-            windowFunction="max",  # a mean loses narrow peaks in a wide view
+            windowFunction=_extreme(row)[:3],
             visible="true",
         )
     ET.indent(session)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(session, "unicode")}\n'
+
+
+def _extreme(row: Row) -> str:
+    """What to draw of several values: a mean loses narrow peaks in a wide view."""
+    return "minimum" if float(row["minimum"]) < 0 >= float(row["maximum"]) else "maximum"
 
 
 def _groups(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:

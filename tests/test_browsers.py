@@ -41,6 +41,9 @@ HOSTILE = [
 ]
 
 
+HERE = Path("/results/g")
+
+
 def row(model, group, number, identifier=None, description="", **more):
     identifier = f"ENCFF{number:03}" if identifier is None else identifier
     file = f"{model}/tracks/{group}/{model}.track{number}.bw"
@@ -176,7 +179,7 @@ def test_hub_of_a_whole_table():
 
 def test_igv_session_of_a_whole_table():
     rows = rows_of(ASSAYS, ("borzoi_0", "borzoi_1"))
-    root, tracks = check_igv(browsers.igv_session("../g.fa", rows, VIEW), rows)
+    root, tracks = check_igv(browsers.igv_session("../g.fa", rows, VIEW, HERE), rows)
     assert (root.get("genome"), root.get("locus")) == ("../g.fa", "chr1:1001-2000")
     assert len(tracks) == 100
     names = [track.get("name") for track in tracks]
@@ -188,7 +191,7 @@ def test_igv_session_of_a_whole_table():
 def test_a_single_track_and_a_model_alone():
     rows = rows_of({"tracks": 1}, ["m"])
     check_hub(browsers.hub("g", None, rows, VIEW), rows, own_assembly=True)
-    _, [track] = check_igv(browsers.igv_session("g.fa", rows, VIEW), rows)
+    _, [track] = check_igv(browsers.igv_session("g.fa", rows, VIEW, HERE), rows)
     assert track.get("name") == "tracks0 tracks:some tissue 0"
 
 
@@ -225,11 +228,35 @@ def test_hostile_tables_stay_inside_their_values():
             "track", "parent", "type", "shortLabel", "longLabel", "bigDataUrl", "color"
         }  # fmt: skip
         assert not set("<>\\") & set(track["longLabel"] + track["shortLabel"])
-    _, tracks = check_igv(browsers.igv_session("a & b/<g>.fa", rows, VIEW), rows)
+    _, tracks = check_igv(browsers.igv_session("a & b/<g>.fa", rows, VIEW, HERE), rows)
     assert len(tracks) == len(rows)
     names = " ".join(track.get("name") for track in tracks)
     assert "<script>alert('x')</script>" in names
     assert "β-cells" in names
+
+
+def test_igv_tells_files_of_one_name_apart():
+    """It takes m1/x.bw and m2/x.bw for one file unless their paths are absolute."""
+    rows = [
+        row(model, "profiles", at, f"{task}+", file=f"{model}/{task}.plus.bw", bin="1")
+        for at, (model, task) in enumerate([("a", "CTCF"), ("b", "CTCF"), ("b", "Oct4")])
+    ]
+    root = ET.fromstring(browsers.igv_session("g.fa", rows, VIEW, HERE))
+    paths = [resource.get("path") for resource in root.iter("Resource")]
+    assert paths == [f"{HERE}/a/CTCF.plus.bw", f"{HERE}/b/CTCF.plus.bw", "b/Oct4.plus.bw"]
+    assert [track.get("id") for track in root.iter("Track")] == paths
+
+
+def test_of_several_values_the_farthest_from_zero_is_drawn():
+    rows = [
+        row("m", "profiles", 0, "a+", bin="1", minimum="0", maximum="3"),
+        row("m", "profiles", 1, "a-", bin="1", minimum="-3", maximum="-0.1"),
+    ]
+    root = ET.fromstring(browsers.igv_session("g.fa", rows, VIEW, HERE))
+    assert [track.get("windowFunction") for track in root.iter("Track")] == ["max", "min"]
+    hub = stanzas(browsers.hub("g", "hg38", rows, VIEW))
+    drawn = [track["windowingFunction"] for track in hub if "bigDataUrl" in track]
+    assert drawn == ["maximum", "minimum"]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +269,7 @@ def test_files_elsewhere_are_refused(file):
     with pytest.raises(SeqcovError, match="no name of a file below the table"):
         browsers.hub("g", None, rows, VIEW)
     with pytest.raises(SeqcovError, match="no name of a file below the table"):
-        browsers.igv_session("g.fa", rows, VIEW)
+        browsers.igv_session("g.fa", rows, VIEW, HERE)
 
 
 @pytest.mark.parametrize(
