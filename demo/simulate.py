@@ -36,7 +36,7 @@ DEMO_CONTIGS = {
     "chrShort": 21_355,  # shorter than the network's window
     "chrTiny": 21,  # shorter than a bin
 }
-TRAINING_CONTIGS = {f"train{number}": 1_000_003 for number in range(1, 7)}
+TRAINING_CONTIGS = {f"train{number}": 1_000_003 for number in range(1, 33)}
 
 MOTIFS = {  # letter frequencies in tenths, rows A, C, G, T, after the well-known consensus
     "CTCF": ("119009041000402", "991650000009082", "000401967990600", "000050002000026"),
