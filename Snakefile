@@ -27,6 +27,12 @@ onstart:
     lock_folder(run.folder)
 
 
+onsuccess:
+    # Chunks that a killed run with other chunks, or jobs, has left: no job of this one knows them.
+    for file in leftovers(run):
+        file.unlink()
+
+
 rule all:
     default_target: True
     input:

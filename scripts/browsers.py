@@ -14,7 +14,9 @@ with logged(snakemake.log[0]):
     genome, rows = snakemake.params.genome, read_table(Path(snakemake.input.tracks))
     hub, igv = Path(snakemake.output.hub), Path(snakemake.output.igv)
     fasta = open_fasta(snakemake.input.fasta, hub.parent)
-    view = browsers.locus(fasta.contigs, genome["regions"], genome["exclude"])
+    view = browsers.locus(
+        fasta.contigs, genome["regions"], genome["exclude"], genome["contig_aliases"]
+    )
     if snakemake.output.two_bit:
         with written_whole(Path(snakemake.output.two_bit)) as part:
             browsers.write_two_bit(part, fasta)

@@ -11,7 +11,7 @@ with logged(snakemake.log[0]):
     from seqcov_models.plan import plan_run
 
     plan = plan_run(snakemake.config).profiles[snakemake.wildcards.profile]
-    unit = {"unit": plan.unit}
+    unit = {"unit": snakemake.params.unit}
     cards = [model_card(fold, load_checkpoint(fold, fold.tracks)) | unit for fold in plan.folds]
     with written_whole(Path(snakemake.output[0])) as part:
         part.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")

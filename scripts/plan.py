@@ -12,7 +12,7 @@ with logged(snakemake.log[0]):
 
     run = plan_run(snakemake.config)
     plan = run.models[snakemake.wildcards.model]
-    units = {"scale": plan.entry["scale"], "transform": plan.transform}
+    units = snakemake.params.units
     cards = [model_card(fold, load_checkpoint(fold, plan.tracks)) | units for fold in plan.folds]
     write_plan(plan, run.fasta.contigs, Path(snakemake.output.table), Path(snakemake.output.wanted))
     with written_whole(Path(snakemake.output.model)) as part:

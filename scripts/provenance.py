@@ -11,5 +11,5 @@ with logged(snakemake.log[0]):
 
     with written_whole(Path(snakemake.output[0])) as part:
         given = snakemake.input
-        facts = provenance(snakemake.config, Path(given.fasta), given.models, given.peaks)
+        facts = provenance(snakemake.params.config, Path(given.fasta), given.models, given.peaks)
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -83,8 +83,9 @@ def _recognised(given: argparse.Namespace) -> "Checkpoint":
 
 def _describe(given: argparse.Namespace) -> None:
     checkpoint = _recognised(given)
-    from .checkpoints.load import check_shapes, sha256
+    from .checkpoints.load import check_shapes
     from .checkpoints.readers import READERS
+    from .files import sha256
 
     config, geometry = checkpoint.config, checkpoint.config.geometry
     about = READERS[checkpoint.format].about if checkpoint.format in READERS else "this package's"

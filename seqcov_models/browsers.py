@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from .errors import SeqcovError
-from .genome import Fasta, Interval, parse_regions
+from .genome import NO_ALIASES, Fasta, Interval, parse_regions
 from .sequence import UNKNOWN, encode
 from .windows import wanted_bins
 
@@ -47,14 +47,19 @@ SHORT_LABEL, LONG_LABEL, HUB_SHORT_LABEL, HUB_LONG_LABEL = 17, 76, 20, 70
 """Characters that UCSC's hub documentation allows."""
 
 
-def locus(contigs: Mapping[str, int], regions: Sequence[str], exclude: Sequence[str]) -> Interval:
+def locus(
+    contigs: Mapping[str, int],
+    regions: Sequence[str],
+    exclude: Sequence[str],
+    aliases: Mapping[str, str] = NO_ALIASES,
+) -> Interval:
     """The first view: of the longest wanted stretch what lies a third in, `VIEW` bp or all of it.
 
     A third, because in the middle of a chromosome is often a centromere. contigs: lengths in bp;
-    regions, exclude: as the config names them. Raises SeqcovError as `parse_regions` does.
+    regions, exclude, aliases: as the config has them. Raises SeqcovError as `parse_regions` does.
     """
-    include = parse_regions(regions, contigs) if regions else None
-    wanted = wanted_bins(contigs, 1, include, parse_regions(exclude, contigs))
+    include = parse_regions(regions, contigs, aliases) if regions else None
+    wanted = wanted_bins(contigs, 1, include, parse_regions(exclude, contigs, aliases))
     stretches = [(name, *span) for name, spans in wanted.items() for span in spans.tolist()]
     contig, start, end = max(stretches, key=lambda stretch: stretch[2] - stretch[1])
     start += max(0, end - start - VIEW) // 3

@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all, and folders that one run at a time works in."""
+"""Files that appear whole or not at all, their hashes, folders that one run at a time works in."""
 
 import fcntl
 import glob
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 as hexadecimal digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 _LOCKS: list[IO[str]] = []  # open as long as this process lives

@@ -6,6 +6,7 @@ and includes its end, as browsers and samtools do.
 
 import difflib
 import gzip
+import json
 import re
 import shutil
 import struct
@@ -105,7 +106,7 @@ def _compression(path: Path) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    return re.fullmatch(r"[0-9]{1,18}", text) is not None
 
 
 def _older(file: Path, than: Path) -> bool:
@@ -208,10 +209,15 @@ def near_contigs(name: str, contigs: Iterable[str]) -> str:
     """A hint at which contig was meant by `name`: another naming scheme, or a similar name."""
     known = list(contigs)
     if same := same_contig(name, known):
-        return f"this FASTA calls it {same!r} (genome.contig_aliases: {{{name}: {same}}})"
+        return f"this FASTA calls it {same!r} (genome.contig_aliases: {alias_table({name: same})})"
     if near := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
         return f"near: {', '.join(near)}"
     return f"contigs here: {', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
+
+
+def alias_table(aliases: Mapping[str, str]) -> str:
+    """`aliases` as they are written into the config; in quotes, since YAML takes 1 for a number."""
+    return json.dumps(aliases, ensure_ascii=False)
 
 
 def same_contig(name: str, contigs: Iterable[str]) -> str | None:
@@ -293,21 +299,24 @@ def read_bed(
 def bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Where it stands and the cells of each line of a BED file (plain or gzip) with an interval.
 
-    Comments and the lines of browsers are passed over; start and end are numbers.
+    Comments and the lines of browsers are passed over; start and end are whole numbers (of a region
+    widened beyond its contig's start, a negative one). Empty cells at a line's end do not count.
     Raises SeqcovError with the line's number for any other line, and for a file that is no text.
     """
     try:
         with path.open("rb") as file:
             packed = path.suffix.lower() == ".gz" or file.read(2) == b"\x1f\x8b"
-        with (gzip.open if packed else open)(path, "rt", encoding="utf-8") as handle:
+        with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig") as handle:
             for number, line in enumerate(handle, 1):
                 words = line.split()
                 if not words or line.startswith("#") or words[0] in ("track", "browser"):
                     continue
-                cells = [cell.strip() for cell in line.split("\t")]  # names may hold spaces
+                cells = [cell.strip() for cell in line.rstrip().split("\t")]  # names hold spaces
                 cells = cells if len(cells) >= 3 else words
                 where = f"BED {path}, line {number}"
-                if len(cells) < 3 or not (_is_number(cells[1]) and _is_number(cells[2])):
+                if len(cells) < 3 or not all(
+                    _is_number(cell.removeprefix("-")) for cell in cells[1:3]
+                ):
                     raise SeqcovError(
                         f"{where}: {line.rstrip()[:60]!r} does not begin with contig, start, end"
                     )

@@ -5,7 +5,9 @@ are 0-based half-open, in bp. Tables of peaks are pandas frames with the columns
 Chromosome, Start and End are pyranges' names for contig, start and end.
 """
 
+import csv
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,20 +20,21 @@ import numpy.typing as npt
 from .configs import Geometry
 from .errors import SeqcovError
 from .files import written_whole
-from .genome import NO_ALIASES, bed_lines, near_contigs, same_contig
-from .windows import Bins, Segment, merged
+from .genome import NO_ALIASES, alias_table, bed_lines, near_contigs, same_contig
+from .windows import NOTHING, Bins, Segment, contains, merged
 
 if TYPE_CHECKING:  # the plan needs this module and must not wait for pandas
     from pandas import DataFrame
 
 Ints = npt.NDArray[np.int64]
 
-COLUMNS = ("Chromosome", "Start", "End", "Name", "Score", "Strand", "Summit", "Set")
-"""BED's first six, the summit's position on the contig, and the name of the set it came with."""
+COLUMNS = ("Chromosome", "Start", "End", "Name", "Strand", "Summit", "Set")
+"""What BED says, the summit's position on the contig, and the name of the set it came with."""
 
-NARROW_PEAK = 10
-"""Columns of narrowPeak (ENCODE), the tenth the summit's distance from the start, −1 where it was
-not called. No other BED format has ten."""
+NARROW_PEAK, BED12 = 10, 12
+"""Columns of two formats. narrowPeak's (ENCODE) tenth is the summit's distance from the start, −1
+where it was not called; more may follow (IDR writes twenty). No BED format has ten or more, but
+BED12, whose tenth counts blocks."""
 
 
 def read_peaks(
@@ -39,8 +42,8 @@ def read_peaks(
 ) -> "DataFrame":
     """The peaks of a BED or narrowPeak file (plain or gzip), in its order, as the set `name`.
 
-    A line with ten columns is narrowPeak, whatever the file is called, any other is BED: its summit
-    is the middle. A peak may reach beyond its contig, its summit may not.
+    A line of ten columns or more is narrowPeak, whatever the file is called, but of twelve BED12;
+    of BED the middle is the summit. What reaches beyond a contig is cut off first.
     aliases: what the FASTA calls a contig that has another name in the file.
     Raises SeqcovError with the line's number for a line that makes no sense, with all names that
     need an alias for contigs that are not there, and for a file without any peak.
@@ -56,15 +59,20 @@ def read_peaks(
             continue
         if start >= end:
             raise SeqcovError(f"{where}: {start:,}-{end:,} (0-based) is no interval")
-        label, strand = (cells[at] if len(cells) > at else "." for at in (3, 5))
-        summit = _summit(cells, start, end, where)
-        if summit >= contigs[contig]:
+        first, last = max(start, 0), min(end, contigs[contig])
+        if first >= last:
+            first, last = start, end
+        summit = _called_summit(cells, start, end, where)
+        if summit is None:
+            summit = (first + last) // 2
+        if not 0 <= summit < contigs[contig]:
             raise SeqcovError(
                 f"{where}: the summit is base {summit:,}, but {contig} has {contigs[contig]:,} bp;"
                 " are the peaks of another assembly?"
             )
+        label, strand = (cells[at] if len(cells) > at else "." for at in (3, 5))
         strand = strand if strand in ("+", "-") else "."
-        row = known[contig], start, end, label or ".", 0, strand, summit, name
+        row = known[contig], first, last, label or ".", strand, summit, name
         for column, value in zip(columns.values(), row, strict=True):
             column.append(value)
     if unknown:
@@ -74,17 +82,13 @@ def read_peaks(
     return DataFrame(columns)
 
 
-def _summit(cells: Sequence[str], start: int, end: int, where: str) -> int:
-    middle = (start + end) // 2
-    if len(cells) != NARROW_PEAK:
-        return middle
-    try:
-        offset = int(cells[9])
-    except ValueError:
-        raise SeqcovError(f"{where}: column 10, {cells[9][:20]!r}, is no summit's offset") from None
-    if offset == -1:
-        return middle
-    if not 0 <= offset < end - start:
+def _called_summit(cells: Sequence[str], start: int, end: int, where: str) -> int | None:
+    """The summit that a narrowPeak line names; None where there is none."""
+    if len(cells) < NARROW_PEAK or len(cells) == BED12 or cells[9] in ("-1", ".", ""):
+        return None
+    if not re.fullmatch(r"-?[0-9]{1,18}", cells[9]):
+        raise SeqcovError(f"{where}: column 10, {cells[9][:20]!r}, is no summit's offset")
+    if not 0 <= (offset := int(cells[9])) < end - start:
         raise SeqcovError(
             f"{where}: its summit, {offset:,} bp from its start, is not in its {end - start:,} bp"
         )
@@ -93,17 +97,16 @@ def _summit(cells: Sequence[str], start: int, end: int, where: str) -> int:
 
 def _no_contig(unknown: Mapping[str, str], contigs: Mapping[str, int]) -> str:
     """What to say of names that no contig has; `unknown`: where each comes first."""
-    first, where = next(iter(unknown.items()))
-    if (same := same_contig(first, contigs)) is None:
-        return f"{where}: no contig {first!r}; {near_contigs(first, contigs)}"
-    found = {name: same_contig(name, contigs) for name in unknown}
-    table = ", ".join(f"{name}: {contig}" for name, contig in found.items() if contig)
-    others = sum(contig is None for contig in found.values())
-    return (
-        f"{where}: no contig {first!r}; this FASTA calls it {same!r}; write into the config:"
-        f" genome: {{contig_aliases: {{{table}}}}}"
-        + (f" ({others} more names of the file are in no way like a contig's)" if others else "")
-    )
+    found = {name: same for name in unknown if (same := same_contig(name, contigs))}
+    first = next(iter(found or unknown))
+    said = f"{unknown[first]}: no contig {first!r}; "
+    if not found:
+        return said + near_contigs(first, contigs)
+    said += f"this FASTA calls it {found[first]!r}; write into the config: genome:"
+    said += f" {{contig_aliases: {alias_table(found)}}}"
+    if others := [name for name in unknown if name not in found]:
+        said += f"; in no way like a contig's: {', '.join(others[:5])}{', …' * (len(others) > 5)}"
+    return said
 
 
 def peaks_of_track(
@@ -111,14 +114,15 @@ def peaks_of_track(
     name: str,
     bin_size: int,
     apart: int,
+    wanted: Mapping[str, Bins],
     threshold: float | None = None,
     number: int | None = None,
 ) -> "DataFrame":
     """The local maxima of a bigWig of bins: highest bins within `apart` bp at both sides.
 
-    Of bins as high as one another the first counts. Only those of at least `threshold` are taken,
-    only the `number` highest; what is None does not matter. Summits are the bins' middles.
-    Raises SeqcovError where there is none.
+    Of bins as high as one another the first counts. Summits are the bins' middles; only those in
+    wanted bases are taken, only those of at least `threshold`, only the `number` highest; what is
+    None does not matter. Raises SeqcovError where there is none.
     """
     import pyBigWig
     from pandas import DataFrame
@@ -137,20 +141,23 @@ def peaks_of_track(
                 )
                 if threshold is not None:
                     is_top &= inner >= threshold
-                for at in np.flatnonzero(is_top).tolist():
-                    start = (first + at) * bin_size
-                    rows.append((float(inner[at]), contig, start, min(start + bin_size, length)))
+                starts = (first + np.flatnonzero(is_top)) * bin_size
+                ends = np.minimum(starts + bin_size, length)
+                there = contains(wanted.get(contig, NOTHING), (starts + ends) // 2)
+                for start, end in zip(starts[there].tolist(), ends[there].tolist(), strict=True):
+                    rows.append((float(inner[start // bin_size - first]), contig, start, end))
             rows = _highest(rows, number)
     if not rows:
         if highest == -math.inf:
             raise SeqcovError(f"peaks {name}: {path.name} has no value")
+        reaches = "" if threshold is None else f" reaches the threshold {threshold:g}"
         raise SeqcovError(
-            f"peaks {name}: no local maximum of {path.name} reaches the threshold {threshold:g};"
+            f"peaks {name}: no local maximum of {path.name}{reaches or ' lies in a wanted region'};"
             f" its highest value is {highest:.4g}"
         )
     return DataFrame(
         [
-            (contig, start, end, f"{name}_{rank}", 0, ".", (start + end) // 2, name)
+            (contig, start, end, f"{name}_{rank}", ".", (start + end) // 2, name)
             for rank, (_, contig, start, end) in enumerate(_highest(rows, len(rows)), 1)
         ],
         columns=COLUMNS,
@@ -204,15 +211,17 @@ def combine(
     peaks = peaks.iloc[np.sort(there.df["At"].to_numpy())]
     place = {name: at for at, name in enumerate(contigs)}
     order = peaks.assign(Chromosome=peaks.Chromosome.map(place), Strand=peaks.Strand == "-")
-    keys = ["Chromosome", "Summit", "Strand", "Start", "End", "Set", "Name"]
+    order["Sign"] = peaks.Strand
+    keys = ["Chromosome", "Summit", "Strand", "Start", "End", "Set", "Name", "Sign"]
     return peaks.iloc[order.reset_index(drop=True).sort_values(keys, kind="stable").index]
 
 
 def write_peaks(path: Path, peaks: "DataFrame") -> None:
-    """Write `peaks` as BED with two columns more: the summit, and the set's name."""
+    """Write `peaks` as narrowPeak with one column more: the set's name. Measures are left empty."""
     with written_whole(path) as part, part.open("w", encoding="utf-8", newline="\n") as handle:
-        for row in peaks.itertuples(index=False):
-            handle.write("\t".join(map(str, row)) + "\n")
+        for contig, start, end, name, strand, summit, set_name in peaks.itertuples(index=False):
+            place = f"{contig}\t{start}\t{end}\t{name}\t0\t{strand}"
+            handle.write(f"{place}\t0\t-1\t-1\t{summit - start}\t{set_name}\n")
 
 
 @dataclass(frozen=True)
@@ -253,15 +262,15 @@ def read_windows(path: Path, contigs: Mapping[str, int], by_strand: bool) -> Win
     import pandas as pd
 
     table = pd.read_csv(
-        path, sep="\t", header=None, usecols=[0, 5, 6], names=[*COLUMNS], dtype={"Chromosome": str},
-        keep_default_na=False, quoting=3,
+        path, sep="\t", header=None, usecols=[0, 1, 5, 9], names=range(NARROW_PEAK + 1),
+        dtype={0: str}, keep_default_na=False, quoting=csv.QUOTE_NONE,
     )  # fmt: skip
     place = {name: at for at, name in enumerate(contigs)}
     columns = [
-        table["Chromosome"].map(place).to_numpy(np.int64),
-        table["Summit"].to_numpy(np.int64),
+        table[0].map(place).to_numpy(np.int64),
+        (table[1] + table[9]).to_numpy(np.int64),
+        (by_strand & (table[5] == "-")).to_numpy(np.int64),
     ]
-    columns.append((by_strand & (table["Strand"] == "-")).to_numpy(np.int64))
     rows = np.stack(columns, 1)
     new = np.flatnonzero((np.diff(rows, axis=0, prepend=-1) != 0).any(1))
     contig, summit, minus = rows[new].T.copy()
@@ -363,8 +372,8 @@ def statistics_of(tasks: Sequence[str], strands: int, joint: bool) -> list[str]:
 
     unknown: share of the window that is N or beyond the contig. For each task and strand (no strand
     where there is one): log_counts, the network's log(1 + reads), once a task where its strands are
-    joint; counts, the reads; entropy of the profile, bits; maximum, the base on the contig where
-    the profile is highest.
+    joint; counts, the reads; entropy of the profile, bits; maximum, the base on the contig, of
+    those that are not N, where the profile is highest.
     """
     signs = (".plus", ".minus") if strands == 2 else ("",)
     logs = [f"{task}{sign}.log_counts" for task in tasks for sign in (("",) if joint else signs)]

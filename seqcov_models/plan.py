@@ -9,7 +9,6 @@ import csv
 import dataclasses
 import hashlib
 import os
-import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -93,7 +92,7 @@ class ModelPlan:
             return "share of the window"
         return unit(track, self.geometry.bin, self.entry["scale"], self.transform)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Changes when any window, wanted bin or track of the plan does."""
         parts = [self.chunks, [track.row for track in self.tracks], self.tiling]
@@ -177,7 +176,7 @@ class ProfilePlan:
     def peak_tracks(self) -> list[TrackPeaks]:
         return [source for source in self.peaks.values() if isinstance(source, TrackPeaks)]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Changes when any wanted base does."""
         text = repr({contig: bins.tolist() for contig, bins in self.wanted.items()})
@@ -215,11 +214,13 @@ class RunPlan:
             )
         for profile in self.profiles.values():
             chunk_bytes, track_bytes = profile.bytes_of(peaks[profile.name])
+            unknown = any(track.number is None for track in profile.peak_tracks)
             lines.append(
                 f"model {profile.name}: profiles of {profile.geometry.core:,} bp for"
                 f" {', '.join(profile.config.tasks)}{' on both strands' * profile.stranded} at"
-                f" {peaks[profile.name]:,} peaks ({', '.join(profile.peaks)}); chunks at most"
-                f" {_size(chunk_bytes)} (temporary), bigWigs {_size(track_bytes)}"
+                f" {peaks[profile.name]:,} peaks{' and where tracks reach a threshold' * unknown}"
+                f" ({', '.join(profile.peaks)}); chunks at most {_size(chunk_bytes)} (temporary),"
+                f" bigWigs {_size(track_bytes)}{', and more for the latter' * unknown}"
             )
         return "\n".join(lines)
 
@@ -275,7 +276,7 @@ def _plan_profiles(
     network = folds[0].config
     assert isinstance(network, BPNetConfig)
     given = entry["peaks"]
-    named = given if isinstance(given, Mapping) else {re.split(r"\.", Path(given).name)[0]: given}
+    named = given if isinstance(given, Mapping) else {Path(given).name.split(".")[0] or name: given}
     peaks: dict[str, Path | TrackPeaks] = {}
     for label, source in named.items():
         if not isinstance(source, str):
@@ -347,6 +348,22 @@ def count_peaks(run: RunPlan) -> dict[str, int]:
     return counts
 
 
+def leftovers(run: RunPlan) -> list[Path]:
+    """Files in the folders of chunks that no job of this run writes."""
+    files = {
+        model.name: {f"{chunk}.npy" for chunk in model.chunks} for model in run.models.values()
+    }
+    for plan in run.profiles.values():
+        ends = ("", ".table", ".windows") if plan.keeps_windows else ("", ".table")
+        files[plan.name] = {f"{job}{end}.npy" for job in range(plan.jobs) for end in ends}
+    return [
+        file
+        for name, own in files.items()
+        for file in (run.folder / name / "chunks").glob("[!.]*.npy")
+        if file.name not in own
+    ]
+
+
 def peaks_of(run: RunPlan, profile: ProfilePlan) -> "DataFrame":
     """The peaks of all of a BPNet's sets, combined, once the tracks are there that some are of.
 
@@ -356,10 +373,9 @@ def peaks_of(run: RunPlan, profile: ProfilePlan) -> "DataFrame":
     for label, source in profile.peaks.items():
         if isinstance(source, TrackPeaks):
             path = run.folder / source.model / "tracks" / source.group / source.file
-            apart = profile.geometry.core // 2
-            sets.append(
-                peaks_of_track(path, label, source.bin, apart, source.threshold, source.number)
-            )
+            apart, wanted = profile.geometry.core // 2, profile.wanted
+            limits = source.threshold, source.number
+            sets.append(peaks_of_track(path, label, source.bin, apart, wanted, *limits))
     return combine(sets, run.fasta.contigs, profile.wanted)
 
 

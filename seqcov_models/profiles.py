@@ -28,7 +28,7 @@ from .networks.bpnet import BPNetForProfilePrediction, reads, shares
 from .peaks import Ints, PeakChunk, Windows, statistics_of
 from .progress import progress
 from .sequence import UNKNOWN, Codes, reverse_complement
-from .windows import Bins
+from .windows import Bins, contains
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -114,7 +114,8 @@ def predict_peaks(
     wanted: bases to give a value, by contig. overlap: what a base gets that several windows cover:
     the one with the nearest summit (of two as near the left one), the mean, or the highest.
     A base that is none of A, C, G and T has no value, nor has one all of whose windows hold less
-    than the share `min_acgt` of these.
+    than the share `min_acgt` of these; of a window without any, or with less, the table tells
+    nothing but that.
     Raises SeqcovError where the network's output is not finite.
     """
     seconds = Seconds()
@@ -134,7 +135,8 @@ def predict_peaks(
             here = windows.part(batch)
             known = codes != UNKNOWN
             unknown = 1 - known.mean(1)
-            live = unknown <= 1 - min_acgt
+            live = known.any(1) & (unknown <= 1 - min_acgt)
+            known = known[:, geometry.context : geometry.context + geometry.core]
             with seconds.spent_on("model"):
                 found, statistics = _values(ensemble, codes, here.minus, expm1, precision)
             if not np.isfinite(found).all():
@@ -145,14 +147,13 @@ def predict_peaks(
                     f" infinite in {precision}; is the precision too low for its weights?"
                 )
             with seconds.spent_on("writing"):
-                has_value = known[:, geometry.context : geometry.context + geometry.core]
-                has_value &= _wanted(genome, here, geometry, wanted)
+                has_value = known & _wanted(genome, here, geometry, wanted)
                 _add(reducer, chunk, batch, found, has_value, live)
                 write(*reducer.take(chunk.begin_of(batch.stop)))
                 mine = range(max(batch.start, own.start), min(batch.stop, own.stop))
                 if mine:
                     rows = slice(mine.start - batch.start, mine.stop - batch.start)
-                    highest = _highest(genome, here, geometry, found)
+                    highest = _highest(here, geometry, found, known)
                     told = np.concatenate([unknown[:, None], statistics, highest], 1)
                     told[~live, 1:] = np.nan
                     note(mine.start - own.start, told[rows])
@@ -175,14 +176,11 @@ def _values(
         return values.cpu().numpy(), torch.cat(parts, 1).cpu().numpy()
 
 
-def _highest(genome: Genome, here: Windows, geometry: Geometry, values: Floats) -> Ints:
-    """The base on the contig where each profile is highest, (windows, tracks)."""
-    lengths = np.array(list(genome.contigs.values()))[here.contig]
-    bases = here.bases(geometry)
-    beyond = (bases < 0) | (bases >= lengths[:, None])
+def _highest(here: Windows, geometry: Geometry, values: Floats, known: Mask) -> Floats:
+    """The known base on the contig where each profile is highest, (windows, tracks), or NaN."""
     flat = values.reshape(*values.shape[:2], -1)
-    highest: Ints = np.where(beyond[..., None], -1, flat).argmax(1) + bases[:, :1]
-    return highest
+    highest = np.where(known[..., None], flat, -1).argmax(1) + here.starts(geometry)[:, None]
+    return np.where(known.any(1, keepdims=True), highest, np.nan)
 
 
 def _wanted(genome: Genome, here: Windows, geometry: Geometry, wanted: Mapping[str, Bins]) -> Mask:
@@ -192,8 +190,7 @@ def _wanted(genome: Genome, here: Windows, geometry: Geometry, wanted: Mapping[s
     mask = np.zeros(bases.shape, np.bool_)
     for contig in np.unique(here.contig).tolist():
         rows = here.contig == contig
-        edges = wanted[names[contig]].ravel()  # from an even edge to an odd one
-        mask[rows] = np.searchsorted(edges, bases[rows], side="right") % 2 == 1
+        mask[rows] = contains(wanted[names[contig]], bases[rows])
     return mask
 
 

@@ -1,8 +1,17 @@
 """What is wrong with a config that its JSON schema refuses, in words for its author."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+
+def odd_names(config: Any, where: str = "") -> Iterator[str]:
+    """A line for each key that YAML takes for something else than text: 1, on, 2026-01-31."""
+    entries = enumerate(config) if isinstance(config, list) else ()
+    for key, value in config.items() if isinstance(config, Mapping) else entries:
+        if isinstance(config, Mapping) and not isinstance(key, str):
+            yield f"{where or 'config'}: to YAML the name {key} is no text; put it in quotes"
+        yield from odd_names(value, f"{where}.{key}" if where else str(key))
 
 
 def explain(config: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
@@ -21,6 +30,12 @@ def explain(config: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
         elif error.validator == "enum":
             choices = ", ".join(map(str, error.validator_value))
             lines.append(f"{where}: {error.instance!r} is none of: {choices}")
+        elif (
+            error.validator == "type"
+            and "string" in error.validator_value
+            and not isinstance(error.instance, (list, Mapping, type(None)))
+        ):
+            lines.append(f"{where}: to YAML {error.instance} is no text; put it in quotes")
         else:
             about = error.schema.get("description", "")
             lines.append(f"{where}: {error.message}" + (f" ({about})" if about else ""))

@@ -151,8 +151,9 @@ def write_peak_table(
         writer = csv.writer(handle, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None,
                             lineterminator="\n")  # fmt: skip
         writer.writerow([*PEAK_COLUMNS, *columns])
-        window, key, told = -1, ("", "", False), [""]
-        for _, (contig, start, end, name, _, strand, summit, set_name) in bed_lines(peaks):
+        window, key, told = -1, ("", -1, False), [""]
+        for _, (contig, start, end, name, _, strand, _, _, _, offset, set_name) in bed_lines(peaks):
+            summit = int(start) + int(offset)
             if (here := (contig, summit, by_strand and strand == "-")) != key:
                 window, key = window + 1, here
                 row = next(rows, None)

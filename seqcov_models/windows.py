@@ -118,14 +118,20 @@ def wanted_bins(
         include = [(contig, 0, length) for contig, length in contigs.items()]
     taken, dropped = _by_contig(include, bin_size), _by_contig(exclude, bin_size)
     wanted = {
-        contig: _without(taken[contig], dropped.get(contig, _NO_BINS))
+        contig: _without(taken[contig], dropped.get(contig, NOTHING))
         for contig in contigs
         if contig in taken
     }
     return {contig: bins for contig, bins in wanted.items() if len(bins)}
 
 
-_NO_BINS = np.empty((0, 2), np.int64)
+NOTHING: Bins = np.empty((0, 2), np.int64)
+
+
+def contains(bins: Bins, places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which of the places, of any shape, lie in one of the intervals."""
+    inside: npt.NDArray[np.bool_] = np.searchsorted(bins.ravel(), places, side="right") % 2 == 1
+    return inside
 
 
 def _by_contig(intervals: Iterable[Interval], bin_size: int) -> dict[str, Bins]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyBigWig
 import torch
+import yaml
 
 from seqcov_models import BorzoiConfig, save_model
 from seqcov_models.checkpoints.load import build
@@ -23,9 +24,9 @@ DATA = REPOSITORY.parent / "shared" / "data"
 def snakemake(
     folder: Path, config: dict[str, Any], *arguments: str, cores: int = 2
 ) -> subprocess.CompletedProcess[str]:
-    """Run the workflow in `folder` with `config` (JSON is YAML) and wait for its end."""
+    """Run the workflow in `folder` with `config` and wait for its end."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.yaml").write_text(json.dumps(config))
+    (folder / "run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return subprocess.run(
         command(*arguments, cores=cores), cwd=folder, capture_output=True, text=True
     )

@@ -420,7 +420,8 @@ import runpy, sys
 from types import SimpleNamespace as Names
 _, root, folder, assembly = sys.argv
 sys.path[:0] = [root, f"{root}/scripts"]
-genome = dict(name="toy", fasta="data/toy.fa", assembly=assembly or None, regions=[], exclude=[])
+genome = dict(name="toy", fasta="data/toy.fa", assembly=assembly or None, regions=[], exclude=[],
+              contig_aliases={})
 snakemake = Names(
     log=["log"],
     params=Names(genome=genome),

@@ -13,9 +13,9 @@ from goldens.common import unpacked
 from seqcov_models import load_model
 from seqcov_models.__main__ import main
 from seqcov_models.checkpoints import hub
-from seqcov_models.checkpoints.load import sha256
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import sha256
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 Run = Callable[..., tuple[int, str, str]]

@@ -537,7 +537,7 @@ def test_a_contig_whose_name_begins_like_a_header_is_not_lost(contig: str, tmp_p
     [
         ("chr1\t5", "does not begin"),
         ("chr1\tx\t9", "does not begin"),
-        ("chr1\t-1\t9", "does not begin"),
+        ("chr1\t-1\t9", r"-1-9 \(0-based\) is no interval"),
         ("chr1\t1e3\t2e3", "does not begin"),
         ("chr1\t1,000\t2,000", "does not begin"),
         ("chr1\t²\t9", "does not begin"),

@@ -18,7 +18,7 @@ from seqcov_models.peaks import (
     read_windows,
     write_peaks,
 )
-from seqcov_models.windows import wanted_bins
+from seqcov_models.windows import Bins, wanted_bins
 
 CONTIGS = {"chr2": 5_000, "chr10": 3_000, "chrIX": 900}
 EVERYTHING = wanted_bins(CONTIGS, 1, None, [])
@@ -36,6 +36,7 @@ def written(folder: Path, *lines: str, name: str = "peaks.bed") -> Path:
 
 
 NARROW = "chr2\t100\t200\tp\t0\t.\t5.1\t-1\t3.2\t"
+IDR = "\t0.01\t2.3\t99\t201\t5.1\t20\t100\t200\t5.0\t21"  # ten more columns
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,11 @@ NARROW = "chr2\t100\t200\tp\t0\t.\t5.1\t-1\t3.2\t"
         (NARROW + "0", 100),
         (NARROW + "99", 199),
         (NARROW + "-1", 150),
+        (NARROW + ".", 150),
+        (NARROW, 150),
+        (NARROW + "20\t", 120),
+        (NARROW + "20" + IDR, 120),
+        ("\ufeffchr2\t100\t200", 150),  # the byte order mark of another system's text files
         # BED12: the tenth column counts blocks
         ("chr2\t100\t200\tp\t0\t+\t100\t200\t0\t2\t10,10\t0,90", 150),
         # broadPeak has nine columns
@@ -67,19 +73,32 @@ def test_lines_for_browsers_and_people_are_passed_over(tmp_path: Path) -> None:
     assert summits(path) == [("chr10", 5), ("chr2", 1)]
 
 
-def test_a_peak_may_reach_beyond_its_contig_its_summit_may_not(tmp_path: Path) -> None:
-    assert summits(written(tmp_path, "chrIX\t800\t998")) == [("chrIX", 899)]
-    with pytest.raises(SeqcovError, match=r"line 1: the summit is base 900, but chrIX has 900 bp"):
-        summits(written(tmp_path, "chrIX\t800\t1000"))
+def test_what_reaches_beyond_a_contig_is_cut_off(tmp_path: Path) -> None:
+    lines = ["chrIX\t800\t9000", "chrIX\t-50\t20", "chrIX\t-5\t40\tp\t0\t.\t1\t-1\t-1\t6"]
+    peaks = read_peaks(written(tmp_path, *lines), "set", CONTIGS)
+    assert peaks[["Start", "End", "Summit"]].to_numpy().tolist() == [
+        [800, 900, 850],
+        [0, 20, 10],
+        [0, 40, 1],
+    ]
+
+
+@pytest.mark.parametrize("start", [900, 950])
+def test_a_peak_beyond_its_contig_is_of_another_assembly(start: int, tmp_path: Path) -> None:
+    said = rf"line 1: the summit is base {start}, but chrIX has 900 bp; .* another assembly"
+    narrow = f"chrIX\t800\t1000\tp\t0\t.\t1\t-1\t-1\t{start - 800}"
+    for line in (f"chrIX\t{start}\t{start + 1}", narrow):
+        with pytest.raises(SeqcovError, match=said):
+            summits(written(tmp_path, line))
 
 
 def test_all_names_that_need_an_alias_are_said_at_once(tmp_path: Path) -> None:
-    path = written(tmp_path, "2\t1\t3", "chr9\t1\t3", "chr10\t1\t3", "plasmid\t1\t2", "2\t5\t6")
+    path = written(tmp_path, "plasmid\t1\t2", "2\t1\t3", "chr9\t1\t3", "chr10\t1\t3", "2\t5\t6")
     with pytest.raises(SeqcovError) as said:
         summits(path)
-    assert "line 1: no contig '2'; this FASTA calls it 'chr2'" in str(said.value)
-    assert "contig_aliases: {2: chr2, chr9: chrIX}" in str(said.value)
-    assert "1 more names" in str(said.value)
+    assert "line 2: no contig '2'; this FASTA calls it 'chr2'" in str(said.value)
+    assert 'contig_aliases: {"2": "chr2", "chr9": "chrIX"}' in str(said.value)
+    assert str(said.value).endswith("in no way like a contig's: plasmid")
     path = written(tmp_path, "2\t1\t3", "chr9\t1\t3")
     assert summits(path, **{"2": "chr2", "chr9": "chrIX"}) == [("chr2", 2), ("chrIX", 2)]
 
@@ -91,7 +110,9 @@ def test_all_names_that_need_an_alias_are_said_at_once(tmp_path: Path) -> None:
         (NARROW + "100", "line 2: its summit, 100 bp from its start, is not in its 100 bp"),
         (NARROW + "-2", "line 2: its summit"),
         (NARROW + "x", "line 2: column 10, 'x', is no summit"),
+        (NARROW + "1_0", "line 2: column 10, '1_0', is no summit"),
         ("chr2\tx\t9", "line 2: .* does not begin with contig, start, end"),
+        ("chr2\t1\t" + "9" * 5_000, "line 2: .* does not begin with contig, start, end"),
     ],
 )
 def test_a_line_that_makes_no_sense_is_refused(line: str, said: str, tmp_path: Path) -> None:
@@ -106,6 +127,7 @@ def test_a_file_without_a_peak_is_refused(tmp_path: Path) -> None:
 
 LINES = [
     "chr10\t50\t60\ta",
+    "chr10\t50\t60\ta\t0\t+",
     "chr2\t4000\t4100\tb\t0\t-",
     "chr2\t10\t20\tc\t0\t+",
     "chr2\t10\t20\tc\t0\t+",  # twice
@@ -126,10 +148,13 @@ def test_peaks_come_in_the_order_of_contigs_and_summits_whatever_the_files(tmp_p
         found.add((tmp_path / "all.bed").read_text())
     (text,) = found
     places = [
-        (cells[0], int(cells[6]))
+        (cells[0], int(cells[1]) + int(cells[9]))
         for cells in map(str.split, text.replace(" ", "_").split("\n")[:-1])
     ]
-    assert places == [("chr2", 15), ("chr2", 15), ("chr2", 4050), ("chr10", 55), ("chrIX", 1)]
+    chr10 = [("chr10", 55)] * 2
+    assert places == [("chr2", 15), ("chr2", 15), ("chr2", 4050), *chr10, ("chrIX", 1)]
+    again = read_peaks(written(tmp_path, text.rstrip("\n")), "again", CONTIGS)
+    assert again.Summit.tolist() == [summit for _, summit in places], "it is narrowPeak itself"
 
 
 def test_a_summit_has_one_window_and_one_for_each_strand_where_that_matters(
@@ -150,7 +175,7 @@ def test_only_summits_in_wanted_regions_count(tmp_path: Path) -> None:
     peaks = read_peaks(written(tmp_path, *LINES), "a", CONTIGS)
     wanted = wanted_bins(CONTIGS, 1, [("chr2", 0, 16), ("chr10", 0, 55)], [])
     assert combine([peaks], CONTIGS, wanted).Summit.tolist() == [15, 15]
-    with pytest.raises(SeqcovError, match="none of the 5 peaks' summits lies in a wanted region"):
+    with pytest.raises(SeqcovError, match="none of the 6 peaks' summits lies in a wanted region"):
         combine([peaks], CONTIGS, wanted_bins(CONTIGS, 1, [("chr10", 56, 60)], []))
 
 
@@ -193,8 +218,10 @@ def test_local_maxima_are_those_a_person_would_mark(
         peaks_of_track.__globals__, "_pieces", lambda *given: original(*given, bases=bases)
     )
 
-    def found(**limits: float) -> list[tuple[str, int, int]]:
-        table = peaks_of_track(tmp_path / "t.bw", "t", size, apart, **limits)  # type: ignore[arg-type]
+    everywhere = wanted_bins(contigs, 1, None, [])
+
+    def found(wanted: dict[str, Bins] = everywhere, **limits: float) -> list[tuple[str, int, int]]:
+        table = peaks_of_track(tmp_path / "t.bw", "t", size, apart, wanted, **limits)  # type: ignore[arg-type]
         return list(zip(table.Chromosome, table.Start.tolist(), table.End.tolist(), strict=True))
 
     everything = [tuple(peak[2:]) for peak in sorted(expected)]
@@ -203,6 +230,11 @@ def test_local_maxima_are_those_a_person_would_mark(
     assert sorted(found(threshold=4.0)) == sorted(tuple(p[2:]) for p in expected if p[0] <= -4)
     with pytest.raises(SeqcovError, match=r"reaches the threshold 7; its highest value is 5"):
         found(threshold=7.0)
+    (_, _, name, start, end), *others = sorted(expected)
+    without = wanted_bins(contigs, 1, None, [(name, (start + end) // 2, (start + end) // 2 + 1)])
+    assert found(without, number=3) == [tuple(peak[2:]) for peak in others[:3]]
+    with pytest.raises(SeqcovError, match=r"no local maximum of t\.bw lies in a wanted region"):
+        found({}, number=3)
 
 
 # Chunks

@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import json
+import os
 import re
 import signal
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+import yaml
 from conftest import write_fasta
 from runs import bigwigs, digests, every_base, position_coded_bin, save_position_coded, snakemake
 from test_nothing_lost import start, wait_for
@@ -183,7 +185,90 @@ def test_killed_and_again_gives_the_same_bytes(config: Config, tmp_path: Path) -
     assert hashlib.sha256(again).hexdigest() == table
 
 
+def test_an_alias_works_everywhere_and_as_the_message_writes_it(
+    config: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "b.bed").write_text("1\t50\t90\n2\t5\t9\n")
+    config["models"]["plain"]["peaks"] = "b.bed"
+    done = snakemake(tmp_path, config)
+    assert done.returncode != 0
+    said = re.search(r"contig_aliases: (\{.*?\})", done.stderr)
+    assert said, done.stderr
+    config["genome"] |= {"contig_aliases": yaml.safe_load(said[1]), "regions": ["1:51-80", "2"]}
+    done = snakemake(tmp_path, config)
+    assert done.returncode == 0, done.stderr
+    found = every_base(tmp_path / "results/g/plain/one.bw", "chrI", 2_000)
+    there = np.flatnonzero(np.isfinite(found))
+    assert there.min() >= 50
+    assert there.max() < 80
+    assert (tmp_path / "results/g/hub.txt").is_file()
+
+
+CHANGES: list[tuple[str, Callable[[Config, Path], None]]] = [
+    ("peaks", lambda run, folder: run["genome"].update(exclude=["chrI:506-510"])),
+    ("check_profiles", lambda run, folder: run.update(profiles={"counts": "expm1"})),
+    ("peaks", lambda run, folder: run.update(profiles={"jobs": 2})),
+    ("peaks", lambda run, folder: os.utime(
+        (folder / "b.bed").replace(folder / "a.bed").rename(folder / "b.bed"), (9, 9))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("last", "change"), CHANGES)
+def test_a_change_reaches_every_result_though_the_run_was_cut_off(
+    last: str, change: Callable[[Config, Path], None], config: Config, tmp_path: Path
+) -> None:
+    """All files as a fresh run writes them: only what bears a date or a path may differ."""
+    (tmp_path / "b.bed").write_text("chrI\t490\t492\nchrI\t520\t522\nchrII\t50\t52\n")
+    config["models"]["plain"]["peaks"] = "b.bed"
+    assert snakemake(tmp_path, config).returncode == 0
+    (tmp_path / "a.bed").write_text("chrI\t990\t992\n")
+    change(config, tmp_path)
+    assert snakemake(tmp_path, config, "--until", last).returncode == 0
+    assert snakemake(tmp_path, config).returncode == 0
+    done = snakemake(tmp_path, config | {"output": "fresh"})
+    assert done.returncode == 0, done.stderr
+    fresh = {path.relative_to(tmp_path / "fresh/g") for path in (tmp_path / "fresh/g").rglob("*.*")}
+    compared = 0
+    for name in fresh - {Path("provenance.json")}:
+        if (path := tmp_path / "fresh/g" / name).is_file():
+            assert (tmp_path / "results/g" / name).read_bytes() == path.read_bytes(), name
+            compared += 1
+    assert compared > 12
+    facts = [json.loads((tmp_path / at / "g/provenance.json").read_text())
+             for at in ("results", "fresh")]  # fmt: skip
+    assert facts[0]["models"] == facts[1]["models"]
+    assert facts[0]["config"] | {"output": "fresh"} == facts[1]["config"]
+
+
+def test_what_a_killed_run_of_more_jobs_left_goes(config: Config, tmp_path: Path) -> None:
+    config["profiles"] = {"jobs": 3, "windows": True}
+    assert snakemake(tmp_path, config, "--until", "predict_profiles").returncode == 0
+    chunks = tmp_path / "results/g/plain/chunks"
+    left = {path.name for path in chunks.iterdir()}
+    assert left == {f"{job}{end}.npy" for job in range(3) for end in ("", ".table", ".windows")}
+    config["profiles"] = {"jobs": 2}
+    done = snakemake(tmp_path, config)
+    assert done.returncode == 0, done.stderr
+    assert not list(chunks.iterdir())
+
+
 # Mistakes
+
+
+def name_that_is_a_number(config: Config, folder: Path) -> None:
+    config["models"]["plain"]["peaks"] = {1: "b.bed"}
+
+
+def alias_that_is_a_number(config: Config, folder: Path) -> None:
+    config["genome"]["contig_aliases"] = {"chr1": 1}
+
+
+def set_without_a_name(config: Config, folder: Path) -> None:
+    config["models"]["plain"]["peaks"] = {"model": "toy", "track": "CTCF", "number": 5}
+
+
+def list_of_files(config: Config, folder: Path) -> None:
+    config["models"]["plain"]["peaks"] = ["b.bed"]
 
 
 def other_names(config: Config, folder: Path) -> None:
@@ -199,7 +284,7 @@ def alias_of_a_contig(config: Config, folder: Path) -> None:
 
 
 def summit_beyond(config: Config, folder: Path) -> None:
-    (folder / "b.bed").write_text("chrI\t5\t9\nchrI\t1999\t2003\n")
+    (folder / "b.bed").write_text("chrI\t5\t9\nchrI\t2000\t2003\n")
 
 
 def no_such_file(config: Config, folder: Path) -> None:
@@ -255,10 +340,14 @@ def weights_of_another_network(config: Config, folder: Path) -> None:
 
 MISTAKES: list[tuple[Callable[[Config, Path], None], str]] = [
     (other_names, r"b\.bed, line 1: no contig 'chr1'; this FASTA calls it 'chrI'; write into the"
-                  r" config: genome: \{contig_aliases: \{chr1: chrI, chr2: chrII\}\}"),
+                  r' config: genome: \{contig_aliases: \{"chr1": "chrI", "chr2": "chrII"\}\}'),
     (wrong_alias, r"contig_aliases, chr1: chrl: no contig 'chrl'; near: chrI"),
     (alias_of_a_contig, r"contig_aliases, chrII: chrI: 'chrII' is itself a contig"),
     (summit_beyond, r"b\.bed, line 2: the summit is base 2,001, but chrI has 2,000 bp"),
+    (name_that_is_a_number, r"models\.plain\.peaks: to YAML the name 1 is no text; put it in quo"),
+    (alias_that_is_a_number, r"contig_aliases\.chr1: to YAML 1 is no text; put it in quotes"),
+    (set_without_a_name, r"peaks\.number: to YAML 5 is no text|in peaks: \{open: …\}"),
+    (list_of_files, r"models\.plain\.peaks: .*several by name, as in peaks: \{a: a\.bed"),
     (no_such_file, r"models\.plain: peaks x: nowhere\.bed: no such file"),
     (no_peaks, r"models\.plain: 'peaks' is a required property"),
     (no_peak_wanted, r"none of the 65 peaks' summits lies in a wanted region"),
@@ -342,7 +431,7 @@ def test_chexmix_sites_of_yeast_need_and_get_aliases(
     assert done.returncode != 0
     said = re.search(r"contig_aliases: (\{.*?\})", done.stderr)
     assert said, done.stderr
-    table = dict(pair.split(": ") for pair in said[1].strip("{}").split(", "))
+    table = yaml.safe_load(said[1])
     assert table["chr9"] == "chrIX"
     numerals = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI"
     aliases = {

@@ -1,6 +1,5 @@
 """Weights into networks. Files are untrusted: nothing is unpickled, everything is checked first."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..configs import (
     EnformerConfig,
 )
 from ..errors import SeqcovError
-from ..files import written_whole
+from ..files import sha256, written_whole
 from ..networks.base import CoverageModel
 from ..networks.basenji import BasenjiForTokenPrediction
 from ..networks.borzoi import BorzoiForTokenPrediction
@@ -209,9 +208,3 @@ def verify(checkpoint: Checkpoint, card: Mapping[str, Any]) -> None:
     for path in checkpoint.files:
         if sha256(path) != card["sha256"].get(path.name):
             raise SeqcovError(f"{path} has changed since this run was planned; start the run again")
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256 as hexadecimal digits."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -27,7 +27,9 @@ rule provenance:
         models=expand(
             f"{run.folder}/{{name}}/model.json", name=[*run.models, *run.profiles]
         ),
-        peaks=[file for plan in run.profiles.values() for file in plan.peak_files],
+        peaks=lambda wildcards: [
+            file for plan in run.profiles.values() for file in plan.peak_files
+        ],
         fasta=run.fasta.path,
     output:
         f"{run.folder}/provenance.json",
@@ -36,5 +38,7 @@ rule provenance:
     localrule: True
     conda:
         "../../envs/seqcov.yaml"
+    params:
+        config=lambda wildcards: config,
     script:
         "../../scripts/provenance.py"

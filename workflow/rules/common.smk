@@ -8,15 +8,17 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from seqcov_models import SeqcovError, __version__
-from seqcov_models.files import lock_folder
-from seqcov_models.plan import check_space, count_peaks, plan_run
-from seqcov_models.settings import explain
+from seqcov_models.files import lock_folder, sha256
+from seqcov_models.plan import check_space, count_peaks, leftovers, plan_run
+from seqcov_models.settings import explain, odd_names
 
 CONFIG_SCHEMA = (
     Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
     / "../schemas/config.schema.yaml"
 )
 
+if odd := list(odd_names(config)):
+    raise WorkflowError("config: " + "\n".join(odd))
 try:
     validate(config, CONFIG_SCHEMA)
 except WorkflowError as error:

@@ -17,6 +17,10 @@ rule plan:
         "../../envs/seqcov.yaml"
     params:
         digest=lambda wildcards: model_of(wildcards).digest,
+        units=lambda wildcards: {
+            "scale": model_of(wildcards).entry["scale"],
+            "transform": model_of(wildcards).transform,
+        },
         version=__version__,
     script:
         "../../scripts/plan.py"

@@ -20,6 +20,7 @@ rule predict:
         batch_size=config["prediction"]["batch_size"],
     params:
         entry=lambda wildcards: model_of(wildcards).entry,
+        digest=lambda wildcards: model_of(wildcards).digest,
         prediction={key: config["prediction"][key] for key in CHANGES_VALUES},
         version=__version__,
     script:

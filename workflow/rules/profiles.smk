@@ -14,6 +14,7 @@ rule check_profiles:
     conda:
         "../../envs/seqcov.yaml"
     params:
+        unit=lambda wildcards: profile_of(wildcards).unit,
         version=__version__,
     script:
         "../../scripts/check_profiles.py"
@@ -27,13 +28,17 @@ rule peaks:
             for peaks in profile_of(wildcards).peak_tracks
         ],
     output:
-        f"{PROFILES}/peaks.bed",
+        f"{PROFILES}/peaks.narrowPeak",
     log:
         f"{LOGS}/peaks/{{profile}}.log",
     conda:
         "../../envs/seqcov.yaml"
     params:
         peaks=lambda wildcards: profile_of(wildcards).entry["peaks"],
+        # a file may be replaced by an older one
+        sha256=lambda wildcards: [
+            sha256(file) for file in profile_of(wildcards).peak_files
+        ],
         aliases=config["genome"]["contig_aliases"],
         digest=lambda wildcards: profile_of(wildcards).digest,
         version=__version__,
@@ -66,6 +71,7 @@ rule predict_profiles:
         batch_size=config["profiles"]["batch_size"],
     params:
         entry=lambda wildcards: profile_of(wildcards).entry,
+        digest=lambda wildcards: profile_of(wildcards).digest,
         prediction={key: config["prediction"][key] for key in ("precision", "min_acgt")},
         profiles={
             key: config["profiles"][key]
