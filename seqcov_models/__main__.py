@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
             "--architecture", choices=list(CONFIGS), help="what it must be (default: what it is)"
         )
         command.add_argument(
-            "--species", help="which head (default: human, or the only one there is)"
+            "--species", help="which head (default: human, or mouse where there is no human one)"
         )
         command.add_argument("--targets", help="track table, where it does not lie beside")
         command.add_argument(
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
             choices=("gelu_new", "quick_gelu", "gelu"),
             help="which GELU (default: what the file says)",
         )
-    convert.add_argument("out", type=Path, help="folder to write; made where it is not there")
+    convert.add_argument("out", type=Path, help="folder to write: a new one")
     return parser
 
 
@@ -113,11 +113,9 @@ def _describe(given: argparse.Namespace) -> None:
 
 
 def _convert(given: argparse.Namespace) -> None:
-    if given.out.exists() and not given.out.is_dir():
-        raise SeqcovError(f"{given.out}: is a file, not a folder")
+    if given.out.exists() and not (given.out.is_dir() and not any(given.out.iterdir())):
+        raise SeqcovError(f"{given.out}: is there already; name a new folder")
     checkpoint = _recognised(given)
-    if checkpoint.weights.parent.resolve() == given.out.resolve():
-        raise SeqcovError(f"{given.out}: that is the folder to read from")
     from .checkpoints.load import load_checkpoint, save_model
 
     save_model(load_checkpoint(checkpoint, checkpoint.tracks), given.out)

@@ -452,8 +452,14 @@ def _check_ensemble(entry: Mapping[str, Any], tracks: Sequence[Track], geometry:
         for track in tracks:
             if track.pair < 0:
                 raise SeqcovError(
-                    f"reverse_complement: the table has no row for the other strand of"
-                    f" {track.identifier}"
+                    "reverse_complement: "
+                    + (
+                        f"the table has no row for the other strand of {track.identifier}"
+                        if "strand_pair" in track.columns
+                        else "nothing says which tracks are each other's strands; `targets:` may"
+                        " name a table with the column strand_pair (of an unstranded track its own"
+                        " index)"
+                    )
                 )
 
 

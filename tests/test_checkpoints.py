@@ -71,6 +71,52 @@ def test_a_model_of_selected_tracks_can_be_saved_and_loaded(
     assert np.array_equal(again.predict(LETTERS), some.predict(LETTERS))
 
 
+def test_of_borzois_strands_nothing_is_assumed(tiny_folder: Path) -> None:
+    """Elsewhere a track without a pair is its own: their published tracks have no strands."""
+    assert {track.pair for track in recognise("borzoi", tiny_folder).tracks} == {-1}
+    (tiny_folder / "targets.txt").unlink()
+    assert {track.pair for track in recognise("borzoi", tiny_folder).tracks} == {-1}
+    with h5py.File(tiny_folder / "model.h5", "r+") as file:
+        pairs = [1, 0, 2, 4, 3, 6, 5]
+        layer = {"class_name": "SwitchReverse", "config": {"strand_pair": pairs}}
+        file.attrs["model_config"] = json.dumps({"config": {"layers": [layer]}})
+    assert [track.pair for track in recognise("borzoi", tiny_folder).tracks] == pairs
+    with h5py.File(tiny_folder / "model.h5", "r+") as file:
+        layer["config"] = {"strand_pair": [1, 0, 2, 4, 5, 6, 3]}
+        file.attrs["model_config"] = json.dumps({"config": {"layers": [layer]}})
+    with pytest.raises(SeqcovError, match=r"model\.h5: strand_pair: .* does not pair 7 tracks"):
+        recognise("borzoi", tiny_folder)
+
+
+@pytest.mark.parametrize(
+    ("layer", "key", "value", "field", "expected"),
+    [
+        ("transformer_tower", "seqlen_train", 16, "position_length", 16),
+        ("transformer_tower", "seqlen_train", None, "position_length", Tiny().positions),
+        ("transformer_tower", "attention_dropout", 0.5, "attention_dropout", 0.5),
+        (None, "bn_momentum", 0.75, "batch_norm_momentum", 0.25),
+    ],
+)
+def test_what_params_json_says_is_heard(
+    layer: str | None, key: str, value: Any, field: str, expected: Any, tiny_folder: Path
+) -> None:
+    params: Any = Tiny().params()
+    blocks = [block for block in params["model"]["trunk"] if block["name"] == layer]
+    (*_, block) = [params["model"], *blocks]
+    block[key] = value
+    (tiny_folder / "params.json").write_text(json.dumps(params))
+    assert getattr(recognise("borzoi", tiny_folder).config, field) == expected
+
+
+@pytest.mark.parametrize("key", ["activation", "gated", "se", "dilation_rate"])
+def test_what_is_not_known_of_a_layer_is_refused(key: str, tiny_folder: Path) -> None:
+    params: Any = Tiny().params()
+    params["model"]["trunk"][1][key] = "relu"
+    (tiny_folder / "params.json").write_text(json.dumps(params))
+    with pytest.raises(SeqcovError, match=rf"res_tower\.{key}: not known here, and it may change"):
+        recognise("borzoi", tiny_folder)
+
+
 def test_selected_tracks_come_in_the_tables_order(tiny_folder: Path) -> None:
     model = load_model("borzoi", tiny_folder, tracks=[5, "id0", "track 3"])
     assert [track.identifier for track in model.tracks] == ["id0", "id3", "id5"]

@@ -26,6 +26,7 @@ from seqcov_models.checkpoints.load import build, load_checkpoint, outline, weig
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.networks.base import CoverageModel
 from seqcov_models.networks.bpnet import BPNetForProfilePrediction
+from seqcov_models.networks.enformer import EnformerForTokenPrediction
 
 AGREE = 1e-5  # of the output's range
 
@@ -227,6 +228,53 @@ def test_both_heads_of_an_enformer_go_with_it(
         assert same(load_model("enformer", folder, species="human"), human)
         assert same(load_model("enformer", folder, species="mouse"), mouse)
         assert "human" in refused("enformer", folder, "mouse", species="fly")
+
+
+def test_both_heads_of_an_enformer_keep_their_tables(
+    fresh: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = fresh("enformer_pytorch")
+    names = {"human": [f"H{row}" for row in range(5)], "mouse": [f"M{row}" for row in range(3)]}
+    for species, identifiers in names.items():
+        rows = "".join(f"{row}\t{name}\n" for row, name in enumerate(identifiers))
+        (folder / f"targets_{species}.txt").write_text("\tidentifier\n" + rows)
+    for species, other in (("human", "mouse"), ("mouse", "human")):
+        model = load_model("enformer", folder, species=species)
+        save_model(model, tmp_path / species)
+        again = load_model("enformer", tmp_path / species, species=other)
+        for one, which in ((model, species), (again, other)):
+            assert isinstance(one, EnformerForTokenPrediction)
+            assert [track.identifier for track in one.tracks] == names[which]
+            one.select_species({"human": "mouse", "mouse": "human"}[which])
+            assert [track.identifier for track in one.tracks] == names[one.config.species]
+
+
+def test_one_strand_of_a_bpnet_can_be_saved(goldens: Callable[[str], Path], tmp_path: Path) -> None:
+    """The file holds the whole task, since its strands may be joint."""
+    one = load_model("bpnet", goldens("keras_bpnet"), tracks=[1])
+    save_model(one, tmp_path)
+    again = load_model("bpnet", tmp_path)
+    assert [track.identifier for track in again.tracks] == ["Sox2+", "Sox2-"]
+    letters = windows(one.geometry.window, 1)
+    np.testing.assert_array_equal(one.predict(letters), again.predict(letters)[..., 1:])
+
+
+def test_a_model_is_saved_over_an_earlier_one_and_nothing_else(
+    goldens: Callable[[str], Path], tmp_path: Path
+) -> None:
+    enformer = load_model("enformer", goldens("enformer_pytorch"))
+    bpnet = load_model("bpnetlite", goldens("bpnet_lite"))
+    save_model(enformer, tmp_path / "out")
+    save_model(bpnet, tmp_path / "out")
+    assert same(load_model("bpnetlite", tmp_path / "out"), bpnet)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        "config.json", "model.safetensors", "targets.txt"
+    }  # fmt: skip
+    modes = {file.stat().st_mode for file in (tmp_path / "out").iterdir()}
+    assert len(modes) == 1, "who may read one may read all"
+    (tmp_path / "out/params.json").write_text("{}")
+    with pytest.raises(SeqcovError, match=r"params\.json is in the way"):
+        save_model(bpnet, tmp_path / "out")
 
 
 def test_parts_of_a_large_file_are_put_together(fresh: Callable[[str], Path]) -> None:

@@ -19,6 +19,25 @@ _ORDERS = {
 first must be there (in Basenji2, the last too)."""
 
 
+_KNOWN = {
+    "conv_dna": "filters kernel_size pool_size activation norm_type",
+    "res_tower": "filters_init filters_end filters_mult divisible_by kernel_size num_convs"
+    " pool_size repeat",
+    "transformer_tower": "key_size heads num_position_features seqlen_train dropout"
+    " attention_dropout repeat",
+    "unet_conv": "kernel_size upsample_conv",
+    "Cropping1D": "cropping",
+    "conv_nac": "filters dropout",
+    "conv_block": "filters kernel_size pool_size dropout",
+    "conv_tower": "filters_init filters_end filters_mult divisible_by kernel_size pool_size repeat",
+    "dilated_residual": "filters kernel_size rate_mult round dropout repeat",
+}
+"""What is read of each layer. Any other key may change what it computes."""
+
+_OF_TRAINING = "name l2_scale mha_l2_scale kernel_initializer mha_initializer bn_momentum"
+"""Keys of any layer that do not."""
+
+
 def architecture_of_params(path: Path) -> str:
     """Which network a params.json describes, judged by the kinds of its layers.
 
@@ -42,13 +61,15 @@ def params_config(architecture: str, path: Path, species: str) -> Config:
     of_network = {"borzoi": _borzoi_fields, "basenji2": _basenji_fields}[architecture]
     values = {"sequence_length": _int(model, "seq_length", path), **of_network(path)}
     values |= _head(model, species, path)
+    if "bn_momentum" in model:  # Keras counts what stays, torch what comes
+        values["batch_norm_momentum"] = round(1 - _float(model, "bn_momentum", path, 0), 9)
     plausible(values, str(path))
     try:
         if architecture == "basenji2":
             return BasenjiConfig.from_dict({"species": species, **values})
         config = BorzoiConfig.from_dict({"species": species, "position_length": 1, **values})
         return BorzoiConfig.from_dict(
-            {"species": species, **values, "position_length": config.num_positions}
+            {"species": species, "position_length": config.num_positions, **values}
         )
     except SeqcovError as error:
         raise SeqcovError(f"{path}: {error}") from None
@@ -81,6 +102,10 @@ def _borzoi_fields(path: Path) -> dict[str, Any]:
                 values["attention_head_size"] = _int(block, "key_size", path)
                 values["num_rel_pos_features"] = _int(block, "num_position_features", path)
                 values["hidden_dropout"] = _float(block, "dropout", path, 0)
+                if "attention_dropout" in block:
+                    values["attention_dropout"] = _float(block, "attention_dropout", path, 0)
+                if block.get("seqlen_train") is not None:
+                    values["position_length"] = _int(block, "seqlen_train", path, least=1)
             case "unet_conv":
                 conv = block.get("upsample_conv", False)
                 if not isinstance(conv, bool):
@@ -166,6 +191,13 @@ def _check_order(architecture: str, path: Path) -> None:
         )
     if architecture == "basenji2" and names.count("conv_block") != 2:
         raise SeqcovError(f"{path}: model.trunk: this network ends in a second conv_block")
+    for block in _trunk(path):
+        known = f"{_KNOWN[block['name']]} {_OF_TRAINING}".split()
+        if unknown := [key for key in block if key not in known]:
+            raise SeqcovError(
+                f"{path}: {block['name']}.{unknown[0]}: not known here, and it may change what the"
+                f" layer computes; known are {', '.join(known)}"
+            )
 
 
 def _trunk(path: Path) -> list[dict[str, Any]]:

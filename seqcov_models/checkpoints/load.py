@@ -1,12 +1,15 @@
 """Weights into networks. Files are untrusted: nothing is unpickled, everything is checked first."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -25,7 +28,7 @@ from ..networks.basenji import BasenjiForTokenPrediction
 from ..networks.borzoi import BorzoiForTokenPrediction
 from ..networks.bpnet import BPNetForProfilePrediction
 from ..networks.enformer import EnformerForTokenPrediction
-from ..tracks import Track, select, write_tracks
+from ..tracks import Track, select, strand_tracks, write_tracks
 from .arrays import Arrays
 from .keymap import Array, Row, Shape, check
 from .readers import READERS, open_weights
@@ -78,6 +81,8 @@ def load_checkpoint(checkpoint: Checkpoint, tracks: Sequence[Track]) -> Coverage
         strict=False,
     )
     model.tracks = list(checkpoint.tracks)
+    if isinstance(model, EnformerForTokenPrediction):
+        model.other_tracks |= checkpoint.other_tracks
     return model.eval().select_tracks([track.row for track in tracks])
 
 
@@ -169,23 +174,38 @@ def _stored(name: str, renamed: Mapping[str, str]) -> str:
 
 
 def save_model(model: CoverageModel, folder: str | Path) -> None:
-    """Write `model` in our own format: config.json, model.safetensors, targets.txt."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write `model` in our own format: config.json, model.safetensors, targets.txt.
+
+    The folder appears whole, in the place of what was saved there before. Raises SeqcovError where
+    it holds anything else, or cannot be written.
+    """
+    folder = Path(folder).resolve()
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if file.name not in (CONFIG, WEIGHTS) and not re.fullmatch(
+            r"targets(_\w+)?\.txt", file.name
+        ):
+            raise SeqcovError(f"{folder}: {file.name} is in the way; name a folder for the model")
     state = {
         name: value.detach().cpu().contiguous()
         for name, value in model.state_dict().items()
         if not name.endswith(_DERIVED)
     }
-    with written_whole(folder / WEIGHTS) as part:
-        save_file(state, part)
-    with written_whole(folder / CONFIG) as part:
-        part.write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", "utf-8")
-    others: dict[str, list[Track]] = getattr(model, "other_tracks", {})
-    tables = {f"targets_{species}.txt": tracks for species, tracks in others.items()}
-    for name, tracks in {TARGETS: model.tracks, **tables}.items():
-        with written_whole(folder / name) as part:
-            write_tracks(part, tracks)
+    tables = {TARGETS: model.tracks}
+    if isinstance(model, EnformerForTokenPrediction):
+        tables |= {f"targets_{name}.txt": tracks for name, tracks in model.other_tracks.items()}
+    elif isinstance(model, BPNetForProfilePrediction):  # which keeps whole tasks
+        tables[TARGETS] = strand_tracks(model.config.tasks, model.config.num_strands)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with written_whole(folder) as part:
+            part.mkdir()
+            (part / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", "utf-8")
+            for name, tracks in tables.items():
+                write_tracks(part / name, tracks)
+            save_file(state, part / WEIGHTS)
+            shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors lets nobody else read
+    except SafetensorError as error:
+        raise SeqcovError(f"{folder}: cannot be written: {error}") from None
 
 
 def model_card(checkpoint: Checkpoint, model: CoverageModel) -> dict[str, Any]:
