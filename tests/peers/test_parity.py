@@ -28,6 +28,7 @@ TINY: dict[str, Callable[[int], zoo.Peer]] = {
     "multimolecule bpnet": zoo.mm_bpnet,
     "enformer-pytorch": zoo.ep_enformer,
     "enformer-pytorch safetensors": lambda seed: zoo.ep_enformer(seed, safetensors=True),
+    "enformer-pytorch mouse": lambda seed: zoo.ep_enformer(seed, species="mouse"),
     "borzoi-pytorch": zoo.bp_borzoi,
     "borzoi-pytorch mouse": lambda seed: zoo.bp_borzoi(seed, "mouse"),
     "bpnet-lite": zoo.lite_bpnet,
