@@ -7,8 +7,8 @@ With the peers' environment (envs/requirements-peers.txt), in the repository's r
 Enformers are run with the gamma features normalised over positions (see `zoo`). A golden's folder
 holds the checkpoint, compressed, and golden.npz: what the peer predicts for `common.windows`
 in every `step`-th bin (coverage), and with N as the peer itself has it (as_converted) where that
-differs. The Keras and Sonnet ones come from `make_tensorflow.py`; Flashzoi's wants flash-attn's sources
-(see `zoo`).
+differs. The Keras and Sonnet ones come from `make_tensorflow.py`; Flashzoi's wants flash-attn's
+sources (see `zoo`).
 """
 
 import shutil
