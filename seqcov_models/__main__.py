@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,8 +90,9 @@ def _describe(given: argparse.Namespace) -> None:
 
     config, geometry = checkpoint.config, checkpoint.config.geometry
     about = READERS[checkpoint.format].about if checkpoint.format in READERS else "this package's"
-    named = ", ".join(track.identifier for track in checkpoint.tracks[:4])
-    more = ", …" if len(checkpoint.tracks) > 4 else ""
+    assays = Counter(track.assay for track in checkpoint.tracks)
+    named = [f"{assay}: {count:,}" for assay, count in assays.items() if assay]
+    named = named or [track.identifier for track in checkpoint.tracks]
     species = getattr(config, "species", None)
     others = getattr(config, "other_heads", {})
     lines = {
@@ -100,7 +102,7 @@ def _describe(given: argparse.Namespace) -> None:
         "window": f"{geometry.window:,} bp",
         "core": f"{geometry.core:,} bp, {geometry.bins:,} bins of {geometry.bin:,} bp,"
         f" {geometry.crop:,} cropped at each side",
-        "tracks": f"{len(checkpoint.tracks):,} ({named}{more})",
+        "tracks": f"{len(checkpoint.tracks):,} ({', '.join(named[:8])}{', …' * (len(named) > 8)})",
         "parameters": f"{check_shapes(checkpoint):,}",
         "activation": config.hidden_act,
         "unknown bases": config.n_encoding,

@@ -44,7 +44,7 @@ def test_describe_says_what_a_checkpoint_is(run: Run, tmp_path: Path) -> None:
     assert said["species"].strip() == "human, also mouse"
     assert said["window"].strip() == "12,288 bp"
     assert said["core"].strip() == "320 bp, 40 bins of 8 bp, 748 cropped at each side"
-    assert said["tracks"].strip() == "5 (track_0, track_1, track_2, track_3, …)"
+    assert said["tracks"].strip() == "5 (track_0, track_1, track_2, track_3, track_4)"
     model = load_model("enformer", folder)
     count = sum(weight.numel() for weight in model.parameters())
     assert said["parameters"].strip() == f"{count:,}"
