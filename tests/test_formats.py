@@ -259,11 +259,10 @@ def test_an_h5_without_params_json_tells_its_own_sizes(
     assert expected.config.hidden_act == {"2020": "quick_gelu", "2022": "gelu_new"}[name[-4:]]
     (folder / "params.json").unlink()
     model = load_model("basenji2", folder)
-    rates = {"hidden_dropout", "head_dropout"}  # training's, which only params.json tells
     ours, theirs = model.config.to_dict(), expected.config.to_dict()
-    assert {k: v for k, v in ours.items() if k not in rates} == {
-        k: v for k, v in theirs.items() if k not in rates
-    }
+    for values in (ours, theirs):  # of training, which only params.json tells
+        del values["hidden_dropout"], values["blocks"]["dropout"]
+    assert ours == theirs
     letters = windows(1024, 1)
     assert np.array_equal(model.predict(letters), expected.predict(letters))
 
@@ -298,7 +297,8 @@ def test_a_borzoi_h5_alone_tells_its_sizes(tmp_path: Path, tiny_weights: Weights
     expected = load_model("borzoi", folder)
     (folder / "params.json").unlink()
     config = recognise("borzoi", folder / "model.h5").config.to_dict()
-    unknown = {"sequence_length", "position_length", "crop_bins", "hidden_dropout", "head_dropout"}
+    unknown = {"sequence_length", "position_length", "crop_bins", "target_length"}
+    unknown |= {"hidden_dropout", "intermediate_dropout"}
     ours = {name: value for name, value in config.items() if name not in unknown}
     theirs = expected.config.to_dict().items()
     assert ours == {name: value for name, value in theirs if name not in unknown}
@@ -310,7 +310,7 @@ def test_the_mini_borzoi_needs_no_params_json(
     shutil.copy(shared("models/mini_borzoi/model.h5"), tmp_path)
     alone = recognise("borzoi", tmp_path).config
     described = recognise("borzoi", shared("models/mini_borzoi")).config
-    assert alone == type(described).from_dict({**described.to_dict(), "head_dropout": 0.1})
+    assert alone == type(described).from_dict({**described.to_dict(), "hidden_dropout": 0.1})
 
 
 def test_tracks_of_bpnet_are_named_as_the_network_names_them(
@@ -459,6 +459,17 @@ def change_config(folder: Path, **values: Any) -> None:
         ("multimolecule_enformer", {"use_precomputed_gamma_basis": True}, "gamma_position_basis"),
         ("multimolecule_enformer", {"num_downsamples": 10**9}, "no network"),
         ("multimolecule_enformer_table", {"use_precomputed_gamma_basis": False}, "unexpected"),
+        ("multimolecule_basenji", {"stem_channels": 10**400}, "stem_channels"),
+        ("multimolecule_basenji", {"blocks": {"dilation_rate": 10**400}}, "dilation_rate"),
+        ("multimolecule_borzoi", {"num_labels": 300_000_000}, "num_labels"),
+        ("multimolecule_borzoi", {"conv_tower_channels": [10**400]}, "conv_tower_channels"),
+        ("multimolecule_borzoi", {"head_hidden_size": 0}, "head_hidden_size"),
+        ("multimolecule_borzoi", {"batch_norm_eps": 10**400}, "batch_norm_eps"),
+        ("multimolecule_enformer", {"hidden_size": 10**400}, "hidden_size"),
+        ("multimolecule_enformer", {"hidden_dropout": -(10**400)}, "hidden_dropout"),
+        ("multimolecule_enformer_table", {"num_hidden_layers": 0}, "unexpected"),
+        ("multimolecule_bpnet", {"id2label": {"0": "a\tb", "1": "b", "2": "c"}}, "tasks"),
+        ("multimolecule_bpnet", {"id2label": {"0": "\ud800", "1": "b", "2": "c"}}, "tasks"),
         ("multimolecule_bpnet", {"num_tasks": 4}, "profile.3.weight"),
         ("multimolecule_bpnet", {"id2label": [1]}, "id2label"),
     ],

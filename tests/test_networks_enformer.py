@@ -293,6 +293,12 @@ IMPOSSIBLE = [
     ("other_heads", {"human": 5}),
     ("other_heads", {"mouse": 0}),
     ("other_heads", ["mouse"]),
+    ("other_heads", {"mouse": 2**31}),
+    ("other_heads", {"mouse": 100_000}),  # with the others more than there may be
+    ("other_heads", {"a.b": 3}),
+    ("other_heads", {"": 3}),
+    ("other_heads", {"../mouse": 3}),
+    ("other_heads", {"mouse\n": 3}),
     ("head_hidden_size", 0),
     ("sequence_length", 264),
     ("position_length", 0),
@@ -317,6 +323,12 @@ def test_json_keeps_a_config() -> None:
 def test_the_published_crop_and_first_bin() -> None:
     assert EnformerConfig().crop_bins == 320
     assert EnformerConfig().geometry.context == 40_960
+
+
+@pytest.mark.parametrize("name", ["pop", "training", "keys"])
+def test_a_head_that_torch_cannot_name_is_refused(name: str) -> None:
+    with pytest.raises(SeqcovError, match=f"other_heads.*'{name}'"):
+        EnformerForTokenPrediction(dataclasses.replace(TINY, other_heads={name: 3}))
 
 
 # Flashzoi
