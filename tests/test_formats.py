@@ -292,6 +292,19 @@ def test_other_dilations_than_the_configs_are_refused(fresh: Callable[[str], Pat
     assert "2, 1, 4, 1, 8" in refused("basenji2", folder, "dilations")
 
 
+@pytest.mark.parametrize("pool_size", [4, None])
+def test_poolings_that_differ_from_the_stems_are_refused(
+    pool_size: int | None, fresh: Callable[[str], Path]
+) -> None:
+    folder = fresh("keras_basenji_2020")
+    params = json.loads((folder / "params.json").read_text())
+    tower = params["model"]["trunk"][1]
+    del tower["pool_size"]
+    tower.update({"pool_size": pool_size} if pool_size else {})
+    (folder / "params.json").write_text(json.dumps(params))
+    refused("basenji2", folder, f"conv_tower.pool_size: {pool_size or 1} .* only 2")
+
+
 def test_a_borzoi_h5_alone_tells_its_sizes(tmp_path: Path, tiny_weights: Weights) -> None:
     folder = write_calico(tmp_path, Tiny(), tiny_weights)
     expected = load_model("borzoi", folder)

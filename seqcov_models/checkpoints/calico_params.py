@@ -114,6 +114,7 @@ def _basenji_fields(path: Path) -> dict[str, Any]:
                 values["stem_kernel_size"] = _int(block, "kernel_size", path)
                 values["stem_pool_size"] = _int(block, "pool_size", path, 1)
             case "conv_tower":
+                block = {"pool_size": 1, **block}  # calico's default
                 _expect(block, path, pool_size=values["stem_pool_size"])
                 values["conv_tower_channels"] = _widths(block, path)
                 values["conv_tower_kernel_size"] = _int(block, "kernel_size", path)
