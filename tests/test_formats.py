@@ -309,11 +309,10 @@ def test_an_h5_without_params_json_tells_its_own_sizes(
     assert expected.config.hidden_act == {"2020": "quick_gelu", "2022": "gelu_new"}[name[-4:]]
     (folder / "params.json").unlink()
     model = load_model("basenji2", folder)
-    rates = {"hidden_dropout", "head_dropout"}  # training's, which only params.json tells
     ours, theirs = model.config.to_dict(), expected.config.to_dict()
-    assert {k: v for k, v in ours.items() if k not in rates} == {
-        k: v for k, v in theirs.items() if k not in rates
-    }
+    for values in (ours, theirs):  # of training, which only params.json tells
+        del values["hidden_dropout"], values["blocks"]["dropout"]
+    assert ours == theirs
     letters = windows(1024, 1)
     assert np.array_equal(model.predict(letters), expected.predict(letters))
 
@@ -343,12 +342,26 @@ def test_other_dilations_than_the_configs_are_refused(fresh: Callable[[str], Pat
     assert "2, 1, 4, 1, 8" in refused("basenji2", folder, "dilations")
 
 
+@pytest.mark.parametrize("pool_size", [4, None])
+def test_poolings_that_differ_from_the_stems_are_refused(
+    pool_size: int | None, fresh: Callable[[str], Path]
+) -> None:
+    folder = fresh("keras_basenji_2020")
+    params = json.loads((folder / "params.json").read_text())
+    tower = params["model"]["trunk"][1]
+    del tower["pool_size"]
+    tower.update({"pool_size": pool_size} if pool_size else {})
+    (folder / "params.json").write_text(json.dumps(params))
+    refused("basenji2", folder, f"conv_tower.pool_size: {pool_size or 1} .* only 2")
+
+
 def test_a_borzoi_h5_alone_tells_its_sizes(tmp_path: Path, tiny_weights: Weights) -> None:
     folder = write_calico(tmp_path, Tiny(), tiny_weights)
     expected = load_model("borzoi", folder)
     (folder / "params.json").unlink()
     config = recognise("borzoi", folder / "model.h5").config.to_dict()
-    unknown = {"sequence_length", "position_length", "crop_bins", "hidden_dropout", "head_dropout"}
+    unknown = {"sequence_length", "position_length", "crop_bins", "target_length"}
+    unknown |= {"hidden_dropout", "intermediate_dropout"}
     ours = {name: value for name, value in config.items() if name not in unknown}
     theirs = expected.config.to_dict().items()
     assert ours == {name: value for name, value in theirs if name not in unknown}
@@ -360,7 +373,7 @@ def test_the_mini_borzoi_needs_no_params_json(
     shutil.copy(shared("models/mini_borzoi/model.h5"), tmp_path)
     alone = recognise("borzoi", tmp_path).config
     described = recognise("borzoi", shared("models/mini_borzoi")).config
-    assert alone == type(described).from_dict({**described.to_dict(), "head_dropout": 0.1})
+    assert alone == type(described).from_dict({**described.to_dict(), "hidden_dropout": 0.1})
 
 
 def test_tracks_of_bpnet_are_named_as_the_network_names_them(
@@ -509,6 +522,17 @@ def change_config(folder: Path, **values: Any) -> None:
         ("multimolecule_enformer", {"use_precomputed_gamma_basis": True}, "gamma_position_basis"),
         ("multimolecule_enformer", {"num_downsamples": 10**9}, "no network"),
         ("multimolecule_enformer_table", {"use_precomputed_gamma_basis": False}, "unexpected"),
+        ("multimolecule_basenji", {"stem_channels": 10**400}, "stem_channels"),
+        ("multimolecule_basenji", {"blocks": {"dilation_rate": 10**400}}, "dilation_rate"),
+        ("multimolecule_borzoi", {"num_labels": 300_000_000}, "num_labels"),
+        ("multimolecule_borzoi", {"conv_tower_channels": [10**400]}, "conv_tower_channels"),
+        ("multimolecule_borzoi", {"head_hidden_size": 0}, "head_hidden_size"),
+        ("multimolecule_borzoi", {"batch_norm_eps": 10**400}, "batch_norm_eps"),
+        ("multimolecule_enformer", {"hidden_size": 10**400}, "hidden_size"),
+        ("multimolecule_enformer", {"hidden_dropout": -(10**400)}, "hidden_dropout"),
+        ("multimolecule_enformer_table", {"num_hidden_layers": 0}, "unexpected"),
+        ("multimolecule_bpnet", {"id2label": {"0": "a\tb", "1": "b", "2": "c"}}, "tasks"),
+        ("multimolecule_bpnet", {"id2label": {"0": "\ud800", "1": "b", "2": "c"}}, "tasks"),
         ("multimolecule_bpnet", {"num_tasks": 4}, "profile.3.weight"),
         ("multimolecule_bpnet", {"id2label": [1]}, "id2label"),
     ],

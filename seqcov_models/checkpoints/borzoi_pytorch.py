@@ -117,7 +117,8 @@ def config_of(
         if wqkv is not None:
             values |= _rotary(wqkv, said)
         config = BorzoiConfig.from_dict({**values, "crop_bins": 0})
-        config = BorzoiConfig.from_dict({**config.to_dict(), "crop_bins": _crop(config, said)})
+        crop = {"crop_bins": _crop(config, said), "target_length": None}
+        config = BorzoiConfig.from_dict({**config.to_dict(), **crop})
     except SeqcovError as error:
         raise SeqcovError(f"{source}: {error}") from None
     said.agrees(

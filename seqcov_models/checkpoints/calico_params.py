@@ -1,11 +1,12 @@
 """Calico's params.json as a config. Needs no torch, so a run can be planned from it."""
 
-import math
+import reprlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..configs import BasenjiConfig, BorzoiConfig, Config, read_json
+from ..configs import MOST, BasenjiConfig, BorzoiConfig, Config, read_json
 from ..errors import SeqcovError
 from .keymap import plausible
 
@@ -101,7 +102,7 @@ def _borzoi_fields(path: Path) -> dict[str, Any]:
                 values["num_attention_heads"] = _int(block, "heads", path, least=1)
                 values["attention_head_size"] = _int(block, "key_size", path)
                 values["num_rel_pos_features"] = _int(block, "num_position_features", path)
-                values["hidden_dropout"] = _float(block, "dropout", path, 0)
+                values["intermediate_dropout"] = _float(block, "dropout", path, 0)
                 if "attention_dropout" in block:
                     values["attention_dropout"] = _float(block, "attention_dropout", path, 0)
                 if block.get("seqlen_train") is not None:
@@ -115,7 +116,7 @@ def _borzoi_fields(path: Path) -> dict[str, Any]:
                 values["crop_bins"] = _int(block, "cropping", path)
             case "conv_nac":
                 values["head_hidden_size"] = _int(block, "filters", path)
-                values["head_dropout"] = _float(block, "dropout", path, 0)
+                values["hidden_dropout"] = _float(block, "dropout", path, 0)
     if len(set(unet)) > 1:
         raise SeqcovError(f"{path}: unet_conv: all of them must be alike")
     if unet:
@@ -138,7 +139,8 @@ def _basenji_fields(path: Path) -> dict[str, Any]:
                 values["stem_kernel_size"] = _int(block, "kernel_size", path)
                 values["stem_pool_size"] = _int(block, "pool_size", path, 1)
             case "conv_tower":
-                _expect(block, path, pool_size=2)
+                block = {"pool_size": 1, **block}  # calico's default
+                _expect(block, path, pool_size=values["stem_pool_size"])
                 values["conv_tower_channels"] = _widths(block, path)
                 values["conv_tower_kernel_size"] = _int(block, "kernel_size", path)
             case "dilated_residual":
@@ -151,14 +153,14 @@ def _basenji_fields(path: Path) -> dict[str, Any]:
                     "bottleneck_size": _int(block, "filters", path),
                     "dilation_rate": _float(block, "rate_mult", path, 2),
                     "round_dilation": turned,
+                    "dropout": _float(block, "dropout", path, 0),
                 }
-                values["hidden_dropout"] = _float(block, "dropout", path, 0)
             case "Cropping1D":
                 values["crop_bins"] = _int(block, "cropping", path)
             case "conv_block":
                 _expect(block, path, kernel_size=1, pool_size=1)
                 values["head_hidden_size"] = _int(block, "filters", path)
-                values["head_dropout"] = _float(block, "dropout", path, 0)
+                values["hidden_dropout"] = _float(block, "dropout", path, 0)
     return {**values, "blocks": blocks}
 
 
@@ -244,16 +246,17 @@ def _int(
     block: dict[str, Any], key: str, path: Path, default: int | None = None, least: int = 0
 ) -> int:
     value = block.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        where = block.get("name", "model")
-        raise SeqcovError(f"{path}: {where}.{key}: {value!r} is not a whole number ≥ {least}")
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
+        where, given = block.get("name", "model"), reprlib.repr(value)
+        wanted = f"a whole number from {least} to {MOST:,}"
+        raise SeqcovError(f"{path}: {where}.{key}: {given} is not {wanted}")
     return value
 
 
 def _float(block: dict[str, Any], key: str, path: Path, default: float) -> float:
     value = block.get(key, default)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
+    if not number or not 0 <= value <= sys.float_info.max:
         where = block.get("name", "model")
         raise SeqcovError(f"{path}: {where}.{key}: {value!r} is not a finite number ≥ 0")
     return float(value)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from ..networks.bpnet import BPNetForProfilePrediction
 from ..networks.enformer import EnformerForTokenPrediction
 from ..tracks import Track, select, strand_tracks, write_tracks
 from .arrays import Arrays
-from .keymap import Array, Row, Shape, check
+from .keymap import Array, Row, Shape, Shapes, check, four_letters
 from .readers import READERS, open_weights
 from .recognise import CONFIG, TARGETS, WEIGHTS, Checkpoint, recognise
 
@@ -62,11 +63,23 @@ def load_model(
     weights; n_encoding, hidden_act: as in `recognise`.
     Raises SeqcovError for whatever does not fit, before anything is predicted.
     """
+    target = device_of(device)
     checkpoint = recognise(
         architecture, path, species, targets, n_encoding=n_encoding, hidden_act=hidden_act
     )
     chosen = select(checkpoint.tracks, tracks)
-    return load_checkpoint(checkpoint, chosen).to(device)
+    return load_checkpoint(checkpoint, chosen).to(target)
+
+
+def device_of(name: str | torch.device) -> torch.device:
+    """torch's device of this name. Raises SeqcovError where there is none here."""
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError):
+        gpus = torch.cuda.device_count()
+        choices = "cpu" + (f", cuda, or cuda:0 to cuda:{gpus - 1}" if gpus else "")
+        said = f"device {str(name)!r}: torch sees {gpus} GPUs here; choose {choices}"
+        raise SeqcovError(said) from None
 
 
 def load_checkpoint(checkpoint: Checkpoint, tracks: Sequence[Track]) -> CoverageModel:
@@ -101,7 +114,7 @@ def outline(config: Config, source: str) -> CoverageModel:
             return build(config)
     except (RuntimeError, OverflowError, MemoryError, ValueError) as error:
         first = str(error).partition("\n")[0]
-        raise SeqcovError(f"{source}: no network can be built of this size: {first}") from None
+        raise SeqcovError(f"{source}: no such network can be built: {first}") from None
 
 
 def weight_shapes(model: nn.Module) -> dict[str, Shape]:
@@ -152,6 +165,7 @@ def _matched(checkpoint: Checkpoint, wanted: Mapping[str, Shape]) -> tuple[Array
         arrays = open_weights(files)
         found = arrays.shapes
         rows = [Row(name, (_stored(name, checkpoint.renamed),)) for name in wanted]
+        rows = [_of_four_letters(row, found, wanted) for row in rows]
     else:
         arrays = open_weights(files, reader.canonical)
         found = {
@@ -165,6 +179,13 @@ def _matched(checkpoint: Checkpoint, wanted: Mapping[str, Shape]) -> tuple[Array
             raise SeqcovError(f"{source}: {error}") from None
     check(rows, found, wanted, f"{source} does not fit its {beside}" if beside else source)
     return arrays, rows
+
+
+def _of_four_letters(row: Row, found: Shapes, wanted: Shapes) -> Row:
+    """`row`, without the fifth channel of the file's stem where ours reads four."""
+    stem = row.ours in ("model.stem.conv.weight", "model.stem.blocks.0.conv.weight")
+    drops = stem and wanted[row.ours][1] == 4 and found.get(row.theirs[0], ())[1:2] == (5,)
+    return replace(row, layout=four_letters) if drops else row
 
 
 def _stored(name: str, renamed: Mapping[str, str]) -> str:

@@ -332,12 +332,13 @@ def _changed(
 ) -> Config:
     """`config` with the caller's wishes. Raises SeqcovError for what the weights do not allow."""
     if n_encoding is not None and n_encoding != config.n_encoding:
-        if len(N_ENCODINGS[n_encoding]) != config.vocab_size:
+        channels = len(N_ENCODINGS[n_encoding])
+        if channels > config.vocab_size:
             raise SeqcovError(
                 f"n_encoding {n_encoding!r}: the stem in {found.weights[0]} reads"
                 f" {config.vocab_size} channels; only multimolecule's weights come with a fifth"
             )
-        config = dataclasses.replace(config, n_encoding=n_encoding)
+        config = dataclasses.replace(config, n_encoding=n_encoding, vocab_size=channels)
     if hidden_act is not None:
         config = dataclasses.replace(config, hidden_act=hidden_act)
     return config

@@ -132,20 +132,22 @@ def _multimolecule(name: str, architecture: str, module: Any, window: int, seed:
     )  # fmt: skip
 
 
+BASENJI = {
+    "sequence_length": 2048,
+    "stem_channels": 6,
+    "conv_tower_channels": [7, 9, 11],
+    "blocks": {"num_blocks": 5, "kernel_size": 3, "bottleneck_size": 5},
+    "crop_bins": 8,
+    "head_hidden_size": 13,
+    "num_labels": 5,
+}
+
+
 def mm_basenji(seed: int = 1, **sizes: Any) -> Peer:
     """multimolecule's Basenji2, tiny unless sizes are given."""
     from multimolecule import BasenjiConfig, BasenjiForTokenPrediction
 
-    tiny = {
-        "sequence_length": 2048,
-        "stem_channels": 6,
-        "conv_tower_channels": [7, 9, 11],
-        "blocks": {"num_blocks": 5, "kernel_size": 3, "bottleneck_size": 5},
-        "crop_bins": 8,
-        "head_hidden_size": 13,
-        "num_labels": 5,
-    }
-    config = BasenjiConfig(**(sizes or tiny))
+    config = BasenjiConfig(**(sizes or BASENJI))
     module = BasenjiForTokenPrediction(config)
     return _multimolecule("multimolecule basenji", "basenji2", module, config.sequence_length, seed)
 
