@@ -405,26 +405,6 @@ class BasenjiConfig(BinnedConfig):
         if self.head_hidden_size == 0:
             raise self.refusal("head_hidden_size", "this network always has one")
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """As `Checked.from_dict`, also for files of ours from before the cards' names.
-
-        Those called the dropout before the head `head_dropout`, that of the blocks
-        `hidden_dropout`, and pooled by `stem_pool_size` in the stem alone.
-        """
-        given = dict(values)
-        if "head_dropout" in given:
-            if given.get("stem_pool_size", 2) != 2:
-                raise SeqcovError(
-                    f"{cls.__name__}.stem_pool_size: {given['stem_pool_size']!r} was the stem's"
-                    " alone when this was written; no network is built so any more"
-                )
-            blocks = _plain(given.get("blocks", {}))
-            if isinstance(blocks, dict) and "hidden_dropout" in given:
-                given["blocks"] = {**blocks, "dropout": given["hidden_dropout"]}
-            given["hidden_dropout"] = given.pop("head_dropout")
-        return super().from_dict(given)
-
     @property
     def _pool_size(self) -> int:
         return self.stem_pool_size
@@ -570,18 +550,6 @@ class BorzoiConfig(AttentionConfig):
             raise self.refusal("num_rel_pos_features", "must be even")
         if self.attention_type == "rotary":
             self._check_rotary()
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """As `Checked.from_dict`, also for files of ours from before the cards' names.
-
-        Those called the dropout before the head `head_dropout`, the transformer's `hidden_dropout`.
-        """
-        given = dict(values)
-        if "head_dropout" in given:
-            given["intermediate_dropout"] = given.pop("hidden_dropout", cls.intermediate_dropout)
-            given["hidden_dropout"] = given.pop("head_dropout")
-        return super().from_dict(given)
 
     def _check_crop(self) -> None:
         if self.num_upsamples >= self.num_downsamples:

@@ -13,7 +13,6 @@ from seqcov_models.configs import (
     BasenjiBlockConfig,
     BasenjiConfig,
     BorzoiConfig,
-    Config,
     EnformerConfig,
     Geometry,
     read_json,
@@ -253,31 +252,6 @@ def test_defaults_are_those_of_the_cards_and_of_the_publications() -> None:
         assert config.pool_factor == 128
         assert not config.output_contexts
     assert [config.hidden_size for config in (basenji, enformer, borzoi)] == [768, 1536, 1536]
-
-
-def as_before(config: Config, **old: Any) -> dict[str, Any]:
-    """What `to_dict` gave before the cards' names, `old` as it was called then."""
-    values = config.to_dict()
-    new = ("output_contexts", "intermediate_dropout", "target_length")
-    kept = {name: value for name, value in values.items() if name not in new}
-    return json.loads(json.dumps({**kept, **old}))  # type: ignore[no-any-return]
-
-
-def test_files_from_before_the_cards_names_mean_the_same() -> None:
-    borzoi = BorzoiConfig(**SMALL, hidden_dropout=0.3, intermediate_dropout=0.4)
-    old = as_before(borzoi, hidden_dropout=0.4, head_dropout=0.3)
-    assert BorzoiConfig.from_dict(old) == borzoi
-    enformer = EnformerConfig(head_dropout=0.2)
-    old = as_before(enformer, target_length=896)
-    assert EnformerConfig.from_dict(old) == enformer
-    basenji = BasenjiConfig(
-        hidden_dropout=0.1, blocks=BasenjiBlockConfig(num_blocks=2, dropout=0.2)
-    )
-    old = as_before(basenji, hidden_dropout=0.2, head_dropout=0.1)
-    del old["blocks"]["dropout"], old["blocks"]["dilation"]
-    assert BasenjiConfig.from_dict(old) == basenji
-    with pytest.raises(SeqcovError, match="stem_pool_size"):
-        BasenjiConfig.from_dict({**old, "stem_pool_size": 4})
 
 
 def test_an_unknown_field_is_refused_by_name() -> None:

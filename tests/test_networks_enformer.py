@@ -171,7 +171,9 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-def test_enformer_agrees_with_float64_arithmetic_from_its_definition(config: EnformerConfig) -> None:
+def test_enformer_agrees_with_float64_arithmetic_from_its_definition(
+    config: EnformerConfig,
+) -> None:
     model = randomised(EnformerForTokenPrediction(config))
     codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
     weights = weights_of(model)
