@@ -1,4 +1,4 @@
-"""Basenji2, and what all networks do alike, against float64 arithmetic from its paper and repository."""
+"""Basenji2, and what all networks do alike, against float64 arithmetic from its definition."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""BPNet-OSKN and bpnet-lite against float64 arithmetic from their repositories, and a trained bpnet-lite."""
+"""BPNet-OSKN and bpnet-lite against float64 arithmetic from their code, and a trained one."""
 
 import dataclasses
 import gzip

@@ -1,4 +1,4 @@
-"""Enformer against float64 arithmetic from their papers and repositories; what is Borzoi's and Flashzoi's."""
+"""Enformer against float64 arithmetic from its definition; what is Borzoi's and Flashzoi's."""
 
 import dataclasses
 import math
