@@ -99,7 +99,7 @@ class Ensemble:
             if reverse:
                 seen = reverse_complement(seen)
             inputs = torch.from_numpy(np.ascontiguousarray(seen)).to(self.device)
-            coverage = fold.postprocess(fold(inputs))[0].float()
+            coverage = fold.postprocess(fold(inputs, output_contexts=False))[0].float()
             if reverse:
                 yield coverage.flip(1)[..., self._partners]
             elif len(self.tracks) < coverage.shape[-1]:
