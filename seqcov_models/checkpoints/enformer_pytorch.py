@@ -47,6 +47,7 @@ _TRUNK = {"1": "stem", "2": "conv_tower", "4": "transformer", "6": "final_pointw
 
 def canonical(name: str) -> str:
     """The one name of a weight that has two."""
+    name = name.removeprefix("module.")  # which a DataParallel puts before each
     first, _, rest = name.partition(".")
     number, _, last = rest.partition(".")
     return f"{_TRUNK[number]}.{last}" if first == "_trunk" and number in _TRUNK else name

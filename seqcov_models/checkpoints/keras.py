@@ -7,13 +7,14 @@ no `model_weights`. Two generations of names exist in calico's files: the releas
 """
 
 import json
+import mmap
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import SeqcovError
-from .arrays import Arrays, as_float32, finite
+from .arrays import Arrays, as_float32, finite, plain
 from .keymap import (
     Array,
     Dialect,
@@ -26,6 +27,7 @@ from .keymap import (
     transposed,
 )
 
+HEAP_OBJECTS = 1_000_000  # a file's variable-length texts, of which Keras writes some hundreds
 DEPTH = 12  # of groups in groups; Keras needs 4, and one more for each slash in a layer's name
 
 KERAS: Dialect = {
@@ -82,6 +84,8 @@ def open_h5(path: Path) -> Arrays:
                 raise SeqcovError(f"{path}: {place} holds {item.dtype}, not floating-point numbers")
             if item.is_virtual or item.external:
                 raise SeqcovError(f"{path}: {place} points outside its file")
+            if item.id.get_create_plist().get_nfilters():
+                raise SeqcovError(f"{path}: {place} is compressed, which Keras' weights are not")
             if item.size and not item.id.get_storage_size():
                 raise SeqcovError(f"{path}: {place} was never written")
             places[name], shapes[name] = place, item.shape
@@ -110,6 +114,7 @@ class _opened:
         import h5py
 
         try:
+            _check_heaps(self.path)
             self.file = h5py.File(self.path, "r")
         except (OSError, RuntimeError, ValueError) as error:
             raise SeqcovError(f"{self.path}: not a whole HDF5 file: {error}") from None
@@ -122,6 +127,28 @@ class _opened:
                 f"{self.path}: not a whole HDF5 file: {error}"  # OSError, RuntimeError, KeyError …
             )
             raise SeqcovError(said) from None
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse a heap of texts with an object after which HDF5 would come back to it, for ever.
+
+    Raises ValueError.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        widths = data[13:15] if data[8:9] < b"\2" else data[9:11]
+        if data[:8] != b"\x89HDF\r\n\x1a\n" or widths != b"\x08\x08":
+            raise ValueError("it does not begin as Keras' files do")
+        left = HEAP_OBJECTS
+        for heap in re.finditer(b"GCOL\x01", data):
+            at, begin = heap.start() + 16, heap.start() + 8
+            end = heap.start() + int.from_bytes(data[begin:at], "little")
+            while at + 16 <= end:
+                size = int.from_bytes(data[at + 8 : at + 16], "little")
+                step = 16 + -(-size // 8) * 8 if any(data[at : at + 2]) else size
+                left -= 1
+                if step < 16 or at + step > min(end, len(data)) or not left:
+                    raise ValueError("a heap of texts is damaged")
+                at += step
 
 
 def _weights_group(file: Any, path: Path) -> str:
@@ -141,15 +168,18 @@ def _datasets(file: Any, top: str, path: Path) -> Iterator[tuple[str, Any]]:
     """Every dataset below the group `top` with its full name."""
     import h5py
 
-    waiting = [(top, 0)]
+    waiting, seen = [(top, 0)], set()
     while waiting:
         place, depth = waiting.pop(0)
         group = file[place] if place else file
         for name in group:
-            inner = f"{place}/{name}" if place else name
+            inner = plain(f"{place}/{name}" if place else name, path)
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise SeqcovError(f"{path}: {inner} points elsewhere")
             item = group[name]
+            if (address := h5py.h5o.get_info(item.id).addr) in seen:
+                raise SeqcovError(f"{path}: {inner} is there under another name, too")
+            seen.add(address)
             if isinstance(item, h5py.Dataset):
                 yield inner, item
             elif isinstance(item, h5py.Group) and depth < DEPTH:

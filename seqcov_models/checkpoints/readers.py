@@ -1,5 +1,6 @@
 """The published formats by name: which arrays of their files are which of our weights."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from .arrays import Arrays, kind_of
 from .keras import open_h5
 from .keymap import Array, Row, Shape, Shapes
 from .safetensors_file import open_safetensors, safetensors_shapes
-from .tensor_bundle import open_bundle
+from .tensor_bundle import data_files, open_bundle
 from .torch_file import open_torch, torch_shapes
 
 OPENERS: Mapping[str, Callable[[Path], Arrays]] = {
@@ -33,8 +34,8 @@ OPENERS: Mapping[str, Callable[[Path], Arrays]] = {
 }
 
 
-def _same(name: str) -> str | None:
-    return name
+def _bare(name: str) -> str | None:
+    return name.removeprefix("module.")  # which a DataParallel puts before each
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Reader:
     about: str
     rows: Callable[[Config, Shapes], list[Row]]
     """The key map of a network of this config; of a file with these shapes."""
-    canonical: Callable[[str], str | None] = _same
+    canonical: Callable[[str], str | None] = _bare
     """The one name of an array that may have several; None for what is no weight."""
     ignored: Callable[[str, Config, Shapes], bool] = lambda name, config, found: False
     """Whether an array is not needed for a network of this config."""
@@ -72,14 +73,14 @@ READERS: Mapping[str, Reader] = {
 
 
 def canonical_shapes(path: Path, canonical: Callable[[str], str | None]) -> dict[str, Shape]:
-    """Shapes of a file's arrays by their canonical names, without importing torch where it can.
+    """Shapes of a file's arrays by their canonical names, without importing torch.
 
     Raises SeqcovError for a damaged or foreign file.
     """
     kind = kind_of(path)
     if kind == "safetensors":
         shapes = safetensors_shapes(path)
-    elif kind == "zip":
+    elif kind in ("zip", "pickle"):
         shapes = torch_shapes(path)
     else:
         shapes = opened(path).shapes
@@ -93,10 +94,14 @@ def opened(path: Path) -> Arrays:
         raise SeqcovError(
             f"{path}: neither HDF5, safetensors, a file of torch.save nor a TensorFlow checkpoint"
         )
-    return OPENERS[kind](path)
+    arrays = OPENERS[kind](path)
+    size = sum(file.stat().st_size for file in (data_files(path) if kind == "bundle" else [path]))
+    if sum(math.prod(shape) for shape in arrays.shapes.values()) > 4 * size:
+        raise SeqcovError(f"{path}: its arrays have more numbers than fit into the file")
+    return arrays
 
 
-def open_weights(files: Sequence[Path], canonical: Callable[[str], str | None] = _same) -> Arrays:
+def open_weights(files: Sequence[Path], canonical: Callable[[str], str | None] = _bare) -> Arrays:
     """The arrays of one or several files under their canonical names.
 
     Counters of training steps are left out. Raises SeqcovError for a name in two files.
