@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Tiny, Weights, write_calico
-from goldens.common import HERE, one_hot_array, unpacked, windows
+from goldens.common import HERE, one_hot_array, windows
 from safetensors.torch import load_file, save_file
 
 from seqcov_models import SeqcovError, load_model, save_model
@@ -46,30 +46,6 @@ GOLDENS = {
 }
 """Architecture and format of each."""
 CONVERTED = [name for name in GOLDENS if name.startswith("multimolecule")]
-
-
-@pytest.fixture(scope="session")
-def goldens(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Give a function that unpacks a golden, once."""
-    folder = tmp_path_factory.mktemp("goldens")
-
-    def find(name: str) -> Path:
-        if not (folder / name).exists():
-            unpacked(name, folder / name)
-        return folder / name
-
-    return find
-
-
-@pytest.fixture
-def fresh(goldens: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
-    """Give a function that unpacks a golden for a test that changes it."""
-
-    def find(name: str) -> Path:
-        shutil.copytree(goldens(name), tmp_path / name)
-        return tmp_path / name
-
-    return find
 
 
 def load(name: str, folder: Path, **how: Any) -> CoverageModel:
@@ -423,10 +399,14 @@ def test_nothing_is_unpickled(
         file.write_bytes(pickle.dumps(held))
     else:
         torch.save(held, file, _use_new_zipfile_serialization=how != "old torch")
-    assert file.name in refused("enformer", folder)
-    assert not mark.exists()
-    assert file.name in refused("enformer", file)
-    assert not mark.exists()
+    advice = "write it out alone" if how == "inside a state dict" else "a pickle of a whole"
+    for path in (folder, file):
+        said = refused("enformer", path, advice)
+        assert file.name in said
+        assert "\n" not in said
+        assert "safe_globals" not in said
+        assert ("weights_only=False).state_dict()" in said) == (how != "inside a state dict")
+        assert not mark.exists()
 
 
 def change_config(folder: Path, **values: Any) -> None:

@@ -97,8 +97,8 @@ def config_of(
 
     Raises SeqcovError where the two disagree, or where there is no head of the species.
     """
-    stages = 1 + count("res_tower.{}.conv_layer.weight", [_halved(name) for name in found])
-    blocks = count("transformer.{}.1.fn.1.weight", found)
+    stages = 1 + count("res_tower.", [_halved(name) for name in found])
+    blocks = count("transformer.", found)
     wqkv = found.get("transformer.0.0.fn.1.mha.Wqkv.weight")
     parts = _parts(stages, blocks, wqkv is not None)
     shapes = our_shapes(rows_of(parts, DIALECT), found, source)
@@ -140,7 +140,7 @@ def _halved(name: str) -> str:
     """'res_tower.4.x' → 'res_tower.2.x'; other names as they are."""
     first, _, rest = name.partition(".")
     at, _, last = rest.partition(".")
-    if first == "res_tower" and at.isdigit() and int(at) % 2 == 0:
+    if first == "res_tower" and at.isdecimal() and int(at) % 2 == 0:
         return f"res_tower.{int(at) // 2}.{last}"
     return name if first != "res_tower" else ""
 

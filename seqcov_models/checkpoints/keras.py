@@ -28,6 +28,7 @@ from .keymap import (
 )
 
 HEAP_OBJECTS = 1_000_000  # a file's variable-length texts, of which Keras writes some hundreds
+MOST_LETTERS = 4 << 20  # of model_config; Borzoi's has 0.2 million
 DEPTH = 12  # of groups in groups; Keras needs 4, and one more for each slash in a layer's name
 
 KERAS: Dialect = {
@@ -204,10 +205,19 @@ def layers_of(names: Sequence[str], kind: str) -> list[str]:
     return sorted((layer for layer in layers if pattern.fullmatch(layer)), key=number)
 
 
+def numbered(names: Sequence[str], kind: str, source: str) -> list[str]:
+    """As `layers_of`. Raises SeqcovError where one is left out."""
+    layers = layers_of(names, kind)
+    for at, layer in enumerate(layers):
+        if number(layer) != at:
+            raise SeqcovError(f"{source}: {kind}{f'_{at}' if at else ''} is missing")
+    return layers
+
+
 def number(layer: str) -> int:
     """The number Keras put behind a layer's name: 0 for `dense`, 1 for `dense_1`."""
     last = layer.rpartition("_")[2]
-    return int(last) if last.isdigit() else 0
+    return int(last) if last.isdecimal() else 0
 
 
 class Names:
@@ -239,6 +249,8 @@ def layer_configs(path: Path) -> list[dict[str, Any]]:
     if text is None:
         return [{"name": name} for name in names]
     try:
+        if len(text) > MOST_LETTERS:
+            raise ValueError(f"{len(text):,} letters")
         layers = list(_layers(json.loads(text), 0))
     except (ValueError, RecursionError, TypeError, AttributeError) as error:
         raise SeqcovError(f"{path}: model_config is not Keras': {error}") from None

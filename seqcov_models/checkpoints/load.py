@@ -97,6 +97,8 @@ def outline(config: Config, source: str) -> CoverageModel:
     except (RuntimeError, OverflowError, MemoryError, ValueError) as error:
         first = str(error).partition("\n")[0]
         raise SeqcovError(f"{source}: no network can be built of this size: {first}") from None
+    except KeyError as error:  # of a head that torch's modules cannot have
+        raise SeqcovError(f"{source}: no possible name of a head: {error}") from None
 
 
 def weight_shapes(model: nn.Module) -> dict[str, Shape]:

@@ -63,7 +63,7 @@ def data_files(index: Path) -> list[Path]:
     files = sorted(index.parent.glob(f"{stem.replace('[', '[[]')}.data-*-of-*"))
     files = [file for file in files if file.is_file()]
     counts = {file.name.rpartition("-of-")[2] for file in files}
-    if len(counts) != 1 or not counts.copy().pop().isdigit() or int(counts.pop()) != len(files):
+    if len(counts) != 1 or not counts.copy().pop().isdecimal() or int(counts.pop()) != len(files):
         said = ", ".join(file.name for file in files) or "none"
         raise SeqcovError(f"{index}: its data files {stem}.data-… are not all there: {said}")
     return files
@@ -161,7 +161,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 Words = npt.NDArray[np.uint32]
 
 _ROW = 1 << 12  # words
-_BYTE: Words = np.arange(256, dtype=np.uint32)
+_EACH: Words = np.arange(256, dtype=np.uint32)
+_BYTE = _EACH
 for _ in range(8):
     _BYTE = (_BYTE >> np.uint32(1)) ^ (_BYTE & np.uint32(1)) * np.uint32(0x82F63B78)
 _BYTES = _BYTE.tolist()
@@ -174,7 +175,7 @@ def _moved(words: Words, table: Words) -> Words:
     return moved
 
 
-_MOVES = [_BYTE << np.array([[0], [8], [16], [24]], np.uint32)]  # by 1, 2, 4, … words
+_MOVES = [_EACH << np.array([[0], [8], [16], [24]], np.uint32)]  # by 1, 2, 4, … words
 for _ in range(4):
     _MOVES[0] = _BYTE[_MOVES[0] & 255] ^ (_MOVES[0] >> 8)
 while len(_MOVES) < _ROW.bit_length():

@@ -23,7 +23,7 @@ from ..errors import SeqcovError
 from .arrays import KINDS, Arrays, bytes_of, finite, kind_of, numbers, plain
 from .keymap import Array, Shape
 
-MOST_BYTES = 4 << 20  # of a pickle without its tensors' numbers; 10,000 tensors need 1.5 MB
+MOST_BYTES = 2 << 20  # of a pickle without its tensors' numbers; 10,000 tensors need 1.5 MB
 MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the older container
 
 _TENSORS = ("torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor")
