@@ -150,7 +150,8 @@ def test_entries_that_share_their_bytes_are_refused(
     state_dict: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with zipfile.ZipFile(state_dict, "a") as archive:
-        archive.filelist += [max(archive.infolist(), key=lambda entry: entry.file_size)] * 500
+        tensors = (entry for entry in archive.infolist() if "/data/" in entry.filename)
+        archive.filelist += [max(tensors, key=lambda entry: entry.file_size)] * 500
         archive._didModify = True  # type: ignore[attr-defined]
     refused(state_dict, "overlap", capsys)
 
@@ -160,7 +161,7 @@ def test_a_damaged_tensor_is_told_by_its_checksum(state_dict: Path) -> None:
     with zipfile.ZipFile(state_dict) as archive:
         content[content.index(archive.read("pytorch_model/data/3"))] ^= 1
     state_dict.write_bytes(content)
-    refused(state_dict, "checksum of pytorch_model/data/3 is wrong")
+    refused(state_dict, "checksum of pytorch_model/data/.* is wrong")
 
 
 def doubled(levels: int) -> bytes:
