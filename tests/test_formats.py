@@ -362,6 +362,10 @@ def test_a_pickled_module_is_refused_with_a_way_out(
     torch.save(torch.nn.Linear(2, 3), tmp_path / "module.pt")
     command = re.search(r'python -c "(.*)"', refused(None, tmp_path / "module.pt"))
     assert command is not None
+    older = tmp_path / "older" / "module.pt"
+    older.parent.mkdir()
+    torch.save(torch.nn.Linear(2, 3), older, _use_new_zipfile_serialization=False)
+    refused(None, older, "a pickle of a whole torch.nn.modules.linear.Linear")
     subprocess.run([sys.executable, "-c", command[1]], cwd=tmp_path, check=True, timeout=60)
     state = torch.load(tmp_path / "module.state.pt", weights_only=True)
     assert list(state) == ["weight", "bias"]

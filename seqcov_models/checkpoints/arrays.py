@@ -1,5 +1,6 @@
 """What a file of weights offers, whatever its format: names, shapes, and the numbers on request."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,17 @@ class Arrays:
     shapes: dict[str, Shape]
     read: Callable[[Sequence[str]], dict[str, Array]]
     """The arrays of some names, as float32. Raises SeqcovError for damaged ones."""
+
+
+def fitting(shapes: dict[str, Shape], *files: Path) -> dict[str, Shape]:
+    """`shapes` itself, of arrays in some files, any of which may be there twice.
+
+    Raises SeqcovError for more numbers than the files can hold.
+    """
+    size = sum(file.stat().st_size for file in files)
+    if sum(math.prod(shape) for shape in shapes.values()) > 4 * size:
+        raise SeqcovError(f"{files[0]}: its arrays have more numbers than fit into it")
+    return shapes
 
 
 def plain(name: str, path: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SeqcovError
-from .arrays import Arrays, as_float32, finite, plain
+from .arrays import Arrays, as_float32, finite, fitting, plain
 from .keymap import (
     Array,
     Dialect,
@@ -102,7 +102,7 @@ def open_h5(path: Path) -> Arrays:
                 found[name] = finite(name, as_float32(item[()]), path)
         return found
 
-    return Arrays(shapes, read)
+    return Arrays(fitting(shapes, path), read)
 
 
 class _opened:

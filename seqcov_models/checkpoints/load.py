@@ -94,7 +94,7 @@ def outline(config: Config, source: str) -> CoverageModel:
     try:
         with torch.device("meta"):
             return build(config)
-    except (RuntimeError, OverflowError, MemoryError, ValueError) as error:
+    except (RuntimeError, OverflowError, MemoryError, TypeError, ValueError) as error:
         first = str(error).partition("\n")[0]
         raise SeqcovError(f"{source}: no network can be built of this size: {first}") from None
     except KeyError as error:  # of a head that torch's modules cannot have

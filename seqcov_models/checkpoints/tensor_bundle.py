@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SeqcovError
-from .arrays import KINDS, Arrays, Bytes, bytes_of, finite, numbers, plain
+from .arrays import KINDS, Arrays, Bytes, bytes_of, finite, fitting, numbers, plain
 from .keymap import Array, Shape
 
 MOST_BYTES = 4 << 20  # of an index; Enformer's has 60 kB
@@ -54,7 +54,7 @@ def open_bundle(index: Path) -> Arrays:
     def read(names: Sequence[str]) -> dict[str, Array]:
         return {name: _tensor(name, weights[name], shards) for name in names}
 
-    return Arrays({name: entry.shape for name, entry in weights.items()}, read)
+    return Arrays(fitting({name: of.shape for name, of in weights.items()}, *shards), read)
 
 
 def data_files(index: Path) -> list[Path]:

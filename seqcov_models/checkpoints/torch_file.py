@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import SeqcovError
-from .arrays import KINDS, Arrays, bytes_of, finite, kind_of, numbers, plain
+from .arrays import KINDS, Arrays, bytes_of, finite, fitting, kind_of, numbers, plain
 from .keymap import Array, Shape
 
 MOST_BYTES = 2 << 20  # of a pickle without its tensors' numbers; 10,000 tensors need 1.5 MB
@@ -128,8 +128,9 @@ class _Machine:
                 last, first = stack.pop(), stack.pop()
                 stack.append(_Name(f"{first} {last}"))
             case "BINPERSID":
-                storage = _storage(stack.pop())
-                stack.append(self.storages.setdefault(storage.key, storage))
+                stack[-1] = _persistent(stack[-1])
+                if isinstance(storage := stack[-1], _Storage):
+                    self.storages[storage.key] = storage
             case "REDUCE" | "NEWOBJ":
                 arguments, of = stack.pop(), stack.pop()
                 stack.append(_called(of, arguments))
@@ -153,21 +154,16 @@ class _Machine:
                 raise ValueError(f"instruction {name}")
 
 
-def _storage(named: Any) -> _Storage:
-    match named:  # the last, a part of another storage, was given up before PyTorch 1.0
-        case ("storage", _Name(name), str(key), _, _) | (
-            "storage",
-            _Name(name),
-            str(key),
-            _,
-            _,
-            None,
-        ):
+def _persistent(named: Any) -> Any:
+    """What a pickle keeps outside of itself: a storage, or the class of a module."""
+    match named:
+        case ("storage", _Name(name), str(key), _, _, *view) if view in ([], [None]):
             of = name.removeprefix("torch ").removesuffix("Storage")
             if of in _WIDTHS:
                 return _Storage(key, of)
-            raise ValueError(f"numbers in a {name}")
-    raise ValueError("numbers that are in no storage")
+        case ("module", _Name() as of, *_):
+            return of
+    raise ValueError("what it keeps outside of itself is no storage of numbers")
 
 
 def _called(of: Any, arguments: Any) -> Any:
@@ -200,7 +196,11 @@ def torch_shapes(path: Path) -> dict[str, Shape]:
 
     Raises SeqcovError for a cut or foreign file, and for pickles of other things than tensors.
     """
-    return {name: tensor.shape for name, tensor in _held(path, whole=False)[0].items()}
+    return _shapes(_held(path, whole=False)[0], path)
+
+
+def _shapes(tensors: Mapping[str, _Tensor], path: Path) -> dict[str, Shape]:
+    return fitting({name: tensor.shape for name, tensor in tensors.items()}, path)
 
 
 _Places = Mapping[str, tuple[int, int]]
@@ -313,7 +313,7 @@ def open_torch(path: Path) -> Arrays:
     def read(names: Sequence[str]) -> dict[str, Array]:
         return {name: _array(name, tensors[name], places, path) for name in names}
 
-    return Arrays({name: tensor.shape for name, tensor in tensors.items()}, read)
+    return Arrays(_shapes(tensors, path), read)
 
 
 def _array(name: str, tensor: _Tensor, places: _Places, path: Path) -> Array:
