@@ -76,6 +76,10 @@ HEADERS: dict[str, tuple[Callable[[Header, list[str]], Any], str]] = {
     "a negative shape": (lambda h, names: h[names[0]].update(shape=[-2, -2]), "shape"),
     "no place": (lambda h, names: h[names[0]].update(data_offsets=[0]), "not a whole"),
     "lines in a name": (lambda h, names: h.update({"a\nb": h.pop(names[0])}), "no possible name"),
+    "no number, but a huge shape": (
+        lambda h, names: h.update(x={"dtype": "F32", "shape": [0, 10**30], "data_offsets": [0, 0]}),
+        "more numbers than fit",
+    ),
     "a long name": (lambda h, names: h.update({"a" * 10**6: h.pop(names[0])}), "no possible name"),
     "a header of 8 MB": (lambda h, names: h.update(x=[[]] * 2_000_000), "not a whole"),
 }
@@ -175,12 +179,26 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "many dictionaries": (b"\x80\x02" + b"}" * (3 << 20) + b".", "bytes"),
     "many marks": (b"\x80\x02" + b"(" * 10**5 + b"t.", "whole tuple"),
     "a key of a billion parts": (doubled(60), "no tensor"),
+    "a class of a billion letters": (doubled(60)[:-4] + b"q\x77h\x77\x93.", "not a whole"),
     "a deep tuple": (b"\x80\x02)" + b"\x85" * 10**5 + b".", "whole tuple"),
     "a number of a million digits": (b"I" + b"9" * 10**6 + b"\n.", "not a whole"),
     "a text longer than the file": (b"\x80\x02\x8d" + b"\xff" * 7 + b"\x7fabc.", "not a whole"),
     "a memo of nothing": (b"\x80\x02h\x05.", "not a whole"),
     "numbers in no storage": (b"\x80\x02K\x01Q.", "not a whole"),
 }
+
+
+BEFORE = b"".join(
+    pickle.dumps(one, 2) for one in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+)
+
+
+def test_storages_of_a_billion_names_are_refused(state_dict: Path) -> None:
+    state_dict.write_bytes(
+        BEFORE + pickle.dumps({}, 2) + doubled(60)[:2] + b"]" + doubled(60)[3:-4] + b"a."
+    )
+    with pytest.raises(SeqcovError, match="have no names"):
+        opened(state_dict)
 
 
 @pytest.mark.parametrize("bad", PICKLES)
@@ -192,9 +210,7 @@ def test_a_pickle_that_would_grow_is_refused(
     if container == "zip":
         zipped_again(state_dict, pickled)
     elif container == "older":
-        before = (pickle.dumps(one, 2) for one in (0x1950A86A20F9469CFC6C, 1001,
-                                                   {"little_endian": True}))  # fmt: skip
-        state_dict.write_bytes(b"".join(before) + pickled)
+        state_dict.write_bytes(BEFORE + pickled)
     else:
         state_dict.write_bytes(b"\x80\x02" + pickled)
     refused(state_dict, said if container == "zip" else f"{said}|not a whole", capsys)
@@ -215,6 +231,7 @@ def test_a_state_dict_keeps_every_view_of_its_storages(old: bool, tmp_path: Path
         "turned": base.T,
         "part": base[1:3, ::2],
         "row": base[2],
+        "any step": torch.as_strided(base, (1, 6), (10**18, 1)),
         "one": base[3, 5],
         "none": base[:0],
         "double": base.double() / 3,

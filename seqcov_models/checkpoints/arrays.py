@@ -32,7 +32,7 @@ def fitting(shapes: dict[str, Shape], *files: Path) -> dict[str, Shape]:
     Raises SeqcovError for more numbers than the files can hold.
     """
     size = sum(file.stat().st_size for file in files)
-    if sum(math.prod(shape) for shape in shapes.values()) > 4 * size:
+    if sum(math.prod(max(n, 1) for n in shape) for shape in shapes.values()) > 4 * size:
         raise SeqcovError(f"{files[0]}: its arrays have more numbers than fit into it")
     return shapes
 

@@ -99,8 +99,8 @@ def config_of(
     """
     stages = 1 + count("res_tower.", [_halved(name) for name in found])
     blocks = count("transformer.", found)
-    wqkv = found.get("transformer.0.0.fn.1.mha.Wqkv.weight")
-    parts = _parts(stages, blocks, wqkv is not None)
+    rotary = any(name.startswith("transformer.0.0.fn.1.mha.") for name in found)
+    parts = _parts(stages, blocks, rotary)
     shapes = our_shapes(rows_of(parts, DIALECT), found, source)
     values = inferred("borzoi", shapes, source)
     heads = {
@@ -114,8 +114,8 @@ def config_of(
     plausible(values, source)
     said = described or Described({}, source)
     try:
-        if wqkv is not None:
-            values |= _rotary(wqkv, said)
+        if rotary:
+            values |= _rotary(found["transformer.0.0.fn.1.mha.Wqkv.weight"], said)
         config = BorzoiConfig.from_dict({**values, "crop_bins": 0})
         config = BorzoiConfig.from_dict({**config.to_dict(), "crop_bins": _crop(config, said)})
     except SeqcovError as error:
@@ -124,11 +124,11 @@ def config_of(
         dim=("channels", config.hidden_size),
         depth=("transformer blocks", config.num_hidden_layers),
         heads=("attention heads", config.num_attention_heads),
-        flashed=("(whether its attention is Flashzoi's)", wqkv is not None),
+        flashed=("(whether its attention is Flashzoi's)", rotary),
         enable_human_head=("(whether the head is there)", "human" in heads),
         enable_mouse_head=("(whether the head is there)", "mouse" in heads),
     )
-    if wqkv is None:
+    if not rotary:
         said.agrees(
             attn_dim_key=("channels of a key", config.attention_head_size),
             attn_dim_value=("channels of a value", config.attention_value_size),

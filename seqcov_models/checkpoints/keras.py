@@ -27,6 +27,7 @@ from .keymap import (
     transposed,
 )
 
+HEAP = b"GCOL\x01"
 HEAP_OBJECTS = 1_000_000  # a file's variable-length texts, of which Keras writes some hundreds
 MOST_LETTERS = 4 << 20  # of model_config; Borzoi's has 0.2 million
 DEPTH = 12  # of groups in groups; Keras needs 4, and one more for each slash in a layer's name
@@ -139,10 +140,9 @@ def _check_heaps(path: Path) -> None:
         widths = data[13:15] if data[8:9] < b"\2" else data[9:11]
         if data[:8] != b"\x89HDF\r\n\x1a\n" or widths != b"\x08\x08":
             raise ValueError("it does not begin as Keras' files do")
-        left = HEAP_OBJECTS
-        for heap in re.finditer(b"GCOL\x01", data):
-            at, begin = heap.start() + 16, heap.start() + 8
-            end = heap.start() + int.from_bytes(data[begin:at], "little")
+        heap, left = data.find(HEAP), HEAP_OBJECTS
+        while heap >= 0:
+            at, end = heap + 16, heap + int.from_bytes(data[heap + 8 : heap + 16], "little")
             while at + 16 <= end:
                 size = int.from_bytes(data[at + 8 : at + 16], "little")
                 step = 16 + -(-size // 8) * 8 if any(data[at : at + 2]) else size
@@ -150,6 +150,7 @@ def _check_heaps(path: Path) -> None:
                 if step < 16 or at + step > min(end, len(data)) or not left:
                     raise ValueError("a heap of texts is damaged")
                 at += step
+            heap = data.find(HEAP, heap + 1)
 
 
 def _weights_group(file: Any, path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..configs import read_json
 from ..errors import SeqcovError
-from .arrays import KINDS, Arrays, bytes_of, finite, numbers, plain
+from .arrays import KINDS, Arrays, bytes_of, finite, fitting, numbers, plain
 from .keymap import Array, Shape
 
 MOST_BYTES = 4 << 20  # of a header; 10,000 tensors need 1.5 MB
@@ -30,7 +30,7 @@ def safetensors_shapes(path: Path) -> dict[str, Shape]:
 
     Raises SeqcovError for a cut or foreign file.
     """
-    return {name: entry.shape for name, entry in _entries(path).items()}
+    return fitting({name: entry.shape for name, entry in _entries(path).items()}, path)
 
 
 def _entries(path: Path) -> dict[str, _Entry]:
@@ -105,7 +105,7 @@ def open_safetensors(path: Path) -> Arrays:
     def read(names: Sequence[str]) -> dict[str, Array]:
         return {name: _array(name, entries[name], path) for name in names}
 
-    return Arrays({name: entry.shape for name, entry in entries.items()}, read)
+    return Arrays(fitting({name: of.shape for name, of in entries.items()}, path), read)
 
 
 def _array(name: str, entry: _Entry, path: Path) -> Array:

@@ -126,7 +126,7 @@ class _Machine:
                 stack.append(_Name(str(argument)))
             case "STACK_GLOBAL":
                 last, first = stack.pop(), stack.pop()
-                stack.append(_Name(f"{first} {last}"))
+                stack.append(_Name(" ".join((first, last))))
             case "BINPERSID":
                 stack[-1] = _persistent(stack[-1])
                 if isinstance(storage := stack[-1], _Storage):
@@ -238,10 +238,8 @@ def _in_zip(file: IO[bytes], whole: bool) -> tuple[Any, _Places]:
         if damaged := archive.testzip():
             raise ValueError(f"the checksum of {damaged} is wrong")
         root = pickled.filename.removesuffix("data.pkl")
-        if (
-            f"{root}byteorder" in archive.namelist()
-            and archive.read(f"{root}byteorder") != b"little"
-        ):
+        order = f"{root}byteorder"
+        if order in archive.namelist() and archive.read(order) != b"little":
             raise ValueError("its numbers are big-endian")
     places = {}
     for entry in entries:
@@ -267,6 +265,8 @@ def _in_older(file: IO[bytes], whole: bool) -> tuple[Any, _Places]:
     for key in keys:
         file.seek(at)
         count = int.from_bytes(file.read(8), "little")
+        if not isinstance(key, str):
+            raise ValueError("its storages have no names")
         places[key] = at + 8, count * _WIDTHS[machine.storages[key].of]
         at += 8 + places[key][1]
         if at > size:
@@ -292,7 +292,7 @@ def _state(found: Any, path: Path) -> dict[str, Any]:
 
 def whole_module(path: Path, of: str) -> SeqcovError:
     """The error for a pickle that holds a module instead of its weights."""
-    name = of.replace(" ", ".")
+    name = "".join(filter(str.isprintable, of[:100])).replace(" ", ".")
     return SeqcovError(
         f"{path}: a pickle of a whole {name}, not of its weights. Reading it would run code that"
         " the file brings along, so it is not read. If you trust where it comes from, write its"
@@ -327,5 +327,5 @@ def _array(name: str, tensor: _Tensor, places: _Places, path: Path) -> Array:
         raise SeqcovError(f"{path}: {name} reaches beyond its storage")
     raw = bytes_of(name, path, at + tensor.first * _WIDTHS[of], count * _WIDTHS[of])
     values = numbers(raw, _STORAGES[of])
-    strides = [step * values.itemsize for step in tensor.strides]
+    strides = [min(step, count) * values.itemsize for step in tensor.strides]  # of 1: any step
     return finite(name, np.lib.stride_tricks.as_strided(values, tensor.shape, strides), path)
