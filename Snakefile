@@ -28,9 +28,13 @@ onstart:
 
 
 onsuccess:
-    # Chunks that a killed run with other chunks, or jobs, has left: no job of this one knows them.
-    for file in leftovers(run):
+    # A killed run with other chunks, or jobs, has left some that no job of this one knows.
+    chunks, results = leftovers(run)
+    for file in chunks:
         file.unlink()
+    if results:
+        names = ", ".join(map(str, results))
+        print(f"Of earlier runs, and not of this one: {names}", file=sys.stderr)
 
 
 rule all:

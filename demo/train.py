@@ -57,7 +57,7 @@ CONFIG = BorzoiConfig(
     hidden_dropout=0.05,
     attention_dropout=0.0,
     position_dropout=0.0,
-    head_dropout=0.05,
+    intermediate_dropout=0.05,
 )
 GEOMETRY = CONFIG.geometry
 SHORT = Geometry(window=8_192, bin=BIN, bins=224, crop=16)  # enough to learn motifs

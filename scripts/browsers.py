@@ -23,6 +23,7 @@ with logged(snakemake.log[0]):
     with written_whole(hub) as part:
         text = browsers.hub(genome["name"], genome["assembly"], rows, view)
         part.write_text(text, encoding="utf-8")
+    peaks = [os.path.relpath(file, igv.parent) for file in snakemake.input.peaks]
     with written_whole(igv) as part:
         path = os.path.relpath(fasta.path.parent.resolve() / fasta.path.name, igv.parent.resolve())
-        part.write_text(browsers.igv_session(path, rows, view, igv.parent), encoding="utf-8")
+        part.write_text(browsers.igv_session(path, rows, view, igv.parent, peaks), encoding="utf-8")

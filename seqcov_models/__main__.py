@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
             "--architecture", choices=list(CONFIGS), help="what it must be (default: what it is)"
         )
         command.add_argument(
-            "--species", help="which head (default: human, or the only one there is)"
+            "--species", help="which head (default: human, or mouse where there is no human one)"
         )
         command.add_argument("--targets", help="track table, where it does not lie beside")
         command.add_argument(
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
             choices=("gelu_new", "quick_gelu", "gelu"),
             help="which GELU (default: what the file says)",
         )
-    convert.add_argument("out", type=Path, help="folder to write; made where it is not there")
+    convert.add_argument("out", type=Path, help="folder to write: a new one")
     return parser
 
 
@@ -89,8 +90,9 @@ def _describe(given: argparse.Namespace) -> None:
 
     config, geometry = checkpoint.config, checkpoint.config.geometry
     about = READERS[checkpoint.format].about if checkpoint.format in READERS else "this package's"
-    named = ", ".join(track.identifier for track in checkpoint.tracks[:4])
-    more = ", …" if len(checkpoint.tracks) > 4 else ""
+    assays = Counter(track.assay for track in checkpoint.tracks)
+    named = [f"{assay}: {count:,}" for assay, count in assays.items() if assay]
+    named = named or [track.identifier for track in checkpoint.tracks]
     species = getattr(config, "species", None)
     others = getattr(config, "other_heads", {})
     lines = {
@@ -100,7 +102,7 @@ def _describe(given: argparse.Namespace) -> None:
         "window": f"{geometry.window:,} bp",
         "core": f"{geometry.core:,} bp, {geometry.bins:,} bins of {geometry.bin:,} bp,"
         f" {geometry.crop:,} cropped at each side",
-        "tracks": f"{len(checkpoint.tracks):,} ({named}{more})",
+        "tracks": f"{len(checkpoint.tracks):,} ({', '.join(named[:8])}{', …' * (len(named) > 8)})",
         "parameters": f"{check_shapes(checkpoint):,}",
         "activation": config.hidden_act,
         "unknown bases": config.n_encoding,
@@ -113,11 +115,9 @@ def _describe(given: argparse.Namespace) -> None:
 
 
 def _convert(given: argparse.Namespace) -> None:
-    if given.out.exists() and not given.out.is_dir():
-        raise SeqcovError(f"{given.out}: is a file, not a folder")
+    if given.out.exists() and not (given.out.is_dir() and not any(given.out.iterdir())):
+        raise SeqcovError(f"{given.out}: is there already; name a new folder")
     checkpoint = _recognised(given)
-    if checkpoint.weights.parent.resolve() == given.out.resolve():
-        raise SeqcovError(f"{given.out}: that is the folder to read from")
     from .checkpoints.load import load_checkpoint, save_model
 
     save_model(load_checkpoint(checkpoint, checkpoint.tracks), given.out)

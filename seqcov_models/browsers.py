@@ -90,6 +90,7 @@ def hub(name: str, assembly: str | None, rows: Sequence[Row], view: Interval) ->
     }
     stanzas = [head, {"genome": assembly} if assembly else genome]
     shown = {row["file"] for row in _first(rows, ASSAY_IN_HUB, IN_HUB)}
+    called = Counter(row["identifier"] for row in rows)
     taken: set[str] = set()
     for (model, group), members in _groups(rows).items():
         parent = _name(f"{model}_{group}", taken)
@@ -108,12 +109,15 @@ def hub(name: str, assembly: str | None, rows: Sequence[Row], view: Interval) ->
         )
         for row in members:
             label = f"{model}: {row['description'] or row['identifier']}"
+            short = row["identifier"]
+            if called[short] > 1 or row["bin"] == "1":  # every bpnet-lite's task is called signal
+                short += f" {model}"
             stanzas.append(
                 {
                     "track": _name(PurePosixPath(row["file"]).stem, taken),
                     "parent": f"{parent} {'on' if row['file'] in shown else 'off'}",
                     "type": f"bigWig {_limits([row])}",
-                    "shortLabel": _label(row["identifier"], SHORT_LABEL),
+                    "shortLabel": _label(short, SHORT_LABEL),
                     "longLabel": _label(label, LONG_LABEL),
                     "bigDataUrl": _path(row),
                     "color": _colour(row),
@@ -124,10 +128,12 @@ def hub(name: str, assembly: str | None, rows: Sequence[Row], view: Interval) ->
     return "\n".join(texts)
 
 
-def igv_session(fasta: str, rows: Sequence[Row], view: Interval, folder: Path) -> str:
+def igv_session(
+    fasta: str, rows: Sequence[Row], view: Interval, folder: Path, peaks: Sequence[str] = ()
+) -> str:
     """A session of IGV desktop with the first tracks of each assay, scaled by model and group.
 
-    fasta: its path from `folder`, the session's. IGV takes files of one name in two folders for
+    fasta, peaks: paths from `folder`, the session's. IGV takes files of one name in two folders for
     one, as two BPNets with one task have them, unless their paths are absolute: then these are.
     Raises SeqcovError for a file name that is not safe.
     """
@@ -162,6 +168,14 @@ def igv_session(fasta: str, rows: Sequence[Row], view: Interval, folder: Path) -
             windowFunction=_extreme(row)[:3],
             visible="true",
         )
+    if peaks:
+        panel = ET.SubElement(session, "Panel", name="FeaturePanel", width="1200", height="60")
+    for path in peaks:
+        path = path if len(peaks) == 1 else (folder.resolve() / path).as_posix()
+        ET.SubElement(resources, "Resource", path=path, type="narrowPeak")
+        name = f"{PurePosixPath(path).parent.name} peaks"
+        kind = "org.broad.igv.track.FeatureTrack"
+        ET.SubElement(panel, "Track", clazz=kind, id=path, name=name, visible="true")
     ET.indent(session)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(session, "unicode")}\n'
 

@@ -6,17 +6,28 @@ torch. Field names follow the models' cards; defaults are the published networks
 
 import dataclasses
 import json
-import math
+import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self, get_args, get_origin
+
+import numpy as np
 
 from .errors import SeqcovError
 from .sequence import N_ENCODINGS
 
 ACTIVATIONS = ("gelu_new", "quick_gelu", "gelu", "relu", "softplus", "linear")
 ATTENTIONS = ("relative", "rotary")
+
+MOST = 2**31 - 1
+"""The largest whole number of any field: products of two are still numbers that torch can count."""
+MOST_TRACKS = 100_000
+"""Tracks of all heads together; the largest published network has 7,611."""
+MOST_LAYERS = 1_000
+DERIVED: Any = None
+"""The default of a field that follows from the others where it is not given."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,10 @@ class Geometry:
         return self.crop * self.bin
 
 
+class _Derived(int):
+    """A number that followed from other fields; `dataclasses.replace` lets it follow anew."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """Plain values that say what is wrong with them. Every mistake is a SeqcovError."""
@@ -52,25 +67,34 @@ class Checked:
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if (wanted := self._wanted(item.name, item.type, value)) is not None:
-                raise self.refusal(item.name, f"{value!r} is not {wanted}")
+            value, kind = _plain(getattr(self, item.name)), item.type
+            if item.default is DERIVED and (value is None or isinstance(value, _Derived)):
+                self._set(item.name, None)
+                continue
+            if isinstance(value, Mapping) and isinstance(kind, type) and issubclass(kind, Checked):
+                value = kind.from_dict(value)
+            if (wanted := self._wanted(item.name, kind, value)) is not None:
+                raise self.refusal(item.name, f"{reprlib.repr(value)} is not {wanted}")
+            self._set(item.name, float(value) if kind is float else value)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # frozen for everybody else
 
     def _wanted(self, name: str, kind: Any, value: object) -> str | None:
         """What a field of type `kind` should have held; None where `value` is fine."""
         if kind is bool:
             return None if isinstance(value, bool) else "true or false"
         if kind is int:
-            least = 0 if name in self.MAY_BE_ZERO else 1
-            if name == "target_length" and value == -1:
-                return None
-            return None if _is_whole(value, least) else f"a whole number ≥ {least}"
+            least, most = 0 if name in self.MAY_BE_ZERO else 1, _most(name)
+            all_of_them = name == "target_length" and _is_whole(value, -1, -1)
+            right = all_of_them or _is_whole(value, least, most)
+            return None if right else f"a whole number from {least} to {most:,}"
         if kind is float:
-            most = 1.0 if name.endswith(("_dropout", "_momentum")) else math.inf
+            unit = name.endswith(("dropout", "_momentum", "_eps"))
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if number and 0 <= value < math.inf and value <= most:  # type: ignore[operator]
+            if number and 0 <= value <= (1 if unit else 1e9):  # type: ignore[operator]
                 return None
-            return "a number from 0 to 1" if most == 1 else "a finite number ≥ 0"
+            return f"a number from 0 to {'1' if unit else '1e9'}"
         if kind is str:
             choices: tuple[str, ...] = ACTIVATIONS if name.endswith("_act") else ()
             choices = ATTENTIONS if name == "attention_type" else choices
@@ -78,17 +102,24 @@ class Checked:
             if isinstance(value, str) and (not choices or value in choices):
                 return None
             return f"one of {', '.join(choices)}" if choices else "a text"
+        if get_origin(kind) is tuple and get_args(kind)[0] is int:
+            right = isinstance(value, tuple) and len(value) <= MOST_LAYERS
+            if right and all(_is_whole(one, 1, MOST) for one in value):  # type: ignore[attr-defined]
+                return None
+            return f"a list of at most {MOST_LAYERS:,} whole numbers from 1 to {MOST:,}"
         if get_origin(kind) is tuple:
-            of, word = get_args(kind)[0], "whole numbers ≥ 1"
-            right = isinstance(value, tuple) and all(
-                _is_whole(one, 1) if of is int else isinstance(one, str) and one for one in value
-            )
-            return None if right else f"a list of {word if of is int else 'names'}"
+            right = isinstance(value, tuple) and len(value) <= MOST_TRACKS
+            if right and all(_is_name(one) for one in value):  # type: ignore[attr-defined]
+                return None
+            return f"a list of at most {MOST_TRACKS:,} names, without tabs and line ends"
         if get_origin(kind) is Mapping:
             right = isinstance(value, Mapping) and all(
-                isinstance(key, str) and _is_whole(one, 1) for key, one in value.items()
+                isinstance(key, str) and _is_whole(one, 1, MOST_TRACKS)
+                for key, one in value.items()
             )
-            return None if right else "a table of names and whole numbers ≥ 1"
+            return (
+                None if right else f"a table of names and whole numbers from 1 to {MOST_TRACKS:,}"
+            )
         return None if isinstance(value, kind) else f"a {kind.__name__}"
 
     def refusal(self, name: str, why: str) -> SeqcovError:
@@ -98,21 +129,36 @@ class Checked:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """From `dataclasses.asdict`'s or JSON's values. Raises SeqcovError for unknown fields."""
-        types = {item.name: item.type for item in dataclasses.fields(cls)}
         given = {key: value for key, value in values.items() if key != "architecture"}
-        if unknown := sorted(set(given) - set(types)):
+        if unknown := sorted({*map(str, given)} - {item.name for item in dataclasses.fields(cls)}):
             raise SeqcovError(f"{cls.__name__} has no field {', '.join(unknown)}")
-        for name, value in given.items():
-            kind = types[name]
-            if isinstance(value, list):
-                given[name] = tuple(value)
-            elif isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, Checked):
-                given[name] = kind.from_dict(value)
         return cls(**given)
 
 
-def _is_whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def _plain(value: Any) -> Any:
+    """What lists, NumPy and JSON have, as it is kept: plain numbers, tuples, dicts."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_name(value: object) -> bool:
+    """Whether tables and file names can hold it."""
+    return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _most(name: str) -> int:
+    """The largest sensible number of what a field counts."""
+    if name == "num_labels":
+        return MOST_TRACKS
+    deep = name.startswith("num_") and not name.endswith(("features", "strands"))
+    return MOST_LAYERS if deep else MOST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,16 +167,21 @@ class Config(Checked):
 
     sequence_length: int
     """Bases of a window."""
-    vocab_size: int = 4
-    """Channels of the stem's input: A, C, G, T, and N where `n_encoding` is 'multimolecule'."""
+    vocab_size: int = DERIVED
+    """Channels of the stem's input, which follow from `n_encoding`: 4, and 5 where that is
+    'multimolecule'. The models' cards say 5 because they are of weights with that fifth one."""
     n_encoding: str = "zeros"
     """What an unknown base is: 'zeros', 'uniform' (0.25 of each letter) or 'multimolecule' (a fifth
     channel, as the weights converted by that project have it)."""
     hidden_act: str
     output_act: str = "softplus"
+    output_contexts: bool = False
+    """Whether `forward` gives the contexts where its caller does not say."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.vocab_size is None:
+            self._set("vocab_size", _Derived(len(N_ENCODINGS[self.n_encoding])))
         if self.vocab_size != len(N_ENCODINGS[self.n_encoding]):
             raise self.refusal(
                 "vocab_size",
@@ -162,18 +213,23 @@ class Config(Checked):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `config.json` holds them, with the architecture's name."""
-        return {"architecture": architecture_of(self), **dataclasses.asdict(self)}
+        values = dataclasses.asdict(self)
+        plain = {k: int(v) if isinstance(v, _Derived) else v for k, v in values.items()}
+        return {"architecture": architecture_of(self), **plain}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BinnedConfig(Config):
-    """What Basenji2, Enformer and Borzoi share: a tower of convolutions and poolings by 2."""
+    """What Basenji2, Enformer and Borzoi share: a tower of convolutions and poolings."""
 
     MAY_BE_ZERO = frozenset({"crop_bins", "head_hidden_size", "num_hidden_layers", "num_upsamples"})
 
+    HEADS: ClassVar[Mapping[str, int]]
+    """Tracks of the published heads by species: calico's targets tables."""
+
     species: str = "human"
-    num_labels: int
-    """Tracks of the head."""
+    num_labels: int = DERIVED
+    """Tracks of the head; where not given, those of the published one of `species`."""
     stem_channels: int
     stem_kernel_size: int = 15
     conv_tower_channels: tuple[int, ...]
@@ -182,17 +238,22 @@ class BinnedConfig(Config):
     head_hidden_size: int
     """Width of the pointwise block before the head; 0 builds none."""
     hidden_dropout: float
-    head_dropout: float
     batch_norm_eps: float
     batch_norm_momentum: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.num_labels is None:
+            if self.species not in self.HEADS:
+                known = ", ".join(self.HEADS)
+                why = f"must be given for {self.species!r}; published are heads for {known}"
+                raise self.refusal("num_labels", why)
+            self._set("num_labels", _Derived(self.HEADS[self.species]))
         if self.sequence_length % self.pool_factor:
             raise self.refusal(
                 "sequence_length",
-                f"{self.sequence_length:,} is not a multiple of {self.pool_factor} (the product of"
-                " all poolings)",
+                f"{self.sequence_length:,} is not a multiple of {self._pool_size} to the power of"
+                f" {self.num_pool_layers} (the product of all poolings)",
             )
         self._check_crop()
 
@@ -231,20 +292,29 @@ class BinnedConfig(Config):
         return self.head_hidden_size or self.hidden_size
 
     @property
-    def num_downsamples(self) -> int:
-        """Poolings by 2: one after the stem, one after each tower stage."""
+    def _pool_size(self) -> int:
+        """Positions that each pooling makes one of."""
+        return 2
+
+    @property
+    def num_pool_layers(self) -> int:
+        """Poolings: one after the stem, one after each tower stage."""
         return 1 + len(self.conv_tower_channels)
+
+    @property
+    def num_downsamples(self) -> int:
+        """`num_pool_layers`, as the cards of Enformer and Borzoi call it."""
+        return self.num_pool_layers
 
     @property
     def pool_factor(self) -> int:
         """Bases a position of the trunk stands for."""
-        return int(2**self.num_downsamples)
+        return int(self._pool_size**self.num_pool_layers)
 
     @property
     def tower_reach(self) -> int:
         """Bases beyond its own that a position of the trunk is made from, at each side."""
-        depths = range(len(self.conv_tower_channels), 0, -1)
-        tower = sum(self.pool_factor >> depth for depth in depths)
+        tower = sum(int(self._pool_size**stage) for stage in range(1, self.num_pool_layers))
         return self.stem_kernel_size // 2 + self.conv_tower_kernel_size // 2 * tower
 
     @property
@@ -274,9 +344,12 @@ class BasenjiBlockConfig(Checked):
     num_blocks: int = 11
     kernel_size: int = 3
     bottleneck_size: int = 384
+    dilation: int = 1
+    """Of the first block."""
     dilation_rate: float = 1.5
     round_dilation: bool = True
     """Whether the rounded dilation is what the next one is made from (calico's `round`)."""
+    dropout: float = 0.3
 
     MAY_BE_ZERO = frozenset({"num_blocks"})
 
@@ -286,14 +359,16 @@ class BasenjiBlockConfig(Checked):
             raise self.refusal("kernel_size", f"{self.kernel_size} is not odd")
         if self.dilation_rate < 1:
             raise self.refusal("dilation_rate", f"{self.dilation_rate} is below 1")
+        if max(self.dilations, default=1) > MOST:
+            raise self.refusal("dilation_rate", f"{self.dilation_rate}: dilations beyond {MOST:,}")
 
     @property
     def dilations(self) -> tuple[int, ...]:
         """One a block: 1, 2, 3, 4, 6, 9, 14, 21, 32, 48, 72 (halves rounded to even)."""
-        dilation, all_of_them = 1.0, []
+        dilation, all_of_them = float(self.dilation), []
         for _ in range(self.num_blocks):
             all_of_them.append(round(dilation))
-            dilation *= self.dilation_rate
+            dilation = min(dilation * self.dilation_rate, MOST + 1.0)
             dilation = float(round(dilation)) if self.round_dilation else dilation
         return tuple(all_of_them)
 
@@ -302,14 +377,16 @@ class BasenjiBlockConfig(Checked):
 class BasenjiConfig(BinnedConfig):
     """Basenji2 (Kelley 2020): 131,072 bp to 896 bins of 128 bp by default.
 
-    Numbers: calico/basenji `manuscripts/cross2020/params_human.json`; the mouse's has 1,643 tracks.
+    Numbers: calico/basenji `manuscripts/cross2020/params_human.json` and `params_mouse.json`.
     Raises SeqcovError (a ValueError) for values from which no network can be built.
     """
 
+    HEADS: ClassVar = {"human": 5_313, "mouse": 1_643}
+
     sequence_length: int = 131_072
-    num_labels: int = 5_313
     stem_channels: int = 288
     stem_pool_size: int = 2
+    """Positions that a pooling makes one of: the stem's, and as in the card each tower stage's."""
     conv_tower_channels: tuple[int, ...] = (339, 399, 470, 554, 652, 768)
     blocks: BasenjiBlockConfig = field(default_factory=BasenjiBlockConfig)
     crop_bins: int = 64
@@ -319,8 +396,8 @@ class BasenjiConfig(BinnedConfig):
     April 2022 the same code evaluates them as 'gelu_new'. The default is what current calico code
     and the model card compute, because no published prediction has decided it; files that tell
     (`model_config` of an .h5) should set it."""
-    hidden_dropout: float = 0.3
-    head_dropout: float = 0.05
+    hidden_dropout: float = 0.05
+    """Before the head; that of the dilated blocks is in `blocks`."""
     batch_norm_eps: float = 1e-3
 
     def __post_init__(self) -> None:
@@ -329,8 +406,8 @@ class BasenjiConfig(BinnedConfig):
             raise self.refusal("head_hidden_size", "this network always has one")
 
     @property
-    def pool_factor(self) -> int:
-        return int(self.stem_pool_size * 2 ** len(self.conv_tower_channels))
+    def _pool_size(self) -> int:
+        return self.stem_pool_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,6 +425,17 @@ class AttentionConfig(BinnedConfig):
     attention_dropout: float = 0.05
     position_dropout: float = 0.01
     layer_norm_eps: float
+    target_length: int
+    """Bins kept in the middle of `sequence_length`; −1 keeps all."""
+
+    def _cropped(self) -> int:
+        """Bins that `target_length` cuts off at each side."""
+        bins = self.sequence_length // self.bin_size
+        kept = bins if self.target_length == -1 else self.target_length
+        if kept > bins or (bins - kept) % 2:
+            why = f"{kept:,} bins do not lie in the middle of {bins:,}"
+            raise self.refusal("target_length", why)
+        return (bins - kept) // 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -358,8 +446,9 @@ class EnformerConfig(AttentionConfig):
     Raises SeqcovError (a ValueError) for values from which no network can be built.
     """
 
+    HEADS: ClassVar = {"human": 5_313, "mouse": 1_643}
+
     sequence_length: int = 196_608
-    num_labels: int = 5_313
     other_heads: Mapping[str, int] = field(default_factory=dict)
     """Tracks of further species' heads on the same trunk, as {'mouse': 1643}."""
     stem_channels: int = 768
@@ -371,11 +460,12 @@ class EnformerConfig(AttentionConfig):
     use_precomputed_gamma_basis: bool = False
     """Whether the gamma features of `position_length` are a table that comes with the weights."""
     target_length: int = 896
-    """Bins kept in the middle of `sequence_length`; −1 keeps all."""
     head_hidden_size: int = 3_072
     hidden_act: str = "quick_gelu"
     hidden_dropout: float = 0.4
+    """In the transformer."""
     head_dropout: float = 0.05
+    """Before the head; the card has an eighth of `hidden_dropout`, as the original does."""
     batch_norm_eps: float = 1e-5
     layer_norm_eps: float = 1e-5
 
@@ -389,14 +479,11 @@ class EnformerConfig(AttentionConfig):
             )
         if self.species in self.other_heads:
             raise self.refusal("other_heads", f"{self.species!r} is the species already selected")
-
-    def _check_crop(self) -> None:
-        lost = self.num_positions - self.target_length
-        if self.target_length != -1 and (lost < 0 or lost % 2):
-            raise self.refusal(
-                "target_length",
-                f"{self.target_length:,} bins do not lie in the middle of {self.num_positions:,}",
-            )
+        for name in self.other_heads and (self.species, *self.other_heads):
+            if not re.fullmatch(r"[A-Za-z0-9_-]+", name):  # they become names of files
+                raise self.refusal("other_heads", f"{name!r}: only letters, digits, - and _")
+        if (total := sum((self.num_labels, *self.other_heads.values()))) > MOST_TRACKS:
+            raise self.refusal("other_heads", f"{total:,} tracks in all; at most {MOST_TRACKS:,}")
 
     def with_species(self, species: str) -> Self:
         """The same trunk with the head of another species selected."""
@@ -407,7 +494,7 @@ class EnformerConfig(AttentionConfig):
     @property
     def crop_bins(self) -> int:
         """Bins cut off at each side."""
-        return 0 if self.target_length == -1 else (self.num_positions - self.target_length) // 2
+        return self._cropped()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -421,8 +508,9 @@ class BorzoiConfig(AttentionConfig):
     Raises SeqcovError (a ValueError) for values from which no network can be built.
     """
 
+    HEADS: ClassVar = {"human": 7_611, "mouse": 2_608}
+
     sequence_length: int = 524_288
-    num_labels: int = 7_611
     stem_channels: int = 512
     conv_tower_channels: tuple[int, ...] = (608, 736, 896, 1056, 1280, 1536)
     num_hidden_layers: int = 8
@@ -440,16 +528,24 @@ class BorzoiConfig(AttentionConfig):
     num_upsamples: int = 2
     upsample_kernel_size: int = 3
     upsample_conv: bool = True
-    crop_bins: int = 5_120
+    target_length: int = DERIVED
+    """Bins kept in the middle of `sequence_length`, −1 for all; 6,144 if `crop_bins` says nothing
+    else."""
+    crop_bins: int = DERIVED
+    """Bins cut off at each side: calico's word for the same. One of the two is enough."""
     head_hidden_size: int = 1_920
     hidden_act: str = "gelu_new"
-    hidden_dropout: float = 0.2
-    head_dropout: float = 0.1
+    hidden_dropout: float = 0.1
+    """Before the head."""
+    intermediate_dropout: float = 0.2
+    """In the transformer."""
     batch_norm_eps: float = 1e-3
     layer_norm_eps: float = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.rotary_base <= 1:
+            raise self.refusal("rotary_base", f"{self.rotary_base} is not above 1")
         if self.num_hidden_layers and self.num_rel_pos_features % 2:
             raise self.refusal("num_rel_pos_features", "must be even")
         if self.attention_type == "rotary":
@@ -462,7 +558,17 @@ class BorzoiConfig(AttentionConfig):
                 f"{self.num_upsamples} of them need more than"
                 f" {len(self.conv_tower_channels)} conv_tower_channels to take up again",
             )
+        if self.crop_bins is None:
+            if self.target_length is None:
+                self._set("target_length", _Derived(6_144))
+            self._set("crop_bins", _Derived(self._cropped()))
         super()._check_crop()
+        if self.target_length is None:
+            self._set("target_length", _Derived(self.num_bins))
+        if self.target_length not in (self.num_bins, -1 if self.crop_bins == 0 else None):
+            why = f"{self.crop_bins:,} leave {self.num_bins:,} bins, target_length says"
+            why += f" {self.target_length:,}; one of the two is enough"
+            raise self.refusal("crop_bins", why)
 
     def _check_rotary(self) -> None:
         if self.num_attention_heads % self.num_key_value_heads:
@@ -527,6 +633,8 @@ class BPNetConfig(Config):
             )
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
             raise self.refusal("tasks", f"{self.tasks!r}: at least one, and no name twice")
+        if 2**self.num_dilated_layers > MOST:
+            raise self.refusal("num_dilated_layers", f"{self.num_dilated_layers}: at most 30")
         if self.num_strands > 2:
             raise self.refusal("num_strands", f"{self.num_strands}; a base has two strands")
 

@@ -100,13 +100,14 @@ def _no_contig(unknown: Mapping[str, str], contigs: Mapping[str, int]) -> str:
     found = {name: same for name in unknown if (same := same_contig(name, contigs))}
     first = next(iter(found or unknown))
     said = f"{unknown[first]}: no contig {first!r}; "
-    if not found:
-        return said + near_contigs(first, contigs)
-    said += f"this FASTA calls it {found[first]!r}; write into the config: genome:"
-    said += f" {{contig_aliases: {alias_table(found)}}}"
-    if others := [name for name in unknown if name not in found]:
-        said += f"; in no way like a contig's: {', '.join(others[:5])}{', …' * (len(others) > 5)}"
-    return said
+    others = [name for name in unknown if name not in found]
+    if found:
+        said += f"this FASTA calls it {found[first]!r}; write into the config: genome:"
+        said += f" {{contig_aliases: {alias_table(found)}}}"
+        said += "; in no way like a contig's: " if others else ""
+    else:
+        said += f"{near_contigs(first, contigs)}; take out the lines of: "
+    return said + ", ".join(others[:20]) + ", …" * (len(others) > 20)
 
 
 def peaks_of_track(

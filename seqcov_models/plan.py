@@ -197,7 +197,7 @@ class RunPlan:
         """Where this genome's results go."""
         return Path(self.config["output"], self.config["genome"]["name"])
 
-    def summary(self, peaks: Mapping[str, int]) -> str:
+    def summary(self, peaks: Mapping[str, tuple[int, int]]) -> str:
         """The run in a few lines: windows, chunks, tracks, bytes. peaks: of `count_peaks`."""
         lines = [
             f"genome {self.config['genome']['name']}: {len(self.fasta.contigs):,} contigs,"
@@ -213,14 +213,17 @@ class RunPlan:
                 f" {_size(track_bytes)}"
             )
         for profile in self.profiles.values():
-            chunk_bytes, track_bytes = profile.bytes_of(peaks[profile.name])
+            count, others = peaks[profile.name]
+            chunk_bytes, track_bytes = profile.bytes_of(count)
+            left_out = f", {others:,} left out (twice there, or not in genome.regions)"
             unknown = any(track.number is None for track in profile.peak_tracks)
             lines.append(
                 f"model {profile.name}: profiles of {profile.geometry.core:,} bp for"
                 f" {', '.join(profile.config.tasks)}{' on both strands' * profile.stranded} at"
-                f" {peaks[profile.name]:,} peaks{' and where tracks reach a threshold' * unknown}"
-                f" ({', '.join(profile.peaks)}); chunks at most {_size(chunk_bytes)} (temporary),"
-                f" bigWigs {_size(track_bytes)}{', and more for the latter' * unknown}"
+                f" {count:,} peaks{' and where tracks reach a threshold' * unknown}"
+                f" ({', '.join(profile.peaks)}){left_out * bool(others)}; chunks at most"
+                f" {_size(chunk_bytes)} (temporary), bigWigs {_size(track_bytes)}"
+                f"{', and more for the latter' * unknown}"
             )
         return "\n".join(lines)
 
@@ -329,8 +332,8 @@ def _track_peaks(
     return TrackPeaks(model.name, group, file, model.geometry.bin, *chosen)
 
 
-def count_peaks(run: RunPlan) -> dict[str, int]:
-    """Read all files of peaks: how many each BPNet has, by its name.
+def count_peaks(run: RunPlan) -> dict[str, tuple[int, int]]:
+    """Read all files of peaks: how many each BPNet has, by its name, and how many are not wanted.
 
     Of a track's local maxima the number asked for counts, none where there is only a threshold.
     Raises SeqcovError for what is wrong with a file.
@@ -339,29 +342,39 @@ def count_peaks(run: RunPlan) -> dict[str, int]:
     for profile in run.profiles.values():
         try:
             sets = _peaks_of_files(run, profile)
+            given = wanted = sum(map(len, sets))
             if sets and not profile.peak_tracks:
-                sets = [combine(sets, run.fasta.contigs, profile.wanted)]
+                wanted = len(combine(sets, run.fasta.contigs, profile.wanted))
         except SeqcovError as error:
             raise SeqcovError(f"models.{profile.name}: {error}") from None
         of_tracks = sum(track.number or 0 for track in profile.peak_tracks)
-        counts[profile.name] = sum(map(len, sets)) + of_tracks
+        counts[profile.name] = wanted + of_tracks, given - wanted
     return counts
 
 
-def leftovers(run: RunPlan) -> list[Path]:
-    """Files in the folders of chunks that no job of this run writes."""
+def leftovers(run: RunPlan) -> tuple[list[Path], list[Path]]:
+    """What earlier runs left that no job of this one writes: chunks, and results."""
     files = {
         model.name: {f"{chunk}.npy" for chunk in model.chunks} for model in run.models.values()
     }
     for plan in run.profiles.values():
         ends = ("", ".table", ".windows") if plan.keeps_windows else ("", ".table")
         files[plan.name] = {f"{job}{end}.npy" for job in range(plan.jobs) for end in ends}
-    return [
+    chunks = [
         file
         for name, own in files.items()
         for file in (run.folder / name / "chunks").glob("[!.]*.npy")
         if file.name not in own
     ]
+    own = {run.folder / name for name in files}
+    own |= {
+        run.folder / m.name / "tracks" / group for m in run.models.values() for group in m.groups
+    }
+    own |= {run.folder / p.name / file for p in run.profiles.values() for file in p.bigwigs}
+    there = [path for path in run.folder.glob("[!.]*") if path.is_dir()]
+    for name in files:
+        there += [*(run.folder / name).glob("tracks/[!.]*"), *(run.folder / name).glob("[!.]*.bw")]
+    return chunks, sorted(path for path in there if path not in own)
 
 
 def peaks_of(run: RunPlan, profile: ProfilePlan) -> "DataFrame":
@@ -448,12 +461,25 @@ def _check_ensemble(entry: Mapping[str, Any], tracks: Sequence[Track], geometry:
                 f"shifts: {shift:,} bp is more than the {geometry.context:,} bp that are cropped;"
                 " the core would hold bases that were never read"
             )
+    folds = entry["weights"] if isinstance(entry["weights"], list) else [entry["weights"]]
+    members = len(folds) * len(entry["shifts"]) * (1 + entry["reverse_complement"])
+    if entry["standard_deviation"] and members == 1:
+        raise SeqcovError(
+            "standard_deviation: of a single prediction there is none; it takes several weights"
+            " (folds), shifts, or reverse_complement"
+        )
     if entry["reverse_complement"]:
         for track in tracks:
             if track.pair < 0:
                 raise SeqcovError(
-                    f"reverse_complement: the table has no row for the other strand of"
-                    f" {track.identifier}"
+                    "reverse_complement: "
+                    + (
+                        f"the table has no row for the other strand of {track.identifier}"
+                        if "strand_pair" in track.columns
+                        else "nothing says which tracks are each other's strands; `targets:` may"
+                        " name a table with the column strand_pair (of an unstranded track its own"
+                        " index)"
+                    )
                 )
 
 
@@ -526,7 +552,7 @@ def _check_writable(folder: Path) -> None:
         raise SeqcovError(f"output {folder}: no permission to write in {there}")
 
 
-def check_space(run: RunPlan, peaks: Mapping[str, int]) -> None:
+def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
     """Raise SeqcovError where the disk is too small for what the run still has to write.
 
     peaks: of `count_peaks`.
@@ -536,7 +562,7 @@ def check_space(run: RunPlan, peaks: Mapping[str, int]) -> None:
         there = there.parent
     free = shutil.disk_usage(there).free
     needed = sum(sum(run.bytes_of(model)) for model in run.models.values())
-    needed += sum(sum(run.profiles[name].bytes_of(count)) for name, count in peaks.items())
+    needed += sum(sum(run.profiles[name].bytes_of(peaks[name][0])) for name in run.profiles)
     for made in ("*/chunks/*.npy", "*/tracks/*/*.bw", "*/*.bw"):  # by an earlier, unfinished run
         needed -= sum(file.stat().st_size for file in run.folder.glob(made))
     if needed > free:

@@ -20,7 +20,7 @@ def explain(config: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
     lines = []
     for error in Draft202012Validator(schema).iter_errors(config):
-        where = ".".join(map(str, error.absolute_path)) or "config"
+        where = ".".join(map(str, error.absolute_path)) or "top level"
         if error.validator == "additionalProperties":
             known = list(error.schema["properties"])
             for key in set(error.instance) - set(known):
@@ -36,6 +36,10 @@ def explain(config: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
             and not isinstance(error.instance, (list, Mapping, type(None)))
         ):
             lines.append(f"{where}: to YAML {error.instance} is no text; put it in quotes")
+        elif error.validator == "type" and error.validator_value == "array":
+            lines.append(f"{where}: write a list: [{error.instance}]")
+        elif error.validator in ("oneOf", "anyOf"):
+            lines.append(f"{where}: {error.instance!r} does not fit: {error.schema['description']}")
         else:
             about = error.schema.get("description", "")
             lines.append(f"{where}: {error.message}" + (f" ({about})" if about else ""))

@@ -12,7 +12,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .errors import SeqcovError
@@ -71,6 +71,22 @@ def default_tracks(count: int) -> list[Track]:
     """Tracks for a head that comes without a table: track_0, track_1, …"""
     return [
         Track(row, row, f"track_{row}", file_name=f"track_{row}", pair=row) for row in range(count)
+    ]
+
+
+def with_strand_pairs(tracks: Sequence[Track], pairs: Sequence[int] | None) -> list[Track]:
+    """`tracks` whose table says nothing of strands, with `pairs`, each one's other strand's row.
+
+    None where that is not known. Raises SeqcovError for pairs that are none.
+    """
+    if pairs is None:
+        return [replace(track, pair=-1) for track in tracks]
+    rows = range(len(tracks))
+    if any(pair not in rows or pairs[pair] != row for row, pair in enumerate(pairs)):
+        raise SeqcovError(f"strand_pair: {list(pairs[:9])} … does not pair {len(tracks):,} tracks")
+    return [
+        replace(track, pair=pair, columns=track.columns | {"strand_pair": str(tracks[pair].index)})
+        for track, pair in zip(tracks, pairs, strict=True)
     ]
 
 

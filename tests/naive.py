@@ -132,7 +132,7 @@ def max_pool(x: Array, size: int = 2) -> Array:
 
 
 def relative_attention(w: Weights, name: str, x: Array, positions: Array, heads: int) -> Array:
-    """Distance d = key − query; the two biases are added to the scaled query (facts §1.0)."""
+    """Distance d = key − query; the two biases are added to the scaled query."""
     length = len(x)
     key = len(w[f"{name}.to_q.weight"]) // heads
     value = len(w[f"{name}.to_v.weight"]) // heads

@@ -153,6 +153,22 @@ def shift_beyond_the_crop(config: Config, folder: Path) -> None:
     model(config)["shifts"] = [0, 33]
 
 
+def deviation_of_one(config: Config, folder: Path) -> None:
+    model(config)["standard_deviation"] = True
+
+
+def both_strands_of_unknown_pairs(config: Config, folder: Path) -> None:
+    model(config)["reverse_complement"] = True
+
+
+def tracks_without_brackets(config: Config, folder: Path) -> None:
+    model(config)["tracks"] = "assay:CHIP"
+
+
+def region_without_brackets(config: Config, folder: Path) -> None:
+    config["genome"]["regions"] = "chrI"
+
+
 def raw_without_columns(config: Config, folder: Path) -> None:
     model(config)["scale"] = "raw"
 
@@ -186,6 +202,10 @@ MISTAKES: list[tuple[Mistake, str]] = [
     (overlap_of_nothing, r"overlap 0\.001 has no effect: a core has 24 bins"),
     (blend_without_overlap, r"blend 'taper' has no effect without overlap"),
     (shift_beyond_the_crop, r"shifts: 33 bp is more than the 32 bp that are cropped"),
+    (deviation_of_one, r"standard_deviation: of a single prediction there is none; it takes sev"),
+    (both_strands_of_unknown_pairs, r"nothing says which tracks are each other's strands; `targ"),
+    (tracks_without_brackets, r"models\.tiny\.tracks: 'assay:CHIP' does not fit: .*or a list of"),
+    (region_without_brackets, r"genome\.regions: write a list: \[chrI\]"),
     (raw_without_columns, r"scale: raw needs the column 'scale', which the track table lacks"),
     (name_that_leaves_the_folder, r"genome\.name: '\.\./elsewhere' does not match"),
 ]

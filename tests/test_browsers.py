@@ -425,7 +425,7 @@ genome = dict(name="toy", fasta="data/toy.fa", assembly=assembly or None, region
 snakemake = Names(
     log=["log"],
     params=Names(genome=genome),
-    input=Names(tracks=f"{folder}/tracks.tsv", fasta="data/toy.fa"),
+    input=Names(tracks=f"{folder}/tracks.tsv", peaks=[], fasta="data/toy.fa"),
     output=Names(
         hub=f"{folder}/hub.txt",
         igv=f"{folder}/igv_session.xml",

@@ -1,6 +1,7 @@
 """Checkpoints: nothing lost on the way, and SeqcovError alone for what is not right."""
 
 import copy
+import dataclasses
 import json
 import os
 import pickle
@@ -17,8 +18,9 @@ from conftest import Tiny, Weights, keras_weights, write_calico
 from safetensors.torch import load_file, save_file
 
 from seqcov_models import load_model, save_model
-from seqcov_models.checkpoints.load import model_card, verify
+from seqcov_models.checkpoints.load import build, model_card, verify
 from seqcov_models.checkpoints.recognise import recognise
+from seqcov_models.configs import BasenjiConfig, BorzoiConfig, BPNetConfig, Config
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.base import TokenPredictionModel
 
@@ -69,6 +71,52 @@ def test_a_model_of_selected_tracks_can_be_saved_and_loaded(
     again = load_model("borzoi", tmp_path / "some")
     assert [track.identifier for track in again.tracks] == ["id2", "id5"]
     assert np.array_equal(again.predict(LETTERS), some.predict(LETTERS))
+
+
+def test_of_borzois_strands_nothing_is_assumed(tiny_folder: Path) -> None:
+    """Elsewhere a track without a pair is its own: their published tracks have no strands."""
+    assert {track.pair for track in recognise("borzoi", tiny_folder).tracks} == {-1}
+    (tiny_folder / "targets.txt").unlink()
+    assert {track.pair for track in recognise("borzoi", tiny_folder).tracks} == {-1}
+    with h5py.File(tiny_folder / "model.h5", "r+") as file:
+        pairs = [1, 0, 2, 4, 3, 6, 5]
+        layer = {"class_name": "SwitchReverse", "config": {"strand_pair": pairs}}
+        file.attrs["model_config"] = json.dumps({"config": {"layers": [layer]}})
+    assert [track.pair for track in recognise("borzoi", tiny_folder).tracks] == pairs
+    with h5py.File(tiny_folder / "model.h5", "r+") as file:
+        layer["config"] = {"strand_pair": [1, 0, 2, 4, 5, 6, 3]}
+        file.attrs["model_config"] = json.dumps({"config": {"layers": [layer]}})
+    with pytest.raises(SeqcovError, match=r"model\.h5: strand_pair: .* does not pair 7 tracks"):
+        recognise("borzoi", tiny_folder)
+
+
+@pytest.mark.parametrize(
+    ("layer", "key", "value", "field", "expected"),
+    [
+        ("transformer_tower", "seqlen_train", 16, "position_length", 16),
+        ("transformer_tower", "seqlen_train", None, "position_length", Tiny().positions),
+        ("transformer_tower", "attention_dropout", 0.5, "attention_dropout", 0.5),
+        (None, "bn_momentum", 0.75, "batch_norm_momentum", 0.25),
+    ],
+)
+def test_what_params_json_says_is_heard(
+    layer: str | None, key: str, value: Any, field: str, expected: Any, tiny_folder: Path
+) -> None:
+    params: Any = Tiny().params()
+    blocks = [block for block in params["model"]["trunk"] if block["name"] == layer]
+    (*_, block) = [params["model"], *blocks]
+    block[key] = value
+    (tiny_folder / "params.json").write_text(json.dumps(params))
+    assert getattr(recognise("borzoi", tiny_folder).config, field) == expected
+
+
+@pytest.mark.parametrize("key", ["activation", "gated", "se", "dilation_rate"])
+def test_what_is_not_known_of_a_layer_is_refused(key: str, tiny_folder: Path) -> None:
+    params: Any = Tiny().params()
+    params["model"]["trunk"][1][key] = "relu"
+    (tiny_folder / "params.json").write_text(json.dumps(params))
+    with pytest.raises(SeqcovError, match=rf"res_tower\.{key}: not known here, and it may change"):
+        recognise("borzoi", tiny_folder)
 
 
 def test_selected_tracks_come_in_the_tables_order(tiny_folder: Path) -> None:
@@ -475,6 +523,13 @@ BAD_CONFIGS: dict[str, dict[str, Any]] = {
     "length list": {"sequence_length": [512]},
     "encoding object": {"n_encoding": {}},
     "wider than any memory": {"stem_channels": 10**14},
+    "wider than torch counts": {"stem_channels": 2**63 - 1},
+    "as wide as may be": {"stem_channels": 2**31 - 1, "stem_kernel_size": 2**31 - 1},
+    "tracks without end": {"num_labels": 300_000_000},
+    "epsilon without end": {"batch_norm_eps": 10**400},
+    "dropout without end": {"hidden_dropout": 10**400},
+    "length without end": {"sequence_length": 8 * 10**30},
+    "no base": {"attention_type": "rotary", "rotary_base": 0.0},
 }
 
 
@@ -483,6 +538,49 @@ def test_a_config_json_that_does_not_fit_is_refused(bad: str, own: Path) -> None
     config = json.loads((own / "config.json").read_text())
     (own / "config.json").write_text(json.dumps({**config, **BAD_CONFIGS[bad]}))
     refused(own)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "cuda:-1", "", "cpu:x"])
+def test_a_device_that_is_not_there_is_refused_with_the_choices(name: str, own: Path) -> None:
+    with pytest.raises(SeqcovError, match=rf"device '{name}'.*choose cpu"):
+        load_model("borzoi", own, device=name)
+
+
+SMALL = {"sequence_length": 256, "stem_channels": 6, "num_labels": 3, "head_hidden_size": 12}
+FIVE: dict[str, Config] = {
+    "borzoi": BorzoiConfig(
+        **SMALL, conv_tower_channels=(8, 8, 8), num_hidden_layers=0, crop_bins=5,
+        n_encoding="multimolecule",
+    ),
+    "basenji2": BasenjiConfig(
+        **SMALL, conv_tower_channels=(8,), crop_bins=3, n_encoding="multimolecule",
+    ),
+    "bpnet": BPNetConfig(sequence_length=256, target_length=256, n_encoding="multimolecule"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("architecture", FIVE)
+@pytest.mark.parametrize("n_encoding", ["zeros", "uniform"])
+def test_a_fifth_channel_of_our_own_is_kept_or_dropped_as_asked(
+    architecture: str, n_encoding: str, tmp_path: Path
+) -> None:
+    letters = ["ACGTN" * 51 + "A"]
+    five = build(FIVE[architecture]).eval()
+    save_model(five, tmp_path / "five")
+    kept = load_model(architecture, tmp_path / "five", n_encoding="multimolecule")
+    assert np.array_equal(kept.predict(letters), five.predict(letters))
+    four = load_model(architecture, tmp_path / "five", n_encoding=n_encoding)
+    assert four.config == dataclasses.replace(five.config, n_encoding=n_encoding, vocab_size=4)
+    assert four.model.stem.state_dict().keys() == five.model.stem.state_dict().keys()
+    state = five.state_dict()
+    stem = next(name for name in state if name.startswith("model.stem"))
+    state[stem] = state[stem][:, :4]
+    expected = build(four.config).eval()
+    expected.load_state_dict(state)
+    assert np.array_equal(four.predict(letters), expected.predict(letters))
+    save_model(four, tmp_path / "four")
+    with pytest.raises(SeqcovError, match="reads 4 channels"):
+        load_model(architecture, tmp_path / "four", n_encoding="multimolecule")
 
 
 # Pickles

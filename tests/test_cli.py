@@ -18,6 +18,7 @@ from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import sha256
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 Run = Callable[..., tuple[int, str, str]]
 
@@ -44,7 +45,7 @@ def test_describe_says_what_a_checkpoint_is(run: Run, tmp_path: Path) -> None:
     assert said["species"].strip() == "human, also mouse"
     assert said["window"].strip() == "12,288 bp"
     assert said["core"].strip() == "320 bp, 40 bins of 8 bp, 748 cropped at each side"
-    assert said["tracks"].strip() == "5 (track_0, track_1, track_2, track_3, …)"
+    assert said["tracks"].strip() == "5 (track_0, track_1, track_2, track_3, track_4)"
     model = load_model("enformer", folder)
     count = sum(weight.numel() for weight in model.parameters())
     assert said["parameters"].strip() == f"{count:,}"
@@ -109,12 +110,30 @@ def test_mistakes_are_one_line_and_status_1(command: str, run: Run, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
-def test_convert_never_writes_over_its_source_or_a_file(run: Run, tmp_path: Path) -> None:
+def test_convert_never_writes_over_anything(run: Run, tmp_path: Path) -> None:
     folder = unpacked("bpnet_lite", tmp_path / "x")
-    assert "to read from" in run("convert", folder, folder)[2]
     (tmp_path / "file").write_text("mine")
-    assert "is a file" in run("convert", folder, tmp_path / "file")[2]
-    assert (tmp_path / "file").read_text() == "mine"
+    kept = tmp_path / "folder/model.safetensors/kept"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("mine")
+    for out in (folder, tmp_path / "file", tmp_path / "folder"):
+        status, _, said = run("convert", folder, out)
+        assert status == 1
+        assert "is there already; name a new folder" in said
+    assert (tmp_path / "file").read_text() == kept.read_text() == "mine"
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = unpacked("bpnet_lite", tmp_path / "x")
+    command = 'ulimit -f 4; exec "$0" -m seqcov_models convert "$1" "$2"'
+    done = subprocess.run(
+        ["bash", "-c", command, sys.executable, str(folder), str(tmp_path / "out")],
+        cwd=REPOSITORY, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_wrong_arguments_are_told(capsys: pytest.CaptureFixture[str]) -> None:

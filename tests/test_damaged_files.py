@@ -116,7 +116,7 @@ def test_a_head_of_an_impossible_name_is_refused(
     for leaf in ("weight", "bias"):
         state[f"_heads.{species}.0.{leaf}"] = state[f"_heads.human.0.{leaf}"].clone()
     save_file(state, folder / "model.safetensors")
-    refused(folder, "name of a head", capsys)
+    refused(folder, "other_heads", capsys)
 
 
 # torch.save

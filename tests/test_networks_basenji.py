@@ -1,4 +1,4 @@
-"""Basenji2, and what all networks do alike, against float64 arithmetic from facts §1.0 and §1.1."""
+"""Basenji2, and what all networks do alike, against float64 arithmetic from its definition."""
 
 import dataclasses
 from typing import Any
@@ -46,8 +46,8 @@ def reference(config: BasenjiConfig, w: Weights, x: Array) -> Array:
     def block(name: str, x: Array, dilation: int = 1) -> Array:
         return batch_norm(w, f"{name}.norm", conv(w, f"{name}.conv", act(x), dilation), 1e-3)
 
-    for number, name in enumerate(indices(w, "model.stem.blocks")):
-        x = max_pool(block(name, x), config.stem_pool_size if number == 0 else 2)
+    for name in indices(w, "model.stem.blocks"):
+        x = max_pool(block(name, x), config.stem_pool_size)
     dilations = [1, 2, 3, 4, 6, 9, 14, 21, 32, 48, 72]
     for name, dilation in zip(indices(w, "model.trunk.blocks"), dilations, strict=False):
         x = x + block(f"{name}.wide", block(f"{name}.narrow", x, dilation))
@@ -68,7 +68,7 @@ VARIANTS = {
     "erf": dataclasses.replace(TINY, hidden_act="gelu"),
     "quarters": dataclasses.replace(TINY, n_encoding="uniform"),
     "five letters": dataclasses.replace(TINY, n_encoding="multimolecule", vocab_size=5),
-    "a wide first pooling": dataclasses.replace(TINY, stem_pool_size=4, crop_bins=0),
+    "wide poolings": dataclasses.replace(TINY, stem_pool_size=4, crop_bins=0),
     "all dilations": dataclasses.replace(
         TINY, blocks=BasenjiBlockConfig(bottleneck_size=5), sequence_length=2048
     ),
@@ -76,7 +76,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-def test_basenji_agrees_with_float64_arithmetic_from_the_facts(config: BasenjiConfig) -> None:
+def test_basenji_agrees_with_float64_arithmetic_from_its_definition(config: BasenjiConfig) -> None:
     model = randomised(BasenjiForTokenPrediction(config))
     codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
     weights = weights_of(model)
@@ -209,6 +209,17 @@ def test_contexts_are_the_blocks_and_hidden_states_all_there_is() -> None:
     assert last is output.last_hidden_state
 
 
+def test_the_config_says_whether_contexts_are_given_by_default() -> None:
+    config = dataclasses.replace(TINY, output_contexts=True)
+    model = randomised(BasenjiForTokenPrediction(config))
+    codes = torch.from_numpy(random_codes(512)[None])
+    with torch.inference_mode():
+        assert len(model(codes).contexts) == 5
+        assert model(codes, output_contexts=False).contexts is None
+        assert len(model.model(codes).contexts) == 5
+    assert model.predict(["A" * 512]).shape == (1, 56, 7)
+
+
 def test_the_config_follows_the_selected_tracks() -> None:
     model = randomised(BasenjiForTokenPrediction(TINY))
     assert model.select_tracks([5, 0]).config == dataclasses.replace(TINY, num_labels=2)
@@ -248,6 +259,11 @@ IMPOSSIBLE = [
     ("blocks", {"dilation_rate": 0.5}),
     ("blocks", {"num_block": 11}),
     ("blocks", {"bottleneck_size": 0}),
+    ("blocks", {"dilation_rate": 1e300}),
+    ("blocks", {"dilation_rate": 10**400}),
+    ("blocks", {"dilation_rate": 1e9}),
+    ("blocks", {"num_blocks": 10**9}),
+    ("stem_pool_size", 2**31),
 ]
 
 
@@ -256,6 +272,12 @@ def test_an_impossible_value_is_refused_and_named(field: str, value: Any) -> Non
     name = field if not isinstance(value, dict) else next(iter(value))
     with pytest.raises(SeqcovError, match=name):
         BasenjiConfig.from_dict({**TINY.to_dict(), field: value})
+
+
+@pytest.mark.parametrize("size", [3, 2**31 - 1])
+def test_a_window_that_the_poolings_do_not_divide_is_refused(size: int) -> None:
+    with pytest.raises(SeqcovError, match=f"sequence_length.*{size} to the power of 3"):
+        dataclasses.replace(TINY, stem_pool_size=size)
 
 
 def test_json_keeps_a_config() -> None:

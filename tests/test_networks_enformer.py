@@ -1,4 +1,4 @@
-"""Enformer against float64 arithmetic from facts §1.0 and §1.2; what is Borzoi's and Flashzoi's."""
+"""Enformer against float64 arithmetic from its definition; what is Borzoi's and Flashzoi's."""
 
 import dataclasses
 import math
@@ -76,7 +76,7 @@ def features(length: int, count: int) -> Array:
 
 
 @pytest.mark.parametrize(("length", "count"), [(16, 4), (100, 32), (1536, 32), (3072, 32)])
-def test_position_features_are_those_of_the_facts(length: int, count: int) -> None:
+def test_position_features_are_the_published_ones(length: int, count: int) -> None:
     found = enformer_features(length, 6 * count).numpy()
     expected = features(length, count)
     exact = [*range(2 * count), *range(3 * count, 5 * count)]
@@ -171,7 +171,9 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-def test_enformer_agrees_with_float64_arithmetic_from_the_facts(config: EnformerConfig) -> None:
+def test_enformer_agrees_with_float64_arithmetic_from_its_definition(
+    config: EnformerConfig,
+) -> None:
     model = randomised(EnformerForTokenPrediction(config))
     codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
     weights = weights_of(model)
@@ -293,6 +295,12 @@ IMPOSSIBLE = [
     ("other_heads", {"human": 5}),
     ("other_heads", {"mouse": 0}),
     ("other_heads", ["mouse"]),
+    ("other_heads", {"mouse": 2**31}),
+    ("other_heads", {"mouse": 100_000}),  # with the others more than there may be
+    ("other_heads", {"a.b": 3}),
+    ("other_heads", {"": 3}),
+    ("other_heads", {"../mouse": 3}),
+    ("other_heads", {"mouse\n": 3}),
     ("head_hidden_size", 0),
     ("sequence_length", 264),
     ("position_length", 0),
@@ -317,6 +325,12 @@ def test_json_keeps_a_config() -> None:
 def test_the_published_crop_and_first_bin() -> None:
     assert EnformerConfig().crop_bins == 320
     assert EnformerConfig().geometry.context == 40_960
+
+
+@pytest.mark.parametrize("name", ["pop", "training", "keys"])
+def test_a_head_that_torch_cannot_name_is_refused(name: str) -> None:
+    with pytest.raises(SeqcovError, match=f"other_heads.*'{name}'"):
+        EnformerForTokenPrediction(dataclasses.replace(TINY, other_heads={name: 3}))
 
 
 # Flashzoi
@@ -420,7 +434,7 @@ def test_the_published_borzoi_needs_1538_of_4096_positions_at_its_end() -> None:
     with torch.device("meta"):
         model = BorzoiForTokenPrediction(BorzoiConfig(num_hidden_layers=0))
     needed = model.model.trunk.needed(4096)
-    assert needed.stop - needed.start == 1_538  # facts §5
+    assert needed.stop - needed.start == 1_538
     assert BorzoiConfig().tower_reach == 7 + 2 * sum(2**power for power in range(1, 7))
 
 

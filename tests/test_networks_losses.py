@@ -1,6 +1,7 @@
 """Losses against formulas spelt out term by term, and gradients that reach every weight."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -154,6 +155,58 @@ def test_a_loss_has_a_gradient_in_every_weight(
         assert weight.grad is not None, name
         assert torch.isfinite(weight.grad).all(), name
         assert weight.grad.any(), name
+
+
+@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
+def test_labels_of_another_shape_are_refused(network: type[CoverageModel], config: Config) -> None:
+    model = network(config)  # type: ignore[arg-type]
+    codes = torch.from_numpy(stack([random_codes(256, seed) for seed in (1, 2)]))
+    output = model(codes)
+    logits = output.profile_logits if hasattr(output, "profile_logits") else output.logits
+    right = tuple(logits.shape)
+    for wrong in [(1,), (1, *right[1:]), (*right[:-1], 1), right[1:], (*right, 1)]:
+        if wrong == right:
+            continue
+        with pytest.raises(ValueError, match=f"{re.escape(str(wrong))}.*{re.escape(str(right))}"):
+            model(codes, labels=torch.ones(wrong))
+    assert model(codes, labels=torch.ones(right)).loss.isfinite()
+
+
+@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
+def test_what_is_no_sequence_is_refused(network: type[CoverageModel], config: Config) -> None:
+    model = network(config).model  # type: ignore[arg-type]
+    codes = torch.from_numpy(random_codes(256)[None])
+    for wrong in (codes[0], codes.float(), codes[..., None]):
+        with pytest.raises(ValueError, match=r"input_ids.*\(batch, length\)"):
+            model(wrong)
+    for code in (5, -1, 2**32):
+        bad = codes.long()
+        bad[0, 7] = code
+        with pytest.raises(ValueError, match=f"input_ids.* {code};?.*0 to 4"):
+            model(bad)
+    letters = torch.zeros(1, 256, 4)
+    for wrong in (letters[..., :3], letters[0], letters.int(), letters.transpose(1, 2)):
+        with pytest.raises(ValueError, match=r"inputs_embeds.*\(batch, length, 4\)"):
+            model(inputs_embeds=wrong)
+
+
+@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
+def test_a_network_without_its_head_gives_what_the_head_reads(
+    network: type[CoverageModel], config: Config
+) -> None:
+    model = randomised(network(config))  # type: ignore[arg-type]
+    codes = torch.from_numpy(random_codes(256)[None])
+    letters = model.one_hot[codes.long()]
+    with torch.inference_mode():
+        whole = model(codes, output_contexts=True, output_hidden_states=True)
+        alone = model.model(input_ids=codes, output_contexts=True, output_hidden_states=True)
+        again, plain = model.model(inputs_embeds=letters), model.model(codes)
+    assert torch.equal(alone.last_hidden_state, whole.last_hidden_state)
+    assert torch.equal(again.last_hidden_state, plain.last_hidden_state)
+    for one, two in ((alone.contexts, whole.contexts), (alone.hidden_states, whole.hidden_states)):
+        assert len(one) == len(two)
+        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert plain.contexts is plain.hidden_states is plain.loss is None
 
 
 @pytest.mark.parametrize("name", ["basenji2", "enformer", "borzoi"])

@@ -99,6 +99,10 @@ def test_all_names_that_need_an_alias_are_said_at_once(tmp_path: Path) -> None:
     assert "line 2: no contig '2'; this FASTA calls it 'chr2'" in str(said.value)
     assert 'contig_aliases: {"2": "chr2", "chr9": "chrIX"}' in str(said.value)
     assert str(said.value).endswith("in no way like a contig's: plasmid")
+    with pytest.raises(
+        SeqcovError, match=r"no contig 'plasmid'; .*; take out the lines of: plasmid, y1$"
+    ):
+        summits(written(tmp_path, "plasmid\t1\t2", "y1\t1\t2", "chr2\t1\t2", "plasmid\t5\t6"))
     path = written(tmp_path, "2\t1\t3", "chr9\t1\t3")
     assert summits(path, **{"2": "chr2", "chr9": "chrIX"}) == [("chr2", 2), ("chrIX", 2)]
 

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,8 @@ def test_a_run_leaves_what_the_library_computes(
     hub = (tmp_path / "results/g/hub.txt").read_text()
     session = (tmp_path / "results/g/igv_session.xml").read_text()
     assert all(f"plain/{name}" in hub and f"plain/{name}" in session for name in files)
+    assert '<Resource path="plain/peaks.narrowPeak" type="narrowPeak"' in session
+    assert "shortLabel one+ plain" in hub
     facts = json.loads((tmp_path / "results/g/provenance.json").read_text())
     assert facts["models"]["plain"][0]["config"]["tasks"] == ["one", "two"]
     assert [file["path"] for file in facts["peaks"]] == ["a.narrowPeak", "b.bed"]
@@ -188,7 +191,7 @@ def test_killed_and_again_gives_the_same_bytes(config: Config, tmp_path: Path) -
 def test_an_alias_works_everywhere_and_as_the_message_writes_it(
     config: Config, tmp_path: Path
 ) -> None:
-    (tmp_path / "b.bed").write_text("1\t50\t90\n2\t5\t9\n")
+    (tmp_path / "b.bed").write_text("1\t50\t90\n2\t5\t9\n1\t990\t999\n")
     config["models"]["plain"]["peaks"] = "b.bed"
     done = snakemake(tmp_path, config)
     assert done.returncode != 0
@@ -202,6 +205,7 @@ def test_an_alias_works_everywhere_and_as_the_message_writes_it(
     assert there.min() >= 50
     assert there.max() < 80
     assert (tmp_path / "results/g/hub.txt").is_file()
+    assert "at 2 peaks (b), 1 left out" in done.stderr
 
 
 CHANGES: list[tuple[str, Callable[[Config, Path], None]]] = [
@@ -250,6 +254,19 @@ def test_what_a_killed_run_of_more_jobs_left_goes(config: Config, tmp_path: Path
     done = snakemake(tmp_path, config)
     assert done.returncode == 0, done.stderr
     assert not list(chunks.iterdir())
+    assert "Of earlier runs" not in done.stderr
+
+
+def test_results_of_earlier_runs_are_told_apart(config: Config, tmp_path: Path) -> None:
+    config["models"]["lite"] = config["models"]["plain"] | {"weights": "lite"}
+    save_model(network(replace(PLAIN, tasks=("other", "two"))), tmp_path / "lite")
+    assert snakemake(tmp_path, config).returncode == 0
+    config["models"] = {"plain": config["models"]["lite"]}
+    done = snakemake(tmp_path, config)
+    assert done.returncode == 0, done.stderr
+    (said,) = re.findall("Of earlier runs, and not of this one: (.*)", done.stderr)
+    old = ["lite", "plain/one.bw", "plain/one.minus.bw", "plain/one.plus.bw"]
+    assert said.split(", ") == [f"results/g/{name}" for name in old]
 
 
 # Mistakes

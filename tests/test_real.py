@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import torch
 from runs import DATA, bigwigs, command, digests, every_base, snakemake
 
-from seqcov_models import load_ensemble, load_model, predict_region
+from seqcov_models import load_ensemble, load_model, predict_region, save_model
 from seqcov_models.bigwig import walk
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.sequence import encode
@@ -140,6 +141,16 @@ def test_both_strands_average_the_authors_two_predictions(sequence: str) -> None
         with torch.inference_mode():
             found = ensemble.predict(encode(sequence[start:end])[None])[0]
         assert np.abs(found - expected).max() <= 1e-5 * span
+
+
+def test_strand_pairs_are_known_without_a_table(tmp_path: Path) -> None:
+    """The authors' file lists them; weights alone do not."""
+    shutil.copy(WEIGHTS / "model.h5", tmp_path)
+    shutil.copy(WEIGHTS / "params.json", tmp_path)
+    with_table = [track.pair for track in recognise("borzoi", WEIGHTS).tracks]
+    assert [track.pair for track in recognise("borzoi", tmp_path).tracks] == with_table
+    save_model(load_model("borzoi", tmp_path), tmp_path / "ours")
+    assert [track.pair for track in recognise("borzoi", tmp_path / "ours").tracks] == with_table
 
 
 def test_ensemble_raw_and_deviation_along_the_contig(sequence: str, tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ def config_of(
         if rotary:
             values |= _rotary(found["transformer.0.0.fn.1.mha.Wqkv.weight"], said)
         config = BorzoiConfig.from_dict({**values, "crop_bins": 0})
-        config = BorzoiConfig.from_dict({**config.to_dict(), "crop_bins": _crop(config, said)})
+        crop = {"crop_bins": _crop(config, said), "target_length": None}
+        config = BorzoiConfig.from_dict({**config.to_dict(), **crop})
     except SeqcovError as error:
         raise SeqcovError(f"{source}: {error}") from None
     said.agrees(

@@ -1,11 +1,12 @@
 """Calico's params.json as a config. Needs no torch, so a run can be planned from it."""
 
-import math
+import reprlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..configs import BasenjiConfig, BorzoiConfig, Config, read_json
+from ..configs import MOST, BasenjiConfig, BorzoiConfig, Config, read_json
 from ..errors import SeqcovError
 from .keymap import plausible
 
@@ -17,6 +18,25 @@ _ORDERS = {
 }  # fmt: skip
 """The layers of each network as they follow one another; only unet_conv repeats, and only the
 first must be there (in Basenji2, the last too)."""
+
+
+_KNOWN = {
+    "conv_dna": "filters kernel_size pool_size activation norm_type",
+    "res_tower": "filters_init filters_end filters_mult divisible_by kernel_size num_convs"
+    " pool_size repeat",
+    "transformer_tower": "key_size heads num_position_features seqlen_train dropout"
+    " attention_dropout repeat",
+    "unet_conv": "kernel_size upsample_conv",
+    "Cropping1D": "cropping",
+    "conv_nac": "filters dropout",
+    "conv_block": "filters kernel_size pool_size dropout",
+    "conv_tower": "filters_init filters_end filters_mult divisible_by kernel_size pool_size repeat",
+    "dilated_residual": "filters kernel_size rate_mult round dropout repeat",
+}
+"""What is read of each layer. Any other key may change what it computes."""
+
+_OF_TRAINING = "name l2_scale mha_l2_scale kernel_initializer mha_initializer bn_momentum"
+"""Keys of any layer that do not."""
 
 
 def architecture_of_params(path: Path) -> str:
@@ -42,13 +62,15 @@ def params_config(architecture: str, path: Path, species: str) -> Config:
     of_network = {"borzoi": _borzoi_fields, "basenji2": _basenji_fields}[architecture]
     values = {"sequence_length": _int(model, "seq_length", path), **of_network(path)}
     values |= _head(model, species, path)
+    if "bn_momentum" in model:  # Keras counts what stays, torch what comes
+        values["batch_norm_momentum"] = round(1 - _float(model, "bn_momentum", path, 0), 9)
     plausible(values, str(path))
     try:
         if architecture == "basenji2":
             return BasenjiConfig.from_dict({"species": species, **values})
         config = BorzoiConfig.from_dict({"species": species, "position_length": 1, **values})
         return BorzoiConfig.from_dict(
-            {"species": species, **values, "position_length": config.num_positions}
+            {"species": species, "position_length": config.num_positions, **values}
         )
     except SeqcovError as error:
         raise SeqcovError(f"{path}: {error}") from None
@@ -80,7 +102,11 @@ def _borzoi_fields(path: Path) -> dict[str, Any]:
                 values["num_attention_heads"] = _int(block, "heads", path, least=1)
                 values["attention_head_size"] = _int(block, "key_size", path)
                 values["num_rel_pos_features"] = _int(block, "num_position_features", path)
-                values["hidden_dropout"] = _float(block, "dropout", path, 0)
+                values["intermediate_dropout"] = _float(block, "dropout", path, 0)
+                if "attention_dropout" in block:
+                    values["attention_dropout"] = _float(block, "attention_dropout", path, 0)
+                if block.get("seqlen_train") is not None:
+                    values["position_length"] = _int(block, "seqlen_train", path, least=1)
             case "unet_conv":
                 conv = block.get("upsample_conv", False)
                 if not isinstance(conv, bool):
@@ -90,7 +116,7 @@ def _borzoi_fields(path: Path) -> dict[str, Any]:
                 values["crop_bins"] = _int(block, "cropping", path)
             case "conv_nac":
                 values["head_hidden_size"] = _int(block, "filters", path)
-                values["head_dropout"] = _float(block, "dropout", path, 0)
+                values["hidden_dropout"] = _float(block, "dropout", path, 0)
     if len(set(unet)) > 1:
         raise SeqcovError(f"{path}: unet_conv: all of them must be alike")
     if unet:
@@ -113,7 +139,8 @@ def _basenji_fields(path: Path) -> dict[str, Any]:
                 values["stem_kernel_size"] = _int(block, "kernel_size", path)
                 values["stem_pool_size"] = _int(block, "pool_size", path, 1)
             case "conv_tower":
-                _expect(block, path, pool_size=2)
+                block = {"pool_size": 1, **block}  # calico's default
+                _expect(block, path, pool_size=values["stem_pool_size"])
                 values["conv_tower_channels"] = _widths(block, path)
                 values["conv_tower_kernel_size"] = _int(block, "kernel_size", path)
             case "dilated_residual":
@@ -126,14 +153,14 @@ def _basenji_fields(path: Path) -> dict[str, Any]:
                     "bottleneck_size": _int(block, "filters", path),
                     "dilation_rate": _float(block, "rate_mult", path, 2),
                     "round_dilation": turned,
+                    "dropout": _float(block, "dropout", path, 0),
                 }
-                values["hidden_dropout"] = _float(block, "dropout", path, 0)
             case "Cropping1D":
                 values["crop_bins"] = _int(block, "cropping", path)
             case "conv_block":
                 _expect(block, path, kernel_size=1, pool_size=1)
                 values["head_hidden_size"] = _int(block, "filters", path)
-                values["head_dropout"] = _float(block, "dropout", path, 0)
+                values["hidden_dropout"] = _float(block, "dropout", path, 0)
     return {**values, "blocks": blocks}
 
 
@@ -166,6 +193,13 @@ def _check_order(architecture: str, path: Path) -> None:
         )
     if architecture == "basenji2" and names.count("conv_block") != 2:
         raise SeqcovError(f"{path}: model.trunk: this network ends in a second conv_block")
+    for block in _trunk(path):
+        known = f"{_KNOWN[block['name']]} {_OF_TRAINING}".split()
+        if unknown := [key for key in block if key not in known]:
+            raise SeqcovError(
+                f"{path}: {block['name']}.{unknown[0]}: not known here, and it may change what the"
+                f" layer computes; known are {', '.join(known)}"
+            )
 
 
 def _trunk(path: Path) -> list[dict[str, Any]]:
@@ -212,16 +246,17 @@ def _int(
     block: dict[str, Any], key: str, path: Path, default: int | None = None, least: int = 0
 ) -> int:
     value = block.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        where = block.get("name", "model")
-        raise SeqcovError(f"{path}: {where}.{key}: {value!r} is not a whole number ≥ {least}")
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
+        where, given = block.get("name", "model"), reprlib.repr(value)
+        wanted = f"a whole number from {least} to {MOST:,}"
+        raise SeqcovError(f"{path}: {where}.{key}: {given} is not {wanted}")
     return value
 
 
 def _float(block: dict[str, Any], key: str, path: Path, default: float) -> float:
     value = block.get(key, default)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
+    if not number or not 0 <= value <= sys.float_info.max:
         where = block.get("name", "model")
         raise SeqcovError(f"{path}: {where}.{key}: {value!r} is not a finite number ≥ 0")
     return float(value)

@@ -1,10 +1,13 @@
 """Another project's config.json, read field by field."""
 
 import math
+import reprlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..configs import MOST
 from ..errors import SeqcovError
 
 
@@ -15,18 +18,18 @@ class Described:
         self.values, self.path = values, path
 
     def whole(self, name: str, default: int) -> int:
-        """A whole number of either sign; null and absent are the default."""
+        """A whole number of either sign, up to MOST; null and absent are the default."""
         value = self._given(name, default)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self.refusal(name, "a whole number")
-        return value
+        if not _is_whole(value):
+            raise self.refusal(name, f"a whole number up to {MOST:,}")
+        return int(value)
 
     def real(self, name: str, default: float) -> float:
         """A finite number; null and absent are the default."""
         value = self._given(name, default)
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise self.refusal(name, "a number")
-        if not math.isfinite(value):
+        if not abs(value) <= sys.float_info.max:  # nor is a whole number beyond any float
             raise self.refusal(name, "finite")
         return float(value)
 
@@ -47,8 +50,8 @@ class Described:
     def wholes(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """A list of whole numbers; null and absent are the default."""
         value = self._given(name, default)
-        if not isinstance(value, list | tuple) or not all(type(one) is int for one in value):
-            raise self.refusal(name, "a list of whole numbers")
+        if not isinstance(value, list | tuple) or not all(map(_is_whole, value)):
+            raise self.refusal(name, f"a list of whole numbers up to {MOST:,}")
         return tuple(value)
 
     def part(self, name: str) -> "Described":
@@ -64,7 +67,8 @@ class Described:
 
     def refusal(self, name: str, wanted: str) -> SeqcovError:
         """The error for a value that is not `wanted`."""
-        return SeqcovError(f"{self.path}: {name}: {self.values.get(name)!r} is not {wanted}")
+        given = reprlib.repr(self.values.get(name))
+        return SeqcovError(f"{self.path}: {name}: {given} is not {wanted}")
 
     def agrees(self, **fields: tuple[str, object]) -> None:
         """Refuse a description that differs from the weights it comes with.
@@ -78,6 +82,10 @@ class Described:
                 raise SeqcovError(
                     f"{self.path}: {name}: {given!r}, but the weights have {value!r} {words}"
                 )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST
 
 
 def exponential_widths(first: int, last: int, count: int, unit: int) -> tuple[int, ...]:

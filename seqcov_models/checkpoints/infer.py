@@ -7,15 +7,16 @@ shape can tell (window, crop, activations) is left to the published values or to
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..configs import BasenjiConfig, BorzoiConfig, EnformerConfig
 from ..errors import SeqcovError
 from .keymap import Row, Shape, Shapes, count, summed
 
 HEADS = {
-    "basenji2": {"human": 5_313, "mouse": 1_643},
-    "enformer": {"human": 5_313, "mouse": 1_643},
-    "borzoi": {"human": 7_611, "mouse": 2_608},
+    "basenji2": BasenjiConfig.HEADS,
+    "enformer": EnformerConfig.HEADS,
+    "borzoi": BorzoiConfig.HEADS,
 }
-"""Tracks of the published heads: calico's targets tables."""
+"""Tracks of the published heads."""
 
 _TOWERS = {
     "basenji2": ("model.stem.blocks.", ".conv.weight"),

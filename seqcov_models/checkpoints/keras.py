@@ -282,6 +282,15 @@ def window_of(layers: Sequence[dict[str, Any]]) -> int | None:
     return None
 
 
+def strand_pairs_of(layers: Sequence[dict[str, Any]], tracks: int) -> list[int] | None:
+    """Of each track the row of its other strand, where a SwitchReverse layer of a head lists it."""
+    for layer in layers:
+        pairs = setting(layer, "strand_pair")
+        if isinstance(pairs, list) and [type(row) for row in pairs] == [int] * tracks:
+            return pairs
+    return None
+
+
 def cropping_of(layers: Sequence[dict[str, Any]]) -> int | None:
     """Bins that the network's one Cropping1D layer cuts off at each side, 0 for none."""
     crops = [

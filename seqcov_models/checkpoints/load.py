@@ -1,12 +1,16 @@
 """Weights into networks. Files are untrusted: nothing is unpickled, everything is checked first."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -25,9 +29,9 @@ from ..networks.basenji import BasenjiForTokenPrediction
 from ..networks.borzoi import BorzoiForTokenPrediction
 from ..networks.bpnet import BPNetForProfilePrediction
 from ..networks.enformer import EnformerForTokenPrediction
-from ..tracks import Track, select, write_tracks
+from ..tracks import Track, select, strand_tracks, write_tracks
 from .arrays import Arrays
-from .keymap import Array, Row, Shape, check
+from .keymap import Array, Row, Shape, Shapes, check, four_letters
 from .readers import READERS, open_weights
 from .recognise import CONFIG, TARGETS, WEIGHTS, Checkpoint, recognise
 
@@ -59,11 +63,23 @@ def load_model(
     weights; n_encoding, hidden_act: as in `recognise`.
     Raises SeqcovError for whatever does not fit, before anything is predicted.
     """
+    target = device_of(device)
     checkpoint = recognise(
         architecture, path, species, targets, n_encoding=n_encoding, hidden_act=hidden_act
     )
     chosen = select(checkpoint.tracks, tracks)
-    return load_checkpoint(checkpoint, chosen).to(device)
+    return load_checkpoint(checkpoint, chosen).to(target)
+
+
+def device_of(name: str | torch.device) -> torch.device:
+    """torch's device of this name. Raises SeqcovError where there is none here."""
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError):
+        gpus = torch.cuda.device_count()
+        choices = "cpu" + (f", cuda, or cuda:0 to cuda:{gpus - 1}" if gpus else "")
+        said = f"device {str(name)!r}: torch sees {gpus} GPUs here; choose {choices}"
+        raise SeqcovError(said) from None
 
 
 def load_checkpoint(checkpoint: Checkpoint, tracks: Sequence[Track]) -> CoverageModel:
@@ -78,6 +94,8 @@ def load_checkpoint(checkpoint: Checkpoint, tracks: Sequence[Track]) -> Coverage
         strict=False,
     )
     model.tracks = list(checkpoint.tracks)
+    if isinstance(model, EnformerForTokenPrediction):
+        model.other_tracks |= checkpoint.other_tracks
     return model.eval().select_tracks([track.row for track in tracks])
 
 
@@ -96,9 +114,7 @@ def outline(config: Config, source: str) -> CoverageModel:
             return build(config)
     except (RuntimeError, OverflowError, MemoryError, TypeError, ValueError) as error:
         first = str(error).partition("\n")[0]
-        raise SeqcovError(f"{source}: no network can be built of this size: {first}") from None
-    except KeyError as error:  # of a head that torch's modules cannot have
-        raise SeqcovError(f"{source}: no possible name of a head: {error}") from None
+        raise SeqcovError(f"{source}: no such network can be built: {first}") from None
 
 
 def weight_shapes(model: nn.Module) -> dict[str, Shape]:
@@ -149,6 +165,7 @@ def _matched(checkpoint: Checkpoint, wanted: Mapping[str, Shape]) -> tuple[Array
         arrays = open_weights(files)
         found = arrays.shapes
         rows = [Row(name, (_stored(name, checkpoint.renamed),)) for name in wanted]
+        rows = [_of_four_letters(row, found, wanted) for row in rows]
     else:
         arrays = open_weights(files, reader.canonical)
         found = {
@@ -164,6 +181,13 @@ def _matched(checkpoint: Checkpoint, wanted: Mapping[str, Shape]) -> tuple[Array
     return arrays, rows
 
 
+def _of_four_letters(row: Row, found: Shapes, wanted: Shapes) -> Row:
+    """`row`, without the fifth channel of the file's stem where ours reads four."""
+    stem = row.ours in ("model.stem.conv.weight", "model.stem.blocks.0.conv.weight")
+    drops = stem and wanted[row.ours][1] == 4 and found.get(row.theirs[0], ())[1:2] == (5,)
+    return replace(row, layout=four_letters) if drops else row
+
+
 def _stored(name: str, renamed: Mapping[str, str]) -> str:
     """The name under which a file of ours holds one of our weights."""
     prefix, _, leaf = name.rpartition(".")
@@ -171,23 +195,38 @@ def _stored(name: str, renamed: Mapping[str, str]) -> str:
 
 
 def save_model(model: CoverageModel, folder: str | Path) -> None:
-    """Write `model` in our own format: config.json, model.safetensors, targets.txt."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write `model` in our own format: config.json, model.safetensors, targets.txt.
+
+    The folder appears whole, in the place of what was saved there before. Raises SeqcovError where
+    it holds anything else, or cannot be written.
+    """
+    folder = Path(folder).resolve()
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if file.name not in (CONFIG, WEIGHTS) and not re.fullmatch(
+            r"targets(_\w+)?\.txt", file.name
+        ):
+            raise SeqcovError(f"{folder}: {file.name} is in the way; name a folder for the model")
     state = {
         name: value.detach().cpu().contiguous()
         for name, value in model.state_dict().items()
         if not name.endswith(_DERIVED)
     }
-    with written_whole(folder / WEIGHTS) as part:
-        save_file(state, part)
-    with written_whole(folder / CONFIG) as part:
-        part.write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", "utf-8")
-    others: dict[str, list[Track]] = getattr(model, "other_tracks", {})
-    tables = {f"targets_{species}.txt": tracks for species, tracks in others.items()}
-    for name, tracks in {TARGETS: model.tracks, **tables}.items():
-        with written_whole(folder / name) as part:
-            write_tracks(part, tracks)
+    tables = {TARGETS: model.tracks}
+    if isinstance(model, EnformerForTokenPrediction):
+        tables |= {f"targets_{name}.txt": tracks for name, tracks in model.other_tracks.items()}
+    elif isinstance(model, BPNetForProfilePrediction):  # which keeps whole tasks
+        tables[TARGETS] = strand_tracks(model.config.tasks, model.config.num_strands)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with written_whole(folder) as part:
+            part.mkdir()
+            (part / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", "utf-8")
+            for name, tracks in tables.items():
+                write_tracks(part / name, tracks)
+            save_file(state, part / WEIGHTS)
+            shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors lets nobody else read
+    except SafetensorError as error:
+        raise SeqcovError(f"{folder}: cannot be written: {error}") from None
 
 
 def model_card(checkpoint: Checkpoint, model: CoverageModel) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from ..configs import (
     read_json,
 )
 from ..errors import SeqcovError
-from ..sequence import N_ENCODINGS
 from .described import Described, exponential_widths
 from .keymap import (
     TORCH,
@@ -149,7 +148,7 @@ def rows(config: Config, found: Shapes) -> list[Row]:
     if isinstance(config, EnformerConfig) and config.use_precomputed_gamma_basis:
         tables = [
             f"{_E}.layers.{block}.attention.gamma_position_basis"
-            for block in range(config.num_hidden_layers)
+            for block in range(max(config.num_hidden_layers, 1))
         ]
         made.append(Row("model.trunk.gamma_basis", tuple(tables), same=True))
     if isinstance(config, BPNetConfig):
@@ -201,8 +200,10 @@ def config_of(path: Path, species: str, n_encoding: str | None) -> Config:
     values: dict[str, Any] = fields(given)
     if architecture != "bpnet":
         values["species"] = species
+        if given.values.get("num_labels") is not None:
+            values["num_labels"] = given.whole("num_labels", 0)
     if n_encoding is not None:
-        values |= {"n_encoding": n_encoding, "vocab_size": len(N_ENCODINGS[n_encoding])}
+        values["n_encoding"] = n_encoding
     plausible(values, str(path))
     try:
         return CONFIGS[architecture].from_dict(values)
@@ -212,11 +213,8 @@ def config_of(path: Path, species: str, n_encoding: str | None) -> Config:
 
 def _basenji(given: Described) -> dict[str, Any]:
     blocks = given.part("blocks")
-    if blocks.whole("dilation", 1) != 1:
-        raise blocks.refusal("dilation", "1, which is what the first block has here")
     return {
         "sequence_length": given.whole("sequence_length", 131_072),
-        "num_labels": given.whole("num_labels", 5_313),
         "stem_channels": given.whole("stem_channels", 288),
         "stem_kernel_size": given.whole("stem_kernel_size", 15),
         "stem_pool_size": given.whole("stem_pool_size", 2),
@@ -228,13 +226,14 @@ def _basenji(given: Described) -> dict[str, Any]:
             "num_blocks": blocks.whole("num_blocks", 11),
             "kernel_size": blocks.whole("kernel_size", 3),
             "bottleneck_size": blocks.whole("bottleneck_size", 384),
+            "dilation": blocks.whole("dilation", 1),
             "dilation_rate": blocks.real("dilation_rate", 1.5),
             "round_dilation": blocks.flag("round_dilation", True),
+            "dropout": blocks.real("dropout", 0.3),
         },
         "crop_bins": given.whole("crop_bins", 64),
         "head_hidden_size": given.whole("head_hidden_size", 1_536),
-        "hidden_dropout": blocks.real("dropout", 0.3),
-        "head_dropout": given.real("hidden_dropout", 0.05),
+        "hidden_dropout": given.real("hidden_dropout", 0.05),
         **_common(given, "gelu_new", 1e-3),
     }
 
@@ -242,12 +241,11 @@ def _basenji(given: Described) -> dict[str, Any]:
 def _enformer(given: Described) -> dict[str, Any]:
     hidden, heads = given.whole("hidden_size", 1_536), given.whole("num_attention_heads", 8)
     stages = given.whole("num_downsamples", 7) - 1
-    unit = given.whole("dim_divisible_by", 128)
+    unit, dropout = given.whole("dim_divisible_by", 128), given.real("hidden_dropout", 0.4)
     if min(hidden // 2, heads, stages, unit) < 1 or stages > 60:
         raise SeqcovError(f"{given.path}: sizes from which no network can be built")
     return {
         "sequence_length": given.whole("sequence_length", 196_608),
-        "num_labels": given.whole("num_labels", 5_313),
         "stem_channels": hidden // 2,
         "stem_kernel_size": given.whole("stem_kernel_size", 15),
         "conv_tower_channels": exponential_widths(hidden // 2, hidden, stages, unit),
@@ -261,7 +259,8 @@ def _enformer(given: Described) -> dict[str, Any]:
         "use_precomputed_gamma_basis": given.flag("use_precomputed_gamma_basis", False),
         "target_length": given.whole("target_length", 896),
         "head_hidden_size": given.whole("head_hidden_size", 2 * hidden),
-        "hidden_dropout": given.real("hidden_dropout", 0.4),
+        "hidden_dropout": dropout,
+        "head_dropout": dropout / 8,
         "attention_dropout": given.real("attention_dropout", 0.05),
         "position_dropout": given.real("position_dropout", 0.01),
         **_common(given, "quick_gelu", 1e-5),
@@ -273,15 +272,10 @@ def _borzoi(given: Described) -> dict[str, Any]:
     length = given.whole("sequence_length", 524_288)
     widths = given.wholes("conv_tower_channels", (608, 736, 896, 1056, 1280))
     pools = 2 + len(widths)
-    if pools > 60:
-        raise given.refusal("conv_tower_channels", "a plausible list")
-    bins = length >> (pools - 2)
-    kept = given.whole("target_length", 6_144)
-    if kept != -1 and (kept > bins or (bins - kept) % 2):
-        raise given.refusal("target_length", f"the middle of {bins:,} bins")
+    if given.whole("head_hidden_size", 1_920) == 0:
+        raise given.refusal("head_hidden_size", "a width; theirs always have that layer")
     return {
         "sequence_length": length,
-        "num_labels": given.whole("num_labels", 7_611),
         "stem_channels": given.whole("stem_channels", 512),
         "stem_kernel_size": given.whole("stem_kernel_size", 15),
         "conv_tower_channels": (*widths, hidden),
@@ -294,10 +288,10 @@ def _borzoi(given: Described) -> dict[str, Any]:
         "position_length": max(length >> pools, 1),
         "intermediate_size": 2 * hidden,
         "upsample_kernel_size": given.whole("unet_kernel_size", 3),
-        "crop_bins": 0 if kept == -1 else (bins - kept) // 2,
+        "target_length": given.whole("target_length", 6_144),
         "head_hidden_size": given.whole("head_hidden_size", 1_920),
-        "hidden_dropout": given.real("intermediate_dropout", 0.2),
-        "head_dropout": given.real("hidden_dropout", 0.1),
+        "hidden_dropout": given.real("hidden_dropout", 0.1),
+        "intermediate_dropout": given.real("intermediate_dropout", 0.2),
         "attention_dropout": given.real("attention_dropout", 0.05),
         "position_dropout": given.real("position_dropout", 0.01),
         **_common(given, "gelu_new", 1e-3),

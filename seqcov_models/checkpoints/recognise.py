@@ -10,10 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..configs import CONFIGS, BasenjiConfig, BPNetConfig, Config, EnformerConfig, read_json
+from ..configs import (
+    CONFIGS,
+    BasenjiConfig,
+    BorzoiConfig,
+    BPNetConfig,
+    Config,
+    EnformerConfig,
+    read_json,
+)
 from ..errors import SeqcovError
 from ..sequence import N_ENCODINGS
-from ..tracks import Track, default_tracks, read_tracks, strand_tracks
+from ..tracks import Track, default_tracks, read_tracks, strand_tracks, with_strand_pairs
 from . import (
     borzoi_pytorch,
     bpnet_keras,
@@ -28,7 +36,7 @@ from .arrays import kind_of
 from .calico_params import architecture_of_params, params_config
 from .described import Described
 from .infer import check_species
-from .keras import open_h5
+from .keras import layer_configs, open_h5, strand_pairs_of
 from .keymap import Shape, plausible
 from .readers import canonical_shapes
 from .safetensors_file import parts_of
@@ -61,6 +69,8 @@ class Checkpoint:
     """Everything the model is made of: weights, description, track table."""
     parts: tuple[Path, ...] = ()
     """The files that hold the weights, where those are several."""
+    other_tracks: dict[str, list[Track]] = field(default_factory=dict)
+    """Of the file's other heads, by species, where a table of them lies beside."""
     renamed: dict[str, str] = field(default_factory=dict)
     """Where another of the file's heads is chosen: the file's name of each head of ours."""
 
@@ -116,13 +126,14 @@ def recognise(
     config = _changed(config, found, n_encoding, hidden_act)
     folder = found.weights[0].parent
     table = Path(targets) if targets else _table_beside(folder, species, bool(renamed))
-    labels: int = getattr(config, "num_labels")
-    tracks = read_tracks(table) if table else _tracks(config)
-    if len(tracks) != labels:
-        raise SeqcovError(
-            f"track table {table}: {len(tracks):,} rows, but the {species} head has {labels:,}"
-            " tracks; a table that names some of the tracks belongs under `tracks: [file:…]`"
-        )
+    tracks = _tracks(config, table, species)
+    if isinstance(config, BorzoiConfig) and "strand_pair" not in tracks[0].columns:
+        tracks = _paired(tracks, found)
+    others = {
+        name: _table(table, count, name)
+        for name, count in getattr(config, "other_heads", {}).items()
+        if (table := _table_beside(folder, name, f"other_heads.{name}" not in renamed))
+    }
     data = data_files(found.weights[0]) if found.format == "sonnet" else []
     beside = [file for file in (found.description, table) if file is not None]
     return Checkpoint(
@@ -133,6 +144,7 @@ def recognise(
         tracks,
         (*found.weights, *data, *beside),
         found.weights if len(found.weights) > 1 else (),
+        others,
         renamed,
     )
 
@@ -320,12 +332,13 @@ def _changed(
 ) -> Config:
     """`config` with the caller's wishes. Raises SeqcovError for what the weights do not allow."""
     if n_encoding is not None and n_encoding != config.n_encoding:
-        if len(N_ENCODINGS[n_encoding]) != config.vocab_size:
+        channels = len(N_ENCODINGS[n_encoding])
+        if channels > config.vocab_size:
             raise SeqcovError(
                 f"n_encoding {n_encoding!r}: the stem in {found.weights[0]} reads"
                 f" {config.vocab_size} channels; only multimolecule's weights come with a fifth"
             )
-        config = dataclasses.replace(config, n_encoding=n_encoding)
+        config = dataclasses.replace(config, n_encoding=n_encoding, vocab_size=channels)
     if hidden_act is not None:
         config = dataclasses.replace(config, hidden_act=hidden_act)
     return config
@@ -334,11 +347,35 @@ def _changed(
 # Which tracks
 
 
-def _tracks(config: Config) -> list[Track]:
-    """Tracks for a head without a table: BPNet's strands by their tasks, else numbers."""
-    if not isinstance(config, BPNetConfig):
-        return default_tracks(getattr(config, "num_labels"))
-    return strand_tracks(config.tasks, config.num_strands)
+def _tracks(config: Config, table: Path | None, species: str) -> list[Track]:
+    """The tracks of a table; without one BPNet's strands by their tasks, else numbers."""
+    labels: int = getattr(config, "num_labels")
+    if table:
+        return _table(table, labels, species)
+    if isinstance(config, BPNetConfig):
+        return strand_tracks(config.tasks, config.num_strands)
+    return default_tracks(labels)
+
+
+def _table(table: Path, labels: int, species: str) -> list[Track]:
+    if len(tracks := read_tracks(table)) != labels:
+        raise SeqcovError(
+            f"track table {table}: {len(tracks):,} rows, but the {species} head has {labels:,}"
+            " tracks; the table of another head belongs under `targets:`, one that names some of"
+            " the tracks under `tracks: [file:…]`"
+        )
+    return tracks
+
+
+def _paired(tracks: list[Track], found: _Found) -> list[Track]:
+    """A Borzoi's tracks, of whose strands no table tells, as its .h5 pairs them where it does."""
+    source = found.weights[0]
+    tells = found.format == "calico" and kind_of(source) == "hdf5"
+    pairs = strand_pairs_of(layer_configs(source), len(tracks)) if tells else None
+    try:
+        return with_strand_pairs(tracks, pairs)
+    except SeqcovError as error:
+        raise SeqcovError(f"{source}: {error}") from None
 
 
 def _table_beside(folder: Path, species: str, other: bool) -> Path | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..configs import BasenjiConfig
-from .base import TokenPredictionModel
+from .base import HeadlessModel, TokenPredictionModel
 from .layers import Stem, activate, convolve, keep, max_pool, same
 
 
@@ -41,7 +41,7 @@ class BasenjiStem(Stem):
         c = config
         widths = (c.vocab_size, c.stem_channels, *c.conv_tower_channels)
         kernels = (c.stem_kernel_size, *(c.conv_tower_kernel_size for _ in c.conv_tower_channels))
-        self.pools = (c.stem_pool_size, *(2 for _ in c.conv_tower_channels))
+        self.pool = c.stem_pool_size
         self.blocks = nn.ModuleList(
             BasenjiBlock(c, width, out, kernel)
             for (width, out), kernel in zip(pairwise(widths), kernels, strict=True)
@@ -50,8 +50,8 @@ class BasenjiStem(Stem):
         self.reach = c.tower_reach
 
     def whole(self, x: Tensor) -> tuple[Tensor, ...]:
-        for block, pool in zip(self.blocks, self.pools, strict=True):
-            x = max_pool(block(x), pool)
+        for block in self.blocks:
+            x = max_pool(block(x), self.pool)
         return (x,)
 
 
@@ -61,7 +61,7 @@ class BasenjiDilatedBlock(nn.Module):
     def __init__(self, config: BasenjiConfig, dilation: int) -> None:
         super().__init__()
         width, narrow = config.hidden_size, config.blocks.bottleneck_size
-        self.dropout = config.hidden_dropout
+        self.dropout = config.blocks.dropout
         self.narrow = BasenjiBlock(config, width, narrow, config.blocks.kernel_size, dilation)
         self.wide = BasenjiBlock(config, narrow, width, 1)
 
@@ -90,20 +90,16 @@ class BasenjiTrunk(nn.Module):
             x = block(x)
             keep(contexts, x.transpose(1, 2))
         x = self.final(x[..., c.crop_bins : x.shape[-1] - c.crop_bins])
-        return activate(F.dropout(x, c.head_dropout, self.training), c.hidden_act)
+        return activate(F.dropout(x, c.hidden_dropout, self.training), c.hidden_act)
 
 
-class BasenjiModel(nn.Module):
+class BasenjiModel(HeadlessModel):
     """Basenji2 without a head: windows to hidden states."""
 
     def __init__(self, config: BasenjiConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.stem = BasenjiStem(config)
         self.trunk = BasenjiTrunk(config)
-
-    def forward(self, x: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        """One-hot (batch, letters, length) → (batch, hidden, bins)."""
-        return self.trunk(self.stem(x), contexts)  # type: ignore[no-any-return]
 
 
 class BasenjiForTokenPrediction(TokenPredictionModel):
@@ -112,6 +108,3 @@ class BasenjiForTokenPrediction(TokenPredictionModel):
     def __init__(self, config: BasenjiConfig) -> None:
         super().__init__(config, config.last_hidden_size, config.num_labels)
         self.model = BasenjiModel(config)
-
-    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        return self.model(inputs, contexts)  # type: ignore[no-any-return]

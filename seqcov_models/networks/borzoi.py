@@ -18,7 +18,7 @@ from .attention import (
     central_mask_features,
     rotary_angles,
 )
-from .base import TokenPredictionModel
+from .base import HeadlessModel, TokenPredictionModel
 from .layers import (
     ConvBlock,
     SeparableConv,
@@ -101,7 +101,7 @@ class BorzoiTrunk(nn.Module):
         self.blocks = nn.ModuleList(
             TransformerBlock(
                 _attention(c), c.hidden_size, c.intermediate_size, c.layer_norm_eps,
-                c.hidden_dropout,
+                c.intermediate_dropout,
             )
             for _ in range(c.num_hidden_layers)
         )  # fmt: skip
@@ -140,7 +140,7 @@ class BorzoiTrunk(nn.Module):
         bins = length * 2**c.num_upsamples
         x = x[..., c.crop_bins - first : bins - c.crop_bins - first]
         if self.final is not None:
-            x = F.dropout(self.final(x), c.head_dropout, self.training)
+            x = F.dropout(self.final(x), c.hidden_dropout, self.training)
         return activate(x, c.hidden_act)
 
     def needed(self, length: int) -> slice:
@@ -176,17 +176,13 @@ def _attention(config: BorzoiConfig) -> RelativeAttention | RotaryAttention:
     )  # fmt: skip
 
 
-class BorzoiModel(nn.Module):
+class BorzoiModel(HeadlessModel):
     """Borzoi without a head: windows to hidden states."""
 
     def __init__(self, config: BorzoiConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.stem = BorzoiStem(config)
         self.trunk = BorzoiTrunk(config)
-
-    def forward(self, x: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        """One-hot (batch, letters, length) → (batch, hidden, bins)."""
-        return self.trunk(self.stem(x), contexts)  # type: ignore[no-any-return]
 
 
 class BorzoiForTokenPrediction(TokenPredictionModel):
@@ -195,9 +191,6 @@ class BorzoiForTokenPrediction(TokenPredictionModel):
     def __init__(self, config: BorzoiConfig) -> None:
         super().__init__(config, config.last_hidden_size, config.num_labels)
         self.model = BorzoiModel(config)
-
-    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        return self.model(inputs, contexts)  # type: ignore[no-any-return]
 
     def loss(self, coverage: Tensor, labels: Tensor) -> Tensor:
         return poisson_multinomial(coverage, labels)

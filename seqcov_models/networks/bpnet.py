@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ..configs import BPNetConfig
 from ..errors import SeqcovError
 from ..tracks import strand_tracks
-from .base import CoverageModel, ModelOutput, TokenPredictionModel, collect, rows_of
+from .base import CoverageModel, HeadlessModel, ModelOutput, TokenPredictionModel, rows_of
 from .layers import (
     LARGE_PIECE,
     PIECES,
@@ -89,15 +89,19 @@ class BPNetTrunk(nn.Module):
         return x[..., margin : x.shape[-1] - margin]
 
 
-class BPNetModel(nn.Module):
+class BPNetModel(HeadlessModel):
     """BPNet without heads: windows to hidden states."""
 
     def __init__(self, config: BPNetConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.stem = BPNetStem(config)
         self.trunk = BPNetTrunk(config)
 
-    def forward(self, x: Tensor, contexts: list[Tensor] | None = None, margin: int = 0) -> Tensor:
+    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        hidden, crop = self.without(0, inputs, contexts), self.geometry.crop
+        return hidden[..., crop : hidden.shape[-1] - crop]
+
+    def without(self, margin: int, x: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
         """One-hot (batch, letters, length) → (batch, hidden, length − 2 · margin).
 
         Some windows after the others, so that what is between the layers stays in the processor's
@@ -117,6 +121,7 @@ class BPNetForProfilePrediction(CoverageModel):
     """
 
     config: BPNetConfig
+    model: BPNetModel
 
     def __init__(self, config: BPNetConfig) -> None:
         super().__init__(config, strand_tracks(config.tasks, config.num_strands))
@@ -132,22 +137,23 @@ class BPNetForProfilePrediction(CoverageModel):
         input_ids: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
-        output_contexts: bool = False,
+        output_contexts: bool | None = None,
         output_hidden_states: bool = False,
         controls: Tensor | None = None,
     ) -> BPNetOutput:
         """Predict windows given as codes (batch, length) or one-hot (batch, length, letters).
 
         labels: counted reads (batch, kept length, tasks, strands); controls: measured ones (batch,
-        tracks, length), taken as 0 where there are none.
-        Raises SeqcovError for a length of which nothing is left.
+        tracks, length), taken as 0 where there are none; output_contexts: as the config says where
+        it is None.
+        Raises ValueError as `embed` does, and for labels of another shape than the profile's.
         """
         c = self.config
-        contexts: list[Tensor] | None = [] if output_contexts or output_hidden_states else None
+        contexts = self.contexts_for(output_contexts, output_hidden_states)
         embedded = self.embed(input_ids, inputs_embeds)
         reach = c.profile_kernel_size // 2
         margin = max(0, c.crop_bins - reach)  # what is left the profile's core is made from
-        hidden = self.model(embedded, contexts, margin)
+        hidden = self.model.without(margin, embedded, contexts)
         if controls is not None:
             if controls.shape[1] != c.num_control_tracks:
                 raise SeqcovError(f"{controls.shape[1]} controls; these weights read"
@@ -164,7 +170,7 @@ class BPNetForProfilePrediction(CoverageModel):
             output.loss = profile_and_counts(
                 output.profile_logits, output.count_logits, labels, c.count_loss_weight
             )
-        collect(output, contexts or [], output_contexts, output_hidden_states)
+        self.collect(output, contexts, output_contexts, output_hidden_states)
         return output
 
     def _heads(
@@ -256,8 +262,3 @@ class BPNetForTokenPrediction(TokenPredictionModel):
         super().__init__(config, config.hidden_size, config.num_labels)
         self.model = BPNetModel(config)
         self.tracks = strand_tracks(config.tasks, config.num_strands)
-
-    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        hidden: Tensor = self.model(inputs, contexts)
-        crop = self.geometry.crop
-        return hidden[..., crop : hidden.shape[-1] - crop]

@@ -20,7 +20,7 @@ from .attention import (
     enformer_features,
     with_gamma_table,
 )
-from .base import TokenPredictionModel
+from .base import HeadlessModel, TokenPredictionModel
 from .layers import ConvBlock, Stem, activate, convolve, keep, pointwise, same
 
 
@@ -141,17 +141,13 @@ class EnformerTrunk(nn.Module):
         return features
 
 
-class EnformerModel(nn.Module):
+class EnformerModel(HeadlessModel):
     """Enformer without a head: windows to hidden states."""
 
     def __init__(self, config: EnformerConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.stem = EnformerStem(config)
         self.trunk = EnformerTrunk(config)
-
-    def forward(self, x: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        """One-hot (batch, letters, length) → (batch, hidden, bins)."""
-        return self.trunk(self.stem(x), contexts)  # type: ignore[no-any-return]
 
 
 class EnformerForTokenPrediction(TokenPredictionModel):
@@ -166,6 +162,9 @@ class EnformerForTokenPrediction(TokenPredictionModel):
     def __init__(self, config: EnformerConfig) -> None:
         super().__init__(config, config.last_hidden_size, config.num_labels)
         self.model = EnformerModel(config)
+        for name in config.other_heads and (config.species, *config.other_heads):
+            if hasattr(nn.ModuleDict(), name):
+                raise config.refusal("other_heads", f"{name!r} is a name that torch needs itself")
         self.other_heads = nn.ModuleDict(
             {
                 species: nn.Linear(config.last_hidden_size, count)
@@ -175,9 +174,6 @@ class EnformerForTokenPrediction(TokenPredictionModel):
         self.other_tracks: dict[str, list[Track]] = {
             species: default_tracks(count) for species, count in config.other_heads.items()
         }
-
-    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        return self.model(inputs, contexts)  # type: ignore[no-any-return]
 
     def select_species(self, species: str) -> "EnformerForTokenPrediction":
         """Predict the tracks of `species` from now on; the head so far becomes another one.

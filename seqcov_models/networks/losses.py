@@ -7,8 +7,18 @@ from torch.nn import functional as F
 EPSILON = 1e-7  # Keras' and baskerville's, inside the logarithms
 
 
+def _check(labels: Tensor, predicted: Tensor) -> None:
+    if labels.shape != predicted.shape:  # torch would broadcast them into a loss of something else
+        shapes = tuple(labels.shape), tuple(predicted.shape)
+        raise ValueError(f"labels are of shape {shapes[0]}, what is predicted of {shapes[1]}")
+
+
 def poisson(coverage: Tensor, labels: Tensor) -> Tensor:
-    """Mean Poisson loss without the labels' own term (Basenji2, Enformer; Keras' `poisson`)."""
+    """Mean Poisson loss without the labels' own term (Basenji2, Enformer; Keras' `poisson`).
+
+    Raises ValueError for labels of another shape than the coverage, as all of these do.
+    """
+    _check(labels, coverage)
     return (coverage - labels * torch.log(coverage + EPSILON)).mean()
 
 
@@ -18,6 +28,7 @@ def poisson_multinomial(coverage: Tensor, labels: Tensor, total_weight: float = 
     A window's sums are Poisson, its bins multinomial with what the network says each bin's part
     is; both divided by the number of bins (baskerville `metrics.py` `poisson_multinomial`).
     """
+    _check(labels, coverage)
     bins = coverage.shape[-2]
     sums, label_sums = coverage.sum(-2), labels.sum(-2)
     total = (sums - label_sums * torch.log(sums + EPSILON)) / bins
@@ -31,6 +42,7 @@ def multinomial(logits: Tensor, counts: Tensor) -> Tensor:
 
     Both (…, categories); gives (…).
     """
+    _check(counts, logits)
     arrangements = torch.lgamma(counts.sum(-1) + 1) - torch.lgamma(counts + 1).sum(-1)
     return -(arrangements + (counts * F.log_softmax(logits, -1)).sum(-1))
 
@@ -45,6 +57,7 @@ def profile_and_counts(
     negative log-likelihoods are summed over tasks and strands, squared errors of log(1 + count)
     averaged over strands and summed over tasks; both are averaged over the batch.
     """
+    _check(labels, profile_logits)
     logits, counts = (x.permute(0, 2, 3, 1) for x in (profile_logits, labels))
     if count_logits.shape[-1] < logits.shape[2]:
         logits, counts = logits.flatten(2)[:, :, None], counts.flatten(2)[:, :, None]

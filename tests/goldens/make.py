@@ -7,7 +7,8 @@ With the peers' environment (envs/requirements-peers.txt), in the repository's r
 Enformers are run with the gamma features normalised over positions (see `zoo`). A golden's folder
 holds the checkpoint, compressed, and golden.npz: what the peer predicts for `common.windows`
 in every `step`-th bin (coverage), and with N as the peer itself has it (as_converted) where that
-differs. The Keras and Sonnet ones come from `make_tensorflow.py`.
+differs. The Keras and Sonnet ones come from `make_tensorflow.py`; Flashzoi's wants flash-attn's
+sources (see `zoo`).
 """
 
 import shutil
@@ -27,6 +28,7 @@ PEERS: dict[str, Callable[[], zoo.Peer]] = {
     "multimolecule_bpnet": zoo.mm_bpnet,
     "enformer_pytorch": lambda: zoo.ep_enformer(safetensors=True),
     "borzoi_pytorch": zoo.bp_borzoi,
+    "flashzoi": zoo.small_flashzoi,
     "bpnet_lite": zoo.lite_bpnet,
     "bpnet_lite_controls": lambda: zoo.lite_bpnet(2, controls=2, layers=2),
 }

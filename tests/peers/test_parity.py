@@ -20,6 +20,15 @@ AGREE = 1e-5  # of the output's range
 
 TINY: dict[str, Callable[[int], zoo.Peer]] = {
     "multimolecule basenji": zoo.mm_basenji,
+    "multimolecule basenji, other poolings and dilations": lambda seed: zoo.mm_basenji(
+        seed,
+        **{
+            **zoo.BASENJI,
+            "stem_pool_size": 4,
+            "crop_bins": 1,
+            "blocks": {**zoo.BASENJI["blocks"], "num_blocks": 3, "dilation": 2},
+        },
+    ),
     "multimolecule enformer": zoo.mm_enformer,
     "multimolecule borzoi": zoo.mm_borzoi,
     "multimolecule borzoi mouse": lambda seed: zoo.mm_borzoi(
@@ -28,6 +37,7 @@ TINY: dict[str, Callable[[int], zoo.Peer]] = {
     "multimolecule bpnet": zoo.mm_bpnet,
     "enformer-pytorch": zoo.ep_enformer,
     "enformer-pytorch safetensors": lambda seed: zoo.ep_enformer(seed, safetensors=True),
+    "enformer-pytorch mouse": lambda seed: zoo.ep_enformer(seed, species="mouse"),
     "borzoi-pytorch": zoo.bp_borzoi,
     "borzoi-pytorch mouse": lambda seed: zoo.bp_borzoi(seed, "mouse"),
     "bpnet-lite": zoo.lite_bpnet,

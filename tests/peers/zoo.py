@@ -132,20 +132,22 @@ def _multimolecule(name: str, architecture: str, module: Any, window: int, seed:
     )  # fmt: skip
 
 
+BASENJI = {
+    "sequence_length": 2048,
+    "stem_channels": 6,
+    "conv_tower_channels": [7, 9, 11],
+    "blocks": {"num_blocks": 5, "kernel_size": 3, "bottleneck_size": 5},
+    "crop_bins": 8,
+    "head_hidden_size": 13,
+    "num_labels": 5,
+}
+
+
 def mm_basenji(seed: int = 1, **sizes: Any) -> Peer:
     """multimolecule's Basenji2, tiny unless sizes are given."""
     from multimolecule import BasenjiConfig, BasenjiForTokenPrediction
 
-    tiny = {
-        "sequence_length": 2048,
-        "stem_channels": 6,
-        "conv_tower_channels": [7, 9, 11],
-        "blocks": {"num_blocks": 5, "kernel_size": 3, "bottleneck_size": 5},
-        "crop_bins": 8,
-        "head_hidden_size": 13,
-        "num_labels": 5,
-    }
-    config = BasenjiConfig(**(sizes or tiny))
+    config = BasenjiConfig(**(sizes or BASENJI))
     module = BasenjiForTokenPrediction(config)
     return _multimolecule("multimolecule basenji", "basenji2", module, config.sequence_length, seed)
 
@@ -236,7 +238,9 @@ def mm_bpnet(seed: int = 1, **sizes: Any) -> Peer:
 # The others
 
 
-def ep_enformer(seed: int = 1, safetensors: bool = False, **sizes: Any) -> Peer:
+def ep_enformer(
+    seed: int = 1, safetensors: bool = False, species: str = "human", **sizes: Any
+) -> Peer:
     """enformer-pytorch, tiny unless sizes are given; 1,536 positions as its files imply.
 
     safetensors: saved with one name of each weight, as re-saves of its files have it.
@@ -258,7 +262,7 @@ def ep_enformer(seed: int = 1, safetensors: bool = False, **sizes: Any) -> Peer:
     window = 1536 * 2 ** (sizes or tiny).get("num_downsamples", 7)
 
     def coverage(sequences: Sequence[str]) -> Coverage:
-        return _coverage(lambda: module(one_hot(sequences), head="human"))
+        return _coverage(lambda: module(one_hot(sequences), head=species))
 
     def save(folder: Path) -> None:
         """As the published repository has it; transformers 5 does not save weights of two names."""
@@ -271,7 +275,9 @@ def ep_enformer(seed: int = 1, safetensors: bool = False, **sizes: Any) -> Peer:
         else:
             torch.save(module.state_dict(), folder / "pytorch_model.bin")
 
-    return Peer("enformer-pytorch", "enformer", window, module, save, coverage)
+    return Peer(
+        f"enformer-pytorch {species}", "enformer", window, module, save, coverage, species=species
+    )
 
 
 def _other_name(name: str) -> str:
@@ -377,8 +383,17 @@ def flash_attention_on_cpu() -> None:
         mha.MHA = WithoutKernels
 
 
-def flashzoi(seed: int = 1) -> Peer:
+def flashzoi(seed: int = 1, **sizes: Any) -> Peer:
     """borzoi-pytorch's Flashzoi with flash-attn's own attention; rotary channels are always 128."""
     flash_attention_on_cpu()
-    sizes = {"dim": 512, "depth": 2, "heads": 4, "bins_to_return": 6144, "flashed": True}
-    return bp_borzoi(seed, **sizes)
+    small = {"dim": 512, "depth": 2, "heads": 4}
+    return bp_borzoi(seed, bins_to_return=6144, flashed=True, **(sizes or small))
+
+
+@torch.no_grad()
+def small_flashzoi() -> Peer:
+    """The smallest there can be, its weights in steps that a file of 1 MB can hold."""
+    peer = flashzoi(dim=256, depth=1, heads=2)
+    for weight in peer.module.parameters():
+        weight.copy_((weight * 64).round() / 64)
+    return peer

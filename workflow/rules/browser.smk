@@ -4,6 +4,7 @@
 rule browsers:
     input:
         tracks=rules.track_table.output[0],
+        peaks=expand(rules.peaks.output, profile=run.profiles),
         fasta=run.fasta.path,
     output:
         hub=f"{run.folder}/hub.txt",
