@@ -301,6 +301,19 @@ def test_a_heap_without_an_end_is_refused(
         refused(folder, "heap", capsys)
 
 
+def test_free_names_without_an_end_are_refused(
+    fresh: Fresh, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fresh("keras_basenji_2020")
+    content = bytearray((folder / "model_human.h5").read_bytes())
+    heap = content.index(b"HEAP\0")
+    size, _, start = struct.unpack_from("<QQQ", content, heap + 8)
+    struct.pack_into("<Q", content, heap + 16, size - 16)  # the first free block, which is next
+    struct.pack_into("<QQ", content, start + size - 16, size - 16, 16)
+    (folder / "model_human.h5").write_bytes(content)
+    refused(folder, "heap", capsys)
+
+
 def test_a_group_that_holds_itself_is_refused(
     fresh: Fresh, capsys: pytest.CaptureFixture[str]
 ) -> None:

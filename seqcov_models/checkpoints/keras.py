@@ -27,8 +27,8 @@ from .keymap import (
     transposed,
 )
 
-HEAP = b"GCOL\x01"
-HEAP_OBJECTS = 1_000_000  # a file's variable-length texts, of which Keras writes some hundreds
+TEXTS, NAMES = b"GCOL\x01", b"HEAP\0"  # how HDF5's global and local heaps begin
+HEAP_OBJECTS = 1_000_000  # in both; Keras writes some hundreds
 MOST_LETTERS = 4 << 20  # of model_config; Borzoi's has 0.2 million
 DEPTH = 12  # of groups in groups; Keras needs 4, and one more for each slash in a layer's name
 
@@ -132,7 +132,7 @@ class _opened:
 
 
 def _check_heaps(path: Path) -> None:
-    """Refuse a heap of texts with an object after which HDF5 would come back to it, for ever.
+    """Refuse heaps of texts and of names in which HDF5 would go round for ever.
 
     Raises ValueError.
     """
@@ -140,17 +140,28 @@ def _check_heaps(path: Path) -> None:
         widths = data[13:15] if data[8:9] < b"\2" else data[9:11]
         if data[:8] != b"\x89HDF\r\n\x1a\n" or widths != b"\x08\x08":
             raise ValueError("it does not begin as Keras' files do")
-        heap, left = data.find(HEAP), HEAP_OBJECTS
+
+        def word(at: int) -> int:
+            return int.from_bytes(data[at : at + 8], "little")
+
+        heap, left = data.find(TEXTS), HEAP_OBJECTS
         while heap >= 0:
-            at, end = heap + 16, heap + int.from_bytes(data[heap + 8 : heap + 16], "little")
-            while at + 16 <= end:
-                size = int.from_bytes(data[at + 8 : at + 16], "little")
-                step = 16 + -(-size // 8) * 8 if any(data[at : at + 2]) else size
+            at, end = heap + 16, heap + word(heap + 8)
+            while at + 16 <= end:  # each object has its number and size before it, the rest has 0
+                step = 16 + -(-word(at + 8) // 8) * 8 if any(data[at : at + 2]) else word(at + 8)
                 left -= 1
-                if step < 16 or at + step > min(end, len(data)) or not left:
+                if step < 16 or at + step > min(end, len(data)) or left < 0:
                     raise ValueError("a heap of texts is damaged")
                 at += step
-            heap = data.find(HEAP, heap + 1)
+            heap = data.find(TEXTS, heap + 1)
+        heap = data.find(NAMES)
+        while heap >= 0:
+            size, at, start = (word(heap + after) for after in (8, 16, 24))
+            while at != 1 and at < size:  # each free block points to the next, the last to 1
+                at, left = word(start + at), left - 1
+                if left < 0:
+                    raise ValueError("a heap of names is damaged")
+            heap = data.find(NAMES, heap + 1)
 
 
 def _weights_group(file: Any, path: Path) -> str:
