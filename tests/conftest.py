@@ -1,7 +1,10 @@
 """What the tests share: the real inputs, and a tiny Borzoi as calico's code would save it."""
 
+import faulthandler
 import json
-from collections.abc import Callable
+import shutil
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from goldens.common import unpacked
 from hypothesis import settings
 
 torch.set_num_threads(2)
@@ -197,3 +201,35 @@ def write_fasta(path: Path, contigs: dict[str, str], width: int = 60, end: str =
         lines += [f">{name}", *(letters[at : at + width] for at in range(0, len(letters), width))]
     path.write_bytes("".join(line + end for line in lines).encode())
     return path
+
+
+@pytest.fixture(scope="session")
+def goldens(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Give a function that unpacks a golden, once."""
+    folder = tmp_path_factory.mktemp("goldens")
+
+    def find(name: str) -> Path:
+        if not (folder / name).exists():
+            unpacked(name, folder / name)
+        return folder / name
+
+    return find
+
+
+@pytest.fixture
+def fresh(goldens: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+    """Give a function that unpacks a golden for a test that changes it."""
+
+    def find(name: str) -> Path:
+        shutil.copytree(goldens(name), tmp_path / name)
+        return tmp_path / name
+
+    return find
+
+
+@pytest.fixture
+def no_hang() -> Iterator[None]:
+    """End the tests with a traceback where one takes minutes: a hang is a failure, too."""
+    faulthandler.dump_traceback_later(120, exit=True, file=sys.__stderr__)
+    yield
+    faulthandler.cancel_dump_traceback_later()

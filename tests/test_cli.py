@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -209,6 +210,42 @@ def test_a_description_without_weights_is_not_enough(cache: Path) -> None:
     (cache / "model.safetensors").unlink()
     with pytest.raises(SeqcovError, match="not in the local cache"):
         recognise("basenji2", "hf://someone/tiny")
+
+
+@pytest.mark.parametrize(
+    ("golden", "lost"),
+    [
+        ("multimolecule_basenji", "config.json"),
+        ("multimolecule_borzoi", "config.json"),
+        ("multimolecule_borzoi", "model-00002-of-00002.safetensors"),
+        ("multimolecule_borzoi", "model.safetensors.index.json"),
+        ("sonnet_enformer", "enformer.data-00000-of-00001"),
+        ("sonnet_enformer", "enformer.index"),
+        ("keras_bpnet", None),
+        ("sonnet_enformer", None),
+        ("multimolecule_borzoi", None),
+    ],
+)
+def test_a_download_that_was_cut_off_is_not_taken_for_whole(
+    golden: str, lost: str | None, tmp_path: Path
+) -> None:
+    folder = unpacked(golden, tmp_path / "snapshot")
+    if golden == "multimolecule_borzoi":  # in parts
+        (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+        parts = [f"model-0000{part}-of-00002.safetensors" for part in (1, 2)]
+        shutil.copy(folder / parts[0], folder / parts[1])
+        index = {"weight_map": {"a": parts[0], "b": parts[1]}}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert hub._complete(folder)
+    if lost is not None:
+        (folder / lost).unlink()
+        assert not hub._complete(folder)
+
+
+def test_a_pull_request_is_a_revision() -> None:
+    matched = hub._SPEC.fullmatch("hf://someone/tiny@refs/pr/1/model.h5")
+    assert matched is not None
+    assert (matched["revision"], matched["file"]) == ("refs/pr/1", "/model.h5")
 
 
 def test_one_form_of_the_weights_is_downloaded() -> None:

@@ -1,15 +1,19 @@
 """What a file of weights offers, whatever its format: names, shapes, and the numbers on request."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import SeqcovError
 from .keymap import Array, Shape
 
-FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+Bytes = npt.NDArray[np.uint8]
+
+KINDS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """The kinds of numbers weights may be, by safetensors' names, with their bytes."""
 
 
@@ -22,10 +26,47 @@ class Arrays:
     """The arrays of some names, as float32. Raises SeqcovError for damaged ones."""
 
 
+def fitting(shapes: dict[str, Shape], *files: Path) -> dict[str, Shape]:
+    """`shapes` itself, of arrays in some files, any of which may be there twice.
+
+    Raises SeqcovError for more numbers than the files can hold.
+    """
+    size = sum(file.stat().st_size for file in files)
+    if sum(math.prod(max(n, 1) for n in shape) for shape in shapes.values()) > 4 * size:
+        raise SeqcovError(f"{files[0]}: its arrays have more numbers than fit into it")
+    return shapes
+
+
+def plain(name: str, path: Path) -> str:
+    """`name`, an array's, itself. Raises SeqcovError for one that would spoil a message."""
+    if len(name) > 500 or not name.isprintable():
+        raise SeqcovError(f"{path}: {name[:50]!r} is no possible name of an array")
+    return name
+
+
 def as_float32(value: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Array:
     """`value` as float32 in this machine's byte order; what is too large becomes infinite."""
     with np.errstate(over="ignore"):
         return np.asarray(value, np.float32)
+
+
+def bytes_of(name: str, path: Path, first: int, size: int) -> Bytes:
+    """The bytes of an array in a file. Raises SeqcovError where the file ends before them."""
+    try:
+        held = max(path.stat().st_size - first, 0)
+        raw = np.fromfile(path, np.uint8, min(size, held), offset=first)
+    except (OSError, ValueError, OverflowError) as error:
+        raise SeqcovError(f"{path}: {error}") from None
+    if len(raw) != size:
+        raise SeqcovError(f"{path}: cut before the end of {name}")
+    return raw
+
+
+def numbers(raw: Bytes, kind: str) -> Array:
+    """Little-endian numbers of one of KINDS as float32."""
+    if kind == "BF16":
+        return (raw.view("<u2").astype(np.uint32) << 16).view(np.float32)
+    return as_float32(raw.view(f"<f{KINDS[kind]}"))
 
 
 def finite(name: str, value: Array, path: Path) -> Array:
@@ -42,6 +83,8 @@ def kind_of(path: Path) -> str | None:
     index of a TensorFlow checkpoint. Raises SeqcovError for a file that cannot be read.
     """
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise SeqcovError(f"weights {path}: not a file")
         with path.open("rb") as file:
             head = file.read(16)
             size = file.seek(0, 2)

@@ -97,10 +97,10 @@ def config_of(
 
     Raises SeqcovError where the two disagree, or where there is no head of the species.
     """
-    stages = 1 + count("res_tower.{}.conv_layer.weight", [_halved(name) for name in found])
-    blocks = count("transformer.{}.1.fn.1.weight", found)
-    wqkv = found.get("transformer.0.0.fn.1.mha.Wqkv.weight")
-    parts = _parts(stages, blocks, wqkv is not None)
+    stages = 1 + count("res_tower.", [_halved(name) for name in found])
+    blocks = count("transformer.", found)
+    rotary = any(name.startswith("transformer.0.0.fn.1.mha.") for name in found)
+    parts = _parts(stages, blocks, rotary)
     shapes = our_shapes(rows_of(parts, DIALECT), found, source)
     values = inferred("borzoi", shapes, source)
     heads = {
@@ -114,8 +114,8 @@ def config_of(
     plausible(values, source)
     said = described or Described({}, source)
     try:
-        if wqkv is not None:
-            values |= _rotary(wqkv, said)
+        if rotary:
+            values |= _rotary(found["transformer.0.0.fn.1.mha.Wqkv.weight"], said)
         config = BorzoiConfig.from_dict({**values, "crop_bins": 0})
         crop = {"crop_bins": _crop(config, said), "target_length": None}
         config = BorzoiConfig.from_dict({**config.to_dict(), **crop})
@@ -125,11 +125,11 @@ def config_of(
         dim=("channels", config.hidden_size),
         depth=("transformer blocks", config.num_hidden_layers),
         heads=("attention heads", config.num_attention_heads),
-        flashed=("(whether its attention is Flashzoi's)", wqkv is not None),
+        flashed=("(whether its attention is Flashzoi's)", rotary),
         enable_human_head=("(whether the head is there)", "human" in heads),
         enable_mouse_head=("(whether the head is there)", "mouse" in heads),
     )
-    if wqkv is None:
+    if not rotary:
         said.agrees(
             attn_dim_key=("channels of a key", config.attention_head_size),
             attn_dim_value=("channels of a value", config.attention_value_size),
@@ -141,7 +141,7 @@ def _halved(name: str) -> str:
     """'res_tower.4.x' → 'res_tower.2.x'; other names as they are."""
     first, _, rest = name.partition(".")
     at, _, last = rest.partition(".")
-    if first == "res_tower" and at.isdigit() and int(at) % 2 == 0:
+    if first == "res_tower" and at.isdecimal() and int(at) % 2 == 0:
         return f"res_tower.{int(at) // 2}.{last}"
     return name if first != "res_tower" else ""
 

@@ -41,8 +41,8 @@ def rows(config: Config, found: Shapes) -> list[Row]:
 def config_of(found: Shapes, source: str) -> BPNetLiteConfig:
     """The config of a file with these shapes. Raises SeqcovError for shapes that make no sense."""
     stem, profile = found["iconv.weight"], found["fconv.weight"]
-    layers = count("rconvs.{}.weight", found)
-    kernel = found["rconvs.0.weight"][-1] if layers and found["rconvs.0.weight"] else 3
+    layers = count("rconvs.", found)
+    kernel = (found.get("rconvs.0.weight") or (3,))[-1]
     if len(stem) != 3 or len(profile) != 3 or layers > 20:
         raise SeqcovError(f"{source}: its weights are not those of bpnet-lite's BPNet")
     trimming = 47 + sum(2**at for at in range(1, layers + 1))

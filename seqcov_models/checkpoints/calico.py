@@ -21,6 +21,7 @@ from .keras import (
     layer_configs,
     layers_of,
     number,
+    numbered,
     open_h5,
     setting,
     window_of,
@@ -135,12 +136,14 @@ def h5_config(architecture: str, path: Path, species: str) -> Config:
         values["crop_bins"] = crop
     check_species(architecture, values["num_labels"], species, str(path))
     try:
-        if architecture == "basenji2":
-            return with_h5_activation(BasenjiConfig.from_dict({**values, "species": species}), path)
-        config = BorzoiConfig.from_dict({**values, "species": species})
-        return BorzoiConfig.from_dict({**config.to_dict(), "position_length": config.num_positions})
+        if architecture == "borzoi":
+            config = BorzoiConfig.from_dict({**values, "species": species})
+            positions = {"position_length": config.num_positions}
+            return BorzoiConfig.from_dict({**config.to_dict(), **positions})
+        basenji = BasenjiConfig.from_dict({**values, "species": species})
     except SeqcovError as error:
         raise SeqcovError(f"{path}: {error}") from None
+    return with_h5_activation(basenji, path)
 
 
 def with_h5_activation(config: BasenjiConfig, path: Path) -> BasenjiConfig:
@@ -175,7 +178,7 @@ def _one_head(arrays: Arrays, first: str, source: str) -> int:
 
 
 def _basenji_fields(arrays: Arrays, source: str) -> dict[str, Any]:
-    convs = layers_of(list(arrays.shapes), "conv1d")
+    convs = numbered(list(arrays.shapes), "conv1d", source)
     kernels = [arrays.shapes.get(f"{layer}/kernel", ()) for layer in convs]
     if len(kernels) < 2 or any(len(kernel) != 3 for kernel in kernels):
         raise SeqcovError(f"{source}: its conv1d layers are not those of Basenji2")
@@ -192,9 +195,9 @@ def _basenji_fields(arrays: Arrays, source: str) -> dict[str, Any]:
 
 def _borzoi_fields(arrays: Arrays, source: str) -> dict[str, Any]:
     names = list(arrays.shapes)
-    convs, dense = layers_of(names, "conv1d"), layers_of(names, "dense")
+    convs, dense = numbered(names, "conv1d", source), layers_of(names, "dense")
     blocks, upsamples = (
-        len(layers_of(names, kind)) for kind in ("multihead_attention", "separable_conv1d")
+        len(numbered(names, kind, source)) for kind in ("multihead_attention", "separable_conv1d")
     )
     final = bool(convs) and arrays.shapes.get(f"{convs[-1]}/kernel", ())[:1] == (1,)
     upsample_conv = len(dense) - 2 * blocks > 2 * upsamples

@@ -47,6 +47,7 @@ _TRUNK = {"1": "stem", "2": "conv_tower", "4": "transformer", "6": "final_pointw
 
 def canonical(name: str) -> str:
     """The one name of a weight that has two."""
+    name = name.removeprefix("module.")  # which a DataParallel puts before each
     first, _, rest = name.partition(".")
     number, _, last = rest.partition(".")
     return f"{_TRUNK[number]}.{last}" if first == "_trunk" and number in _TRUNK else name
@@ -115,8 +116,8 @@ def config_of(
     Raises SeqcovError where the two disagree, or where there is no head of the species.
     """
     stages, blocks = (
-        count("conv_tower.{}.0.2.weight", found),
-        count("transformer.{}.1.fn.1.weight", found),
+        count("conv_tower.", found),
+        count("transformer.", found),
     )
     heads = {
         name.split(".")[1]: shape[0]

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SeqcovError
+from .safetensors_file import parts_of
+from .tensor_bundle import data_files
 
 _SPEC = re.compile(
-    r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?(?P<file>(?:/\w[\w.-]*)+)?/?"
+    r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>refs/pr/\d+|[\w.-]+))?(?P<file>(?:/\w[\w.-]*)+)?/?"
 )
 _DESCRIPTIONS = re.compile(r"(config|params)\.json|targets\w*\.txt")
 _WEIGHTS = (  # the first of these that a repository has is what is downloaded
@@ -23,6 +25,7 @@ _WEIGHTS = (  # the first of these that a repository has is what is downloaded
     r"pytorch_model-\d+-of-\d+\.bin|pytorch_model\.bin\.index\.json",
     r".*\.(h5|torch|pth?|safetensors|index|data-\d+-of-\d+)",
 )
+_ALONE = r"(?!(pytorch_)?model-\d+-of-).*\.(h5|torch|pth?|safetensors)"
 
 
 def is_hub(path: str | Path) -> bool:
@@ -60,9 +63,18 @@ def _cached(hub: Any, name: str, revision: str | None) -> Path | None:
 
 
 def _complete(folder: Path) -> bool:
-    """Whether weights are there, and not a description alone."""
-    names = [file.name for file in folder.iterdir() if file.is_file()]
-    return any(re.fullmatch(kind, name) for kind in _WEIGHTS for name in names)
+    """Whether weights are there with all that belongs to them; a download may have been cut off."""
+    names = sorted(file.name for file in folder.iterdir() if file.is_file())
+    try:
+        for name in names:  # in the order in which they are looked for
+            if re.fullmatch(r"(model\.safetensors|pytorch_model\.bin)(\.index\.json)?", name):
+                parts = parts_of(folder / name) if name.endswith(".json") else [name]
+                return bool(parts) and "config.json" in names
+        if index := [name for name in names if name.endswith(".index")]:
+            return all(data_files(folder / name) for name in index)
+    except SeqcovError:
+        return False
+    return any(re.fullmatch(_ALONE, name) for name in names)
 
 
 def _wanted(names: Iterable[str]) -> list[str]:

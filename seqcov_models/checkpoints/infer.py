@@ -9,7 +9,7 @@ from typing import Any
 
 from ..configs import BasenjiConfig, BorzoiConfig, EnformerConfig
 from ..errors import SeqcovError
-from .keymap import Row, Shape, Shapes, count
+from .keymap import Row, Shape, Shapes, count, summed
 
 HEADS = {
     "basenji2": BasenjiConfig.HEADS,
@@ -19,38 +19,40 @@ HEADS = {
 """Tracks of the published heads."""
 
 _TOWERS = {
-    "basenji2": "model.stem.blocks.{}.conv.weight",
-    "enformer": "model.stem.tower.{}.widen.conv.weight",
-    "borzoi": "model.stem.tower.{}.conv.weight",
+    "basenji2": ("model.stem.blocks.", ".conv.weight"),
+    "enformer": ("model.stem.tower.", ".widen.conv.weight"),
+    "borzoi": ("model.stem.tower.", ".conv.weight"),
 }
 
 
 def our_shapes(rows: Sequence[Row], found: Shapes, source: str) -> dict[str, Shape]:
-    """The shapes of our weights as far as `found`, a file's shapes, has what they are made from.
+    """The shapes of our weights, made from `found`, those of a file.
 
-    Raises SeqcovError for shapes that cannot be laid out.
+    Raises SeqcovError for shapes that are missing or cannot be laid out.
     """
+    if missing := [name for row in rows for name in row.theirs if name not in found]:
+        said = ", ".join(summed(missing, found))
+        raise SeqcovError(f"{source}: {len(missing)} missing: {said}")
     shapes = {}
     for row in rows:
-        if all(name in found for name in row.theirs):
-            try:
-                shapes[row.ours] = row.shape(found)
-            except (ValueError, IndexError):
-                held = tuple(found[row.theirs[0]])
-                said = f"{row.theirs[0]} is {held}, which is no {row.ours}"
-                raise SeqcovError(f"{source}: {said}") from None
+        try:
+            shapes[row.ours] = row.shape(found)
+        except (ValueError, IndexError):
+            held = tuple(found[row.theirs[0]])
+            said = f"{row.theirs[0]} is {held}, which is no {row.ours}"
+            raise SeqcovError(f"{source}: {said}") from None
     return shapes
 
 
 def inferred(architecture: str, shapes: Shapes, source: str) -> dict[str, Any]:
-    """The fields of `architecture`'s config that shapes can tell.
+    """The fields of `architecture`'s config that the shapes of all its weights can tell.
 
-    Raises SeqcovError, naming it, where a weight that is needed for that is not there.
+    Raises SeqcovError where one has not the axes that it should.
     """
     needed = _Needed(shapes, source)
-    template = _TOWERS[architecture]
-    widths = [needed(template.format(at))[0] for at in range(count(template, shapes))]
-    kernels = [needed(template.format(at))[2] for at in range(len(widths))]
+    before, after = _TOWERS[architecture]
+    tower = [needed(f"{before}{at}{after}") for at in range(count(before, shapes))]
+    widths, kernels = [shape[0] for shape in tower], [shape[2] for shape in tower]
     if architecture == "basenji2":
         return _basenji(needed, widths, kernels)
     out, features, kernel = needed("model.stem.conv.weight")
@@ -59,7 +61,7 @@ def inferred(architecture: str, shapes: Shapes, source: str) -> dict[str, Any]:
         "stem_channels": out,
         "stem_kernel_size": kernel,
         "conv_tower_channels": tuple(widths),
-        "num_hidden_layers": count("model.trunk.blocks.{}.ffn_in.weight", shapes),
+        "num_hidden_layers": count("model.trunk.blocks.", shapes),
     }
     if kernels:
         values["conv_tower_kernel_size"] = kernels[0]
@@ -86,11 +88,7 @@ def _attention(needed: "_Needed") -> dict[str, Any]:
 
 
 def _basenji(needed: "_Needed", widths: Sequence[int], kernels: Sequence[int]) -> dict[str, Any]:
-    if not widths:
-        needed("model.stem.blocks.0.conv.weight")
-    blocks: dict[str, Any] = {
-        "num_blocks": count("model.trunk.blocks.{}.narrow.conv.weight", needed.shapes)
-    }
+    blocks: dict[str, Any] = {"num_blocks": count("model.trunk.blocks.", needed.shapes)}
     if blocks["num_blocks"]:
         narrow = needed("model.trunk.blocks.0.narrow.conv.weight")
         blocks |= {"bottleneck_size": narrow[0], "kernel_size": narrow[2]}
@@ -107,14 +105,12 @@ def _basenji(needed: "_Needed", widths: Sequence[int], kernels: Sequence[int]) -
 
 
 class _Needed:
-    """Shapes that must be there, with the number of axes they must have."""
+    """Shapes with the number of axes that they must have."""
 
     def __init__(self, shapes: Shapes, source: str) -> None:
         self.shapes, self.source = shapes, source
 
     def __call__(self, name: str, axes: int = 0) -> Shape:
-        if name not in self.shapes:
-            raise SeqcovError(f"{self.source}: {name} is missing")
         shape = tuple(self.shapes[name])
         if len(shape) != (axes or (3 if ".conv." in name else 2)):
             raise SeqcovError(f"{self.source}: {name} has {len(shape)} axes")

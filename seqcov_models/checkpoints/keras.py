@@ -7,13 +7,14 @@ no `model_weights`. Two generations of names exist in calico's files: the releas
 """
 
 import json
+import mmap
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import SeqcovError
-from .arrays import Arrays, as_float32, finite
+from .arrays import Arrays, as_float32, finite, fitting, plain
 from .keymap import (
     Array,
     Dialect,
@@ -26,6 +27,9 @@ from .keymap import (
     transposed,
 )
 
+TEXTS, NAMES = b"GCOL\x01", b"HEAP\0"  # how HDF5's global and local heaps begin
+HEAP_OBJECTS = 1_000_000  # in both; Keras writes some hundreds
+MOST_LETTERS = 4 << 20  # of model_config; Borzoi's has 0.2 million
 DEPTH = 12  # of groups in groups; Keras needs 4, and one more for each slash in a layer's name
 
 KERAS: Dialect = {
@@ -82,6 +86,8 @@ def open_h5(path: Path) -> Arrays:
                 raise SeqcovError(f"{path}: {place} holds {item.dtype}, not floating-point numbers")
             if item.is_virtual or item.external:
                 raise SeqcovError(f"{path}: {place} points outside its file")
+            if item.id.get_create_plist().get_nfilters():
+                raise SeqcovError(f"{path}: {place} is compressed, which Keras' weights are not")
             if item.size and not item.id.get_storage_size():
                 raise SeqcovError(f"{path}: {place} was never written")
             places[name], shapes[name] = place, item.shape
@@ -97,7 +103,7 @@ def open_h5(path: Path) -> Arrays:
                 found[name] = finite(name, as_float32(item[()]), path)
         return found
 
-    return Arrays(shapes, read)
+    return Arrays(fitting(shapes, path), read)
 
 
 class _opened:
@@ -110,6 +116,7 @@ class _opened:
         import h5py
 
         try:
+            _check_heaps(self.path)
             self.file = h5py.File(self.path, "r")
         except (OSError, RuntimeError, ValueError) as error:
             raise SeqcovError(f"{self.path}: not a whole HDF5 file: {error}") from None
@@ -122,6 +129,39 @@ class _opened:
                 f"{self.path}: not a whole HDF5 file: {error}"  # OSError, RuntimeError, KeyError …
             )
             raise SeqcovError(said) from None
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse heaps of texts and of names in which HDF5 would go round for ever.
+
+    Raises ValueError.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        widths = data[13:15] if data[8:9] < b"\2" else data[9:11]
+        if data[:8] != b"\x89HDF\r\n\x1a\n" or widths != b"\x08\x08":
+            raise ValueError("it does not begin as Keras' files do")
+
+        def word(at: int) -> int:
+            return int.from_bytes(data[at : at + 8], "little")
+
+        heap, left = data.find(TEXTS), HEAP_OBJECTS
+        while heap >= 0:
+            at, end = heap + 16, heap + word(heap + 8)
+            while at + 16 <= end:  # each object has its number and size before it, the rest has 0
+                step = 16 + -(-word(at + 8) // 8) * 8 if any(data[at : at + 2]) else word(at + 8)
+                left -= 1
+                if step < 16 or at + step > min(end, len(data)) or left < 0:
+                    raise ValueError("a heap of texts is damaged")
+                at += step
+            heap = data.find(TEXTS, heap + 1)
+        heap = data.find(NAMES)
+        while heap >= 0:
+            size, at, start = (word(heap + after) for after in (8, 16, 24))
+            while at != 1 and at < size:  # each free block points to the next, the last to 1
+                at, left = word(start + at), left - 1
+                if left < 0:
+                    raise ValueError("a heap of names is damaged")
+            heap = data.find(NAMES, heap + 1)
 
 
 def _weights_group(file: Any, path: Path) -> str:
@@ -141,15 +181,18 @@ def _datasets(file: Any, top: str, path: Path) -> Iterator[tuple[str, Any]]:
     """Every dataset below the group `top` with its full name."""
     import h5py
 
-    waiting = [(top, 0)]
+    waiting, seen = [(top, 0)], set()
     while waiting:
         place, depth = waiting.pop(0)
         group = file[place] if place else file
         for name in group:
-            inner = f"{place}/{name}" if place else name
+            inner = plain(f"{place}/{name}" if place else name, path)
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise SeqcovError(f"{path}: {inner} points elsewhere")
             item = group[name]
+            if (address := h5py.h5o.get_info(item.id).addr) in seen:
+                raise SeqcovError(f"{path}: {inner} is there under another name, too")
+            seen.add(address)
             if isinstance(item, h5py.Dataset):
                 yield inner, item
             elif isinstance(item, h5py.Group) and depth < DEPTH:
@@ -174,10 +217,19 @@ def layers_of(names: Sequence[str], kind: str) -> list[str]:
     return sorted((layer for layer in layers if pattern.fullmatch(layer)), key=number)
 
 
+def numbered(names: Sequence[str], kind: str, source: str) -> list[str]:
+    """As `layers_of`. Raises SeqcovError where one is left out."""
+    layers = layers_of(names, kind)
+    for at, layer in enumerate(layers):
+        if number(layer) != at:
+            raise SeqcovError(f"{source}: {kind}{f'_{at}' if at else ''} is missing")
+    return layers
+
+
 def number(layer: str) -> int:
     """The number Keras put behind a layer's name: 0 for `dense`, 1 for `dense_1`."""
     last = layer.rpartition("_")[2]
-    return int(last) if last.isdigit() else 0
+    return int(last) if last.isdecimal() else 0
 
 
 class Names:
@@ -209,6 +261,8 @@ def layer_configs(path: Path) -> list[dict[str, Any]]:
     if text is None:
         return [{"name": name} for name in names]
     try:
+        if len(text) > MOST_LETTERS:
+            raise ValueError(f"{len(text):,} letters")
         layers = list(_layers(json.loads(text), 0))
     except (ValueError, RecursionError, TypeError, AttributeError) as error:
         raise SeqcovError(f"{path}: model_config is not Keras': {error}") from None

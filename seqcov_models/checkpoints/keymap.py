@@ -8,6 +8,7 @@ what shapes a file must have before any of its numbers are read.
 Sources of the layouts: Keras' and Sonnet's documentation of their layers.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -198,10 +199,11 @@ def repeated(parts: Iterable[Part], count: int, **derived: Callable[[int], int])
     ]
 
 
-def count(template: str, names: Iterable[str]) -> int:
-    """How many of template.format(0), template.format(1), … are among `names`, without a gap."""
-    known, found = frozenset(names), 0
-    while template.format(found) in known:
+def count(before: str, names: Iterable[str]) -> int:
+    """How many numbers from 0 on follow `before` in `names`, without a gap: one for each layer."""
+    rests = (name.removeprefix(before) for name in names if name.startswith(before))
+    known, found = {re.split("[./]", rest, maxsplit=1)[0] for rest in rests}, 0
+    while str(found) in known:
         found += 1
     return found
 
@@ -234,7 +236,7 @@ def check(rows: Sequence[Row], found: Shapes, wanted: Shapes, source: str) -> No
     if rows_left := sorted(set(wanted) - {row.ours for row in rows}):
         missing += rows_left
     said = [
-        f"{len(names)} {word}: {', '.join(_summed(names, other))}"
+        f"{len(names)} {word}: {', '.join(summed(names, other))}"
         for word, names, other in (
             ("missing", missing, found),
             ("unexpected", unexpected, expected),
@@ -248,7 +250,7 @@ def check(rows: Sequence[Row], found: Shapes, wanted: Shapes, source: str) -> No
         raise SeqcovError(f"{source}: {'; '.join(said)}")
 
 
-def _summed(names: Sequence[str], others: Iterable[str]) -> list[str]:
+def summed(names: Sequence[str], others: Iterable[str]) -> list[str]:
     """`names`, with a layer of many of which none is in `others` said once, and those first."""
     prefixes = {prefix for name in others for prefix in _prefixes(name)}
     groups: dict[str, list[str]] = {}

@@ -112,7 +112,7 @@ def outline(config: Config, source: str) -> CoverageModel:
     try:
         with torch.device("meta"):
             return build(config)
-    except (RuntimeError, OverflowError, MemoryError, ValueError) as error:
+    except (RuntimeError, OverflowError, MemoryError, TypeError, ValueError) as error:
         first = str(error).partition("\n")[0]
         raise SeqcovError(f"{source}: no such network can be built: {first}") from None
 

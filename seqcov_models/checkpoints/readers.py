@@ -33,8 +33,8 @@ OPENERS: Mapping[str, Callable[[Path], Arrays]] = {
 }
 
 
-def _same(name: str) -> str | None:
-    return name
+def _bare(name: str) -> str | None:
+    return name.removeprefix("module.")  # which a DataParallel puts before each
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Reader:
     about: str
     rows: Callable[[Config, Shapes], list[Row]]
     """The key map of a network of this config; of a file with these shapes."""
-    canonical: Callable[[str], str | None] = _same
+    canonical: Callable[[str], str | None] = _bare
     """The one name of an array that may have several; None for what is no weight."""
     ignored: Callable[[str, Config, Shapes], bool] = lambda name, config, found: False
     """Whether an array is not needed for a network of this config."""
@@ -72,14 +72,14 @@ READERS: Mapping[str, Reader] = {
 
 
 def canonical_shapes(path: Path, canonical: Callable[[str], str | None]) -> dict[str, Shape]:
-    """Shapes of a file's arrays by their canonical names, without importing torch where it can.
+    """Shapes of a file's arrays by their canonical names, without importing torch.
 
     Raises SeqcovError for a damaged or foreign file.
     """
     kind = kind_of(path)
     if kind == "safetensors":
         shapes = safetensors_shapes(path)
-    elif kind == "zip":
+    elif kind in ("zip", "pickle"):
         shapes = torch_shapes(path)
     else:
         shapes = opened(path).shapes
@@ -96,7 +96,7 @@ def opened(path: Path) -> Arrays:
     return OPENERS[kind](path)
 
 
-def open_weights(files: Sequence[Path], canonical: Callable[[str], str | None] = _same) -> Arrays:
+def open_weights(files: Sequence[Path], canonical: Callable[[str], str | None] = _bare) -> Arrays:
     """The arrays of one or several files under their canonical names.
 
     Counters of training steps are left out. Raises SeqcovError for a name in two files.

@@ -1,21 +1,42 @@
-"""Safetensors files, whole or in parts as Hugging Face splits large ones."""
+"""Safetensors files, whole or in parts as Hugging Face splits large ones.
+
+Source: the format's description at github.com/huggingface/safetensors.
+"""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ..configs import read_json
 from ..errors import SeqcovError
-from .arrays import Arrays
+from .arrays import KINDS, Arrays, bytes_of, finite, fitting, numbers, plain
 from .keymap import Array, Shape
 
-MOST_BYTES = 100 << 20  # of a header: the format's own limit
+MOST_BYTES = 4 << 20  # of a header; 10,000 tensors need 1.5 MB
+WIDTHS = {**KINDS, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+
+
+class _Entry(NamedTuple):
+    kind: str
+    shape: Shape
+    begin: int
+    end: int
 
 
 def safetensors_shapes(path: Path) -> dict[str, Shape]:
-    """Names and shapes of a file's tensors, from its header, without importing torch.
+    """Names and shapes of a file's tensors, from its header.
 
     Raises SeqcovError for a cut or foreign file.
+    """
+    return fitting({name: entry.shape for name, entry in _entries(path).items()}, path)
+
+
+def _entries(path: Path) -> dict[str, _Entry]:
+    """A file's tensors with their first byte and the one behind their last.
+
+    Raises SeqcovError unless they fill the file without a gap and without overlapping.
     """
     try:
         with path.open("rb") as file:
@@ -25,20 +46,38 @@ def safetensors_shapes(path: Path) -> dict[str, Shape]:
             if not 2 <= length <= min(MOST_BYTES, size - 8):
                 raise SeqcovError(f"{path}: not a whole safetensors file")
             header = json.loads(file.read(length))
-        shapes, end = {}, 0
-        for name, entry in header.items():
-            if name != "__metadata__":
-                shapes[name] = tuple(int(one) for one in entry["shape"])
-                end = max(end, int(entry["data_offsets"][1]))
-        if end != size - 8 - length or any(one < 0 for shape in shapes.values() for one in shape):
-            raise SeqcovError(f"{path}: not a whole safetensors file")
+        found = {
+            name: _entry(name, of, path) for name, of in header.items() if name != "__metadata__"
+        }
     except OSError as error:
         raise SeqcovError(f"{path}: {error.strerror}") from None
     except SeqcovError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SeqcovError(f"{path}: not a whole safetensors file: {error}") from None
-    return shapes
+    at = 0
+    for name, entry in sorted(found.items(), key=lambda item: item[1][2:]):
+        if entry.begin != at:
+            raise SeqcovError(f"{path}: {name} begins at byte {entry.begin:,}, not {at:,}")
+        at = entry.end
+    if at != size - 8 - length:
+        raise SeqcovError(f"{path}: not a whole safetensors file")
+    return {
+        name: entry._replace(begin=entry.begin + 8 + length, end=entry.end + 8 + length)
+        for name, entry in found.items()
+    }
+
+
+def _entry(name: str, of: dict[str, Any], path: Path) -> _Entry:
+    plain(name, path)
+    kind, shape, (begin, end) = of["dtype"], tuple(of["shape"]), of["data_offsets"]
+    if kind not in WIDTHS:
+        raise ValueError(f"{name} holds {kind!r}")
+    if len(shape) > 8 or any(type(one) is not int or one < 0 for one in (*shape, begin, end)):
+        raise ValueError(f"{name} has no possible shape or place")
+    if end - begin != WIDTHS[kind] * math.prod(shape):
+        raise ValueError(f"{name} has {end - begin} bytes for a shape of {shape}")
+    return _Entry(kind, shape, begin, end)
 
 
 def parts_of(index: Path) -> list[Path]:
@@ -47,13 +86,13 @@ def parts_of(index: Path) -> list[Path]:
     Raises SeqcovError where it names anything but files beside it.
     """
     named = read_json(index).get("weight_map")
-    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+    if not isinstance(named, dict) or not named or set(map(type, named.values())) != {str}:
         raise SeqcovError(f"{index}: no weight_map")
-    parts = [index.parent / name for name in sorted(set(named.values()))]
-    for part in parts:
-        if part.parent != index.parent or part.name.startswith(".") or not part.is_file():
-            raise SeqcovError(f"{index}: {part.name} is not there")
-    return parts
+    here = {file.name for file in index.parent.iterdir() if file.is_file()}
+    for name in named.values():
+        if name not in here:
+            raise SeqcovError(f"{index}: {name[:100]!r} is not there")
+    return [index.parent / name for name in sorted(set(named.values()))]
 
 
 def open_safetensors(path: Path) -> Arrays:
@@ -61,18 +100,16 @@ def open_safetensors(path: Path) -> Arrays:
 
     Raises SeqcovError for a damaged file and for other than finite floating-point numbers.
     """
-    from safetensors import SafetensorError, safe_open
-
-    from .torch_file import tensor_array
+    entries = _entries(path)
 
     def read(names: Sequence[str]) -> dict[str, Array]:
-        try:
-            with safe_open(path, "pt") as file:
-                return {name: tensor_array(name, file.get_tensor(name), path) for name in names}
-        except SeqcovError:
-            raise
-        except (SafetensorError, OSError, ValueError, KeyError, AttributeError) as error:
-            said = f"{path}: not a whole safetensors file: {error}"
-            raise SeqcovError(said) from None
+        return {name: _array(name, entries[name], path) for name in names}
 
-    return Arrays(safetensors_shapes(path), read)
+    return Arrays(fitting({name: of.shape for name, of in entries.items()}, path), read)
+
+
+def _array(name: str, entry: _Entry, path: Path) -> Array:
+    if entry.kind not in KINDS:
+        raise SeqcovError(f"{path}: {name} holds {entry.kind}, not floating-point numbers")
+    raw = bytes_of(name, path, entry.begin, entry.end - entry.begin)
+    return finite(name, numbers(raw, entry.kind).reshape(entry.shape), path)

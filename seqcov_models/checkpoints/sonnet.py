@@ -106,8 +106,8 @@ def config_of(found: Shapes, species: str, source: str) -> EnformerConfig:
 
     Raises SeqcovError where there is no head of the species.
     """
-    stages = count(f"{_T}/1/_layers/{{}}/_layers/0/_layers/2/w", found)
-    blocks = count(f"{_T}/2/_layers/{{}}/_layers/1/_module/_layers/1/w", found)
+    stages = count(f"{_T}/1/_layers/", found)
+    blocks = count(f"{_T}/2/_layers/", found)
     heads = {
         name.split("/")[1]: shape[-1]
         for name, shape in found.items()

@@ -1,28 +1,38 @@
 """State dicts as torch.save writes them (.pth, .bin, .pt, .torch). Nothing is ever unpickled here.
 
-Numbers are read by `torch.load(weights_only=True)` alone. Names and shapes, which a plan needs
-without importing torch, are followed through the pickle's instructions on a stack of plain values:
-no class is looked up and no function called. The same shows what a pickle is that holds other than
-tensors, so that it can be refused with advice.
+The pickle's instructions are followed on a stack of plain values: no class is looked up and no
+function called. That tells names, shapes and where each tensor's numbers lie in the file, from
+where they are read. The same shows what a pickle is that holds other than tensors, so that it can
+be refused with advice.
+
+Sources: PyTorch's `torch/serialization.py` for both containers: a zip since 1.6, before that five
+pickles one behind the other and then the storages, each with its length before it.
 """
 
+import io
 import pickletools
-import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import numpy as np
 
 from ..errors import SeqcovError
-from .arrays import Arrays, as_float32, finite, kind_of
+from .arrays import KINDS, Arrays, bytes_of, finite, fitting, kind_of, numbers, plain
 from .keymap import Array, Shape
 
-MOST_BYTES = 64 << 20  # of a pickle without its tensors' numbers; published ones have below 1 MB
+MOST_BYTES = 2 << 20  # of a pickle without its tensors' numbers; 10,000 tensors need 1.5 MB
+MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the older container
 
 _TENSORS = ("torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor")
-_PASSED_ON = ("torch._utils _rebuild_parameter", "torch._tensor _rebuild_from_type_v2")
+_PASSED_ON = ("torch._utils _rebuild_parameter",)
 _DICTS = ("collections OrderedDict",)
+_OTHERS = {"Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1, "Bool": 1}
+_STORAGES = {"Double": "F64", "Float": "F32", "Half": "F16", "BFloat16": "BF16"}
+_WIDTHS = {**_OTHERS, **{of: KINDS[kind] for of, kind in _STORAGES.items()}}
+"""Bytes of the numbers in a storage of each class, those of floating-point numbers last."""
 
 
 @dataclass
@@ -40,8 +50,18 @@ class _Made:
 
 
 @dataclass
+class _Storage:
+    key: str
+    of: str
+    """The kind of its numbers as in _WIDTHS."""
+
+
+@dataclass
 class _Tensor:
+    storage: _Storage
+    first: int
     shape: Shape
+    strides: Shape
 
 
 @dataclass
@@ -54,9 +74,11 @@ class _Machine:
     stack: list[Any] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
+    storages: dict[str, _Storage] = field(default_factory=dict)
 
-    def run(self, pickled: bytes) -> Any:
-        """What the pickle holds: dictionaries of texts to tensors' shapes, and opaque things."""
+    def run(self, pickled: IO[bytes]) -> Any:
+        """What the next pickle holds: dictionaries of texts to tensors, and opaque things."""
+        self.stack, self.marks, self.memo = [], [], {}
         for opcode, argument, _ in pickletools.genops(pickled):
             if opcode.name == "STOP":
                 return self.stack.pop()
@@ -104,9 +126,11 @@ class _Machine:
                 stack.append(_Name(str(argument)))
             case "STACK_GLOBAL":
                 last, first = stack.pop(), stack.pop()
-                stack.append(_Name(f"{first} {last}"))
+                stack.append(_Name(" ".join((first, last))))
             case "BINPERSID":
-                stack[-1] = _Made("storage")
+                stack[-1] = _persistent(stack[-1])
+                if isinstance(storage := stack[-1], _Storage):
+                    self.storages[storage.key] = storage
             case "REDUCE" | "NEWOBJ":
                 arguments, of = stack.pop(), stack.pop()
                 stack.append(_called(of, arguments))
@@ -119,58 +143,135 @@ class _Machine:
                 items = self._since_mark()
                 _put(stack[-1], items)
             case "APPEND":
-                stack.pop()
+                value = stack.pop()
+                _append(stack[-1], [value])
             case "APPENDS" | "ADDITEMS":
-                self._since_mark()
+                items = self._since_mark()
+                _append(stack[-1], items)
             case _ if argument is not None and isinstance(argument, str | int | float | bytes):
                 stack.append(argument)
             case _:
                 raise ValueError(f"instruction {name}")
 
 
+def _persistent(named: Any) -> Any:
+    """What a pickle keeps outside of itself: a storage, or the class of a module."""
+    match named:
+        case ("storage", _Name(name), str(key), _, _, *view) if view in ([], [None]):
+            of = name.removeprefix("torch ").removesuffix("Storage")
+            if of in _WIDTHS:
+                return _Storage(key, of)
+        case ("module", _Name() as of, *_):
+            return of
+    raise ValueError("what it keeps outside of itself is no storage of numbers")
+
+
 def _called(of: Any, arguments: Any) -> Any:
-    name = of.name if isinstance(of, _Name) else "?"
+    name = of.name if isinstance(of, _Name) else of.by if isinstance(of, _Made) else "?"
     if name in _DICTS and not arguments:
         return {}
-    if name in _TENSORS and isinstance(arguments, tuple) and len(arguments) > 3:
-        shape = arguments[2]
-        if isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape):
-            return _Tensor(shape)
-    if name in _PASSED_ON and isinstance(arguments, tuple) and arguments:
-        return arguments[0]
+    match arguments:
+        case (_Storage() as storage, first, tuple(shape), tuple(strides), *_) if name in _TENSORS:
+            sizes = (first, *shape, *strides)
+            if len(shape) == len(strides) <= 8 and all(type(n) is int and n >= 0 for n in sizes):
+                return _Tensor(storage, first, shape, strides)
+        case (value, *_) if name in _PASSED_ON:
+            return value
     return _Made(name)
 
 
 def _put(target: Any, items: Sequence[Any]) -> None:
     if isinstance(target, dict):
         for key, value in zip(items[::2], items[1::2], strict=True):
-            target[key if isinstance(key, str) else repr(key)] = value
+            target[key if isinstance(key, str) else type(key).__name__] = value
+
+
+def _append(target: Any, items: Sequence[Any]) -> None:
+    if isinstance(target, list):
+        target.extend(items)
 
 
 def torch_shapes(path: Path) -> dict[str, Shape]:
-    """Names and shapes of a state dict's tensors, without importing torch.
+    """Names and shapes of a state dict's tensors.
 
     Raises SeqcovError for a cut or foreign file, and for pickles of other things than tensors.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inside = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-            if len(inside) != 1 or archive.getinfo(inside[0]).file_size > MOST_BYTES:
-                raise SeqcovError(f"{path}: no file of torch.save")
-            pickled = archive.read(inside[0])
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise SeqcovError(f"{path}: not a whole file of torch.save: {error}") from None
-    except ValueError as error:  # SeqcovError is one
-        raise error if isinstance(error, SeqcovError) else _foreign(path, error) from None
-    try:
-        found = _Machine().run(pickled)
-    except Exception as error:  # pickletools raises many kinds for damage
-        raise _foreign(path, error) from None
-    return {name: tensor.shape for name, tensor in _state(found, path).items()}
+    return _shapes(_held(path, whole=False)[0], path)
 
 
-def _foreign(path: Path, error: Exception) -> SeqcovError:
-    return SeqcovError(f"{path}: no state dict of torch.save: {type(error).__name__}: {error}")
+def _shapes(tensors: Mapping[str, _Tensor], path: Path) -> dict[str, Shape]:
+    return fitting({name: tensor.shape for name, tensor in tensors.items()}, path)
+
+
+_Places = Mapping[str, tuple[int, int]]
+"""Where a file has its storages: the first byte, and how many."""
+
+
+def _held(path: Path, whole: bool) -> tuple[dict[str, _Tensor], _Places]:
+    """The tensors of a state dict and the places of their storages.
+
+    With `whole`, these are checked as far as the container allows; without, there are none.
+    """
+    of_container = _in_zip if kind_of(path) == "zip" else _in_older
+    try:
+        with path.open("rb") as file:
+            found, places = of_container(file, whole)
+    except Exception as error:  # zipfile and pickletools raise many kinds for damage
+        said = f"{type(error).__name__}: {error}"[:200]
+        raise SeqcovError(f"{path}: not a whole file of torch.save: {said}") from None
+    return _state(found, path), places
+
+
+def _in_zip(file: IO[bytes], whole: bool) -> tuple[Any, _Places]:
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        (pickled,) = (entry for entry in entries if entry.filename.endswith("/data.pkl"))
+        if any(entry.compress_type or entry.compress_size != entry.file_size for entry in entries):
+            raise ValueError("entries are compressed, which torch.save's are not")
+        if sum(entry.file_size for entry in entries) > file.seek(0, 2):
+            raise ValueError("entries overlap")
+        if pickled.file_size > MOST_BYTES:
+            raise ValueError(f"{pickled.filename} has {pickled.file_size:,} bytes")
+        found = _Machine().run(io.BytesIO(archive.read(pickled)))
+        if not whole:
+            return found, {}
+        if damaged := archive.testzip():
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        root = pickled.filename.removesuffix("data.pkl")
+        order = f"{root}byteorder"
+        if order in archive.namelist() and archive.read(order) != b"little":
+            raise ValueError("its numbers are big-endian")
+    places = {}
+    for entry in entries:
+        file.seek(entry.header_offset + 26)
+        lengths = np.frombuffer(file.read(4), "<u2")  # of the name and the field behind it
+        start = entry.header_offset + 30 + int(lengths.sum())
+        places[entry.filename.removeprefix(f"{root}data/")] = start, entry.file_size
+    return found, places
+
+
+def _in_older(file: IO[bytes], whole: bool) -> tuple[Any, _Places]:
+    head, machine = io.BytesIO(file.read(MOST_BYTES)), _Machine()
+    if (first := machine.run(head)) != MAGIC:
+        return first, {}  # what pickle alone wrote, which is no state dict
+    machine.run(head)  # a version
+    if machine.run(head).get("little_endian") is not True:
+        raise ValueError("its numbers are big-endian")
+    found = machine.run(head)
+    if not whole:
+        return found, {}
+    keys = machine.run(head)
+    at, size, places = head.tell(), file.seek(0, 2), {}
+    for key in keys:
+        file.seek(at)
+        count = int.from_bytes(file.read(8), "little")
+        if not isinstance(key, str):
+            raise ValueError("its storages have no names")
+        places[key] = at + 8, count * _WIDTHS[machine.storages[key].of]
+        at += 8 + places[key][1]
+        if at > size:
+            raise ValueError("cut before the end of its numbers")
+    return found, places
 
 
 def _state(found: Any, path: Path) -> dict[str, Any]:
@@ -180,15 +281,18 @@ def _state(found: Any, path: Path) -> dict[str, Any]:
     if isinstance(found, dict) and found:
         tensors = {name: value for name, value in found.items() if isinstance(value, _Tensor)}
         if len(tensors) == len(found):
-            return tensors
+            return {plain(name, path): tensor for name, tensor in tensors.items()}
         other = next(name for name in found if name not in tensors)
-        raise SeqcovError(f"{path}: {other!r} is no tensor; a state dict holds nothing else")
+        raise SeqcovError(
+            f"{path}: {other[:100]!r} is no tensor; a state dict holds nothing else, so write it"
+            " out alone"
+        )
     raise whole_module(path, found.by if isinstance(found, _Made) else type(found).__name__)
 
 
 def whole_module(path: Path, of: str) -> SeqcovError:
     """The error for a pickle that holds a module instead of its weights."""
-    name = of.replace(" ", ".")
+    name = "".join(filter(str.isprintable, of[:100])).replace(" ", ".")
     return SeqcovError(
         f"{path}: a pickle of a whole {name}, not of its weights. Reading it would run code that"
         " the file brings along, so it is not read. If you trust where it comes from, write its"
@@ -201,54 +305,27 @@ def whole_module(path: Path, of: str) -> SeqcovError:
 def open_torch(path: Path) -> Arrays:
     """The tensors of a state dict.
 
-    Raises SeqcovError for whatever torch.load(weights_only=True) does not read, and for tensors of
-    other than floating-point numbers.
+    Raises SeqcovError for a damaged or foreign file, and for other than finite floating-point
+    numbers.
     """
-    import torch
-
-    if kind_of(path) == "zip":
-        torch_shapes(path)  # says what it is where it is no state dict
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old formats and byte orders
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # UnpicklingError, RuntimeError, EOFError, KeyError, …
-        raise SeqcovError(
-            f"{path}: not read by torch.load(weights_only=True): {_told(error)}"
-        ) from None
-    if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, Mapping) or not loaded:
-        raise whole_module(path, type(loaded).__name__)
-    for name, value in loaded.items():
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
-            raise SeqcovError(f"{path}: {name!r} is no tensor; a state dict holds nothing else")
-        if value.layout != torch.strided or value.is_quantized:
-            raise SeqcovError(f"{path}: {name} is not a plain array")
+    tensors, places = _held(path, whole=True)
 
     def read(names: Sequence[str]) -> dict[str, Array]:
-        return {name: tensor_array(name, loaded[name], path) for name in names}
+        return {name: _array(name, tensors[name], places, path) for name in names}
 
-    return Arrays({name: tuple(value.shape) for name, value in loaded.items()}, read)
-
-
-def _told(error: Exception) -> str:
-    """What torch.load says in one line, without its advice to switch the safety off."""
-    told = str(error)
-    _, unsafe, reason = told.partition("WeightsUnpickler error:")
-    line = (reason if unsafe else told).strip().partition("\n")[0]
-    return line if unsafe or "weights_only" not in line else type(error).__name__
+    return Arrays(_shapes(tensors, path), read)
 
 
-def tensor_array(name: str, tensor: Any, path: Path) -> Array:
-    """A torch tensor as a float32 array.
-
-    Raises SeqcovError where it holds other than finite floating-point numbers.
-    """
-    import torch
-
-    if tensor.dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
-        kind = str(tensor.dtype).removeprefix("torch.")
-        raise SeqcovError(f"{path}: {name} holds {kind}, not floating-point numbers")
-    values = tensor.detach().float() if tensor.dtype == torch.bfloat16 else tensor.detach()
-    return finite(name, as_float32(values.numpy()), path)
+def _array(name: str, tensor: _Tensor, places: _Places, path: Path) -> Array:
+    of = tensor.storage.of
+    if of not in _STORAGES:
+        raise SeqcovError(f"{path}: {name} holds {of.lower()}, not floating-point numbers")
+    last = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True))
+    count = last + 1 if all(tensor.shape) else 0
+    at, size = places.get(tensor.storage.key, (0, 0))
+    if (tensor.first + count) * _WIDTHS[of] > size:
+        raise SeqcovError(f"{path}: {name} reaches beyond its storage")
+    raw = bytes_of(name, path, at + tensor.first * _WIDTHS[of], count * _WIDTHS[of])
+    values = numbers(raw, _STORAGES[of])
+    strides = [min(step, count) * values.itemsize for step in tensor.strides]  # of 1: any step
+    return finite(name, np.lib.stride_tricks.as_strided(values, tensor.shape, strides), path)
