@@ -40,7 +40,7 @@ class Counting(TokenPredictionModel):
     """Counts each letter in each bin: track 0 is A, 1 is C, 2 is G, 3 is T."""
 
     def __init__(self) -> None:
-        super().__init__(CONFIG, 4, 4, "zeros")
+        super().__init__(CONFIG, 4, 4)
         with torch.no_grad():
             self.head.weight.copy_(torch.eye(4))
             self.head.bias.zero_()
