@@ -13,8 +13,8 @@ from seqcov_models import SeqcovError
 
 log = logging.getLogger("seqcov")
 
-# Read when torch is imported. Threads that spin while they wait for one another stand still on a
-# machine that does something else too: measured, up to 17 times slower.
+# Read when torch is imported. Threads that spin while they wait for one another stand in each
+# other's way on a machine that does something else, too (benchmarks/README.md).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
