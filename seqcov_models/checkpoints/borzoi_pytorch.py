@@ -9,7 +9,7 @@ from ..configs import BorzoiConfig, Config
 from ..errors import SeqcovError
 from .described import Described
 from .infer import inferred, our_shapes, species_tracks
-from .keymap import TORCH, Dialect, Leaf, Part, Row, Shapes, count, plausible, repeated, rows_of
+from .keymap import TORCH, Dialect, Leaf, Part, Row, Shapes, count, repeated, rows_of
 
 DIALECT: Dialect = {
     **TORCH,
@@ -111,7 +111,6 @@ def config_of(
     values |= {"num_labels": species_tracks(heads, species, source), "species": species}
     separable = shapes.get("model.trunk.upsamples.0.separable.depthwise.weight", (3,))
     values["upsample_kernel_size"] = separable[-1]
-    plausible(values, source)
     said = described or Described({}, source)
     try:
         if rotary:

@@ -12,7 +12,7 @@ from typing import Any
 from ..configs import BPNetConfig, Config
 from ..errors import SeqcovError
 from .keras import KERAS, layer_configs, layers_of, open_h5, window_of
-from .keymap import Part, Row, Shapes, plausible, rows_of
+from .keymap import Part, Row, Shapes, rows_of
 from .multimolecule import OSKN
 
 _PARTS = {"profile": ("conv2d_transpose", "transposed conv"), "counts": ("dense", "dense")}
@@ -80,7 +80,6 @@ def config_of(path: Path) -> BPNetConfig:
         "dilated_kernel_size": kernels["dilated"][0],
         "profile_kernel_size": kernels["profile"][0],
     }
-    plausible(values, str(path))
     try:
         return BPNetConfig.from_dict(values)
     except SeqcovError as error:

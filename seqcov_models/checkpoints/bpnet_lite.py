@@ -9,7 +9,7 @@ from typing import Any
 
 from ..configs import BPNetLiteConfig, Config
 from ..errors import SeqcovError
-from .keymap import TORCH, Array, Part, Row, Shapes, count, plausible, repeated, rows_of
+from .keymap import TORCH, Array, Part, Row, Shapes, count, repeated, rows_of
 
 ENDS = [
     Part("model.stem.conv", "iconv", "stem"),
@@ -57,7 +57,6 @@ def config_of(found: Shapes, source: str) -> BPNetLiteConfig:
         "profile_kernel_size": profile[2],
         "num_control_tracks": max(profile[1] - stem[0], 0),
     }
-    plausible(values, source)
     try:
         return BPNetLiteConfig.from_dict(values)
     except SeqcovError as error:

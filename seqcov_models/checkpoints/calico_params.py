@@ -8,7 +8,6 @@ from typing import Any
 
 from ..configs import MOST, BasenjiConfig, BorzoiConfig, Config, read_json
 from ..errors import SeqcovError
-from .keymap import plausible
 
 _ORDERS = {
     "borzoi": (
@@ -64,7 +63,6 @@ def params_config(architecture: str, path: Path, species: str) -> Config:
     values |= _head(model, species, path)
     if "bn_momentum" in model:  # Keras counts what stays, torch what comes
         values["batch_norm_momentum"] = round(1 - _float(model, "bn_momentum", path, 0), 9)
-    plausible(values, str(path))
     try:
         if architecture == "basenji2":
             return BasenjiConfig.from_dict({"species": species, **values})

@@ -12,7 +12,7 @@ from ..configs import Config, EnformerConfig
 from ..errors import SeqcovError
 from .described import Described
 from .infer import inferred, our_shapes, species_tracks
-from .keymap import TORCH, Dialect, Part, Row, Shapes, count, plausible, repeated, rows_of
+from .keymap import TORCH, Dialect, Part, Row, Shapes, count, repeated, rows_of
 
 POSITIONS = 1_536
 """Positions of the published window after all poolings."""
@@ -99,7 +99,6 @@ def enformer_config(
     values["num_labels"] = species_tracks(heads, species, source)
     values["other_heads"] = {name: size for name, size in heads.items() if name != species}
     window = POSITIONS * 2 ** (1 + len(values["conv_tower_channels"]))
-    plausible(values, source)
     try:
         return EnformerConfig.from_dict(
             {"sequence_length": window, **values, "species": species, **further}

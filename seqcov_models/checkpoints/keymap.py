@@ -11,7 +11,7 @@ Sources of the layouts: Keras' and Sonnet's documentation of their layers.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -269,18 +269,3 @@ def summed(names: Sequence[str], others: Iterable[str]) -> list[str]:
 def _prefixes(name: str) -> list[str]:
     """'a.b.c' → ['a.', 'a.b.'], shortest first; slashes count as dots."""
     return [name[: at + 1] for at, letter in enumerate(name) if letter in "./"]
-
-
-def plausible(fields: Mapping[str, Any], source: str) -> None:
-    """Refuse depths from which a network would be built for hours.
-
-    Raises SeqcovError, naming the field.
-    """
-    for name, value in fields.items():
-        if isinstance(value, Mapping):
-            plausible(value, source)
-        depth = len(value) if isinstance(value, list | tuple) else value
-        deep = name.startswith("num_") and not name.endswith(("labels", "features", "strands"))
-        listed = isinstance(value, list | tuple) and name != "tasks"
-        if (deep or listed) and isinstance(depth, int) and depth > 1_000:
-            raise SeqcovError(f"{source}: {name}: {depth:,} are not plausible")

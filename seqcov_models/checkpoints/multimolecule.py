@@ -26,7 +26,6 @@ from .keymap import (
     Row,
     Shapes,
     five_letters,
-    plausible,
     repeated,
     rows_of,
     torch_transposed_conv,
@@ -204,7 +203,6 @@ def config_of(path: Path, species: str, n_encoding: str | None) -> Config:
             values["num_labels"] = given.whole("num_labels", 0)
     if n_encoding is not None:
         values["n_encoding"] = n_encoding
-    plausible(values, str(path))
     try:
         return CONFIGS[architecture].from_dict(values)
     except SeqcovError as error:

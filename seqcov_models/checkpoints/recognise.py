@@ -37,7 +37,7 @@ from .calico_params import architecture_of_params, params_config
 from .described import Described
 from .infer import check_species
 from .keras import layer_configs, open_h5, strand_pairs_of
-from .keymap import Shape, plausible
+from .keymap import Shape
 from .readers import canonical_shapes
 from .safetensors_file import parts_of
 from .tensor_bundle import data_files
@@ -310,7 +310,6 @@ def _config(found: _Found, species: str, n_encoding: str | None) -> tuple[Config
 
 def _own(found: _Found, beside: Path, species: str) -> tuple[Config, dict[str, str]]:
     values = read_json(beside)
-    plausible(values, str(beside))
     try:
         config = CONFIGS[found.architecture].from_dict(values)
     except SeqcovError as error:
