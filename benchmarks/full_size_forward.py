@@ -29,7 +29,7 @@ Forward = Callable[[Tensor], Any]
 
 def _ours(architecture: str, **sizes: Any) -> Forward:
     from seqcov_models.checkpoints.load import build
-    from seqcov_models.configs import CONFIGS
+    from seqcov_models.networks.registry import CONFIGS
 
     model = build(CONFIGS[architecture].from_dict(sizes)).eval()
     return lambda codes: model.postprocess(model(codes))

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from seqcov_models.sequence import LETTERS, UNKNOWN, Codes, encode, reverse_complement
-from seqcov_models.tracks import Track, write_tracks
+from seqcov_models.tracks.table import Track, write_tracks
 
 Floats = npt.NDArray[np.float64]
 Coverage = npt.NDArray[np.float32]

@@ -36,9 +36,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcov_models.checkpoints.load import save_model
-from seqcov_models.configs import BorzoiConfig, Geometry
-from seqcov_models.networks.borzoi import BorzoiForTokenPrediction
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.borzoi.network import BorzoiForTokenPrediction
 from seqcov_models.sequence import UNKNOWN, Codes, encode, reverse_complement
+from seqcov_models.tiling import Geometry
 
 CONFIG = BorzoiConfig(
     sequence_length=32_768,

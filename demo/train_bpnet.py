@@ -30,8 +30,8 @@ from simulate import (
 from torch import Tensor, nn
 
 from seqcov_models.checkpoints.load import save_model
-from seqcov_models.configs import BPNetConfig
-from seqcov_models.networks.bpnet import BPNetForProfilePrediction
+from seqcov_models.networks.bpnet.config import BPNetConfig
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
 from seqcov_models.sequence import Codes, encode, reverse_complement
 
 CONFIG = BPNetConfig(

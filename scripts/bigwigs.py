@@ -6,8 +6,8 @@ from pathlib import Path
 from jobs import log, logged
 
 with logged(snakemake.log[0]):
-    from seqcov_models.plan import plan_run
-    from seqcov_models.stitch import write_group
+    from seqcov_models.run.outputs import write_group
+    from seqcov_models.run.plan import plan_run
 
     run = plan_run(snakemake.config)
     plan = run.models[snakemake.wildcards.model]

@@ -6,10 +6,10 @@ from pathlib import Path
 from jobs import logged
 
 with logged(snakemake.log[0]):
-    from seqcov_models import browsers
+    from seqcov_models.browsers import hub as browsers
     from seqcov_models.files import written_whole
-    from seqcov_models.genome import open_fasta
-    from seqcov_models.stitch import read_table
+    from seqcov_models.genome.fasta import open_fasta
+    from seqcov_models.run.outputs import read_table
 
     genome, rows = snakemake.params.genome, read_table(Path(snakemake.input.tracks))
     hub, igv = Path(snakemake.output.hub), Path(snakemake.output.igv)

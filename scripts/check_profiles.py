@@ -8,7 +8,7 @@ from jobs import logged
 with logged(snakemake.log[0]):
     from seqcov_models.checkpoints.load import load_checkpoint, model_card
     from seqcov_models.files import written_whole
-    from seqcov_models.plan import plan_run
+    from seqcov_models.run.plan import plan_run
 
     plan = plan_run(snakemake.config).profiles[snakemake.wildcards.profile]
     unit = {"unit": snakemake.params.unit}

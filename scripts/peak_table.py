@@ -5,9 +5,9 @@ from pathlib import Path
 from jobs import logged
 
 with logged(snakemake.log[0]):
-    from seqcov_models.peaks import statistics_of
-    from seqcov_models.plan import plan_run
-    from seqcov_models.stitch import write_peak_table
+    from seqcov_models.peaks.windows import statistics_of
+    from seqcov_models.run.outputs import write_peak_table
+    from seqcov_models.run.plan import plan_run
 
     plan = plan_run(snakemake.config).profiles[snakemake.wildcards.profile]
     write_peak_table(

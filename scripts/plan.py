@@ -8,7 +8,7 @@ from jobs import logged
 with logged(snakemake.log[0]):
     from seqcov_models.checkpoints.load import load_checkpoint, model_card
     from seqcov_models.files import written_whole
-    from seqcov_models.plan import plan_run, write_plan
+    from seqcov_models.run.plan import plan_run, write_plan
 
     run = plan_run(snakemake.config)
     plan = run.models[snakemake.wildcards.model]

@@ -9,10 +9,11 @@ with logged(snakemake.log[0]):
     import torch
 
     from seqcov_models.checkpoints.load import verify
-    from seqcov_models.ensemble import load_ensemble
-    from seqcov_models.genome import Genome
-    from seqcov_models.inference import Device, predict_chunk
-    from seqcov_models.plan import plan_run
+    from seqcov_models.genome.fasta import Genome
+    from seqcov_models.prediction.coverage import predict_chunk
+    from seqcov_models.prediction.devices import Device
+    from seqcov_models.prediction.ensemble import load_ensemble
+    from seqcov_models.run.plan import plan_run
 
     run = plan_run(snakemake.config)
     plan = run.models[snakemake.wildcards.model]

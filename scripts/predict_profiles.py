@@ -9,10 +9,10 @@ with logged(snakemake.log[0]):
     import torch
 
     from seqcov_models.checkpoints.load import load_checkpoint, verify
-    from seqcov_models.genome import Genome
-    from seqcov_models.inference import Device
-    from seqcov_models.plan import plan_run
-    from seqcov_models.profiles import ProfileEnsemble, predict_peaks
+    from seqcov_models.genome.fasta import Genome
+    from seqcov_models.prediction.devices import Device
+    from seqcov_models.prediction.profiles import ProfileEnsemble, predict_peaks
+    from seqcov_models.run.plan import plan_run
 
     run = plan_run(snakemake.config)
     plan = run.profiles[snakemake.wildcards.profile]

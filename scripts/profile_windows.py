@@ -5,8 +5,8 @@ from pathlib import Path
 from jobs import logged
 
 with logged(snakemake.log[0]):
-    from seqcov_models.plan import plan_run
-    from seqcov_models.stitch import write_windows
+    from seqcov_models.run.outputs import write_windows
+    from seqcov_models.run.plan import plan_run
 
     run = plan_run(snakemake.config)
     plan = run.profiles[snakemake.wildcards.profile]

@@ -7,7 +7,7 @@ from jobs import logged
 
 with logged(snakemake.log[0]):
     from seqcov_models.files import written_whole
-    from seqcov_models.provenance import provenance
+    from seqcov_models.run.provenance import provenance
 
     with written_whole(Path(snakemake.output[0])) as part:
         given = snakemake.input

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from .errors import SeqcovError
+from seqcov_models.errors import SeqcovError
 
 
 @contextmanager

@@ -9,7 +9,16 @@ upper-cased sequence. N and the other IUPAC letters all become code 4, as in cal
 import numpy as np
 import numpy.typing as npt
 
-from .errors import SeqcovError
+from seqcov_models.errors import SeqcovError
+
+Floats = npt.NDArray[np.float32]
+
+
+Mask = npt.NDArray[np.bool_]
+
+
+Coverage = npt.NDArray[np.float32]
+
 
 Codes = npt.NDArray[np.uint8]
 

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seqcov_models import bigwig
-from seqcov_models.bigwig import Summary, walk, write_bigwig
+from seqcov_models.bigwig import writer as bigwig
+from seqcov_models.bigwig.writer import Summary, walk, write_bigwig
 from seqcov_models.errors import SeqcovError
 
 Run = tuple[str, int, npt.NDArray[np.float32]]

@@ -21,11 +21,11 @@ from conftest import Tiny, Weights, keras_weights, write_calico
 
 from seqcov_models import BorzoiForTokenPrediction, load_model
 from seqcov_models.checkpoints.recognise import recognise
-from seqcov_models.configs import BorzoiConfig
 from seqcov_models.errors import SeqcovError
-from seqcov_models.networks import attention
-from seqcov_models.networks.attention import RelativeAttention, central_mask_features
-from seqcov_models.networks.base import TokenPredictionModel
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.shared import attention
+from seqcov_models.networks.shared.attention import RelativeAttention, central_mask_features
+from seqcov_models.networks.shared.base import TokenPredictionModel
 
 Array = npt.NDArray[np.float64]
 AGREE = 1e-5  # of the output's range

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcov_models import SeqcovError, browsers
-from seqcov_models.genome import open_fasta
-from seqcov_models.stitch import read_table, write_table
+from seqcov_models import SeqcovError
+from seqcov_models.browsers import hub as browsers
+from seqcov_models.genome.fasta import open_fasta
+from seqcov_models.run.outputs import read_table, write_table
 
 ROOT = Path(__file__).parents[1]
 VIEW = ("chr1", 1000, 2000)

@@ -20,9 +20,12 @@ from safetensors.torch import load_file, save_file
 from seqcov_models import load_model, save_model
 from seqcov_models.checkpoints.load import build, model_card, verify
 from seqcov_models.checkpoints.recognise import recognise
-from seqcov_models.configs import BasenjiConfig, BorzoiConfig, BPNetConfig, Config
 from seqcov_models.errors import SeqcovError
-from seqcov_models.networks.base import TokenPredictionModel
+from seqcov_models.networks.basenji.config import BasenjiConfig
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.bpnet.config import BPNetConfig
+from seqcov_models.networks.shared.base import TokenPredictionModel
+from seqcov_models.networks.shared.config import Config
 
 LETTERS = ["".join(np.random.default_rng(1).choice(list("ACGTN"), Tiny().length))]
 HEAD = "model_weights/dense_8/dense_8"  # 2 blocks and 2 upsamples use dense … dense_7

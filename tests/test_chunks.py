@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcov_models.chunks import chunk_writer, track_runs
 from seqcov_models.errors import SeqcovError
-from seqcov_models.windows import Segment
+from seqcov_models.run.chunks import chunk_writer, track_runs
+from seqcov_models.tiling import Segment
 
 Values = npt.NDArray[np.float32]
 STEP = 4

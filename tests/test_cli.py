@@ -12,9 +12,9 @@ import pytest
 from goldens.common import unpacked
 
 from seqcov_models import load_model
-from seqcov_models.__main__ import main
 from seqcov_models.checkpoints import hub
 from seqcov_models.checkpoints.recognise import recognise
+from seqcov_models.cli import main
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import sha256
 

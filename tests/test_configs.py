@@ -9,16 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from seqcov_models.configs import (
-    BasenjiBlockConfig,
-    BasenjiConfig,
-    BorzoiConfig,
-    EnformerConfig,
-    Geometry,
-    read_json,
-)
 from seqcov_models.errors import SeqcovError
-from seqcov_models.networks.borzoi import BorzoiForTokenPrediction
+from seqcov_models.networks.basenji.config import BasenjiBlockConfig, BasenjiConfig
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.borzoi.network import BorzoiForTokenPrediction
+from seqcov_models.networks.enformer.config import EnformerConfig
+from seqcov_models.networks.shared.config import read_json
+from seqcov_models.tiling import Geometry
 
 SMALL: dict[str, Any] = {
     "sequence_length": 512,

@@ -19,10 +19,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from seqcov_models import SeqcovError, load_model
-from seqcov_models.__main__ import main
+from seqcov_models.checkpoints.containers.tensor_bundle import _masked_crc32c
 from seqcov_models.checkpoints.readers import opened
 from seqcov_models.checkpoints.recognise import recognise
-from seqcov_models.checkpoints.tensor_bundle import _masked_crc32c
+from seqcov_models.cli import main
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 

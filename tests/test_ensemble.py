@@ -11,11 +11,11 @@ from conftest import Tiny, keras_weights, write_calico, write_fasta
 from seqcov_models import Ensemble, load_ensemble, load_model, predict_region
 from seqcov_models.checkpoints.recognise import Checkpoint, recognise
 from seqcov_models.errors import SeqcovError
-from seqcov_models.genome import Genome, open_fasta
-from seqcov_models.inference import predict_chunk
-from seqcov_models.networks.base import TokenPredictionModel
-from seqcov_models.units import Untransform
-from seqcov_models.windows import Tiling, cut, tile, wanted_bins
+from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.networks.shared.base import TokenPredictionModel
+from seqcov_models.prediction.coverage import predict_chunk
+from seqcov_models.tiling import Tiling, cut, tile, wanted_bins
+from seqcov_models.tracks.units import Untransform
 
 PAIRS = [1, 0, 2, 4, 3, 5, 6]
 COMPLEMENT = str.maketrans("ACGTRYNacgt", "TGCAYRNtgca")

@@ -24,13 +24,14 @@ from goldens.common import HERE, one_hot_array, windows
 from safetensors.torch import load_file, save_file
 
 from seqcov_models import SeqcovError, load_model, save_model
-from seqcov_models.checkpoints import sonnet, tensor_bundle
+from seqcov_models.checkpoints.containers import tensor_bundle
+from seqcov_models.checkpoints.containers.tensor_bundle import open_bundle
+from seqcov_models.checkpoints.formats import sonnet
 from seqcov_models.checkpoints.load import build, load_checkpoint, outline, weight_shapes
 from seqcov_models.checkpoints.recognise import recognise
-from seqcov_models.checkpoints.tensor_bundle import open_bundle
-from seqcov_models.networks.base import CoverageModel
-from seqcov_models.networks.bpnet import BPNetForProfilePrediction
-from seqcov_models.networks.enformer import EnformerForTokenPrediction
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
+from seqcov_models.networks.enformer.network import EnformerForTokenPrediction
+from seqcov_models.networks.shared.base import CoverageModel
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -137,7 +138,7 @@ def test_a_fifth_channel_that_is_not_there_is_not_promised(goldens: Callable[[st
 def test_the_trained_bpnet_lite_predicts_what_bpnet_lite_did(
     shared: Callable[[str], Path],
 ) -> None:
-    from seqcov_models.genome import Genome, open_fasta
+    from seqcov_models.genome.fasta import Genome, open_fasta
 
     model = load_model("bpnetlite", shared("models/bpnetlite_ctcf/ctcf.safetensors"))
     assert isinstance(model, BPNetForProfilePrediction)
@@ -165,7 +166,7 @@ def test_sonnets_weights_are_those_of_enformer_pytorch(goldens: Callable[[str], 
 
 def both_names(folder: Path) -> dict[str, torch.Tensor]:
     """The state dict of enformer-pytorch as torch.save writes it: trunk weights under two names."""
-    from seqcov_models.checkpoints.enformer_pytorch import canonical
+    from seqcov_models.checkpoints.formats.enformer_pytorch import canonical
 
     state = {canonical(n): v for n, v in load_file(folder / "model.safetensors").items()}
     numbers = {"stem": 1, "conv_tower": 2, "transformer": 4, "final_pointwise": 6}
@@ -401,7 +402,7 @@ def test_an_older_bpnet_lite_file_with_a_column_too_many_is_read(
 
 @pytest.mark.parametrize("architecture", ["basenji2", "enformer", "borzoi", "bpnet"])
 def test_published_sizes_have_the_published_numbers_of_parameters(architecture: str) -> None:
-    from seqcov_models.configs import CONFIGS
+    from seqcov_models.networks.registry import CONFIGS
 
     published = {
         "basenji2": 30_088_228,

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.genome import Fasta, Genome, near_contigs, open_fasta, parse_regions, read_bed
+from seqcov_models.genome.fasta import Fasta, Genome, open_fasta
+from seqcov_models.genome.regions import near_contigs, parse_regions, read_bed
 
 TWO = {"chr1": "ACGTNacgtnRYKM" * 10 + "A", "chr2": "TTGCA"}
 

@@ -15,13 +15,14 @@ from conftest import Tiny, keras_weights, write_calico, write_fasta
 from torch import Tensor
 
 from seqcov_models import load_model
-from seqcov_models.configs import BorzoiConfig
-from seqcov_models.ensemble import Ensemble
 from seqcov_models.errors import SeqcovError
-from seqcov_models.genome import Genome, open_fasta
-from seqcov_models.inference import Device, lease, predict_chunk, predict_segment
-from seqcov_models.networks.base import TokenPredictionModel, TokenPredictionOutput
-from seqcov_models.windows import Segment, Tiling, cut, tile, wanted_bins
+from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.shared.base import TokenPredictionModel, TokenPredictionOutput
+from seqcov_models.prediction.coverage import predict_chunk, predict_segment
+from seqcov_models.prediction.devices import Device, lease
+from seqcov_models.prediction.ensemble import Ensemble
+from seqcov_models.tiling import Segment, Tiling, cut, tile, wanted_bins
 
 BIN = 4
 WINDOW, CROP, CORE_BINS = 64, 3, 10
@@ -376,7 +377,7 @@ def test_leases_are_of_different_devices_until_one_is_given_back(tmp_path: Path)
 CROWD = """
 import os, sys, time
 from pathlib import Path
-from seqcov_models.inference import lease
+from seqcov_models.prediction.devices import lease
 folder = Path(sys.argv[1])
 for child in range(8):
     if os.fork() == 0:

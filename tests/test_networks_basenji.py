@@ -28,9 +28,9 @@ from naive import (
 )
 
 from seqcov_models import BasenjiForTokenPrediction
-from seqcov_models.configs import BasenjiBlockConfig, BasenjiConfig
 from seqcov_models.errors import SeqcovError
-from seqcov_models.networks import layers
+from seqcov_models.networks.basenji.config import BasenjiBlockConfig, BasenjiConfig
+from seqcov_models.networks.shared import layers
 
 TINY = BasenjiConfig(
     sequence_length=512, stem_channels=6, stem_kernel_size=7, conv_tower_channels=(8, 10),

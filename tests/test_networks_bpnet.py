@@ -32,9 +32,10 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from seqcov_models import BPNetForProfilePrediction, BPNetForTokenPrediction
-from seqcov_models.configs import BPNetConfig, BPNetLiteConfig, Geometry
 from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.bpnet.config import BPNetConfig, BPNetLiteConfig
 from seqcov_models.sequence import encode
+from seqcov_models.tiling import Geometry
 
 TINY = BPNetConfig(
     sequence_length=60, target_length=60, tasks=("a", "b", "c"), hidden_size=6, stem_kernel_size=7,

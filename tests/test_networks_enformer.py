@@ -33,16 +33,17 @@ from naive import (
 )
 
 from seqcov_models import BorzoiForTokenPrediction, EnformerForTokenPrediction
-from seqcov_models.configs import BorzoiConfig, EnformerConfig
 from seqcov_models.errors import SeqcovError
-from seqcov_models.networks import attention, layers
-from seqcov_models.networks.attention import (
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.enformer.config import EnformerConfig
+from seqcov_models.networks.shared import attention, layers
+from seqcov_models.networks.shared.attention import (
     RotaryAttention,
     enformer_features,
     gamma_basis,
     rotary_angles,
 )
-from seqcov_models.tracks import default_tracks
+from seqcov_models.tracks.table import default_tracks
 
 TINY = EnformerConfig(
     sequence_length=256, stem_channels=6, stem_kernel_size=7, conv_tower_channels=(6, 8, 12),

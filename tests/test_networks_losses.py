@@ -8,21 +8,17 @@ import pytest
 import torch
 from naive import Array, one_thread, random_codes, randomised, softplus, stack  # noqa: F401
 
-from seqcov_models.configs import (
-    BasenjiBlockConfig,
-    BasenjiConfig,
-    BorzoiConfig,
-    BPNetConfig,
-    BPNetLiteConfig,
-    Config,
-    EnformerConfig,
-)
-from seqcov_models.networks.base import CoverageModel
-from seqcov_models.networks.basenji import BasenjiForTokenPrediction
-from seqcov_models.networks.borzoi import BorzoiForTokenPrediction
-from seqcov_models.networks.bpnet import BPNetForProfilePrediction, BPNetForTokenPrediction
-from seqcov_models.networks.enformer import EnformerForTokenPrediction
-from seqcov_models.networks.losses import poisson, poisson_multinomial, profile_and_counts
+from seqcov_models.networks.basenji.config import BasenjiBlockConfig, BasenjiConfig
+from seqcov_models.networks.basenji.network import BasenjiForTokenPrediction
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.borzoi.network import BorzoiForTokenPrediction
+from seqcov_models.networks.bpnet.config import BPNetConfig, BPNetLiteConfig
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction, BPNetForTokenPrediction
+from seqcov_models.networks.enformer.config import EnformerConfig
+from seqcov_models.networks.enformer.network import EnformerForTokenPrediction
+from seqcov_models.networks.shared.base import CoverageModel
+from seqcov_models.networks.shared.config import Config
+from seqcov_models.networks.shared.losses import poisson, poisson_multinomial, profile_and_counts
 
 FLOAT32 = 1e-5  # relative: a few hundred terms, each rounded at 6e-8
 DRAW = np.random.default_rng(1)

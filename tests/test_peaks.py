@@ -8,17 +8,11 @@ import numpy as np
 import pytest
 
 from seqcov_models import SeqcovError
-from seqcov_models.bigwig import write_bigwig
-from seqcov_models.configs import Geometry
-from seqcov_models.peaks import (
-    chunks_of,
-    combine,
-    peaks_of_track,
-    read_peaks,
-    read_windows,
-    write_peaks,
-)
-from seqcov_models.windows import Bins, wanted_bins
+from seqcov_models.bigwig.writer import write_bigwig
+from seqcov_models.peaks.maxima import peaks_of_track
+from seqcov_models.peaks.read import combine, read_peaks, write_peaks
+from seqcov_models.peaks.windows import chunks_of, read_windows
+from seqcov_models.tiling import Bins, Geometry, wanted_bins
 
 CONTIGS = {"chr2": 5_000, "chr10": 3_000, "chrIX": 900}
 EVERYTHING = wanted_bins(CONTIGS, 1, None, [])

@@ -18,8 +18,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.plan import MASK, RunPlan, check_space, group, plan_run, write_plan
-from seqcov_models.tracks import Track
+from seqcov_models.run.plan import MASK, RunPlan, check_space, group, plan_run, write_plan
+from seqcov_models.tracks.table import Track
 
 TINY = Tiny()  # bins of 4 bp, 118 of them a core: a core is 472 bp
 CORE = TINY.bins * 4
@@ -164,7 +164,7 @@ def test_bytes_of_chunks_are_those_of_the_files(config: dict[str, Any]) -> None:
 
 
 def test_planning_imports_no_torch() -> None:
-    script = "import sys, seqcov_models.plan; sys.exit('torch' in sys.modules)"
+    script = "import sys, seqcov_models.run.plan; sys.exit('torch' in sys.modules)"
     repository = Path(__file__).resolve().parent.parent
     assert subprocess.run([sys.executable, "-c", script], cwd=repository).returncode == 0
 
@@ -256,7 +256,7 @@ def test_the_digest_stays_where_nothing_of_the_plan_changes(
 def test_the_digest_is_the_same_in_every_process(config: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     script = (
-        "import json, sys; from seqcov_models.plan import plan_run;"
+        "import json, sys; from seqcov_models.run.plan import plan_run;"
         " print(plan_run(json.load(open(sys.argv[1]))).models['borzoi'].digest)"
     )
     done = subprocess.run(

@@ -22,7 +22,7 @@ from runs import (
     unknown_share,
 )
 
-from seqcov_models.bigwig import walk
+from seqcov_models.bigwig.writer import walk
 
 
 @pytest.fixture(scope="module")

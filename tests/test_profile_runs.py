@@ -23,10 +23,10 @@ from test_nothing_lost import start, wait_for
 from test_profiles import LITE, PLAIN, UNSTRANDED, close, network, run
 
 from seqcov_models import BPNetConfig, load_model, save_model
-from seqcov_models.genome import Genome, open_fasta
+from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.run.outputs import read_table
 from seqcov_models.sequence import encode
-from seqcov_models.stitch import read_table
-from seqcov_models.windows import wanted_bins
+from seqcov_models.tiling import wanted_bins
 
 Config = dict[str, Any]
 SACCER = "genomes/sacCer3.fa.gz"

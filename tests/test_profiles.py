@@ -19,20 +19,13 @@ from runs import every_base
 
 from seqcov_models import BPNetConfig, BPNetLiteConfig, SeqcovError
 from seqcov_models.checkpoints.load import build
-from seqcov_models.genome import Genome, open_fasta
-from seqcov_models.networks.bpnet import BPNetForProfilePrediction
-from seqcov_models.peaks import (
-    Windows,
-    chunks_of,
-    combine,
-    read_peaks,
-    read_windows,
-    statistics_of,
-    write_peaks,
-)
-from seqcov_models.profiles import ProfileEnsemble, predict_peaks
-from seqcov_models.stitch import PEAK_COLUMNS, write_peak_table, write_task, write_windows
-from seqcov_models.windows import wanted_bins
+from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
+from seqcov_models.peaks.read import combine, read_peaks, write_peaks
+from seqcov_models.peaks.windows import Windows, chunks_of, read_windows, statistics_of
+from seqcov_models.prediction.profiles import ProfileEnsemble, predict_peaks
+from seqcov_models.run.outputs import PEAK_COLUMNS, write_peak_table, write_task, write_windows
+from seqcov_models.tiling import wanted_bins
 
 Array = npt.NDArray[np.float64]
 PLAIN = BPNetConfig(
@@ -372,8 +365,8 @@ sys.path[:0] = {paths!r}
 from jobs import peak_memory
 from test_profiles import network, run
 from seqcov_models import BPNetConfig
-from seqcov_models.genome import Genome, open_fasta
-from seqcov_models.windows import wanted_bins
+from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.tiling import wanted_bins
 torch.set_num_threads(1)
 folder, count, draw = Path({folder!r}), {count}, random.Random(1)
 places = sorted(draw.randrange(12_000_000) for _ in range(count))

@@ -10,31 +10,40 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from seqcov_models import configs, load_model
+from seqcov_models import (
+    BasenjiBlockConfig,
+    BasenjiConfig,
+    BorzoiConfig,
+    BPNetConfig,
+    EnformerConfig,
+    Geometry,
+    load_model,
+)
 from seqcov_models.checkpoints.load import build
-from seqcov_models.networks.attention import gamma_basis
+from seqcov_models.networks.shared.attention import gamma_basis
+from seqcov_models.networks.shared.config import Config
 from seqcov_models.sequence import encode
 
 FIVE: dict[str, Any] = {"vocab_size": 5, "n_encoding": "multimolecule"}
 SIZES = [
-    (configs.BasenjiConfig(), 30_088_228),
-    (configs.BasenjiConfig(**FIVE), 30_092_548),
-    (configs.BasenjiConfig(species="mouse", num_labels=1_643, **FIVE), 24_451_758),
-    (configs.EnformerConfig(other_heads={"mouse": 1_643}), 251_221_292),
-    (configs.EnformerConfig(**FIVE), 246_183_873),
-    (configs.EnformerConfig(species="mouse", num_labels=1_643, **FIVE), 234_905_963),
-    (configs.BorzoiConfig(), 185_892_699),
-    (configs.BorzoiConfig(species="mouse", num_labels=2_608), 176_281_936),
-    (configs.BorzoiConfig(**FIVE), 185_900_379),
-    (configs.BorzoiConfig(species="mouse", num_labels=2_608, **FIVE), 176_289_616),
-    (configs.BPNetConfig(), 130_960),
-    (configs.BPNetConfig(**FIVE), 132_560),
+    (BasenjiConfig(), 30_088_228),
+    (BasenjiConfig(**FIVE), 30_092_548),
+    (BasenjiConfig(species="mouse", num_labels=1_643, **FIVE), 24_451_758),
+    (EnformerConfig(other_heads={"mouse": 1_643}), 251_221_292),
+    (EnformerConfig(**FIVE), 246_183_873),
+    (EnformerConfig(species="mouse", num_labels=1_643, **FIVE), 234_905_963),
+    (BorzoiConfig(), 185_892_699),
+    (BorzoiConfig(species="mouse", num_labels=2_608), 176_281_936),
+    (BorzoiConfig(**FIVE), 185_900_379),
+    (BorzoiConfig(species="mouse", num_labels=2_608, **FIVE), 176_289_616),
+    (BPNetConfig(), 130_960),
+    (BPNetConfig(**FIVE), 132_560),
 ]
 
 
 @pytest.mark.parametrize(("config", "parameters"), SIZES)
 def test_a_published_network_has_as_many_parameters_as_published(
-    config: configs.Config, parameters: int
+    config: Config, parameters: int
 ) -> None:
     with torch.device("meta"):
         model = build(config)
@@ -44,20 +53,20 @@ def test_a_published_network_has_as_many_parameters_as_published(
 @pytest.mark.parametrize(
     ("config", "window", "bin_size", "bins", "crop"),
     [
-        (configs.BasenjiConfig(), 131_072, 128, 896, 64),
-        (configs.EnformerConfig(), 196_608, 128, 896, 320),
-        (configs.BorzoiConfig(), 524_288, 32, 6_144, 5_120),
-        (configs.BPNetConfig(), 1_000, 1, 1_000, 0),
+        (BasenjiConfig(), 131_072, 128, 896, 64),
+        (EnformerConfig(), 196_608, 128, 896, 320),
+        (BorzoiConfig(), 524_288, 32, 6_144, 5_120),
+        (BPNetConfig(), 1_000, 1, 1_000, 0),
     ],
 )
 def test_published_geometry(
-    config: configs.Config, window: int, bin_size: int, bins: int, crop: int
+    config: Config, window: int, bin_size: int, bins: int, crop: int
 ) -> None:
-    assert config.geometry == configs.Geometry(window, bin_size, bins, crop)
+    assert config.geometry == Geometry(window, bin_size, bins, crop)
 
 
 def test_basenji2_dilates_as_published() -> None:
-    dilations = configs.BasenjiConfig().blocks.dilations
+    dilations = BasenjiConfig().blocks.dilations
     assert list(dilations) == [1, 2, 3, 4, 6, 9, 14, 21, 32, 48, 72]
 
 
@@ -91,18 +100,18 @@ def test_trained_bpnet_lite_agrees_with_its_authors_outputs(shared: Callable[[st
     assert agreeing == 1, "the file is one of the two stages of training"
 
 
-TINY: list[configs.Config] = [
-    configs.BasenjiConfig(
+TINY: list[Config] = [
+    BasenjiConfig(
         sequence_length=512, num_labels=3, stem_channels=6, conv_tower_channels=(8, 8),
-        blocks=configs.BasenjiBlockConfig(num_blocks=2, bottleneck_size=4), crop_bins=4,
+        blocks=BasenjiBlockConfig(num_blocks=2, bottleneck_size=4), crop_bins=4,
         head_hidden_size=10,
     ),
-    configs.EnformerConfig(
+    EnformerConfig(
         sequence_length=512, num_labels=3, stem_channels=8, conv_tower_channels=(8, 12),
         num_hidden_layers=1, num_attention_heads=2, attention_head_size=4, attention_value_size=6,
         num_rel_pos_features=12, intermediate_size=16, target_length=40, head_hidden_size=10,
     ),
-    configs.BorzoiConfig(
+    BorzoiConfig(
         sequence_length=512, num_labels=3, stem_channels=8, conv_tower_channels=(8, 12, 12),
         num_hidden_layers=1, num_attention_heads=2, attention_head_size=4, attention_value_size=6,
         num_rel_pos_features=8, position_length=32, intermediate_size=16, crop_bins=10,
@@ -112,7 +121,7 @@ TINY: list[configs.Config] = [
 
 
 @pytest.mark.parametrize("config", TINY, ids=lambda config: type(config).__name__)
-def test_a_lab_can_fine_tune(config: configs.Config) -> None:
+def test_a_lab_can_fine_tune(config: Config) -> None:
     """A few steps on one window lower the loss, and every weight that is used gets a gradient."""
     torch.manual_seed(0)
     model = build(config).train()
@@ -132,7 +141,7 @@ def test_a_lab_can_fine_tune(config: configs.Config) -> None:
 
 
 @pytest.mark.parametrize("config", TINY[:2], ids=lambda config: type(config).__name__)
-def test_the_loss_of_basenji_and_enformer_is_poisson(config: configs.Config) -> None:
+def test_the_loss_of_basenji_and_enformer_is_poisson(config: Config) -> None:
     model = build(config).eval()
     codes = torch.randint(0, 4, (1, config.geometry.window))
     labels = torch.rand(1, config.geometry.bins, 3) * 5
@@ -143,7 +152,7 @@ def test_the_loss_of_basenji_and_enformer_is_poisson(config: configs.Config) -> 
 
 
 @pytest.mark.parametrize("config", TINY, ids=lambda config: type(config).__name__)
-def test_a_selected_track_is_the_same_column(config: configs.Config) -> None:
+def test_a_selected_track_is_the_same_column(config: Config) -> None:
     model = build(config).eval()
     sequence = "".join(np.random.default_rng(0).choice(list("ACGTN"), config.geometry.window))
     everything = model.predict([sequence])

@@ -16,11 +16,11 @@ import torch
 from runs import DATA, bigwigs, command, digests, every_base, snakemake
 
 from seqcov_models import load_ensemble, load_model, predict_region, save_model
-from seqcov_models.bigwig import walk
+from seqcov_models.bigwig.writer import walk
 from seqcov_models.checkpoints.recognise import recognise
+from seqcov_models.run.outputs import read_table
 from seqcov_models.sequence import encode
-from seqcov_models.stitch import read_table
-from seqcov_models.units import Untransform
+from seqcov_models.tracks.units import Untransform
 
 FASTA = DATA / "genomes" / "hg38_chr1_1Mb.fa.gz"
 WEIGHTS = DATA / "models" / "mini_borzoi"

@@ -11,14 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.tracks import (
-    Track,
-    default_tracks,
-    file_names,
-    read_tracks,
-    select,
-    write_tracks,
-)
+from seqcov_models.tracks.selection import select
+from seqcov_models.tracks.table import Track, default_tracks, file_names, read_tracks, write_tracks
 
 TABLES = {
     # name: (rows, first index, last index, number of CAGE rows, first identifier)

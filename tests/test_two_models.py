@@ -12,7 +12,7 @@ from test_published_networks import TINY
 
 from seqcov_models import load_model, save_model
 from seqcov_models.checkpoints.load import build
-from seqcov_models.stitch import read_table
+from seqcov_models.run.outputs import read_table
 
 
 @pytest.fixture

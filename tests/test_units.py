@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.tracks import Track, read_tracks
-from seqcov_models.units import Untransform, default_transform
+from seqcov_models.tracks.table import Track, read_tracks
+from seqcov_models.tracks.units import Untransform, default_transform
 
 Array = npt.NDArray[np.float64]
 

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcov_models.configs import Geometry
-from seqcov_models.genome import Interval
-from seqcov_models.windows import Bins, Segment, Tiling, bins_of, cut, tile, wanted_bins
+from seqcov_models.genome.regions import Interval
+from seqcov_models.tiling import Bins, Geometry, Segment, Tiling, bins_of, cut, tile, wanted_bins
 
 BORZOI = Tiling.overlapping(Geometry(window=524_288, bin=32, bins=6_144, crop=5_120))
 TILINGS = [

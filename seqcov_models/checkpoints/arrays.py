@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import SeqcovError
-from .keymap import Array, Shape
+from seqcov_models.checkpoints.keymap import Array, Shape
+from seqcov_models.errors import SeqcovError
 
 Bytes = npt.NDArray[np.uint8]
 

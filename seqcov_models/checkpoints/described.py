@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..configs import MOST
-from ..errors import SeqcovError
+from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.shared.config import MOST
 
 
 class Described:

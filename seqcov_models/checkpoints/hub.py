@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import SeqcovError
-from .safetensors_file import parts_of
-from .tensor_bundle import data_files
+from seqcov_models.checkpoints.containers.safetensors_file import parts_of
+from seqcov_models.checkpoints.containers.tensor_bundle import data_files
+from seqcov_models.errors import SeqcovError
 
 _SPEC = re.compile(
     r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>refs/pr/\d+|[\w.-]+))?(?P<file>(?:/\w[\w.-]*)+)?/?"

@@ -7,9 +7,11 @@ shape can tell (window, crop, activations) is left to the published values or to
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..configs import BasenjiConfig, BorzoiConfig, EnformerConfig
-from ..errors import SeqcovError
-from .keymap import Row, Shape, Shapes, count, summed
+from seqcov_models.checkpoints.keymap import Row, Shape, Shapes, count, summed
+from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.basenji.config import BasenjiConfig
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.enformer.config import EnformerConfig
 
 HEADS = {
     "basenji2": BasenjiConfig.HEADS,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import SeqcovError
+from seqcov_models.errors import SeqcovError
 
 Array = npt.NDArray[np.float32]
 Shape = tuple[int, ...]

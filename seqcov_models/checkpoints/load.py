@@ -14,26 +14,24 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from ..configs import (
-    BasenjiConfig,
-    BorzoiConfig,
-    BPNetConfig,
-    BPNetLiteConfig,
-    Config,
-    EnformerConfig,
-)
-from ..errors import SeqcovError
-from ..files import sha256, written_whole
-from ..networks.base import CoverageModel
-from ..networks.basenji import BasenjiForTokenPrediction
-from ..networks.borzoi import BorzoiForTokenPrediction
-from ..networks.bpnet import BPNetForProfilePrediction
-from ..networks.enformer import EnformerForTokenPrediction
-from ..tracks import Track, select, strand_tracks, write_tracks
-from .arrays import Arrays
-from .keymap import Array, Row, Shape, Shapes, check, four_letters
-from .readers import READERS, open_weights
-from .recognise import CONFIG, TARGETS, WEIGHTS, Checkpoint, recognise
+from seqcov_models.checkpoints.arrays import Arrays
+from seqcov_models.checkpoints.keymap import Array, Row, Shape, Shapes, check, four_letters
+from seqcov_models.checkpoints.readers import READERS, open_weights
+from seqcov_models.checkpoints.recognise import CONFIG, TARGETS, WEIGHTS, Checkpoint, recognise
+from seqcov_models.errors import SeqcovError
+from seqcov_models.files import sha256, written_whole
+from seqcov_models.networks.basenji.config import BasenjiConfig
+from seqcov_models.networks.basenji.network import BasenjiForTokenPrediction
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.borzoi.network import BorzoiForTokenPrediction
+from seqcov_models.networks.bpnet.config import BPNetConfig, BPNetLiteConfig
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
+from seqcov_models.networks.enformer.config import EnformerConfig
+from seqcov_models.networks.enformer.network import EnformerForTokenPrediction
+from seqcov_models.networks.shared.base import CoverageModel
+from seqcov_models.networks.shared.config import Config
+from seqcov_models.tracks.selection import select
+from seqcov_models.tracks.table import Track, strand_tracks, write_tracks
 
 _NETWORKS: dict[type[Config], Callable[..., CoverageModel]] = {
     BasenjiConfig: BasenjiForTokenPrediction,

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..configs import Config
-from ..errors import SeqcovError
-from . import (
+from seqcov_models.checkpoints.arrays import Arrays, kind_of
+from seqcov_models.checkpoints.containers.hdf5 import open_h5
+from seqcov_models.checkpoints.containers.safetensors_file import (
+    open_safetensors,
+    safetensors_shapes,
+)
+from seqcov_models.checkpoints.containers.tensor_bundle import open_bundle
+from seqcov_models.checkpoints.containers.torch_zip import open_torch, torch_shapes
+from seqcov_models.checkpoints.formats import (
     borzoi_pytorch,
     bpnet_keras,
     bpnet_lite,
@@ -17,12 +23,9 @@ from . import (
     multimolecule,
     sonnet,
 )
-from .arrays import Arrays, kind_of
-from .keras import open_h5
-from .keymap import Array, Row, Shape, Shapes
-from .safetensors_file import open_safetensors, safetensors_shapes
-from .tensor_bundle import open_bundle
-from .torch_file import open_torch, torch_shapes
+from seqcov_models.checkpoints.keymap import Array, Row, Shape, Shapes
+from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.shared.config import Config
 
 OPENERS: Mapping[str, Callable[[Path], Arrays]] = {
     "hdf5": open_h5,

@@ -10,37 +10,40 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..configs import (
-    CONFIGS,
-    BasenjiConfig,
-    BorzoiConfig,
-    BPNetConfig,
-    Config,
-    EnformerConfig,
-    read_json,
-)
-from ..errors import SeqcovError
-from ..sequence import N_ENCODINGS
-from ..tracks import Track, default_tracks, read_tracks, strand_tracks, with_strand_pairs
-from . import (
+from seqcov_models.checkpoints import hub
+from seqcov_models.checkpoints.arrays import kind_of
+from seqcov_models.checkpoints.containers.hdf5 import layer_configs, open_h5, strand_pairs_of
+from seqcov_models.checkpoints.containers.safetensors_file import parts_of
+from seqcov_models.checkpoints.containers.tensor_bundle import data_files
+from seqcov_models.checkpoints.described import Described
+from seqcov_models.checkpoints.formats import (
     borzoi_pytorch,
     bpnet_keras,
     bpnet_lite,
     calico,
     enformer_pytorch,
-    hub,
     multimolecule,
     sonnet,
 )
-from .arrays import kind_of
-from .calico_params import architecture_of_params, params_config
-from .described import Described
-from .infer import check_species
-from .keras import layer_configs, open_h5, strand_pairs_of
-from .keymap import Shape
-from .readers import canonical_shapes
-from .safetensors_file import parts_of
-from .tensor_bundle import data_files
+from seqcov_models.checkpoints.formats.calico_params import architecture_of_params, params_config
+from seqcov_models.checkpoints.infer import check_species
+from seqcov_models.checkpoints.keymap import Shape
+from seqcov_models.checkpoints.readers import canonical_shapes
+from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.basenji.config import BasenjiConfig
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.bpnet.config import BPNetConfig
+from seqcov_models.networks.enformer.config import EnformerConfig
+from seqcov_models.networks.registry import CONFIGS
+from seqcov_models.networks.shared.config import Config, read_json
+from seqcov_models.sequence import N_ENCODINGS
+from seqcov_models.tracks.table import (
+    Track,
+    default_tracks,
+    read_tracks,
+    strand_tracks,
+    with_strand_pairs,
+)
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"

@@ -9,8 +9,8 @@ from snakemake.utils import validate
 
 from seqcov_models import SeqcovError, __version__
 from seqcov_models.files import lock_folder, sha256
-from seqcov_models.plan import check_space, count_peaks, leftovers, plan_run
-from seqcov_models.settings import explain, odd_names
+from seqcov_models.run.plan import check_space, count_peaks, leftovers, plan_run
+from seqcov_models.run.settings import explain, odd_names
 
 CONFIG_SCHEMA = (
     Path(workflow.current_basedir.get_path_or_uri(secret_free=True))

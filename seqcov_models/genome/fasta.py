@@ -1,0 +1,198 @@
+"""FASTA access: contigs, sequence with N beyond a contig's ends, regions and their spelling.
+
+Coordinates are 0-based half-open; a region that a person writes, `chr1:1-1,000,000`, counts from 1
+and includes its end, as browsers and samtools do.
+"""
+
+import gzip
+import re
+import shutil
+import struct
+import sys
+import zlib
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seqcov_models.errors import SeqcovError
+from seqcov_models.files import written_whole
+from seqcov_models.sequence import UNKNOWN, Codes, encode
+
+
+@dataclass(frozen=True)
+class Fasta:
+    """A FASTA file that can be read at random, and its contigs in the file's order."""
+
+    path: Path
+    index: Path
+    contigs: dict[str, int]
+    """Length in bp by name."""
+
+
+def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
+    """Find or make what random access needs.
+
+    A missing or outdated index is written beside the FASTA or, where that is read-only, into
+    `folder`. A plain-gzip FASTA, which cannot be read at random, is unpacked into `folder` once.
+    Raises SeqcovError for a file that is missing, empty, damaged or names a contig twice.
+    """
+    path, folder = Path(path), Path(folder)
+    if not path.is_file():
+        raise SeqcovError(f"FASTA {path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    if path.stat().st_size == 0:
+        raise SeqcovError(f"FASTA {path}: the file is empty")
+    kind = _compression(path)
+    if kind == "gzip":
+        path, kind = _unpacked(path, folder), ""
+    elif not kind and path.suffix.lower() in (".gz", ".bgz"):
+        raise SeqcovError(f"FASTA {path}: is not compressed, whatever its name; rename it")
+    for home in (path.parent, folder):
+        index = home / f"{path.name}.fai"
+        needed = [index, index.with_suffix(".gzi")] if kind == "bgzip" else [index]
+        if all(file.is_file() and not _older(file, path) for file in needed) and (
+            home == path.parent or _is_made_from(index, path)
+        ):
+            return Fasta(path, index, read_index(index, path))
+    try:
+        index = path.parent / f"{path.name}.fai"
+        _write_index(path, index, kind == "bgzip")
+    except OSError:
+        index = folder / f"{path.name}.fai"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_index(path, index, kind == "bgzip")
+            _note_source(index, path)
+        except OSError as error:
+            raise SeqcovError(f"FASTA {path}: no index can be made: {error}") from None
+    return Fasta(path, index, read_index(index, path))
+
+
+def read_index(index: Path, fasta: Path) -> dict[str, int]:
+    """Contig lengths of a .fai, in its order. Raises SeqcovError for a damaged or doubled one."""
+    contigs: dict[str, int] = {}
+    try:
+        lines = index.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise SeqcovError(f"{index}: not an index; delete the file") from None
+    for number, line in enumerate(lines, 1):
+        cells = line.split("\t")
+        if len(cells) != 5 or not all(_is_number(cell) for cell in cells[1:]):
+            raise SeqcovError(f"{index}, line {number}: not an index line; delete the file")
+        if cells[0] in contigs:
+            raise SeqcovError(f"FASTA {fasta}: contig {cells[0]!r} appears twice; rename one")
+        contigs[cells[0]] = int(cells[1])
+    if not any(contigs.values()):
+        raise SeqcovError(f"FASTA {fasta}: holds no sequence")
+    return {name: length for name, length in contigs.items() if length}
+
+
+def _compression(path: Path) -> str:
+    with path.open("rb") as handle:
+        start = handle.read(16)
+    if start[:2] != b"\x1f\x8b":
+        if not start.lstrip().startswith((b">", b";")):
+            raise SeqcovError(f"FASTA {path}: does not begin with '>'; is it a FASTA file?")
+        return ""
+    return "bgzip" if len(start) == 16 and start[3] & 4 and start[12:14] == b"BC" else "gzip"
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,18}", text) is not None
+
+
+def _older(file: Path, than: Path) -> bool:
+    return file.stat().st_mtime < than.stat().st_mtime
+
+
+def _source(path: Path) -> str:
+    state = path.stat()
+    return f"{path.resolve()}\t{state.st_size}\t{state.st_mtime_ns}\n"
+
+
+def _note_source(made: Path, source: Path) -> None:
+    """Remember what `made`, in a folder of ours, was made from: names alone may be shared."""
+    with written_whole(made.with_name(f"{made.name}.source")) as part:
+        part.write_text(_source(source), encoding="utf-8")
+
+
+def _is_made_from(made: Path, source: Path) -> bool:
+    note = made.with_name(f"{made.name}.source")
+    return made.is_file() and note.is_file() and note.read_text("utf-8") == _source(source)
+
+
+def _unpacked(path: Path, folder: Path) -> Path:
+    name = re.sub(r"\.(gz|bgz|gzip)$", "", path.name, flags=re.IGNORECASE)
+    target = folder / f"{name}.unpacked.fa"  # a name that nobody else's file has
+    if _is_made_from(target, path):
+        return target
+    print(f"{path} is plain gzip; unpacking it once into {target}", file=sys.stderr)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with written_whole(target) as part, gzip.open(path) as packed, part.open("wb") as out:
+            shutil.copyfileobj(packed, out, 1 << 20)
+        _compression(target)
+        _note_source(target, path)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SeqcovError(f"FASTA {path}: cannot be unpacked into {folder}: {error}") from None
+    return target
+
+
+def _write_index(path: Path, index: Path, bgzip: bool) -> None:
+    from pyfaidx import Faidx, FastaIndexingError
+
+    offsets = written_whole(index.with_suffix(".gzi")) if bgzip else nullcontext(None)
+    with written_whole(index) as fai, offsets as gzi:
+        try:
+            Faidx(str(path), indexname=str(fai), gzi_indexname=gzi and str(gzi)).close()
+        except (FastaIndexingError, ValueError, EOFError, struct.error, zlib.error) as error:
+            raise SeqcovError(f"FASTA {path}: {_in_words(error)}") from None
+
+
+def _in_words(error: Exception) -> str:
+    if twice := re.search(r"Duplicate key ['\"]?(.+?)['\"]?(?: |$)", str(error)):
+        return f"contig {twice[1]!r} appears twice; rename one"
+    return str(error)
+
+
+class Genome:
+    """Sequence of a FASTA as codes (see `sequence`)."""
+
+    def __init__(self, fasta: Fasta) -> None:
+        from pyfaidx import Faidx
+
+        self.contigs = fasta.contigs
+        self._path = fasta.path
+        self._faidx = Faidx(
+            str(fasta.path),
+            indexname=str(fasta.index),
+            gzi_indexname=str(fasta.index.with_suffix(".gzi")),
+            rebuild=False,
+        )
+
+    def fetch(self, contig: str, start: int, end: int) -> Codes:
+        """Codes of [start, end) on `contig`, shape (end − start,); unknown beyond its ends.
+
+        Raises SeqcovError where the file is shorter than its index says or holds foreign letters.
+        """
+        codes = np.full(end - start, UNKNOWN, np.uint8)
+        first, last = max(start, 0), min(end, self.contigs[contig])
+        if first < last:
+            letters = self._faidx.fetch(contig, first + 1, last).seq
+            if len(letters) != last - first:
+                raise SeqcovError(
+                    f"FASTA {self._path}: {contig} ends before {last:,}; its index is of another"
+                    " file, delete it"
+                )
+            try:
+                codes[first - start : last - start] = encode(letters)
+            except SeqcovError as error:
+                raise SeqcovError(
+                    f"FASTA {self._path}, {contig} from {first + 1:,}: {error}"
+                ) from None
+        return codes
+
+    def close(self) -> None:
+        """Close the file."""
+        self._faidx.close()

@@ -1,0 +1,110 @@
+"""Basenji2: convolutions, then dilated convolutions that look further block by block.
+
+Kelley, PLoS Computational Biology 2020. Layers after calico/basenji `basenji/blocks.py`
+(conv_block, conv_tower, dilated_residual); in all of them the activation comes first, so the very
+first one acts on the one-hot input.
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqcov_models.networks.basenji.config import BasenjiConfig
+from seqcov_models.networks.shared.base import HeadlessModel, TokenPredictionModel
+from seqcov_models.networks.shared.layers import Stem, activate, convolve, keep, max_pool, same
+
+
+class BasenjiBlock(nn.Module):
+    """Activation, convolution ('same', without bias), batch norm, in this order."""
+
+    def __init__(
+        self, config: BasenjiConfig, width: int, out: int, kernel_size: int, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        self.activation = config.hidden_act
+        self.conv = same(width, out, kernel_size, dilation, bias=False)
+        self.norm = nn.BatchNorm1d(
+            out, eps=config.batch_norm_eps, momentum=config.batch_norm_momentum
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, width, length) → (batch, out, length)."""
+        return convolve(activate(x, self.activation), self.conv, self.norm)
+
+
+class BasenjiStem(Stem):
+    """The stem and the tower: convolutions, each followed by a pooling."""
+
+    def __init__(self, config: BasenjiConfig) -> None:
+        super().__init__()
+        c = config
+        widths = (c.vocab_size, c.stem_channels, *c.conv_tower_channels)
+        kernels = (c.stem_kernel_size, *(c.conv_tower_kernel_size for _ in c.conv_tower_channels))
+        self.pool = c.stem_pool_size
+        self.blocks = nn.ModuleList(
+            BasenjiBlock(c, width, out, kernel)
+            for (width, out), kernel in zip(pairwise(widths), kernels, strict=True)
+        )
+        self.factors = (c.pool_factor,)
+        self.reach = c.tower_reach
+
+    def whole(self, x: Tensor) -> tuple[Tensor, ...]:
+        for block in self.blocks:
+            x = max_pool(block(x), self.pool)
+        return (x,)
+
+
+class BasenjiDilatedBlock(nn.Module):
+    """x + wide(narrow(x)): a bottleneck that looks `dilation` positions to each side."""
+
+    def __init__(self, config: BasenjiConfig, dilation: int) -> None:
+        super().__init__()
+        width, narrow = config.hidden_size, config.blocks.bottleneck_size
+        self.dropout = config.blocks.dropout
+        self.narrow = BasenjiBlock(config, width, narrow, config.blocks.kernel_size, dilation)
+        self.wide = BasenjiBlock(config, narrow, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, width, positions) → the same shape."""
+        return x + F.dropout(self.wide(self.narrow(x)), self.dropout, self.training)
+
+
+class BasenjiTrunk(nn.Module):
+    """What sees the whole window, up to the hidden state that the head reads."""
+
+    def __init__(self, config: BasenjiConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.blocks = nn.ModuleList(
+            BasenjiDilatedBlock(config, dilation) for dilation in config.blocks.dilations
+        )
+        self.final = BasenjiBlock(config, config.hidden_size, config.head_hidden_size, 1)
+
+    def forward(self, features: tuple[Tensor, ...], contexts: list[Tensor] | None = None) -> Tensor:
+        """The stem's output → (batch, head_hidden_size, bins), activated."""
+        (x,) = features
+        c = self.config
+        keep(contexts, x.transpose(1, 2))
+        for block in self.blocks:
+            x = block(x)
+            keep(contexts, x.transpose(1, 2))
+        x = self.final(x[..., c.crop_bins : x.shape[-1] - c.crop_bins])
+        return activate(F.dropout(x, c.hidden_dropout, self.training), c.hidden_act)
+
+
+class BasenjiModel(HeadlessModel):
+    """Basenji2 without a head: windows to hidden states."""
+
+    def __init__(self, config: BasenjiConfig) -> None:
+        super().__init__(config)
+        self.stem = BasenjiStem(config)
+        self.trunk = BasenjiTrunk(config)
+
+
+class BasenjiForTokenPrediction(TokenPredictionModel):
+    """Basenji2 with the head of one species: coverage of every track in every bin."""
+
+    def __init__(self, config: BasenjiConfig) -> None:
+        super().__init__(config, config.last_hidden_size, config.num_labels)
+        self.model = BasenjiModel(config)

@@ -1,0 +1,93 @@
+"""BPNet's sizes, without its weights."""
+
+from dataclasses import dataclass
+
+from seqcov_models.networks.shared.config import MOST, Config
+from seqcov_models.tiling import Geometry
+
+
+@dataclass(frozen=True, kw_only=True)
+class BPNetConfig(Config):
+    """BPNet (Avsec et al. 2021): 1,000 bp to the profile and the counts of each strand and task.
+
+    Numbers: the published BPNet-OSKN, kundajelab/bpnet at commit 0cb7277.
+    Raises SeqcovError (a ValueError) for values from which no network can be built.
+    """
+
+    ARCHITECTURE = "bpnet"
+
+    MAY_BE_ZERO = frozenset({"num_dilated_layers", "num_control_tracks"})
+
+    sequence_length: int = 1_000
+    target_length: int = 1_000
+    """Positions of the profile, in the middle of the window; −1 keeps all."""
+    n_encoding: str = "uniform"
+    tasks: tuple[str, ...] = ("Oct4", "Sox2", "Nanog", "Klf4")
+    num_strands: int = 2
+    """Profiles of a task: forward, and reverse where there are two."""
+    hidden_size: int = 64
+    stem_kernel_size: int = 25
+    num_dilated_layers: int = 9
+    dilated_kernel_size: int = 3
+    profile_kernel_size: int = 25
+    joint_strands: bool = False
+    """Whether a task's strands share one count and one softmax over positions (bpnet-lite), or
+    each strand has its own."""
+    num_control_tracks: int = 0
+    """Measured controls that the heads can read beside the sequence; predicted without them."""
+    count_loss_weight: float = 10.0
+    hidden_act: str = "relu"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        lost = self.sequence_length - self.target_length
+        if self.target_length != -1 and (lost < 0 or lost % 2):
+            raise self.refusal(
+                "target_length",
+                f"{self.target_length:,} bp do not lie in the middle of {self.sequence_length:,}",
+            )
+        if not self.tasks or len(set(self.tasks)) < len(self.tasks):
+            raise self.refusal("tasks", f"{self.tasks!r}: at least one, and no name twice")
+        if 2**self.num_dilated_layers > MOST:
+            raise self.refusal("num_dilated_layers", f"{self.num_dilated_layers}: at most 30")
+        if self.num_strands > 2:
+            raise self.refusal("num_strands", f"{self.num_strands}; a base has two strands")
+
+    @property
+    def num_labels(self) -> int:
+        """Output channels: strands within tasks."""
+        return len(self.tasks) * self.num_strands
+
+    @property
+    def num_counts(self) -> int:
+        """Counts of a task."""
+        return 1 if self.joint_strands else self.num_strands
+
+    @property
+    def crop_bins(self) -> int:
+        """Bases cut off at each side."""
+        return 0 if self.target_length == -1 else (self.sequence_length - self.target_length) // 2
+
+    @property
+    def geometry(self) -> Geometry:
+        kept = self.sequence_length - 2 * self.crop_bins
+        return Geometry(self.sequence_length, 1, kept, self.crop_bins)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BPNetLiteConfig(BPNetConfig):
+    """BPNet as bpnet-lite trains it: 2,114 bp to 1,000 bp, both strands in one softmax.
+
+    Numbers: bpnet-lite's defaults (`bpnetlite/bpnet.py`); tasks and widths vary from file to file.
+    """
+
+    ARCHITECTURE = "bpnetlite"
+
+    sequence_length: int = 2_114
+    n_encoding: str = "zeros"
+    tasks: tuple[str, ...] = ("signal",)
+    stem_kernel_size: int = 21
+    num_dilated_layers: int = 8
+    profile_kernel_size: int = 75
+    joint_strands: bool = True
+    count_loss_weight: float = 1.0

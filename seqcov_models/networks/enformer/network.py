@@ -1,0 +1,203 @@
+"""Enformer: convolutions with attention pooling, then a transformer; one trunk, a head a species.
+
+Avsec, Agarwal, Visentin et al., Nature Methods 2021. Layers after deepmind-research
+`enformer/enformer.py`.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.enformer.config import EnformerConfig
+from seqcov_models.networks.shared.attention import (
+    EVERYTHING,
+    RelativeAttention,
+    TransformerBlock,
+    enformer_features,
+    with_gamma_table,
+)
+from seqcov_models.networks.shared.base import HeadlessModel, TokenPredictionModel
+from seqcov_models.networks.shared.layers import (
+    ConvBlock,
+    Stem,
+    activate,
+    convolve,
+    keep,
+    pointwise,
+    same,
+)
+from seqcov_models.tracks.table import Track, default_tracks
+
+
+class AttentionPool(nn.Module):
+    """Each pair of neighbours becomes its mean, weighted channel by channel by a softmax.
+
+    The logits are a linear function of each neighbour, without bias. A softmax over two depends
+    only on the difference of their logits, so that is all that is computed.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.to_logits = nn.Linear(width, width, bias=False)
+        with torch.no_grad():
+            self.to_logits.weight.copy_(2 * torch.eye(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, width, length) → (batch, width, length / 2)."""
+        left, right = x.view(*x.shape[:-1], -1, 2).unbind(-1)
+        weight = torch.sigmoid(pointwise(right - left, self.to_logits))
+        return torch.lerp(left, right, weight)
+
+
+class EnformerStage(nn.Module):
+    """One stage of the tower: a convolution, a pointwise one on top of it, a pooling."""
+
+    def __init__(self, config: EnformerConfig, width: int, out: int) -> None:
+        super().__init__()
+        self.widen = _block(config, width, out, config.conv_tower_kernel_size)
+        self.pointwise = _block(config, out, out, 1)
+        self.pool = AttentionPool(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, width, length) → (batch, out, length / 2)."""
+        x = self.widen(x)
+        return self.pool(self.pointwise(x).add_(x))  # type: ignore[no-any-return]
+
+
+def _block(config: EnformerConfig, width: int, out: int, kernel_size: int) -> ConvBlock:
+    c = config
+    return ConvBlock(width, out, kernel_size, c.hidden_act, c.batch_norm_eps, c.batch_norm_momentum)
+
+
+class EnformerStem(Stem):
+    """The stem and the tower: convolutions and poolings."""
+
+    def __init__(self, config: EnformerConfig) -> None:
+        super().__init__()
+        c = config
+        self.conv = same(c.vocab_size, c.stem_channels, c.stem_kernel_size)
+        self.pointwise = _block(c, c.stem_channels, c.stem_channels, 1)
+        self.pool = AttentionPool(c.stem_channels)
+        self.tower = nn.ModuleList(
+            EnformerStage(c, width, out)
+            for width, out in pairwise((c.stem_channels, *c.conv_tower_channels))
+        )
+        self.factors = (c.pool_factor,)
+        self.reach = c.tower_reach
+
+    def whole(self, x: Tensor) -> tuple[Tensor, ...]:
+        x = convolve(x, self.conv)
+        x = self.pool(self.pointwise(x).add_(x))
+        for stage in self.tower:
+            x = stage(x)
+        return (x,)
+
+
+class EnformerTrunk(nn.Module):
+    """What sees the whole window, up to the hidden state that the head reads."""
+
+    gamma_basis: Tensor
+
+    def __init__(self, config: EnformerConfig) -> None:
+        super().__init__()
+        c = self.config = config
+        self.blocks = nn.ModuleList(
+            TransformerBlock(
+                RelativeAttention(
+                    c.hidden_size, c.num_attention_heads, c.attention_head_size,
+                    c.attention_value_size, c.num_rel_pos_features,
+                    c.attention_dropout, c.position_dropout,
+                ),
+                c.hidden_size, c.intermediate_size, c.layer_norm_eps, c.hidden_dropout,
+            )
+            for _ in range(c.num_hidden_layers)
+        )  # fmt: skip
+        self.final = _block(c, c.hidden_size, c.head_hidden_size, 1)
+        if c.use_precomputed_gamma_basis:
+            rows, columns = 2 * c.position_length - 1, c.num_rel_pos_features // 6
+            self.register_buffer("gamma_basis", torch.zeros(rows, columns))
+
+    def forward(self, features: tuple[Tensor, ...], contexts: list[Tensor] | None = None) -> Tensor:
+        """The stem's output → (batch, head_hidden_size, bins), activated."""
+        c = self.config
+        x = features[0].transpose(1, 2)  # (batch, positions, width) from here on
+        core = slice(c.crop_bins, x.shape[1] - c.crop_bins)
+        positions = self.positions(x)
+        keep(contexts, x)
+        for number, block in enumerate(self.blocks, 1):
+            last = number == len(self.blocks) and contexts is None
+            x = block(x, positions, core if last else EVERYTHING)
+            keep(contexts, x)
+        if contexts is not None or not self.blocks:
+            x = x[:, core]
+        hidden = F.dropout(self.final(x.transpose(1, 2)), c.head_dropout, self.training)
+        return activate(hidden, c.hidden_act)
+
+    def positions(self, x: Tensor) -> Tensor:
+        """Position features of `x` (batch, length, width): (2·length − 1, features).
+
+        From the window's own length, as the original has it; the gammas from the stored table
+        where there is one for this length.
+        """
+        c = self.config
+        features = enformer_features(x.shape[1], c.num_rel_pos_features).to(x)
+        if c.use_precomputed_gamma_basis and x.shape[1] == c.position_length:
+            features = with_gamma_table(features, self.gamma_basis.to(x))
+        return features
+
+
+class EnformerModel(HeadlessModel):
+    """Enformer without a head: windows to hidden states."""
+
+    def __init__(self, config: EnformerConfig) -> None:
+        super().__init__(config)
+        self.stem = EnformerStem(config)
+        self.trunk = EnformerTrunk(config)
+
+
+class EnformerForTokenPrediction(TokenPredictionModel):
+    """Enformer with the head of the selected species, and of others for `select_species`.
+
+    Attributes: `other_heads`, a Linear a species that is not selected; `other_tracks`, their
+    tracks.
+    """
+
+    config: EnformerConfig
+
+    def __init__(self, config: EnformerConfig) -> None:
+        super().__init__(config, config.last_hidden_size, config.num_labels)
+        self.model = EnformerModel(config)
+        for name in config.other_heads and (config.species, *config.other_heads):
+            if hasattr(nn.ModuleDict(), name):
+                raise config.refusal("other_heads", f"{name!r} is a name that torch needs itself")
+        self.other_heads = nn.ModuleDict(
+            {
+                species: nn.Linear(config.last_hidden_size, count)
+                for species, count in config.other_heads.items()
+            }
+        )
+        self.other_tracks: dict[str, list[Track]] = {
+            species: default_tracks(count) for species, count in config.other_heads.items()
+        }
+
+    def select_species(self, species: str) -> "EnformerForTokenPrediction":
+        """Predict the tracks of `species` from now on; the head so far becomes another one.
+
+        Raises SeqcovError where there is no such head.
+        """
+        config = self.config
+        if species == config.species:
+            return self
+        if species not in self.other_heads:
+            heads = ", ".join((config.species, *self.other_heads))
+            raise SeqcovError(f"species {species!r}: this model has heads for {heads}")
+        head = self.other_heads.pop(species)
+        assert isinstance(head, nn.Linear)
+        self.other_heads[config.species], self.head = self.head, head
+        self.other_tracks[config.species] = self.tracks
+        self.tracks = self.other_tracks.pop(species)
+        self.config = config.with_species(species)
+        return self

@@ -1,0 +1,252 @@
+"""Multi-head attention with positions, as Enformer, Borzoi and Flashzoi have it.
+
+Source: deepmind-research `enformer/attention_module.py`; calico/baskerville `layers.py`; for the
+rotary one johahi/borzoi-pytorch. Enformer and Borzoi differ only in the position features they
+hand in.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqcov_models.networks.shared.layers import dense, product
+
+QUERIES_AT_ONCE = 512  # bounds the memory of the attention logits, not their values
+EVERYTHING = slice(0, None)
+
+
+def central_mask_features(length: int, features: int, trained_length: int) -> Tensor:
+    """Borzoi's position features, shape (2·length − 1, features), rows d = −(length−1) … length−1.
+
+    Half of them are masks of growing width, 1 where |d| < (T+1)^(k/n) − 1 for k = 1 … n and T the
+    *trained* length, half are the same times sign(d) (baskerville
+    `positional_features_central_mask`; float32 as there).
+    """
+    half = features // 2
+    rate = np.exp(np.log(trained_length + 1) / half).astype(np.float32)
+    widths = np.power(rate, np.arange(1, half + 1, dtype=np.float32)) - np.float32(1)
+    distance = np.arange(-(length - 1), length, dtype=np.float32)
+    masks = (widths > np.abs(distance)[:, None]).astype(np.float32)
+    return torch.from_numpy(np.hstack([masks, np.sign(distance)[:, None] * masks]))
+
+
+def gamma_basis(length: int, count: int) -> Tensor:
+    """Enformer's gamma features, shape (2·length − 1, count), rows d = −(length−1) … length−1.
+
+    Densities at |d| of gamma distributions with means length·k/count, k = 1 … count, and standard
+    deviation length / (2·count); each column divided by its maximum over the *positions*, as the
+    original does (ports that divide by the maximum over the columns are wrong). float32 as there.
+    """
+    distance = torch.arange(-(length - 1), length, device="cpu").abs().float()[:, None]
+    deviation = length / (2 * count)
+    mean = torch.linspace(length / count, length, count, device="cpu")
+    concentration, rate = (mean / deviation) ** 2, mean / deviation**2
+    log_density = torch.xlogy(concentration - 1, distance) - rate * distance
+    log_norm = torch.lgamma(concentration) - concentration * rate.log()
+    density = (log_density - log_norm).exp() + 1e-8
+    return density / density.amax(0)
+
+
+@lru_cache(maxsize=2)
+@torch.inference_mode(False)
+def enformer_features(length: int, features: int) -> Tensor:
+    """Enformer's position features, shape (2·length − 1, features), rows as in `gamma_basis`.
+
+    A sixth each: exponentials with half lives 2^3 … length (evenly spaced logarithms), masks of
+    width 2^k − 1, gamma densities; then the same times sign(d). Shared: not to be written to.
+    """
+    count = features // 6
+    distance = torch.arange(-(length - 1), length, device="cpu").float()[:, None]
+    half_life = 2 ** torch.linspace(3, math.log2(length), count, device="cpu")
+    exponential = torch.exp(-math.log(2) / half_life * distance.abs())
+    width = 2.0 ** torch.arange(1, count + 1, device="cpu") - 1
+    mask = (width > distance.abs()).float()
+    basis = torch.cat([exponential, mask, gamma_basis(length, count)], 1)
+    return torch.cat([basis, distance.sign() * basis], 1)
+
+
+def with_gamma_table(features: Tensor, table: Tensor) -> Tensor:
+    """`features` of `enformer_features`, (rows, 6·count), with the gammas of `table` (rows, count).
+
+    rows: 2·length − 1. For weights that come with the table they were trained with.
+    """
+    count = table.shape[1]
+    sign = torch.arange(len(table), device=table.device).sub(len(table) // 2).sign()[:, None]
+    features = features.clone()
+    features[:, 2 * count : 3 * count] = table
+    features[:, 5 * count :] = sign * table
+    return features
+
+
+def rotary_angles(length: int, size: int, base: float) -> Tensor:
+    """Cosines and sines that turn the channels of each position, shape (2, length, size / 2)."""
+    frequency = base ** (-torch.arange(0, size, 2) / size)
+    angle = torch.arange(length)[:, None] * frequency
+    return torch.stack([angle.cos(), angle.sin()])
+
+
+class RelativeAttention(nn.Module):
+    """Self-attention whose logits add a learned function of the distance key − query."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        key_size: int,
+        value_size: int,
+        features: int,
+        dropout: float,
+        position_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.heads, self.key_size, self.value_size = heads, key_size, value_size
+        self.dropout, self.position_dropout = dropout, position_dropout
+        self.to_q = nn.Linear(width, heads * key_size, bias=False)
+        self.to_k = nn.Linear(width, heads * key_size, bias=False)
+        self.to_v = nn.Linear(width, heads * value_size, bias=False)
+        self.to_rel_k = nn.Linear(features, heads * key_size, bias=False)
+        self.to_out = nn.Linear(heads * value_size, width)
+        self.rel_content_bias = nn.Parameter(torch.zeros(1, heads, 1, key_size))
+        self.rel_pos_bias = nn.Parameter(torch.zeros(1, heads, 1, key_size))
+
+    def forward(self, x: Tensor, positions: Tensor, rows: slice = EVERYTHING) -> Tensor:
+        """(batch, length, width), (2·length − 1, features) → (batch, rows, width).
+
+        rows: the positions whose output is wanted; all of them are attended to.
+        """
+        positions = F.dropout(positions, self.position_dropout, self.training)
+        q = self._heads(dense(x[:, rows], self.to_q)) * self.key_size**-0.5
+        k = self._heads(dense(x, self.to_k)).contiguous()  # (batch, heads, length, key)
+        v = self._heads(dense(x, self.to_v)).transpose(-1, -2).contiguous()  # (…, value, length)
+        r = self._heads(dense(positions[None], self.to_rel_k))[0]  # (heads, 2·length − 1, key)
+        q_content, q_position = q + self.rel_content_bias, q + self.rel_pos_bias
+        first = rows.indices(x.shape[1])[0]
+        if x.device.type != "cpu":
+            attended = self._attend(q_content, q_position, k, v, r.contiguous(), first)
+        else:  # one head after the other: what belongs together stays in the cache
+            attended = torch.stack([
+                torch.stack([
+                    self._attend(
+                        q_content[b, h], q_position[b, h], k[b, h], v[b, h], r[h].contiguous(),
+                        first,
+                    )
+                    for h in range(self.heads)
+                ])
+                for b in range(len(x))
+            ])  # fmt: skip
+        return dense(attended.transpose(1, 2).flatten(2), self.to_out)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(batch, length, heads·size) → (batch, heads, length, size)."""
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+
+    def _attend(
+        self, q_content: Tensor, q_position: Tensor, k: Tensor, v: Tensor, r: Tensor, first: int
+    ) -> Tensor:
+        """Queries (…, rows, key), keys (…, length, key), values (…, value, length), keys by
+        distance (…, 2·length − 1, key) → values (…, rows, value).
+
+        first: the position of the first query. Block by block, for the sake of the memory.
+        """
+        length, rows = k.shape[-2], q_content.shape[-2]
+        attended = []
+        for start in range(0, rows, QUERIES_AT_ONCE):
+            stop = min(start + QUERIES_AT_ONCE, rows)
+            # queries first + start … stop see distances −(first+stop−1) … length−1−first−start
+            seen = r[..., length - first - stop : 2 * length - 1 - first - start, :]
+            logits = _times(q_content[..., start:stop, :], k)
+            logits += _by_key(_times(q_position[..., start:stop, :], seen), length)
+            weights = F.dropout(logits.softmax(-1), self.dropout, self.training)
+            attended.append(_times(weights, v))
+        return torch.cat(attended, -2)
+
+
+def _times(a: Tensor, b: Tensor) -> Tensor:
+    """a · bᵀ over the last two axes."""
+    return product(a[None], b)[0] if a.dim() == 2 else a @ b.transpose(-1, -2)
+
+
+def _by_key(by_distance: Tensor, length: int) -> Tensor:
+    """Logits by distance (…, queries, queries + length − 1) as logits by key (…, queries, length).
+
+    Query i's key j stands at column j − i + queries − 1: each row is the row above moved by one.
+    """
+    by_distance = by_distance.contiguous()
+    *lead, row, column = by_distance.stride()
+    queries = by_distance.shape[-2]
+    return by_distance.as_strided(
+        (*by_distance.shape[:-1], length),
+        (*lead, row - column, column),
+        by_distance.storage_offset() + queries - 1,
+    )
+
+
+class RotaryAttention(nn.Module):
+    """Self-attention whose queries and keys are turned by their position (Flashzoi's).
+
+    Heads of keys and values are fewer than those of queries; each serves consecutive ones.
+    """
+
+    def __init__(
+        self, width: int, heads: int, key_value_heads: int, head_size: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.sizes = [heads * head_size, key_value_heads * head_size, key_value_heads * head_size]
+        self.head_size, self.dropout = head_size, dropout
+        self.to_qkv = nn.Linear(width, sum(self.sizes))
+        self.to_out = nn.Linear(heads * head_size, width)
+
+    def forward(self, x: Tensor, positions: Tensor, rows: slice = EVERYTHING) -> Tensor:
+        """(batch, length, width), (2, length, turned / 2) → (batch, rows, width)."""
+        q, k, v = (
+            part.reshape(*x.shape[:-1], -1, self.head_size).transpose(1, 2)  # (batch, heads, …)
+            for part in torch.split(dense(x, self.to_qkv), self.sizes, -1)
+        )
+        q, k = turn(q[:, :, rows], positions[:, rows]), turn(k, positions)
+        dropout = self.dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, enable_gqa=True)
+        return dense(attended.transpose(1, 2).flatten(2), self.to_out)
+
+
+def turn(x: Tensor, angles: Tensor) -> Tensor:
+    """Turn channels i and i + n of x (…, length, size) by the position's angle i, for i < n.
+
+    angles: cosines and sines (2, length, n). Channels from 2n on stay.
+    """
+    cosine, sine = angles.to(x)
+    turned = cosine.shape[-1]
+    low, high, rest = torch.split(x, [turned, turned, x.shape[-1] - 2 * turned], -1)
+    return torch.cat([low * cosine - high * sine, high * cosine + low * sine, rest], -1)
+
+
+class TransformerBlock(nn.Module):
+    """x + attention(norm(x)), then x + feed-forward(norm(x)); ReLU between the two dense layers."""
+
+    def __init__(
+        self,
+        attention: RelativeAttention | RotaryAttention,
+        width: int,
+        inner: int,
+        eps: float,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.attention_norm = nn.LayerNorm(width, eps=eps)
+        self.attention = attention
+        self.ffn_norm = nn.LayerNorm(width, eps=eps)
+        self.ffn_in = nn.Linear(width, inner)
+        self.ffn_out = nn.Linear(inner, width)
+
+    def forward(self, x: Tensor, positions: Tensor, rows: slice = EVERYTHING) -> Tensor:
+        """(batch, length, width) → (batch, rows, width); positions: what the attention wants."""
+        x = x[:, rows] + self._drop(self.attention(self.attention_norm(x), positions, rows))
+        hidden = self._drop(F.relu(dense(self.ffn_norm(x), self.ffn_in)))
+        return x + self._drop(dense(hidden, self.ffn_out))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training)
