@@ -1,9 +1,10 @@
-# make run: the demo. make test: every test. Both set up .venv first, from the locked requirements.
+# make run: the demo. make test: every test; make test-fast: those that take under two minutes
+# together. All set up .venv first, from the locked requirements.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-peers check demo demo-train clean
+.PHONY: run test test-fast test-peers check demo demo-train clean
 
 .venv/run: envs/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -20,6 +21,9 @@ run: .venv/run
 
 test: .venv/test
 	$(BIN)/python -m pytest
+
+test-fast: .venv/test
+	$(BIN)/python -m pytest -m "not slow and not workflow"
 
 # The networks and readers against the projects they come from, in an environment of their own.
 .venv-peers/done: envs/requirements-peers.txt

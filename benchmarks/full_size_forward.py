@@ -27,11 +27,11 @@ Forward = Callable[[Tensor], Any]
 """A pass over windows as codes (windows, length): A 0, C 1, G 2, T 3."""
 
 
-def _ours(architecture: str, **sizes: Any) -> Forward:
+def _seqcov(architecture: str, **sizes: Any) -> Forward:
     from seqcov_models.checkpoints.load import build
-    from seqcov_models.networks.registry import CONFIGS
+    from seqcov_models.networks.registry import NETWORKS
 
-    model = build(CONFIGS[architecture].from_dict(sizes)).eval()
+    model = build(NETWORKS[architecture].config_class.from_dict(sizes)).eval()
     return lambda codes: model.postprocess(model(codes))
 
 
@@ -78,21 +78,22 @@ def _one_hot(codes: Tensor) -> Tensor:
 
 NETWORKS: dict[str, tuple[int, int, Callable[[], Forward], dict[str, Callable[[], Forward]]]] = {
     "Basenji2": (
-        131_072, 1, lambda: _ours("basenji2"), {"multimolecule": lambda: _multimolecule("basenji")}
+        131_072, 1, lambda: _seqcov("basenji2"),
+        {"multimolecule": lambda: _multimolecule("basenji")},
     ),
     "Enformer": (
-        196_608, 1, lambda: _ours("enformer"),
+        196_608, 1, lambda: _seqcov("enformer"),
         {"enformer-pytorch": _enformer_pytorch,
          "multimolecule": lambda: _multimolecule("enformer")},
     ),
     "Borzoi": (
-        524_288, 1, lambda: _ours("borzoi"),
+        524_288, 1, lambda: _seqcov("borzoi"),
         {"borzoi-pytorch": _borzoi_pytorch, "multimolecule": lambda: _multimolecule("borzoi")},
     ),
     "BPNet": (
-        1_000, 64, lambda: _ours("bpnet"), {"multimolecule": lambda: _multimolecule("bpnet")}
+        1_000, 64, lambda: _seqcov("bpnet"), {"multimolecule": lambda: _multimolecule("bpnet")}
     ),
-    "BPNet (bpnet-lite)": (2_114, 64, lambda: _ours("bpnetlite"), {"bpnet-lite": _bpnet_lite}),
+    "BPNet (bpnet-lite)": (2_114, 64, lambda: _seqcov("bpnetlite"), {"bpnet-lite": _bpnet_lite}),
 }  # fmt: skip
 """Window, windows at once, our network, and others' by their project's name."""
 
@@ -150,17 +151,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--pass-of", nargs=2, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    if given.pass_of:
-        print(json.dumps(one_pass(*given.pass_of)))
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.pass_of:
+        print(json.dumps(one_pass(*arguments.pass_of)))
         return
-    print(f"{given.threads} threads, {given.rounds} rounds, torch {torch.__version__}\n")
+    print(f"{arguments.threads} threads, {arguments.rounds} rounds, torch {torch.__version__}\n")
     print("| network | peer | time, ours | theirs | ratio | memory, ours | theirs | ratio |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
-    for network in given.networks:
+    for network in arguments.networks:
         for peer in NETWORKS[network][3]:
-            print(row(network, peer, given.threads, given.rounds), flush=True)
+            print(row(network, peer, arguments.threads, arguments.rounds), flush=True)
 
 
 if __name__ == "__main__":

@@ -98,28 +98,35 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--peers", default=str(REPOSITORY / ".venv-peers/bin/python"))
     parser.add_argument("--theirs", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.theirs:
-        print(json.dumps(theirs(str(given.fasta), str(given.weights), given.theirs)))
+    arguments = parser.parse_args()
+    if arguments.theirs:
+        print(json.dumps(theirs(str(arguments.fasta), str(arguments.weights), arguments.theirs)))
         return
     whole, model = [], []
     with tempfile.TemporaryDirectory() as name:
         peaks = Path(name) / "peaks.bed"
-        random_peaks(given.fasta, given.peaks, peaks)
-        for _ in range(given.rounds):
-            command = [given.peers, "-W", "ignore", __file__, str(given.fasta), str(given.weights)]
+        random_peaks(arguments.fasta, arguments.peaks, peaks)
+        for _ in range(arguments.rounds):
+            command = [
+                arguments.peers,
+                "-W",
+                "ignore",
+                __file__,
+                str(arguments.fasta),
+                str(arguments.weights),
+            ]
             done = subprocess.run(
                 [*command, "--theirs", str(peaks)], capture_output=True, text=True, check=True
             )
             peer = json.loads(done.stdout.splitlines()[-1])
-            mine = ours(given.fasta.resolve(), given.weights.resolve(), peaks)
-            print(f"theirs {peer}\nours {mine}", flush=True)
-            whole.append((peer["reading"] + peer["model"], mine["run"]))
-            model.append((peer["model"], mine["model"]))
+            measured = ours(arguments.fasta.resolve(), arguments.weights.resolve(), peaks)
+            print(f"theirs {peer}\nours {measured}", flush=True)
+            whole.append((peer["reading"] + peer["model"], measured["run"]))
+            model.append((peer["model"], measured["model"]))
     for what, pairs in (("all", whole), ("the model alone", model)):
         their, our = (min(pair[side] for pair in pairs) for side in (0, 1))
-        print(f"{what}: theirs {given.peaks / their:,.0f} peaks a second, ours"
-              f" {given.peaks / our:,.0f}; {their / our:.1f} times")  # fmt: skip
+        print(f"{what}: theirs {arguments.peaks / their:,.0f} peaks a second, ours"
+              f" {arguments.peaks / our:,.0f}; {their / our:.1f} times")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -28,12 +28,12 @@ def main(config: Path, cores: str) -> None:
         subprocess.run(command, cwd=folder, check=True, stderr=subprocess.DEVNULL)
         wall = time.perf_counter() - began
         logs = Path(folder, "logs")
-        parts = {"model": 0.0, "reading": 0.0, "writing": 0.0}
+        parts = {"model": 0.0, "reading": 0.0, "stitching": 0.0, "writing": 0.0}
         spans = []
         for log in logs.rglob("*.log"):
-            for when, said in LINE.findall(log.read_text()):
-                end = datetime.strptime(when, "%Y-%m-%d %H:%M:%S,%f").timestamp()
-                seconds = {k: float(v) for k, v in re.findall(r"(\w+)=([\d.e-]+)", said)}
+            for stamp, message in LINE.findall(log.read_text()):
+                end = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S,%f").timestamp()
+                seconds = {k: float(v) for k, v in re.findall(r"(\w+)=([\d.e-]+)", message)}
                 if "bigwigs" in seconds:
                     spans.append((end - seconds["bigwigs"], end))
                 for part in parts:
@@ -41,6 +41,7 @@ def main(config: Path, cores: str) -> None:
         shares = {
             "the model": parts["model"],
             "waiting for sequence": parts["reading"],
+            "stitching windows": parts["stitching"],
             "writing chunks": parts["writing"],
             "writing bigWigs": covered(spans),
         }

@@ -108,12 +108,14 @@ def background(rng: np.random.Generator, length: int) -> Codes:
     return codes
 
 
-def plant(rng: np.random.Generator, codes: Codes, at: int, name: str, flip: bool = False) -> None:
-    """Write an instance of a motif, drawn letter by letter, at `at`, if `flip` on strand −."""
+def plant(
+    rng: np.random.Generator, codes: Codes, index: int, name: str, flip: bool = False
+) -> None:
+    """Write an instance of a motif, drawn letter by letter, at `index`, if `flip` on strand −."""
     frequencies = np.array([[int(digit) for digit in row] for row in MOTIFS[name]], float)
     below = np.cumsum(frequencies / frequencies.sum(0), 0) < rng.random(frequencies.shape[1])
     word = below.sum(0).astype(np.uint8)
-    codes[at : at + len(word)] = reverse_complement(word) if flip else word
+    codes[index : index + len(word)] = reverse_complement(word) if flip else word
 
 
 def plant_enhancer(rng: np.random.Generator, codes: Codes, factor: str) -> None:
@@ -133,8 +135,8 @@ def plant_gene(rng: np.random.Generator, codes: Codes) -> None:
     plant(rng, codes, 300 - 31, "TATA")
     plant(rng, codes, 300 - 2, "Inr")
     if rng.random() < 1 / 3:
-        at = rng.integers(500, 1_000)
-        plant_enhancer(rng, codes[at : at + 240], "GATA" if rng.random() < 0.5 else "AP-1")
+        index = rng.integers(500, 1_000)
+        plant_enhancer(rng, codes[index : index + 240], "GATA" if rng.random() < 0.5 else "AP-1")
     plant(rng, codes, len(codes) - 300, "poly(A)")
     plant(rng, codes, len(codes) - 300 + int(rng.integers(18, 26)), "GU-rich")
 
@@ -142,13 +144,13 @@ def plant_gene(rng: np.random.Generator, codes: Codes) -> None:
 def contig(rng: np.random.Generator, length: int) -> Codes:
     """A contig: elements one after the other, a third of a kilobase to two kilobases apart."""
     codes = background(rng, length)
-    at = 300
+    index = 300
     while True:
         kind = rng.choice(["gene", "GATA", "AP-1", "CTCF"], p=[0.4, 0.25, 0.2, 0.15])
         size = {"gene": int(rng.integers(2_000, 8_000)) + 600, "CTCF": 40}.get(kind, 240)
-        if at + size > length:
+        if index + size > length:
             return codes
-        element = codes[at : at + size]
+        element = codes[index : index + size]
         if kind == "gene":
             plant_gene(rng, element)
         elif kind == "CTCF":
@@ -157,7 +159,7 @@ def contig(rng: np.random.Generator, length: int) -> Codes:
             plant_enhancer(rng, element, kind)
         if rng.random() < 0.5:
             element[:] = reverse_complement(element)
-        at += size + int(rng.integers(300, 2_000))
+        index += size + int(rng.integers(300, 2_000))
 
 
 def as_assembled(rng: np.random.Generator, codes: Codes, gaps: bool) -> str:
@@ -219,13 +221,13 @@ def either_strand(codes: Codes, name: str) -> Floats:
     return np.maximum(plus, minus[::-1])
 
 
-def lay(at: Floats, shape: Floats) -> Floats:
-    """Each value of `at` as a `shape` of that height, its middle there."""
+def lay(spikes: Floats, shape: Floats) -> Floats:
+    """Return the sum of one `shape` per spike, of its height, with its middle at the spike."""
     reach = len(shape) // 2
-    out = np.zeros(len(at) + 2 * reach)
-    for position in np.flatnonzero(at):
-        out[position : position + len(shape)] += at[position] * shape
-    return out[reach : reach + len(at)]
+    out = np.zeros(len(spikes) + 2 * reach)
+    for position in np.flatnonzero(spikes):
+        out[position : position + len(shape)] += spikes[position] * shape
+    return out[reach : reach + len(spikes)]
 
 
 def bell(distance: Floats, sigma: float) -> Floats:
@@ -233,10 +235,10 @@ def bell(distance: Floats, sigma: float) -> Floats:
     return np.asarray(np.exp(-0.5 * (distance / sigma) ** 2))
 
 
-def spread(at: Floats, sigma: float) -> Floats:
-    """Each value of `at` as a bell of that height, of standard deviation `sigma` bp."""
+def spread(spikes: Floats, sigma: float) -> Floats:
+    """Return the sum of one bell per spike, of its height and standard deviation `sigma` bp."""
     reach = math.ceil(4 * sigma)
-    return lay(at, bell(np.arange(-reach, reach + 1.0), sigma))
+    return lay(spikes, bell(np.arange(-reach, reach + 1.0), sigma))
 
 
 def enhancer(sites: Floats) -> Floats:
@@ -252,10 +254,10 @@ def promoter(codes: Codes, boxes: Floats) -> Floats:
     """
     strength, tata = np.zeros(len(codes)), occupancy(codes, "TATA")
     inr = np.roll(occupancy(codes, "Inr"), 2)
-    for at in np.flatnonzero(inr):
-        if at >= 250 and (best := tata[at - 33 : at - 26].max()) > 0:
-            upstream = boxes[at - 250 : at - 35].sum()
-            strength[at] = inr[at] * best * upstream / (upstream + 1)
+    for index in np.flatnonzero(inr):
+        if index >= 250 and (best := tata[index - 33 : index - 26].max()) > 0:
+            upstream = boxes[index - 250 : index - 35].sum()
+            strength[index] = inr[index] * best * upstream / (upstream + 1)
     return strength
 
 
@@ -264,15 +266,15 @@ def transcribe(codes: Codes, start: Floats) -> Floats:
     and at a terminator (poly(A) signal, GU-rich within 16 to 30 bp) they fall off.
     """
     end, downstream = occupancy(codes, "poly(A)"), occupancy(codes, "GU-rich")
-    for at in np.flatnonzero(end):
-        end[at] *= downstream[at + 16 : at + 30].max(initial=0)
+    for index in np.flatnonzero(end):
+        end[index] *= downstream[index + 16 : index + 30].max(initial=0)
     out, flow, last = np.zeros(len(codes)), 0.0, 0
-    for at in [*np.flatnonzero(start + end), len(codes)]:
-        fading = 0.5 ** (np.arange(1, at - last + 1) / 12_000)
-        out[last:at] = flow * fading
-        if at < len(codes):
-            flow = (flow * fading[-1] if at > last else flow) * (1 - end[at]) + start[at]
-        last = at
+    for index in [*np.flatnonzero(start + end), len(codes)]:
+        fading = 0.5 ** (np.arange(1, index - last + 1) / 12_000)
+        out[last:index] = flow * fading
+        if index < len(codes):
+            flow = (flow * fading[-1] if index > last else flow) * (1 - end[index]) + start[index]
+        last = index
     return out
 
 
@@ -296,8 +298,8 @@ def simulate_tracks(letters: str) -> Coverage:
     padded = np.pad(open_by["GATA"], 5_000)
     starts = [np.zeros(len(codes)), np.zeros(len(codes))]
     for start, strength in zip(starts, promoters, strict=True):
-        for at in np.flatnonzero(strength):
-            start[at] = strength[at] * (0.3 + padded[at : at + 10_001] @ help_of)
+        for index in np.flatnonzero(strength):
+            start[index] = strength[index] * (0.3 + padded[index : index + 10_001] @ help_of)
     rna = [transcribe(codes, starts[0]), transcribe(other, starts[1][::-1])[::-1]]
 
     dnase = [
@@ -322,8 +324,11 @@ def footprint(factor: Factor) -> list[Floats]:
     Both rise sharply at an edge of what the factor covers, and have a low shoulder outside of it.
     """
     reach = 5 * SHOULDER
-    at = np.arange(-reach, reach + 1.0)
-    outside = -at - factor.upstream, at - (len(MOTIFS[factor.motif][0]) - 1) - factor.downstream
+    offsets = np.arange(-reach, reach + 1.0)
+    outside = (
+        -offsets - factor.upstream,
+        offsets - (len(MOTIFS[factor.motif][0]) - 1) - factor.downstream,
+    )
     return [
         height * (bell(bp, SHARP) + SHOULDER_HEIGHT * np.exp(-bp / SHOULDER) * (bp > 0))
         for bp, height in zip(outside, (factor.height, factor.height * factor.ratio), strict=True)
@@ -409,7 +414,9 @@ def write_fasta(path: Path, genome: Genome) -> None:
     with path.open("w", encoding="ascii", newline="\n") as handle:
         for name, letters in genome.items():
             handle.write(f">{name}\n")
-            handle.writelines(f"{letters[at : at + 80]}\n" for at in range(0, len(letters), 80))
+            handle.writelines(
+                f"{letters[index : index + 80]}\n" for index in range(0, len(letters), 80)
+            )
 
 
 def write_peaks(path: Path, task: str, peaks: dict[str, list[Peak]]) -> None:

@@ -89,8 +89,8 @@ class Examples:
 
     def draw(self, geometry: Geometry) -> tuple[Codes, Coverage]:
         """One window, on either strand, its letters moved by up to `SHIFT` bp."""
-        which = self.rng.integers(len(self.codes))
-        codes, counts = self.codes[which], self.counts[which]
+        chosen = self.rng.integers(len(self.codes))
+        codes, counts = self.codes[chosen], self.counts[chosen]
         start = int(self.rng.integers(len(counts) - geometry.bins + 1))
         at = GEOMETRY.window + start * BIN - geometry.context
         at += int(self.rng.integers(-SHIFT, SHIFT + 1))

@@ -2,4 +2,4 @@
 
 
 class SeqcovError(ValueError):
-    """A mistake in the input, said as what is wrong, where, and the nearest valid choice."""
+    """A mistake in the input: the message says what is wrong, where, and what to do."""

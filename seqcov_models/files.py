@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, their hashes, folders that one run at a time works in."""
+"""Write files atomically, hash them, and lock a folder for one run at a time."""
 
 import fcntl
 import glob
@@ -15,25 +15,26 @@ from seqcov_models.errors import SeqcovError
 
 @contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
-    """A temporary name beside `target`, given `target`'s name when the block ends without error.
+    """Yield a temporary path that becomes `target` when the block ends without error.
 
-    For a file or a folder. What an earlier, killed attempt left under such a name is removed; were
-    that attempt still alive, it would fail, and only one result can appear.
+    `target` is a file or a folder. Leftovers of an earlier, killed attempt are removed first. If
+    that attempt is still alive, it fails: only one result can appear.
     """
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-        if left.name.removeprefix(f".{target.name}.").removesuffix(".part").isdecimal():
-            _remove(left)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        if leftover.name.removeprefix(f".{target.name}.").removesuffix(".part").isdecimal():
+            _remove(leftover)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        yield part
+        yield temporary
         if target.is_dir():
             _remove(target)
-        part.replace(target)
+        temporary.replace(target)
     finally:
-        _remove(part)
+        _remove(temporary)
 
 
 def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -41,22 +42,25 @@ def _remove(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The file's SHA-256 as hexadecimal digits."""
+    """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-_LOCKS: list[IO[str]] = []  # open as long as this process lives
+_LOCKS: dict[Path, IO[str]] = {}  # open as long as this process lives
 
 
-def lock_folder(folder: Path) -> None:
-    """Keep other runs out of `folder` until this process ends.
+def lock_folder(folder: Path) -> bool:
+    """Keep other processes out of `folder` until this process ends; return False if it was locked.
 
-    The kernel gives the lock up then, however the process ends, so that a run that was killed needs
-    no unlocking. Raises SeqcovError where another run holds it.
+    The kernel releases the lock then, however the process ends: a killed run needs no unlocking.
+    To lock a folder again in the same process changes nothing.
+    Raises SeqcovError if another process holds the lock or the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if folder.resolve() in _LOCKS:
+            return False
         handle = (folder / ".lock").open("w")
     except OSError as error:
         raise SeqcovError(f"{folder}: cannot be written: {error}") from None
@@ -65,4 +69,5 @@ def lock_folder(folder: Path) -> None:
     except BlockingIOError:
         handle.close()
         raise SeqcovError(f"{folder}: another run is writing here; wait for it to end") from None
-    _LOCKS.append(handle)
+    _LOCKS[folder.resolve()] = handle
+    return True

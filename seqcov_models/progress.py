@@ -1,4 +1,4 @@
-"""How far a long loop is: a bar on a terminal, else a log line now and then."""
+"""Report the progress of a long loop: a bar on a terminal, else a log line every 30 seconds."""
 
 import logging
 import sys
@@ -13,22 +13,34 @@ log = logging.getLogger("seqcov")
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Give a function done(n) to call after every n of `total`; says the rate and the time left."""
+    """Yield a function `advance(count)` that reports the rate and the remaining time.
+
+    Args:
+        total: Number of items of the whole loop.
+        what: What the items are, in the plural, e.g. "windows".
+    """
     from tqdm import tqdm
 
-    began = said = time.monotonic()
+    start = last_report = time.monotonic()
     finished = 0
     with tqdm(total=total, unit=what, disable=not sys.stderr.isatty()) as bar:
 
-        def done(count: int) -> None:
-            nonlocal finished, said
+        def advance(count: int) -> None:
+            nonlocal finished, last_report
             finished += count
             bar.update(count)
             now = time.monotonic()
-            if bar.disable and (now - said > SECONDS_BETWEEN_LINES or finished == total):
-                said = now
-                rate = finished / max(now - began, 1e-9)
-                left = time.strftime("%H:%M:%S", time.gmtime((total - finished) / rate))
-                log.info("%d of %d %s, %.3g a second, %s left", finished, total, what, rate, left)
+            if bar.disable and (now - last_report > SECONDS_BETWEEN_LINES or finished == total):
+                last_report = now
+                rate = finished / max(now - start, 1e-9)
+                remaining = time.strftime("%H:%M:%S", time.gmtime((total - finished) / rate))
+                log.info(
+                    "%d of %d %s, %.3g per second, %s remaining",
+                    finished,
+                    total,
+                    what,
+                    rate,
+                    remaining,
+                )
 
-        yield done
+        yield advance

@@ -11,16 +11,12 @@ import numpy.typing as npt
 
 from seqcov_models.errors import SeqcovError
 
-Floats = npt.NDArray[np.float32]
-
-
-Mask = npt.NDArray[np.bool_]
-
-
-Coverage = npt.NDArray[np.float32]
-
-
 Codes = npt.NDArray[np.uint8]
+"""Sequence, one number per base: A 0, C 1, G 2, T 3, anything else 4."""
+Coverage = npt.NDArray[np.float32]
+"""Predicted values; NaN for a bin without a value."""
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 LETTERS = "ACGT"
 UNKNOWN = 4  # the code of N, of the other IUPAC letters and of positions beyond a contig's end
@@ -44,9 +40,20 @@ _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
 
 
 def encode(letters: str | bytes) -> Codes:
-    """Codes of `letters`, shape (length,), ``uint8``.
+    """Encode nucleotide letters as codes.
 
-    Raises SeqcovError for a character that is no nucleotide letter.
+    Args:
+        letters: Sequence in IUPAC letters; lower case means the same as upper case.
+
+    Returns:
+        Codes, shape (length,), ``uint8``.
+
+    Raises:
+        SeqcovError: If a character is not a nucleotide letter.
+
+    Example:
+        >>> encode("ACgtN").tolist()
+        [0, 1, 2, 3, 4]
     """
     raw = letters.encode("ascii", "replace") if isinstance(letters, str) else letters
     codes = _CODE_OF[np.frombuffer(raw, np.uint8)]
@@ -60,14 +67,15 @@ def encode(letters: str | bytes) -> Codes:
 
 
 def reverse_complement(codes: Codes) -> Codes:
-    """The other strand of `codes`, shape (..., length), read in its own 5'→3' direction."""
+    """Return the other strand of `codes`, (..., length), in its own 5'→3' direction."""
     return _COMPLEMENT[codes[..., ::-1]]
 
 
 def one_hot_table(n_encoding: str = "zeros") -> npt.NDArray[np.float32]:
-    """Rows to look codes up in, shape (5, channels); row 4 is the unknown base.
+    """Return the one-hot row of each code, shape (5, channels); row 4 is the unknown base.
 
-    Raises SeqcovError for an unknown `n_encoding`.
+    Raises:
+        SeqcovError: If `n_encoding` is not a key of `N_ENCODINGS`.
     """
     if n_encoding not in N_ENCODINGS:
         raise SeqcovError(f"n_encoding {n_encoding!r}: choose one of {', '.join(N_ENCODINGS)}")
@@ -76,5 +84,5 @@ def one_hot_table(n_encoding: str = "zeros") -> npt.NDArray[np.float32]:
 
 
 def one_hot(codes: Codes, n_encoding: str = "zeros") -> npt.NDArray[np.float32]:
-    """One-hot of `codes` (..., length) as (..., length, channels) ``float32``."""
+    """Encode `codes` (..., length) as one-hot (..., length, channels), ``float32``."""
     return one_hot_table(n_encoding)[codes]

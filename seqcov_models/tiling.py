@@ -1,7 +1,10 @@
-"""Contig lengths to windows and chunks: where cores lie, which bins are wanted, what a job gets.
+"""Divide contigs into windows and chunks.
 
-Bins sit on multiples of the bin size from a contig's start, cores on multiples of the core. So a
-bin's window depends on nothing but its place: not on regions, chunks or the order of jobs.
+Bins lie on multiples of the bin size, and cores on multiples of the step, both counted from the
+start of a contig. The windows that predict a bin thus depend on its position alone: not on regions,
+chunk size or the order of jobs.
+
+Coordinates are 0-based half-open. Lengths are in bp unless a name says bins or windows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +17,30 @@ import numpy.typing as npt
 from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.regions import Interval
 
+BinIntervals = npt.NDArray[np.int64]
+"""Intervals of one contig in units of bins: rows (start, end), shape (intervals, 2).
+
+They are half-open, sorted and disjoint, with a gap between neighbours. With a bin size of 1 they
+are intervals of bases.
+"""
+NO_INTERVALS: BinIntervals = np.empty((0, 2), np.int64)
+
+BLENDS = ("crop", "mean", "taper")
+"""Ways to combine the windows that predict the same bin; see `Tiling`."""
+
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a network's window, core and bins lie; everything in bp but `bins` and `crop`.
+    """The lengths of a network's window, core and bins.
 
-    window: bases one forward pass reads. bin: bases one output position stands for.
-    bins: output positions kept. crop: output positions cut off at each side.
+    Example: Enformer reads 196,608 bp and predicts the central 896 bins of 128 bp:
+    ``Geometry(window=196_608, bin=128, bins=896, crop=320)`` has a core of 114,688 bp.
+
+    Attributes:
+        window: Bases that one forward pass reads.
+        bin: Bases per output position.
+        bins: Output positions per window, after cropping.
+        crop: Output positions that are cropped at each side.
     """
 
     window: int
@@ -30,43 +50,42 @@ class Geometry:
 
     @property
     def core(self) -> int:
-        """Bases whose bins a window keeps."""
+        """Bases per window that get a value: `bins` × `bin`."""
         return self.bins * self.bin
 
     @property
     def context(self) -> int:
-        """Bases between a window's start and the start of its core."""
+        """Bases between the start of a window and the start of its core."""
         return self.crop * self.bin
-
-
-Bins = npt.NDArray[np.int64]
-"""Intervals of bins, shape (n, 2), half-open, sorted, disjoint and not touching."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of neighbouring windows of one contig, each with the bins of its step.
+    """Consecutive windows of one contig, with the bins that they contribute.
 
-    first: number of the first window (its core begins at first × step bins); count: of windows;
-    bins: of their steps, the last one clipped where the contig ends.
+    Attributes:
+        contig: Name of the contig.
+        first_window: Number of the first window. Its core begins at bin `first_window` × step.
+        windows: Number of windows.
+        bins: Number of bins: step × windows, less what lies beyond the end of the contig.
     """
 
     contig: str
-    first: int
-    count: int
+    first_window: int
+    windows: int
     bins: int
-
-
-BLENDS = ("crop", "mean", "taper")
 
 
 @dataclass(frozen=True)
 class Tiling:
     """How the cores of neighbouring windows lie: side by side, or overlapping and blended.
 
-    step: bins between the starts of neighbouring cores, at most a core's. blend: what a bin gets
-    that several cores cover: the window whose core's middle is nearest (crop), the mean of all, or
-    a mean that weighs a window less towards the ends of its core (taper).
+    Attributes:
+        geometry: The network's window, core and bins.
+        step: Bins between the starts of neighbouring cores, at most the bins of a core.
+        blend: What a bin gets if several cores cover it. "crop": the window whose core's centre
+            is nearest. "mean": the mean of all. "taper": a mean in which the weight of a window
+            falls linearly towards the ends of its core.
     """
 
     geometry: Geometry
@@ -74,48 +93,64 @@ class Tiling:
     blend: str = "crop"
 
     @classmethod
-    def overlapping(cls, geometry: Geometry, overlap: float = 0.0, blend: str = "crop") -> Self:
-        """Cores that overlap by the share `overlap` of a core, rounded to whole bins.
+    def from_overlap(cls, geometry: Geometry, overlap: float = 0.0, blend: str = "crop") -> Self:
+        """Build a tiling whose neighbouring cores overlap.
 
-        Raises SeqcovError where the overlap or the blend would have no effect.
+        Args:
+            geometry: The network's window, core and bins.
+            overlap: Fraction of a core that its neighbour covers, 0 to 0.9, rounded to whole bins.
+            blend: "crop", "mean" or "taper"; see the class.
+
+        Raises:
+            SeqcovError: If a value is not valid, or would have no effect.
         """
-        if blend not in BLENDS or not 0 <= overlap <= 0.9:
-            choices = f"0 … 0.9 and one of {', '.join(BLENDS)}"
-            raise SeqcovError(f"overlap {overlap}, blend {blend!r}: choose {choices}")
+        if blend not in BLENDS:
+            raise SeqcovError(f"blend {blend!r} is not valid: choose one of {', '.join(BLENDS)}")
+        if not 0 <= overlap <= 0.9:
+            raise SeqcovError(f"overlap {overlap} is not valid: choose a number from 0 to 0.9")
         step = max(1, geometry.bins - round(overlap * geometry.bins))
         if overlap and step == geometry.bins:
             raise SeqcovError(
-                f"overlap {overlap} has no effect: a core has {geometry.bins} bins; at least"
-                f" {1 / geometry.bins:.2g} is one of them"
+                f"overlap {overlap} has no effect: it is less than one of the {geometry.bins} bins"
+                f" of a core; choose at least {1 / geometry.bins:.2g}"
             )
         if blend != "crop" and not overlap:
-            raise SeqcovError(f"blend {blend!r} has no effect without overlap")
+            raise SeqcovError(f"blend {blend!r} has no effect without overlap: set overlap, too")
         return cls(geometry, step, blend)
 
     @property
-    def reach(self) -> int:
-        """Windows before a window that still cover the start of its core."""
+    def preceding_windows(self) -> int:
+        """Number of windows before a window whose cores reach into its core."""
         return -(-self.geometry.bins // self.step) - 1
 
-    def windows(self, length: int) -> int:
-        """Windows along a contig of `length` bp."""
-        return -(-bins_of(length, self.geometry.bin) // self.step)
+    def count_windows(self, length: int) -> int:
+        """Return the number of windows along a contig of `length` bp."""
+        return -(-count_bins(length, self.geometry.bin) // self.step)
 
-    def weights(self, number: int, windows: int) -> npt.NDArray[np.float32]:
-        """Weight of each bin of the core of window `number` of a contig of `windows`: (bins,)."""
+    def blend_weights(self, window: int, windows: int) -> npt.NDArray[np.float32]:
+        """Return the weight of each bin in the core of one window, shape (bins,).
+
+        Args:
+            window: Number of the window on its contig.
+            windows: Number of windows along the contig.
+        """
         bins = self.geometry.bins
         if self.blend == "mean":
             return np.ones(bins, np.float32)
         if self.blend == "taper":
             return np.minimum(np.arange(1, bins + 1), np.arange(bins, 0, -1)).astype(np.float32)
         weights = np.zeros(bins, np.float32)
-        first = 0 if number == 0 else (bins - self.step) // 2
-        last = bins if number == windows - 1 else (bins - self.step) // 2 + self.step
+        first = 0 if window == 0 else (bins - self.step) // 2
+        last = bins if window == windows - 1 else (bins - self.step) // 2 + self.step
         weights[first:last] = 1
         return weights
 
     def seams(self, windows: int) -> npt.NDArray[np.int64]:
-        """Bins of a contig of `windows` whose windows are not those of the bin before."""
+        """Return the bins that other windows predict than the bin before, in ascending order.
+
+        Args:
+            windows: Number of windows along the contig.
+        """
         starts = np.arange(1, windows, dtype=np.int64) * self.step
         if self.blend == "crop":
             return starts + (self.geometry.bins - self.step) // 2
@@ -123,103 +158,140 @@ class Tiling:
         return np.union1d(starts, ends)
 
 
-def bins_of(length: int, bin_size: int) -> int:
-    """Bins of a contig of `length` bp, the last one perhaps shorter than the others."""
+def count_bins(length: int, bin_size: int) -> int:
+    """Return the number of bins of a contig of `length` bp; the last bin may be shorter."""
     return -(-length // bin_size)
 
 
-def wanted_bins(
+def select_bins(
     contigs: Mapping[str, int],
     bin_size: int,
     include: Iterable[Interval] | None,
     exclude: Iterable[Interval],
-) -> dict[str, Bins]:
-    """The bins to give a value, by contig: those that touch `include` and do not touch `exclude`.
+) -> dict[str, BinIntervals]:
+    """Select the bins to predict: those that touch `include` and do not touch `exclude`.
 
-    `include` None means everything. Contigs without a wanted bin are left out.
+    Args:
+        contigs: Contig lengths in bp, by name.
+        bin_size: Bases per bin.
+        include: Intervals (contig, start, end) in bp; None for whole contigs.
+        exclude: Intervals (contig, start, end) in bp.
+
+    Returns:
+        The intervals of selected bins, by contig, in the order of `contigs`. Contigs without a
+        selected bin are left out.
     """
     if include is None:
         include = [(contig, 0, length) for contig, length in contigs.items()]
-    taken, dropped = _by_contig(include, bin_size), _by_contig(exclude, bin_size)
-    wanted = {
-        contig: _without(taken[contig], dropped.get(contig, NOTHING))
+    included, excluded = _touched_bins(include, bin_size), _touched_bins(exclude, bin_size)
+    selected = {
+        contig: _subtract_intervals(included[contig], excluded.get(contig, NO_INTERVALS))
         for contig in contigs
-        if contig in taken
+        if contig in included
     }
-    return {contig: bins for contig, bins in wanted.items() if len(bins)}
+    return {contig: intervals for contig, intervals in selected.items() if len(intervals)}
 
 
-NOTHING: Bins = np.empty((0, 2), np.int64)
-
-
-def contains(bins: Bins, places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Which of the places, of any shape, lie in one of the intervals."""
-    inside: npt.NDArray[np.bool_] = np.searchsorted(bins.ravel(), places, side="right") % 2 == 1
+def is_inside(positions: npt.NDArray[np.int64], intervals: BinIntervals) -> npt.NDArray[np.bool_]:
+    """Return whether each of `positions`, of any shape, lies in one of `intervals`."""
+    inside: npt.NDArray[np.bool_] = (
+        np.searchsorted(intervals.ravel(), positions, side="right") % 2 == 1
+    )
     return inside
 
 
-def _by_contig(intervals: Iterable[Interval], bin_size: int) -> dict[str, Bins]:
-    """Bins that the intervals touch, merged, by contig."""
+def _touched_bins(intervals: Iterable[Interval], bin_size: int) -> dict[str, BinIntervals]:
+    """Return the bins that `intervals` touch, by contig."""
     touched: dict[str, list[tuple[int, int]]] = {}
     for contig, start, end in intervals:
-        touched.setdefault(contig, []).append((start // bin_size, bins_of(end, bin_size)))
-    return {contig: merged(np.array(sorted(spans), np.int64)) for contig, spans in touched.items()}
+        touched.setdefault(contig, []).append((start // bin_size, count_bins(end, bin_size)))
+    return {
+        contig: merge_intervals(np.array(sorted(spans), np.int64))
+        for contig, spans in touched.items()
+    }
 
 
-def merged(spans: npt.NDArray[np.int64]) -> Bins:
-    reach = np.maximum.accumulate(spans[:, 1])
-    opens = np.flatnonzero(np.r_[True, spans[1:, 0] > reach[:-1]])
-    return np.stack([spans[opens, 0], reach[np.r_[opens[1:] - 1, len(spans) - 1]]], 1)
+def merge_intervals(intervals: npt.NDArray[np.int64]) -> BinIntervals:
+    """Merge intervals that overlap or touch.
+
+    Args:
+        intervals: Rows (start, end), sorted by start, shape (intervals, 2), at least one row.
+    """
+    reach = np.maximum.accumulate(intervals[:, 1])
+    first = np.flatnonzero(np.r_[True, intervals[1:, 0] > reach[:-1]])
+    last = np.r_[first[1:] - 1, len(intervals) - 1]
+    return np.stack([intervals[first, 0], reach[last]], 1)
 
 
-def _without(taken: Bins, dropped: Bins) -> Bins:
-    """`taken` minus `dropped`: what lies between two neighbouring dropped intervals, cut to it."""
-    low, high = taken[0, 0], taken[-1, 1]
-    gaps = np.stack([np.r_[low, dropped[:, 1]], np.r_[dropped[:, 0], high]], 1)
-    # every pair (taken, gap) that overlaps: gaps first … last of each taken interval
-    first = np.searchsorted(gaps[:, 1], taken[:, 0], side="right")
-    last = np.searchsorted(gaps[:, 0], taken[:, 1], side="left")
+def _subtract_intervals(included: BinIntervals, excluded: BinIntervals) -> BinIntervals:
+    """Return what `included` holds outside `excluded`."""
+    low, high = included[0, 0], included[-1, 1]
+    gaps = np.stack([np.r_[low, excluded[:, 1]], np.r_[excluded[:, 0], high]], 1)
+    # Pair every included interval with the gaps first … last between the excluded that overlap it.
+    first = np.searchsorted(gaps[:, 1], included[:, 0], side="right")
+    last = np.searchsorted(gaps[:, 0], included[:, 1], side="left")
     pairs = np.maximum(last - first, 0)
-    which = np.repeat(np.arange(len(taken)), pairs)
-    gap = np.arange(len(which)) - np.repeat(np.cumsum(pairs) - pairs, pairs) + first[which]
-    start = np.maximum(taken[which, 0], gaps[gap, 0])
-    end = np.minimum(taken[which, 1], gaps[gap, 1])
-    kept: Bins = np.stack([start, end], 1)[start < end]
-    return kept
+    source = np.repeat(np.arange(len(included)), pairs)
+    gap = np.arange(len(source)) - np.repeat(np.cumsum(pairs) - pairs, pairs) + first[source]
+    start = np.maximum(included[source, 0], gaps[gap, 0])
+    end = np.minimum(included[source, 1], gaps[gap, 1])
+    remaining: BinIntervals = np.stack([start, end], 1)[start < end]
+    return remaining
 
 
-def tile(contigs: Mapping[str, int], tiling: Tiling, wanted: Mapping[str, Bins]) -> list[Segment]:
-    """The runs of windows that begin a step with a wanted bin, in the contigs' order."""
+def tile(
+    contigs: Mapping[str, int], tiling: Tiling, selected: Mapping[str, BinIntervals]
+) -> list[Segment]:
+    """Return the windows that are needed to predict the selected bins.
+
+    Args:
+        contigs: Contig lengths in bp, by name.
+        tiling: How windows lie.
+        selected: Intervals of bins to predict, by contig; see `select_bins`.
+
+    Returns:
+        Runs of consecutive windows, in the order of `selected`, ascending within a contig.
+    """
     segments = []
-    for contig, bins in wanted.items():
-        total = bins_of(contigs[contig], tiling.geometry.bin)
-        touched = np.stack([bins[:, 0] // tiling.step, -(-bins[:, 1] // tiling.step)], 1)
-        for first, last in merged(touched).tolist():
-            count = min(last * tiling.step, total) - first * tiling.step
-            segments.append(Segment(contig, first, last - first, count))
+    for contig, intervals in selected.items():
+        total = count_bins(contigs[contig], tiling.geometry.bin)
+        touched = np.stack([intervals[:, 0] // tiling.step, -(-intervals[:, 1] // tiling.step)], 1)
+        for first, last in merge_intervals(touched).tolist():
+            bins = min(last * tiling.step, total) - first * tiling.step
+            segments.append(Segment(contig, first, last - first, bins))
     return segments
 
 
-def cut(segments: Sequence[Segment], step: int, windows: int) -> list[list[Segment]]:
-    """The segments as chunks of `windows` windows each (the last one perhaps fewer).
+def split_into_chunks(
+    segments: Sequence[Segment], step: int, windows_per_chunk: int
+) -> list[list[Segment]]:
+    """Divide segments into chunks of equally many windows; the last chunk may have fewer.
 
-    Long contigs are cut, short ones put together: thousands of contigs make few chunks.
+    Long segments are divided and short ones combined, so that thousands of contigs make few chunks.
+
+    Args:
+        segments: What to predict.
+        step: Bins between neighbouring windows; see `Tiling`.
+        windows_per_chunk: Windows that one job predicts.
+
+    Returns:
+        The segments of each chunk.
     """
     chunks: list[list[Segment]] = [[]]
-    room = windows
+    room = windows_per_chunk
     for segment in segments:
-        while segment.count > room:
-            head = room * step
+        while segment.windows > room:
+            bins = room * step
             if room:
-                chunks[-1].append(Segment(segment.contig, segment.first, room, head))
+                chunks[-1].append(Segment(segment.contig, segment.first_window, room, bins))
             segment = Segment(
                 segment.contig,
-                segment.first + room,
-                segment.count - room,
-                segment.bins - head,
+                segment.first_window + room,
+                segment.windows - room,
+                segment.bins - bins,
             )
             chunks.append([])
-            room = windows
+            room = windows_per_chunk
         chunks[-1].append(segment)
-        room -= segment.count
+        room -= segment.windows
     return [chunk for chunk in chunks if chunk]

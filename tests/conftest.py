@@ -1,185 +1,44 @@
-"""What the tests share: the real inputs, and a tiny Borzoi as calico's code would save it."""
+"""The fixtures that tests of several rooms share."""
 
 import faulthandler
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
-from goldens.common import unpacked
 from hypothesis import settings
 
-torch.set_num_threads(2)
+from goldens.common import unpacked
+from support import data
+from support.calico import Tiny, Weights, keras_weights, write_calico
+
+torch.set_num_threads(1)  # networks this small only wait for a second thread
 settings.register_profile("seqcov", deadline=None, database=None, derandomize=True)
 settings.load_profile("seqcov")
 
-Weights = dict[str, npt.NDArray[np.float32]]
-"""Arrays of a Keras file by 'layer/variable', in Keras' layout."""
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `data` every test that asks for a file of the real data."""
+    for item in items:
+        if {"real_input", "real_data"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.data)
 
 
 @pytest.fixture(scope="session")
-def shared() -> Callable[[str], Path]:
-    """Give a function that finds a real input, or skips the test where they are not there."""
-    folder = Path(__file__).resolve().parent.parent / "../shared/data"
-
-    def find(name: str) -> Path:
-        if not (folder / name).exists():
-            pytest.skip(f"the real input {name} is not here")
-        return (folder / name).resolve()
-
-    return find
+def real_data() -> Path:
+    """Return the folder of real data, or skip the test if it is absent."""
+    if not data.DATA.is_dir():
+        pytest.skip(data.MISSING_DATA)
+    return data.DATA
 
 
-@dataclass(frozen=True)
-class Tiny:
-    """Sizes of a Borzoi of a few thousand weights, every one of them different from its peers."""
-
-    length: int = 512
-    stem: tuple[int, int] = (6, 5)
-    tower: tuple[int, ...] = (8, 10, 12)
-    tower_kernel: int = 3
-    blocks: int = 2
-    heads: int = 2
-    key: int = 5
-    features: int = 8
-    upsamples: int = 2
-    upsample_kernel: int = 3
-    upsample_conv: bool = True
-    crop: int = 5
-    nac: int = 14
-    tracks: int = 7
-
-    @property
-    def hidden(self) -> int:
-        return self.tower[-1]
-
-    @property
-    def positions(self) -> int:
-        return self.length // 2 ** (1 + len(self.tower))
-
-    @property
-    def bins(self) -> int:
-        return self.positions * 2**self.upsamples - 2 * self.crop
-
-    def params(self) -> dict[str, dict[str, object]]:
-        """The params.json of this network."""
-        growth = self.tower[-1] - self.tower[-2]
-        tower = {"filters_init": self.tower[0], "filters_end": self.tower[-1]}
-        attention = {"key_size": self.key, "heads": self.heads, "repeat": self.blocks}
-        trunk: list[dict[str, object]] = [
-            {"name": "conv_dna", "filters": self.stem[0], "kernel_size": self.stem[1]}
-            | {"norm_type": None, "activation": "linear", "pool_size": 2},
-            {"name": "res_tower", "kernel_size": self.tower_kernel, "repeat": len(self.tower)}
-            | {"divisible_by": growth, "num_convs": 1, "pool_size": 2, **tower},
-            {"name": "transformer_tower", "num_position_features": self.features, **attention},
-        ]
-        for _ in range(self.upsamples):
-            trunk.append(
-                {"name": "unet_conv", "kernel_size": self.upsample_kernel}
-                | {"upsample_conv": self.upsample_conv}
-            )
-        trunk.append({"name": "Cropping1D", "cropping": self.crop})
-        if self.nac:
-            trunk.append({"name": "conv_nac", "filters": self.nac})
-        head = {"name": "final", "units": self.tracks, "activation": "softplus"}
-        model = {"seq_length": self.length, "activation": "gelu", "trunk": trunk}
-        return {"train": {}, "model": {**model, "head_human": head}}
-
-
-def keras_weights(tiny: Tiny, seed: int = 1) -> Weights:
-    """Random weights of `tiny`, named as Keras numbers its layers.
-
-    Nothing is 0 or 1 where a fresh network has 0 or 1: running statistics, gains and biases too.
-    """
-    rng = np.random.default_rng(seed)
-    weights: Weights = {}
-    counts: dict[str, int] = {}
-
-    def name(kind: str) -> str:
-        number = counts.get(kind, 0)
-        counts[kind] = number + 1
-        return f"{kind}_{number}" if number else kind
-
-    def normal(*shape: int, scale: float) -> npt.NDArray[np.float32]:
-        return rng.normal(0, scale, shape).astype(np.float32)
-
-    def dense(kind: str, *kernel: int) -> None:
-        layer = name(kind)
-        weights[f"{layer}/kernel"] = normal(*kernel, scale=float(np.prod(kernel[:-1]) ** -0.5))
-        weights[f"{layer}/bias"] = normal(kernel[-1], scale=0.3)
-
-    def norm(width: int) -> None:
-        layer = name("batch_normalization")
-        weights[f"{layer}/gamma"] = 1 + normal(width, scale=0.3)
-        weights[f"{layer}/beta"] = normal(width, scale=0.3)
-        weights[f"{layer}/moving_mean"] = normal(width, scale=0.5)
-        weights[f"{layer}/moving_variance"] = rng.uniform(0.3, 2, width).astype(np.float32)
-
-    def layer_norm(width: int) -> None:
-        layer = name("layer_normalization")
-        weights[f"{layer}/gamma"] = 1 + normal(width, scale=0.3)
-        weights[f"{layer}/beta"] = normal(width, scale=0.3)
-
-    dense("conv1d", tiny.stem[1], 4, tiny.stem[0])
-    width = tiny.stem[0]
-    for out in tiny.tower:
-        norm(width)
-        dense("conv1d", tiny.tower_kernel, width, out)
-        width = out
-    for _ in range(tiny.blocks):
-        layer_norm(width)
-        layer, keys = name("multihead_attention"), tiny.heads * tiny.key
-        for bias in ("r_w_bias", "r_r_bias"):
-            weights[f"{layer}/{bias}"] = normal(1, tiny.heads, 1, tiny.key, scale=1)
-        for part, shape in (
-            ("q_layer", (width, keys)),
-            ("k_layer", (width, keys)),
-            ("v_layer", (width, width)),
-            ("r_k_layer", (tiny.features, keys)),
-            ("embedding_layer", (width, width)),
-        ):
-            weights[f"{layer}/{part}/kernel"] = normal(*shape, scale=shape[0] ** -0.5)
-        weights[f"{layer}/embedding_layer/bias"] = normal(width, scale=0.3)
-        layer_norm(width)
-        dense("dense", width, 2 * width)
-        dense("dense", 2 * width, width)
-    for step in range(tiny.upsamples):
-        skip = tiny.tower[-1 - step]
-        norm(width)
-        norm(skip)
-        if tiny.upsample_conv:
-            dense("dense", width, width)
-        dense("dense", skip, width)
-        layer = name("separable_conv1d")
-        kernel = normal(tiny.upsample_kernel, width, 1, scale=0.6)
-        weights[f"{layer}/depthwise_kernel"] = kernel
-        weights[f"{layer}/pointwise_kernel"] = normal(1, width, width, scale=width**-0.5)
-        weights[f"{layer}/bias"] = normal(width, scale=0.3)
-    if tiny.nac:
-        norm(width)
-        dense("conv1d", 1, width, tiny.nac)
-    dense("dense", tiny.nac or width, tiny.tracks)
-    return weights
-
-
-def write_calico(folder: Path, tiny: Tiny, weights: Weights) -> Path:
-    """A checkpoint folder with params.json, model.h5 (the newer layout) and targets.txt."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.json").write_text(json.dumps(tiny.params()))
-    with h5py.File(folder / "model.h5", "w") as file:
-        for name, value in weights.items():
-            layer = name.partition("/")[0]
-            file[f"model_weights/{layer}/{name}:0"] = value
-    rows = [f"{row}\tid{row}\tASSAY:track {row}\n" for row in range(tiny.tracks)]
-    (folder / "targets.txt").write_text("\tidentifier\tdescription\n" + "".join(rows))
-    return folder
+@pytest.fixture(scope="session")
+def real_input() -> Callable[[str], Path]:
+    """Return a function that finds a file of the real data, or skips the test if it is absent."""
+    return data.real_input
 
 
 @pytest.fixture(scope="session")
@@ -191,16 +50,6 @@ def tiny_weights() -> Weights:
 def tiny_folder(tmp_path: Path, tiny_weights: Weights) -> Path:
     """A fresh calico checkpoint of `Tiny()` that a test may damage."""
     return write_calico(tmp_path / "weights", Tiny(), tiny_weights)
-
-
-def write_fasta(path: Path, contigs: dict[str, str], width: int = 60, end: str = "\n") -> Path:
-    """A plain FASTA with lines of `width` letters."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for name, letters in contigs.items():
-        lines += [f">{name}", *(letters[at : at + width] for at in range(0, len(letters), width))]
-    path.write_bytes("".join(line + end for line in lines).encode())
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from goldens.common import unpacked
 
+from goldens.common import unpacked
 from seqcov_models import load_model
 from seqcov_models.checkpoints import hub
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.cli import main
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import sha256
+from support.data import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 Run = Callable[..., tuple[int, str, str]]
 
@@ -29,8 +29,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
     def command(*arguments: object) -> tuple[int, str, str]:
         status = main([str(one) for one in arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
 
     return command
 
@@ -39,16 +39,16 @@ def test_describe_says_what_a_checkpoint_is(run: Run, tmp_path: Path) -> None:
     folder = unpacked("enformer_pytorch", tmp_path / "x")
     status, out, err = run("describe", folder)
     assert (status, err) == (0, "")
-    said = dict(line.split(":", 1) for line in out.splitlines())
-    assert said["architecture"].strip() == "enformer"
-    assert said["format"].strip().startswith("enformer-pytorch (")
-    assert said["species"].strip() == "human, also mouse"
-    assert said["window"].strip() == "12,288 bp"
-    assert said["core"].strip() == "320 bp, 40 bins of 8 bp, 748 cropped at each side"
-    assert said["tracks"].strip() == "5 (track_0, track_1, track_2, track_3, track_4)"
+    printed = dict(line.split(":", 1) for line in out.splitlines())
+    assert printed["architecture"].strip() == "enformer"
+    assert printed["format"].strip().startswith("enformer-pytorch (")
+    assert printed["species"].strip() == "human, also mouse"
+    assert printed["window"].strip() == "12,288 bp"
+    assert printed["core"].strip() == "320 bp, 40 bins of 8 bp, 748 cropped at each side"
+    assert printed["tracks"].strip() == "5 (track_0, track_1, track_2, track_3, track_4)"
     model = load_model("enformer", folder)
     count = sum(weight.numel() for weight in model.parameters())
-    assert said["parameters"].strip() == f"{count:,}"
+    assert printed["parameters"].strip() == f"{count:,}"
     for file in ("model.safetensors", "config.json"):
         assert f"{sha256(folder / file)}  {file}" in out
 
@@ -99,10 +99,10 @@ def test_mistakes_are_one_line_and_status_1(command: str, run: Run, tmp_path: Pa
         ([folder, "--targets", tmp_path / "file"], "track table"),
         (["hf://a/b/c/../d"], "expected hf://"),
     ]
-    for arguments, said in cases:
+    for arguments, message in cases:
         status, printed, err = run(command, arguments[0], *out, *arguments[1:])
         assert (status, printed) == (1, "")
-        assert said in err
+        assert message in err
         assert err.count("\n") == 1
         assert err.startswith("error: ")
     (folder / "model.safetensors").write_bytes(whole[:-1])
@@ -117,9 +117,9 @@ def test_convert_never_writes_over_anything(run: Run, tmp_path: Path) -> None:
     kept.parent.mkdir(parents=True)
     kept.write_text("mine")
     for out in (folder, tmp_path / "file", tmp_path / "folder"):
-        status, _, said = run("convert", folder, out)
+        status, _, err = run("convert", folder, out)
         assert status == 1
-        assert "is there already; name a new folder" in said
+        assert "already exists; name a new folder" in err
     assert (tmp_path / "file").read_text() == kept.read_text() == "mine"
 
 
@@ -178,7 +178,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_what_is_in_the_cache_is_used_without_a_network(spec: str, cache: Path) -> None:
     checkpoint = recognise("basenji2", spec)
-    assert checkpoint.weights == cache / "model.safetensors"
+    assert checkpoint.weights == (cache / "model.safetensors",)
     assert sorted(file.name for file in checkpoint.files) == ["config.json", "model.safetensors"]
     assert len(load_model("basenji2", spec).tracks) == 5
 
@@ -193,7 +193,7 @@ def test_what_is_in_the_cache_is_used_without_a_network(spec: str, cache: Path) 
     ],
 )
 def test_what_is_not_in_the_cache_is_refused_without_a_network(spec: str, cache: Path) -> None:
-    with pytest.raises(SeqcovError, match=r"weights hf://.*(cache|no possible name)") as caught:
+    with pytest.raises(SeqcovError, match=r"weights hf://.*(cache|not a possible name)") as caught:
         recognise("basenji2", spec)
     assert "\n" not in str(caught.value)
 
@@ -202,7 +202,7 @@ def test_what_is_not_in_the_cache_is_refused_without_a_network(spec: str, cache:
     "spec", ["hf://", "hf://tiny", "hf://a/b@c@d", "hf://a/../b", "hf://a b/c"]
 )
 def test_other_names_are_refused(spec: str, cache: Path) -> None:
-    with pytest.raises(SeqcovError, match=r"expected hf://owner/name|no possible name"):
+    with pytest.raises(SeqcovError, match=r"expected hf://owner/name|not a possible name"):
         recognise("basenji2", spec)
 
 

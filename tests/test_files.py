@@ -3,16 +3,13 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import lock_folder, written_whole
-
-REPOSITORY = Path(__file__).resolve().parent.parent
+from support.data import REPOSITORY
 
 
 def names(folder: Path) -> list[str]:
@@ -106,14 +103,19 @@ def test_what_is_being_written_under_another_name_is_left_alone(other: str, tmp_
     assert names(tmp_path) == sorted(["a", other])
 
 
-@pytest.fixture
-def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give up at the test's end what is else held until the process ends."""
-    held: list[IO[str]] = []
-    monkeypatch.setattr("seqcov_models.files._LOCKS", held)
-    yield
-    for handle in held:
-        handle.close()
+LOCK = (
+    "import pathlib, sys\n"
+    "from seqcov_models.files import lock_folder\n"
+    "print([lock_folder(pathlib.Path(name)) for name in sys.argv[1:]])\n"
+)
+
+
+def locked_by_a_child(*folders: Path) -> str:
+    """Lock `folders` in a process that ends at once; return what each call returned."""
+    command = [sys.executable, "-c", LOCK, *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 HOLD = (
@@ -125,7 +127,6 @@ HOLD = (
 )
 
 
-@pytest.mark.usefixtures("locks")
 def test_a_locked_folder_keeps_others_out_until_its_holder_dies(tmp_path: Path) -> None:
     folder = tmp_path / "results/hg38"
     with subprocess.Popen(
@@ -137,13 +138,16 @@ def test_a_locked_folder_keeps_others_out_until_its_holder_dies(tmp_path: Path) 
             lock_folder(folder)
         holder.kill()  # without a chance to clean up
         holder.wait()
-    lock_folder(folder)
+    assert locked_by_a_child(folder) == "[True]"
 
 
-@pytest.mark.usefixtures("locks")
 def test_folders_are_locked_one_by_one(tmp_path: Path) -> None:
-    lock_folder(tmp_path / "one")
-    lock_folder(tmp_path / "two")
+    assert locked_by_a_child(tmp_path / "one", tmp_path / "two") == "[True, True]"
+
+
+def test_the_holder_may_lock_a_folder_again(tmp_path: Path) -> None:
+    again = tmp_path / "two" / ".." / "one"
+    assert locked_by_a_child(tmp_path / "one", again) == "[True, False]"
 
 
 @pytest.mark.parametrize("blocked", ["results", "results/hg38", "results/hg38/.lock"])
@@ -159,8 +163,7 @@ def test_a_folder_that_cannot_be_one_is_refused(blocked: str, tmp_path: Path) ->
         lock_folder(tmp_path / "results/hg38")
 
 
-@pytest.mark.usefixtures("locks")
 def test_locking_leaves_what_lies_in_the_folder(tmp_path: Path) -> None:
     (tmp_path / "keep.bw").write_text("here")
-    lock_folder(tmp_path)
+    locked_by_a_child(tmp_path)
     assert (tmp_path / "keep.bw").read_text() == "here"

@@ -1,48 +1,62 @@
-"""Write a session of IGV desktop."""
+"""Build a session of IGV desktop."""
 
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from seqcov_models.browsers.hub import (
-    IN_IGV,
-    Row,
-    _colour,
-    _extreme,
-    _first,
-    _groups,
-    _line,
-    _path,
-    _spelt,
+from seqcov_models.browsers.display import (
+    TrackRow,
+    format_locus,
+    group_rows,
+    initial_rows,
+    relative_file,
+    single_line,
+    track_colour,
+    window_function,
 )
 from seqcov_models.genome.regions import Interval
 
+SHOWN = 100
+"""Maximum number of tracks in a session: IGV reads all of them before it draws the first."""
 
-def igv_session(
-    fasta: str, rows: Sequence[Row], view: Interval, folder: Path, peaks: Sequence[str] = ()
+
+def build_igv_session(
+    fasta: str, rows: Sequence[TrackRow], view: Interval, folder: Path, peaks: Sequence[str] = ()
 ) -> str:
-    """A session of IGV desktop with the first tracks of each assay, scaled by model and group.
+    """Build the XML of an IGV session with the first tracks of each assay.
 
-    fasta, peaks: paths from `folder`, the session's. IGV takes files of one name in two folders for
-    one, as two BPNets with one task have them, unless their paths are absolute: then these are.
-    Raises SeqcovError for a file name that is not safe.
+    IGV takes files of the same name in two folders for one file, unless their paths are absolute.
+    Two BPNets with the same task have such files, so these get absolute paths.
+
+    Args:
+        fasta: Path of the genome, relative to `folder`.
+        rows: Rows of the table of tracks in `folder`.
+        view: The interval shown first (contig, start, end), 0-based half-open.
+        folder: Folder that the session will lie in.
+        peaks: Paths of narrowPeak files, relative to `folder`.
+
+    Returns:
+        The XML. Tracks of one model and group share one vertical scale.
+
+    Raises:
+        SeqcovError: If the path of a track file could lead outside the table's folder.
     """
-    chosen = _first(rows, IN_IGV, IN_IGV)
-    names = Counter(PurePosixPath(row["file"]).name for row in chosen)
-    scales = {key: str(at) for at, key in enumerate(_groups(chosen), 1)}
-    models = {row["model"] for row in chosen}
+    shown = initial_rows(rows, SHOWN, SHOWN)
+    file_names = Counter(PurePosixPath(row["file"]).name for row in shown)
+    scales = {key: str(number) for number, key in enumerate(group_rows(shown), 1)}
+    models = {row["model"] for row in shown}
     session = ET.Element(
         "Session",
-        {"genome": fasta, "locus": _spelt(view), "version": "8"},
+        {"genome": fasta, "locus": format_locus(view), "version": "8"},
         nextAutoscaleGroup=str(len(scales) + 1),
     )
     resources = ET.SubElement(session, "Resources")
     panel = ET.SubElement(session, "Panel", name="DataPanel", width="1200", height="800")
-    for row in chosen:
+    for row in shown:
         words = [row["model"] if len(models) > 1 else "", row["identifier"], row["description"]]
-        path = _path(row)
-        if names[PurePosixPath(path).name] > 1:
+        path = relative_file(row)
+        if file_names[PurePosixPath(path).name] > 1:
             path = (folder.resolve() / path).as_posix()
         ET.SubElement(resources, "Resource", path=path, type="bw")
         ET.SubElement(
@@ -50,13 +64,13 @@ def igv_session(
             "Track",
             clazz="org.broad.igv.track.DataSourceTrack",
             id=path,
-            name=_line(" ".join(words)),
-            color=_colour(row),
+            name=single_line(" ".join(words)),
+            color=track_colour(row),
             height="40",
             autoScale="true",  # without it IGV guesses a range that cuts peaks
             autoscaleGroup=scales[row["model"], row["group"]],
             renderer="BAR_CHART",
-            windowFunction=_extreme(row)[:3],
+            windowFunction=window_function(row)[:3],
             visible="true",
         )
     if peaks:
@@ -65,7 +79,7 @@ def igv_session(
         path = path if len(peaks) == 1 else (folder.resolve() / path).as_posix()
         ET.SubElement(resources, "Resource", path=path, type="narrowPeak")
         name = f"{PurePosixPath(path).parent.name} peaks"
-        kind = "org.broad.igv.track.FeatureTrack"
-        ET.SubElement(panel, "Track", clazz=kind, id=path, name=name, visible="true")
+        feature_track = "org.broad.igv.track.FeatureTrack"
+        ET.SubElement(panel, "Track", clazz=feature_track, id=path, name=name, visible="true")
     ET.indent(session)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(session, "unicode")}\n'

@@ -8,84 +8,84 @@ from pathlib import Path
 from typing import Any
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.networks.shared.config import MOST
+from seqcov_models.networks.shared.fields import MAX_INT
 
 
 class Described:
-    """The values of a config.json. Every field of another kind is a SeqcovError that names it."""
+    """The values of a config.json. A field of another kind is a SeqcovError that names it."""
 
     def __init__(self, values: Mapping[str, Any], path: Path | str) -> None:
         self.values, self.path = values, path
 
-    def whole(self, name: str, default: int) -> int:
-        """A whole number of either sign, up to MOST; null and absent are the default."""
-        value = self._given(name, default)
-        if not _is_whole(value):
-            raise self.refusal(name, f"a whole number up to {MOST:,}")
+    def integer(self, name: str, default: int) -> int:
+        """Return a whole number of either sign, up to MAX_INT; null and absent are the default."""
+        value = self._value_or(name, default)
+        if not _is_integer(value):
+            raise self.error(name, f"a whole number up to {MAX_INT:,}")
         return int(value)
 
-    def real(self, name: str, default: float) -> float:
-        """A finite number; null and absent are the default."""
-        value = self._given(name, default)
+    def number(self, name: str, default: float) -> float:
+        """Return a finite number; null and absent are the default."""
+        value = self._value_or(name, default)
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise self.refusal(name, "a number")
+            raise self.error(name, "a number")
         if not abs(value) <= sys.float_info.max:  # nor is a whole number beyond any float
-            raise self.refusal(name, "finite")
+            raise self.error(name, "finite")
         return float(value)
 
-    def text(self, name: str, default: str) -> str:
-        """A text; null and absent are the default."""
-        value = self._given(name, default)
+    def string(self, name: str, default: str) -> str:
+        """Return a text; null and absent are the default."""
+        value = self._value_or(name, default)
         if not isinstance(value, str):
-            raise self.refusal(name, "a text")
+            raise self.error(name, "a text")
         return value
 
-    def flag(self, name: str, default: bool) -> bool:
-        """True or false; null and absent are the default."""
-        value = self._given(name, default)
+    def boolean(self, name: str, default: bool) -> bool:
+        """Return true or false; null and absent are the default."""
+        value = self._value_or(name, default)
         if not isinstance(value, bool):
-            raise self.refusal(name, "true or false")
+            raise self.error(name, "true or false")
         return value
 
-    def wholes(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        """A list of whole numbers; null and absent are the default."""
-        value = self._given(name, default)
-        if not isinstance(value, list | tuple) or not all(map(_is_whole, value)):
-            raise self.refusal(name, f"a list of whole numbers up to {MOST:,}")
+    def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """Return a list of whole numbers; null and absent are the default."""
+        value = self._value_or(name, default)
+        if not isinstance(value, list | tuple) or not all(map(_is_integer, value)):
+            raise self.error(name, f"a list of whole numbers up to {MAX_INT:,}")
         return tuple(value)
 
-    def part(self, name: str) -> "Described":
-        """An object inside; null and absent are an empty one."""
-        value = self._given(name, {})
+    def section(self, name: str) -> "Described":
+        """Return an object inside; null and absent are an empty one."""
+        value = self._value_or(name, {})
         if not isinstance(value, dict):
-            raise self.refusal(name, "an object")
+            raise self.error(name, "an object")
         return Described(value, f"{self.path}: {name}")
 
-    def _given(self, name: str, default: object) -> Any:
+    def _value_or(self, name: str, default: object) -> Any:
         value = self.values.get(name)
         return default if value is None else value
 
-    def refusal(self, name: str, wanted: str) -> SeqcovError:
-        """The error for a value that is not `wanted`."""
+    def error(self, name: str, wanted: str) -> SeqcovError:
+        """Return the error for a value that is not `wanted`."""
         given = reprlib.repr(self.values.get(name))
         return SeqcovError(f"{self.path}: {name}: {given} is not {wanted}")
 
-    def agrees(self, **fields: tuple[str, object]) -> None:
+    def check_agreement(self, **fields: tuple[str, object]) -> None:
         """Refuse a description that differs from the weights it comes with.
 
         Each field is what the weights say in words and as a value; an absent one agrees.
         Raises SeqcovError for the first that does not.
         """
         for name, (words, value) in fields.items():
-            given = self._given(name, value)
+            given = self._value_or(name, value)
             if given != value:
                 raise SeqcovError(
                     f"{self.path}: {name}: {given!r}, but the weights have {value!r} {words}"
                 )
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INT
 
 
 def exponential_widths(first: int, last: int, count: int, unit: int) -> tuple[int, ...]:
@@ -96,4 +96,4 @@ def exponential_widths(first: int, last: int, count: int, unit: int) -> tuple[in
     if count == 1:
         return (round(first / unit) * unit,)
     growth = math.exp(math.log(last / first) / (count - 1))
-    return tuple(round(first * growth**at / unit) * unit for at in range(count))
+    return tuple(round(first * growth**step / unit) * unit for step in range(count))

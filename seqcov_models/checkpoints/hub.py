@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from seqcov_models.checkpoints.containers.safetensors_file import parts_of
+from seqcov_models.checkpoints.containers.safetensors_file import shards_in_index
 from seqcov_models.checkpoints.containers.tensor_bundle import data_files
 from seqcov_models.errors import SeqcovError
 
@@ -29,14 +29,25 @@ _ALONE = r"(?!(pytorch_)?model-\d+-of-).*\.(h5|torch|pth?|safetensors)"
 
 
 def is_hub(path: str | Path) -> bool:
-    """Whether `path` names something on the Hub."""
+    """Return whether `path` names something on the Hub: hf://owner/name."""
     return str(path).startswith("hf:/")
 
 
-def fetched(spec: str | Path) -> Path:
-    """The local folder (or file) of a checkpoint on the Hub, downloaded where it is not yet there.
+def fetch(spec: str | Path) -> Path:
+    """Return the local copy of a checkpoint on the Hub; download it if the cache has none.
 
-    Raises SeqcovError where it is not there and cannot be downloaded.
+    Args:
+        spec: hf://owner/name, hf://owner/name@revision (a branch, tag or commit), or either with a
+            file behind it: hf://owner/name/fold0.safetensors.
+
+    Returns:
+        The folder in the local cache, or the file in it.
+
+    Raises:
+        SeqcovError: If the cache does not have it and it cannot be downloaded.
+
+    Example:
+        >>> folder = fetch("hf://EleutherAI/enformer-official-rough@main")
     """
     matched = _SPEC.fullmatch(str(spec))
     if matched is None:
@@ -63,13 +74,13 @@ def _cached(hub: Any, name: str, revision: str | None) -> Path | None:
 
 
 def _complete(folder: Path) -> bool:
-    """Whether weights are there with all that belongs to them; a download may have been cut off."""
+    """Return whether weights are there with all their files; a download may have been cut."""
     names = sorted(file.name for file in folder.iterdir() if file.is_file())
     try:
         for name in names:  # in the order in which they are looked for
             if re.fullmatch(r"(model\.safetensors|pytorch_model\.bin)(\.index\.json)?", name):
-                parts = parts_of(folder / name) if name.endswith(".json") else [name]
-                return bool(parts) and "config.json" in names
+                shards = shards_in_index(folder / name) if name.endswith(".json") else [name]
+                return bool(shards) and "config.json" in names
         if index := [name for name in names if name.endswith(".index")]:
             return all(data_files(folder / name) for name in index)
     except SeqcovError:
@@ -78,11 +89,11 @@ def _complete(folder: Path) -> bool:
 
 
 def _wanted(names: Iterable[str]) -> list[str]:
-    """Of a repository's files, the descriptions and one form of the weights."""
-    here = [name for name in names if "/" not in name]
-    chosen = [name for name in here if _DESCRIPTIONS.fullmatch(name)]
+    """Return a repository's descriptions and one form of its weights."""
+    top = [name for name in names if "/" not in name]
+    chosen = [name for name in top if _DESCRIPTIONS.fullmatch(name)]
     for kind in _WEIGHTS:
-        if weights := [name for name in here if re.fullmatch(kind, name)]:
+        if weights := [name for name in top if re.fullmatch(kind, name)]:
             return chosen + weights
     return chosen
 
@@ -109,12 +120,12 @@ def _reason(error: Exception) -> str:
     if "RevisionNotFoundError" in kinds:
         return "the repository has no such revision"
     if "HFValidationError" in kinds:
-        return "no possible name of a repository"
+        return "not a possible name of a repository"
     if "OfflineModeIsEnabled" in kinds:
         return "not in the local cache, and HF_HUB_OFFLINE forbids to download it"
     first = str(error).strip().partition("\n")[0]
     return (
         "not in the local cache, and the Hugging Face Hub could not be reached"
-        f" ({type(error).__name__}: {first}); `hf download` on a machine with a network, and its"
-        " cache or the folder itself here, would do"
+        f" ({type(error).__name__}: {first}); run `hf download` on a machine with a network and"
+        " copy its cache, or the folder, to this one"
     )

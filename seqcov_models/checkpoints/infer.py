@@ -7,18 +7,9 @@ shape can tell (window, crop, activations) is left to the published values or to
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqcov_models.checkpoints.keymap import Row, Shape, Shapes, count, summed
+from seqcov_models.checkpoints.keymap import Row, Shape, Shapes, count_layers, summarise
 from seqcov_models.errors import SeqcovError
-from seqcov_models.networks.basenji.config import BasenjiConfig
-from seqcov_models.networks.borzoi.config import BorzoiConfig
-from seqcov_models.networks.enformer.config import EnformerConfig
-
-HEADS = {
-    "basenji2": BasenjiConfig.HEADS,
-    "enformer": EnformerConfig.HEADS,
-    "borzoi": BorzoiConfig.HEADS,
-}
-"""Tracks of the published heads."""
+from seqcov_models.networks.registry import NETWORKS
 
 _TOWERS = {
     "basenji2": ("model.stem.blocks.", ".conv.weight"),
@@ -28,85 +19,88 @@ _TOWERS = {
 
 
 def our_shapes(rows: Sequence[Row], found: Shapes, source: str) -> dict[str, Shape]:
-    """The shapes of our weights, made from `found`, those of a file.
+    """Return the shapes of the network's weights, made from `found`, those of a file.
 
     Raises SeqcovError for shapes that are missing or cannot be laid out.
     """
     if missing := [name for row in rows for name in row.theirs if name not in found]:
-        said = ", ".join(summed(missing, found))
-        raise SeqcovError(f"{source}: {len(missing)} missing: {said}")
+        names = ", ".join(summarise(missing, found))
+        raise SeqcovError(f"{source}: {len(missing)} missing: {names}")
     shapes = {}
     for row in rows:
         try:
             shapes[row.ours] = row.shape(found)
         except (ValueError, IndexError):
-            held = tuple(found[row.theirs[0]])
-            said = f"{row.theirs[0]} is {held}, which is no {row.ours}"
-            raise SeqcovError(f"{source}: {said}") from None
+            shape = tuple(found[row.theirs[0]])
+            raise SeqcovError(
+                f"{source}: {row.theirs[0]} is {shape}, which does not fit {row.ours}"
+            ) from None
     return shapes
 
 
-def inferred(architecture: str, shapes: Shapes, source: str) -> dict[str, Any]:
-    """The fields of `architecture`'s config that the shapes of all its weights can tell.
+def infer_fields(architecture: str, shapes: Shapes, source: str) -> dict[str, Any]:
+    """Return the fields of `architecture`'s config that the shapes of its weights can tell.
 
-    Raises SeqcovError where one has not the axes that it should.
+    Raises SeqcovError if one does not have the axes that it should.
     """
-    needed = _Needed(shapes, source)
+    shape_of = _ExpectedAxes(shapes, source)
     before, after = _TOWERS[architecture]
-    tower = [needed(f"{before}{at}{after}") for at in range(count(before, shapes))]
+    tower = [shape_of(f"{before}{stage}{after}") for stage in range(count_layers(before, shapes))]
     widths, kernels = [shape[0] for shape in tower], [shape[2] for shape in tower]
     if architecture == "basenji2":
-        return _basenji(needed, widths, kernels)
-    out, features, kernel = needed("model.stem.conv.weight")
+        return _basenji(shape_of, widths, kernels)
+    out, features, kernel = shape_of("model.stem.conv.weight")
     del features
     values: dict[str, Any] = {
         "stem_channels": out,
         "stem_kernel_size": kernel,
         "conv_tower_channels": tuple(widths),
-        "num_hidden_layers": count("model.trunk.blocks.", shapes),
+        "num_hidden_layers": count_layers("model.trunk.blocks.", shapes),
     }
     if kernels:
         values["conv_tower_kernel_size"] = kernels[0]
     if values["num_hidden_layers"]:
-        values |= _attention(needed)
+        values |= _attention(shape_of)
     final = "model.trunk.final.conv.weight"
     values["head_hidden_size"] = shapes[final][0] if final in shapes else 0
     return values
 
 
-def _attention(needed: "_Needed") -> dict[str, Any]:
+def _attention(shape_of: "_ExpectedAxes") -> dict[str, Any]:
     block = "model.trunk.blocks.0"
-    values: dict[str, Any] = {"intermediate_size": needed(f"{block}.ffn_in.weight")[0]}
-    if f"{block}.attention.rel_content_bias" not in needed.shapes:
+    values: dict[str, Any] = {"intermediate_size": shape_of(f"{block}.ffn_in.weight")[0]}
+    if f"{block}.attention.rel_content_bias" not in shape_of.shapes:
         return values
-    _, heads, _, key = needed(f"{block}.attention.rel_content_bias", 4)
+    _, heads, _, key = shape_of(f"{block}.attention.rel_content_bias", 4)
     values |= {
         "num_attention_heads": heads,
         "attention_head_size": key,
-        "attention_value_size": needed(f"{block}.attention.to_v.weight")[0] // max(heads, 1),
-        "num_rel_pos_features": needed(f"{block}.attention.to_rel_k.weight")[1],
+        "attention_value_size": shape_of(f"{block}.attention.to_v.weight")[0] // max(heads, 1),
+        "num_rel_pos_features": shape_of(f"{block}.attention.to_rel_k.weight")[1],
     }
     return values
 
 
-def _basenji(needed: "_Needed", widths: Sequence[int], kernels: Sequence[int]) -> dict[str, Any]:
-    blocks: dict[str, Any] = {"num_blocks": count("model.trunk.blocks.", needed.shapes)}
+def _basenji(
+    shape_of: "_ExpectedAxes", widths: Sequence[int], kernels: Sequence[int]
+) -> dict[str, Any]:
+    blocks: dict[str, Any] = {"num_blocks": count_layers("model.trunk.blocks.", shape_of.shapes)}
     if blocks["num_blocks"]:
-        narrow = needed("model.trunk.blocks.0.narrow.conv.weight")
+        narrow = shape_of("model.trunk.blocks.0.narrow.conv.weight")
         blocks |= {"bottleneck_size": narrow[0], "kernel_size": narrow[2]}
     values: dict[str, Any] = {
         "stem_channels": widths[0],
         "stem_kernel_size": kernels[0],
         "conv_tower_channels": tuple(widths[1:]),
         "blocks": blocks,
-        "head_hidden_size": needed("model.trunk.final.conv.weight")[0],
+        "head_hidden_size": shape_of("model.trunk.final.conv.weight")[0],
     }
     if len(kernels) > 1:
         values["conv_tower_kernel_size"] = kernels[1]
     return values
 
 
-class _Needed:
+class _ExpectedAxes:
     """Shapes with the number of axes that they must have."""
 
     def __init__(self, shapes: Shapes, source: str) -> None:
@@ -120,9 +114,9 @@ class _Needed:
 
 
 def species_tracks(heads: Mapping[str, int], species: str, source: str) -> int:
-    """The tracks of the head asked for, among `heads` by species.
+    """Return the tracks of the head asked for, among `heads` by species.
 
-    Raises SeqcovError, naming those there are, where it is not there.
+    Raises SeqcovError, with the heads there are, if it is missing.
     """
     if species not in heads:
         names = ", ".join(f"{name} ({tracks:,} tracks)" for name, tracks in heads.items()) or "none"
@@ -135,7 +129,7 @@ def check_species(architecture: str, tracks: int, species: str, source: str) -> 
 
     Raises SeqcovError for it: a file that does not name its species shows it by its size alone.
     """
-    for other, size in HEADS[architecture].items():
+    for other, size in NETWORKS[architecture].published_heads.items():
         if tracks == size and other != species:
             raise SeqcovError(
                 f"{source}: a head of {tracks:,} tracks, the published {other} head; asked for is"

@@ -27,7 +27,8 @@ Layout = Callable[[Array], Array]
 # Layouts
 
 
-def as_is(value: Array) -> Array:
+def as_stored(value: Array) -> Array:
+    """Return `value` as it is."""
     return value
 
 
@@ -89,29 +90,29 @@ class Row:
 
     ours: str
     theirs: tuple[str, ...]
-    layout: Layout = as_is
-    same: bool = False
+    layout: Layout = as_stored
+    copies: bool = False
     """Whether `theirs` are copies of one array instead."""
 
     def build(self, arrays: Mapping[str, Array]) -> Array:
-        """The weight, from the file's arrays; a view of them where that is possible.
+        """Return the weight, from the file's arrays; a view of them if that is possible.
 
-        Raises SeqcovError where copies of one array differ.
+        Raises SeqcovError if copies of one array differ.
         """
-        turned = [self.layout(arrays[name]) for name in self.theirs]
-        if self.same:
-            for name, other in zip(self.theirs[1:], turned[1:], strict=True):
-                if not np.array_equal(turned[0], other):
+        laid_out = [self.layout(arrays[name]) for name in self.theirs]
+        if self.copies:
+            for name, other in zip(self.theirs[1:], laid_out[1:], strict=True):
+                if not np.array_equal(laid_out[0], other):
                     raise SeqcovError(f"{self.theirs[0]} and {name} should be one, but differ")
-            return turned[0]
-        return turned[0] if len(turned) == 1 else np.concatenate(turned)
+            return laid_out[0]
+        return laid_out[0] if len(laid_out) == 1 else np.concatenate(laid_out)
 
     def shape(self, shapes: Shapes) -> Shape:
-        """The weight's shape. Raises ValueError where the file's shapes do not fit the layout."""
+        """Return the weight's shape. Raises ValueError if the file's shapes do not fit."""
         stubs = [self.layout(_stub(shapes[name])).shape for name in self.theirs]
-        if len({stub if self.same else stub[1:] for stub in stubs}) > 1:
+        if len({stub if self.copies else stub[1:] for stub in stubs}) > 1:
             raise ValueError("shapes that differ")
-        if self.same or len(stubs) == 1:
+        if self.copies or len(stubs) == 1:
             return stubs[0]
         return (sum(stub[0] for stub in stubs), *stubs[0][1:])
 
@@ -134,7 +135,7 @@ class Leaf(NamedTuple):
 
     ours: str
     theirs: str
-    layout: Layout = as_is
+    layout: Layout = as_stored
 
 
 Dialect = Mapping[str, Sequence[Leaf]]
@@ -194,50 +195,49 @@ def repeated(parts: Iterable[Part], count: int, **derived: Callable[[int], int])
     return [
         Part(part.ours.format(i=i, **values), part.theirs.format(i=i, **values), part.kind)
         for i in range(count)
-        for values in [{name: of(i) for name, of in derived.items()}]
+        for values in [{name: derive(i) for name, derive in derived.items()}]
         for part in parts
     ]
 
 
-def count(before: str, names: Iterable[str]) -> int:
+def count_layers(before: str, names: Iterable[str]) -> int:
     """How many numbers from 0 on follow `before` in `names`, without a gap: one for each layer."""
     rests = (name.removeprefix(before) for name in names if name.startswith(before))
-    known, found = {re.split("[./]", rest, maxsplit=1)[0] for rest in rests}, 0
-    while str(found) in known:
-        found += 1
-    return found
+    numbers, layers = {re.split("[./]", rest, maxsplit=1)[0] for rest in rests}, 0
+    while str(layers) in numbers:
+        layers += 1
+    return layers
 
 
 # What does not fit
 
 
-def check(rows: Sequence[Row], found: Shapes, wanted: Shapes, source: str) -> None:
+def check_fit(rows: Sequence[Row], found: Shapes, wanted: Shapes, source: str) -> None:
     """Refuse a file whose arrays are not those that `rows` expect for weights shaped as `wanted`.
 
     Raises SeqcovError with every missing, unexpected and misshapen array. They come in the order of
     the network, whole layers before single weights: what comes first mostly explains the rest.
     """
-    expected = {name: row.ours for row in rows for name in row.theirs}
-    missing = [name for name in expected if name not in found]
+    rows = [row for row in rows if row.ours in wanted]
+    expected = {name for row in rows for name in row.theirs}
+    mapped = {row.ours for row in rows}
+    missing = [name for row in rows for name in row.theirs if name not in found]
+    missing += [name for name in wanted if name not in mapped]
     unexpected = [name for name in found if name not in expected]
     wrong = []
     for row in rows:
         if any(name not in found for name in row.theirs):
             continue
-        held = " + ".join(str(tuple(found[name])) for name in row.theirs[:3])
         try:
-            shape: Shape | None = row.shape(found)
+            shape = str(tuple(row.shape(found)))
         except (ValueError, IndexError):
-            shape = None
-        if shape != tuple(wanted[row.ours]):
-            of = f" (from {row.theirs[0]})" if row.theirs[0] != row.ours else ""
-            here = tuple(shape) if shape is not None else held
-            wrong.append(f"{row.ours} is {here}, not {tuple(wanted[row.ours])}{of}")
-    if rows_left := sorted(set(wanted) - {row.ours for row in rows}):
-        missing += rows_left
-    said = [
-        f"{len(names)} {word}: {', '.join(summed(names, other))}"
-        for word, names, other in (
+            shape = " + ".join(str(tuple(found[name])) for name in row.theirs[:3])
+        if shape != (right := str(tuple(wanted[row.ours]))):
+            origin = f" (from {row.theirs[0]})" if row.theirs[0] != row.ours else ""
+            wrong.append(f"{row.ours} is {shape}, not {right}{origin}")
+    problems = [
+        f"{len(names)} {word}: {', '.join(summarise(names, others))}"
+        for word, names, others in (
             ("missing", missing, found),
             ("unexpected", unexpected, expected),
         )
@@ -245,18 +245,18 @@ def check(rows: Sequence[Row], found: Shapes, wanted: Shapes, source: str) -> No
     ]
     if wrong:
         more = f"; and {len(wrong) - 8} more" if len(wrong) > 8 else ""
-        said.append(f"{len(wrong)} of another shape: {'; '.join(wrong[:8])}{more}")
-    if said:
-        raise SeqcovError(f"{source}: {'; '.join(said)}")
+        problems.append(f"{len(wrong)} of another shape: {'; '.join(wrong[:8])}{more}")
+    if problems:
+        raise SeqcovError(f"{source}: {'; '.join(problems)}")
 
 
-def summed(names: Sequence[str], others: Iterable[str]) -> list[str]:
-    """`names`, with a layer of many of which none is in `others` said once, and those first."""
+def summarise(names: Sequence[str], others: Iterable[str]) -> list[str]:
+    """Shorten a layer of five names or more, none of which is in `others`, to one; these first."""
     prefixes = {prefix for name in others for prefix in _prefixes(name)}
     groups: dict[str, list[str]] = {}
     for name in names:
-        whole = next((prefix for prefix in _prefixes(name) if prefix not in prefixes), name)
-        groups.setdefault(whole, []).append(name)
+        layer = next((prefix for prefix in _prefixes(name) if prefix not in prefixes), name)
+        groups.setdefault(layer, []).append(name)
     layers, single = [], []
     for prefix, members in groups.items():
         if len(members) > 4:
@@ -268,4 +268,4 @@ def summed(names: Sequence[str], others: Iterable[str]) -> list[str]:
 
 def _prefixes(name: str) -> list[str]:
     """'a.b.c' → ['a.', 'a.b.'], shortest first; slashes count as dots."""
-    return [name[: at + 1] for at, letter in enumerate(name) if letter in "./"]
+    return [name[: index + 1] for index, letter in enumerate(name) if letter in "./"]

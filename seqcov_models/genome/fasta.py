@@ -32,11 +32,18 @@ class Fasta:
 
 
 def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
-    """Find or make what random access needs.
+    """Open a FASTA file for random access; create or update its index if needed.
 
-    A missing or outdated index is written beside the FASTA or, where that is read-only, into
-    `folder`. A plain-gzip FASTA, which cannot be read at random, is unpacked into `folder` once.
-    Raises SeqcovError for a file that is missing, empty, damaged or names a contig twice.
+    Args:
+        path: FASTA file: not compressed, bgzip or plain gzip. Plain gzip does not allow random
+            access, so such a file is unpacked into `folder` once.
+        folder: Folder for files that cannot be written beside the FASTA.
+
+    Returns:
+        The file, its index and its contigs' lengths in bp.
+
+    Raises:
+        SeqcovError: If the file is missing, empty or damaged, or if a contig appears twice.
     """
     path, folder = Path(path), Path(folder)
     if not path.is_file():
@@ -45,14 +52,14 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
         raise SeqcovError(f"FASTA {path}: the file is empty")
     kind = _compression(path)
     if kind == "gzip":
-        path, kind = _unpacked(path, folder), ""
+        path, kind = _unpack(path, folder), ""
     elif not kind and path.suffix.lower() in (".gz", ".bgz"):
         raise SeqcovError(f"FASTA {path}: is not compressed, whatever its name; rename it")
     for home in (path.parent, folder):
         index = home / f"{path.name}.fai"
         needed = [index, index.with_suffix(".gzi")] if kind == "bgzip" else [index]
-        if all(file.is_file() and not _older(file, path) for file in needed) and (
-            home == path.parent or _is_made_from(index, path)
+        if all(file.is_file() and not _is_older(file, path) for file in needed) and (
+            home == path.parent or _is_derived_from(index, path)
         ):
             return Fasta(path, index, read_index(index, path))
     try:
@@ -63,14 +70,14 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _write_index(path, index, kind == "bgzip")
-            _note_source(index, path)
+            _record_source(index, path)
         except OSError as error:
             raise SeqcovError(f"FASTA {path}: no index can be made: {error}") from None
     return Fasta(path, index, read_index(index, path))
 
 
 def read_index(index: Path, fasta: Path) -> dict[str, int]:
-    """Contig lengths of a .fai, in its order. Raises SeqcovError for a damaged or doubled one."""
+    """Read the contig lengths of a .fai, in file order; raise SeqcovError if it is damaged."""
     contigs: dict[str, int] = {}
     try:
         lines = index.read_text(encoding="utf-8").splitlines()
@@ -78,7 +85,7 @@ def read_index(index: Path, fasta: Path) -> dict[str, int]:
         raise SeqcovError(f"{index}: not an index; delete the file") from None
     for number, line in enumerate(lines, 1):
         cells = line.split("\t")
-        if len(cells) != 5 or not all(_is_number(cell) for cell in cells[1:]):
+        if len(cells) != 5 or not all(is_number(cell) for cell in cells[1:]):
             raise SeqcovError(f"{index}, line {number}: not an index line; delete the file")
         if cells[0] in contigs:
             raise SeqcovError(f"FASTA {fasta}: contig {cells[0]!r} appears twice; rename one")
@@ -89,6 +96,7 @@ def read_index(index: Path, fasta: Path) -> dict[str, int]:
 
 
 def _compression(path: Path) -> str:
+    """Return how a FASTA is compressed: '', 'gzip' or 'bgzip'."""
     with path.open("rb") as handle:
         start = handle.read(16)
     if start[:2] != b"\x1f\x8b":
@@ -98,34 +106,41 @@ def _compression(path: Path) -> str:
     return "bgzip" if len(start) == 16 and start[3] & 4 and start[12:14] == b"BC" else "gzip"
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether `text` is a number of 1 to 18 digits."""
     return re.fullmatch(r"[0-9]{1,18}", text) is not None
 
 
-def _older(file: Path, than: Path) -> bool:
-    return file.stat().st_mtime < than.stat().st_mtime
+def _is_older(file: Path, reference: Path) -> bool:
+    """Return whether `file` was changed before `reference`."""
+    return file.stat().st_mtime < reference.stat().st_mtime
 
 
-def _source(path: Path) -> str:
+def _describe_source(path: Path) -> str:
+    """Return path, size and date of a file as one line."""
     state = path.stat()
     return f"{path.resolve()}\t{state.st_size}\t{state.st_mtime_ns}\n"
 
 
-def _note_source(made: Path, source: Path) -> None:
-    """Remember what `made`, in a folder of ours, was made from: names alone may be shared."""
-    with written_whole(made.with_name(f"{made.name}.source")) as part:
-        part.write_text(_source(source), encoding="utf-8")
+def _record_source(derived: Path, source: Path) -> None:
+    """Write beside `derived` which file it comes from: two sources may share a name."""
+    with written_whole(derived.with_name(f"{derived.name}.source")) as part:
+        part.write_text(_describe_source(source), encoding="utf-8")
 
 
-def _is_made_from(made: Path, source: Path) -> bool:
-    note = made.with_name(f"{made.name}.source")
-    return made.is_file() and note.is_file() and note.read_text("utf-8") == _source(source)
+def _is_derived_from(derived: Path, source: Path) -> bool:
+    """Return whether `derived` exists and comes from `source` as it is now."""
+    note = derived.with_name(f"{derived.name}.source")
+    return (
+        derived.is_file() and note.is_file() and note.read_text("utf-8") == _describe_source(source)
+    )
 
 
-def _unpacked(path: Path, folder: Path) -> Path:
+def _unpack(path: Path, folder: Path) -> Path:
+    """Unpack a gzip file into `folder`, once; return the unpacked file."""
     name = re.sub(r"\.(gz|bgz|gzip)$", "", path.name, flags=re.IGNORECASE)
-    target = folder / f"{name}.unpacked.fa"  # a name that nobody else's file has
-    if _is_made_from(target, path):
+    target = folder / f"{name}.unpacked.fa"  # not a name that a user's file has
+    if _is_derived_from(target, path):
         return target
     print(f"{path} is plain gzip; unpacking it once into {target}", file=sys.stderr)
     try:
@@ -133,13 +148,14 @@ def _unpacked(path: Path, folder: Path) -> Path:
         with written_whole(target) as part, gzip.open(path) as packed, part.open("wb") as out:
             shutil.copyfileobj(packed, out, 1 << 20)
         _compression(target)
-        _note_source(target, path)
+        _record_source(target, path)
     except (OSError, EOFError, zlib.error) as error:
         raise SeqcovError(f"FASTA {path}: cannot be unpacked into {folder}: {error}") from None
     return target
 
 
 def _write_index(path: Path, index: Path, bgzip: bool) -> None:
+    """Write the .fai of a FASTA and, if it is bgzip, the .gzi."""
     from pyfaidx import Faidx, FastaIndexingError
 
     offsets = written_whole(index.with_suffix(".gzi")) if bgzip else nullcontext(None)
@@ -147,10 +163,11 @@ def _write_index(path: Path, index: Path, bgzip: bool) -> None:
         try:
             Faidx(str(path), indexname=str(fai), gzi_indexname=gzi and str(gzi)).close()
         except (FastaIndexingError, ValueError, EOFError, struct.error, zlib.error) as error:
-            raise SeqcovError(f"FASTA {path}: {_in_words(error)}") from None
+            raise SeqcovError(f"FASTA {path}: {_explain_index_error(error)}") from None
 
 
-def _in_words(error: Exception) -> str:
+def _explain_index_error(error: Exception) -> str:
+    """Return what is wrong with a FASTA that cannot be indexed."""
     if twice := re.search(r"Duplicate key ['\"]?(.+?)['\"]?(?: |$)", str(error)):
         return f"contig {twice[1]!r} appears twice; rename one"
     return str(error)
@@ -172,9 +189,13 @@ class Genome:
         )
 
     def fetch(self, contig: str, start: int, end: int) -> Codes:
-        """Codes of [start, end) on `contig`, shape (end − start,); unknown beyond its ends.
+        """Read the codes of [start, end) on `contig`, 0-based, shape (end − start,).
 
-        Raises SeqcovError where the file is shorter than its index says or holds foreign letters.
+        Positions before the contig's start and beyond its end have the code of an unknown base.
+
+        Raises:
+            SeqcovError: If the file is shorter than its index says, or if a character is not a
+                nucleotide letter.
         """
         codes = np.full(end - start, UNKNOWN, np.uint8)
         first, last = max(start, 0), min(end, self.contigs[contig])

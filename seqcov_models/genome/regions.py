@@ -9,9 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.genome.fasta import (
-    _is_number,
-)
+from seqcov_models.genome.fasta import is_number
 
 Interval = tuple[str, int, int]
 """Contig, start, end: 0-based half-open, in bp."""
@@ -20,28 +18,29 @@ Interval = tuple[str, int, int]
 NO_ALIASES: Mapping[str, str] = {}
 
 
-def near_contigs(name: str, contigs: Iterable[str]) -> str:
-    """A hint at which contig was meant by `name`: another naming scheme, or a similar name."""
+def suggest_contigs(name: str, contigs: Iterable[str]) -> str:
+    """Return a hint at the contig meant by `name`: another naming scheme or a similar name."""
     known = list(contigs)
-    if same := same_contig(name, known):
-        return f"this FASTA calls it {same!r} (genome.contig_aliases: {alias_table({name: same})})"
+    if synonym := find_synonym(name, known):
+        aliases = format_aliases({name: synonym})
+        return f"this FASTA calls it {synonym!r} (genome.contig_aliases: {aliases})"
     if near := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
-        return f"near: {', '.join(near)}"
-    return f"contigs here: {', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
+        return f"similar names: {', '.join(near)}"
+    return f"contigs of this FASTA: {', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
 
 
-def alias_table(aliases: Mapping[str, str]) -> str:
-    """`aliases` as they are written into the config; in quotes, since YAML takes 1 for a number."""
+def format_aliases(aliases: Mapping[str, str]) -> str:
+    """Return `aliases` as the config spells them, quoted: YAML reads a bare 1 as a number."""
     return json.dumps(aliases, ensure_ascii=False)
 
 
-def same_contig(name: str, contigs: Iterable[str]) -> str | None:
-    """What other naming schemes make of `name`, where it is one of `contigs`."""
+def find_synonym(name: str, contigs: Iterable[str]) -> str | None:
+    """Return the contig that `name` means in another naming scheme; None if there is none."""
     known = list(contigs)
-    for spelling in (_plain, _numbered):  # X is a chromosome to some and the tenth to others
-        spelt = {spelling(contig): contig for contig in reversed(known)}
-        if same := spelt.get(spelling(name)):
-            return same
+    for normalise in (_strip_prefix, _read_roman):  # X: a sex chromosome, or Roman for ten
+        contig_by_name = {normalise(contig): contig for contig in reversed(known)}
+        if synonym := contig_by_name.get(normalise(name)):
+            return synonym
     return None
 
 
@@ -51,25 +50,38 @@ _ROMAN_NUMERALS = "i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi"
 _ROMAN = {roman: str(number) for number, roman in enumerate(_ROMAN_NUMERALS.split(), 1)}
 
 
-def _plain(name: str) -> str:
-    """A contig's name without what naming schemes add: chr1 and 1 are both '1'."""
-    plain = name.lower().removeprefix("chr")
-    return "m" if plain in ("m", "mt", "mito") else plain
+def _strip_prefix(name: str) -> str:
+    """Return a contig's name without 'chr': chr1 and 1 are both '1', MT and chrM are 'm'."""
+    bare = name.lower().removeprefix("chr")
+    return "m" if bare in ("m", "mt", "mito") else bare
 
 
-def _numbered(name: str) -> str:
-    """The same, Roman numerals counted: chrIV is '4'."""
-    return _ROMAN.get(_plain(name), _plain(name))
+def _read_roman(name: str) -> str:
+    """Return a contig's name with Roman numerals as numbers: chrIV is '4'."""
+    return _ROMAN.get(_strip_prefix(name), _strip_prefix(name))
 
 
 def parse_regions(
     entries: Sequence[str], contigs: Mapping[str, int], aliases: Mapping[str, str] = NO_ALIASES
 ) -> list[Interval]:
-    """Intervals that `entries` name: contigs, `contig:start-end`, or paths of BED files.
+    """Return the intervals that `entries` name.
 
-    aliases: what the FASTA calls a contig that has another name in `entries`.
-    Raises SeqcovError for an unknown contig (with the likely one), a region outside its contig, a
-    missing file or a bad BED line (with its number).
+    Args:
+        entries: Contigs, `contig:start-end` (counted from 1, end included, as browsers do), or
+            paths of BED files.
+        contigs: Length in bp by contig.
+        aliases: The FASTA's name of a contig by the name used in `entries`.
+
+    Returns:
+        Intervals in the order of `entries`, 0-based half-open.
+
+    Raises:
+        SeqcovError: If a contig is unknown (the message names the likely one), a region lies
+            outside its contig, a file is missing, or a BED line is wrong (with its number).
+
+    Example:
+        >>> parse_regions(["chr1:1-1,000"], {"chr1": 5_000})
+        [('chr1', 0, 1000)]
     """
     intervals: list[Interval] = []
     for entry in entries:
@@ -84,16 +96,17 @@ def parse_regions(
             if start < 1:
                 raise SeqcovError(f"region {entry}: positions count from 1, as in browsers")
             name = aliases.get(name, name)
-            intervals.append(_checked(name, start - 1, end, contigs, f"region {entry}"))
+            intervals.append(_check_interval(name, start - 1, end, contigs, f"region {entry}"))
         else:
             raise SeqcovError(
                 f"region {entry!r}: neither a contig, nor contig:start-end, nor a BED file;"
-                f" {near_contigs(entry, contigs)}"
+                f" {suggest_contigs(entry, contigs)}"
             )
     return intervals
 
 
 def _is_file(entry: str) -> bool:
+    """Return whether `entry` is the path of a file."""
     try:
         return Path(entry).is_file()
     except (OSError, ValueError):  # longer than a name can be, or with a NUL
@@ -103,22 +116,28 @@ def _is_file(entry: str) -> bool:
 def read_bed(
     path: Path, contigs: Mapping[str, int], aliases: Mapping[str, str] = NO_ALIASES
 ) -> list[Interval]:
-    """The intervals of a BED file (three columns or more, plain or gzip), in its order.
+    """Read the intervals of a BED file (three columns or more, plain or gzip), in file order.
 
-    Raises SeqcovError with the line's number for a line that is none.
+    Raises:
+        SeqcovError: If a line is not an interval; the message names the line.
     """
     return [
-        _checked(aliases.get(cells[0], cells[0]), int(cells[1]), int(cells[2]), contigs, where)
-        for where, cells in bed_lines(path)
+        _check_interval(
+            aliases.get(cells[0], cells[0]), int(cells[1]), int(cells[2]), contigs, where
+        )
+        for where, cells in read_bed_lines(path)
     ]
 
 
-def bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Where it stands and the cells of each line of a BED file (plain or gzip) with an interval.
+def read_bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield the location (file and line number) and the cells of each interval of a BED file.
 
-    Comments and the lines of browsers are passed over; start and end are whole numbers (of a region
-    widened beyond its contig's start, a negative one). Empty cells at a line's end do not count.
-    Raises SeqcovError with the line's number for any other line, and for a file that is no text.
+    The file is plain or gzip. Comments, 'track' and 'browser' lines are skipped. Start and end are
+    whole numbers; start is negative if a region was widened beyond its contig's start. Empty cells
+    at the end of a line are ignored.
+
+    Raises:
+        SeqcovError: If a line is anything else (with its number), or the file is not text.
     """
     try:
         with path.open("rb") as file:
@@ -132,7 +151,7 @@ def bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
                 cells = cells if len(cells) >= 3 else words
                 where = f"BED {path}, line {number}"
                 if len(cells) < 3 or not all(
-                    _is_number(cell.removeprefix("-")) for cell in cells[1:3]
+                    is_number(cell.removeprefix("-")) for cell in cells[1:3]
                 ):
                     raise SeqcovError(
                         f"{where}: {line.rstrip()[:60]!r} does not begin with contig, start, end"
@@ -142,21 +161,24 @@ def bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
         raise SeqcovError(f"BED {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _checked(contig: str, start: int, end: int, contigs: Mapping[str, int], where: str) -> Interval:
+def _check_interval(
+    contig: str, start: int, end: int, contigs: Mapping[str, int], where: str
+) -> Interval:
+    """Return the interval; raise SeqcovError if it does not lie within a known contig."""
     if contig not in contigs:
-        raise SeqcovError(f"{where}: no contig {contig!r}; {near_contigs(contig, contigs)}")
+        raise SeqcovError(f"{where}: no contig {contig!r}; {suggest_contigs(contig, contigs)}")
     if not 0 <= start < end:
-        raise SeqcovError(f"{where}: {start:,}-{end:,} (0-based) is no interval")
+        raise SeqcovError(f"{where}: {start:,}-{end:,} (0-based) is not an interval")
     if end > contigs[contig]:
         raise SeqcovError(f"{where}: ends at {end:,}, but {contig} has {contigs[contig]:,} bp")
     return contig, start, end
 
 
 def check_aliases(aliases: Mapping[str, str], contigs: Mapping[str, int]) -> None:
-    """Raise SeqcovError for an alias of no contig, or one that is a contig's own name."""
+    """Raise SeqcovError if an alias names no contig, or is itself the name of another contig."""
     for alias, contig in aliases.items():
         where = f"genome.contig_aliases, {alias}: {contig}"
         if contig not in contigs:
-            raise SeqcovError(f"{where}: no contig {contig!r}; {near_contigs(contig, contigs)}")
+            raise SeqcovError(f"{where}: no contig {contig!r}; {suggest_contigs(contig, contigs)}")
         if alias in contigs and alias != contig:
             raise SeqcovError(f"{where}: {alias!r} is itself a contig of this FASTA")

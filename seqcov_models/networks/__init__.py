@@ -1,0 +1,1 @@
+"""Networks: one drawer per network (`config.py`, `network.py`), `shared` layers, a `registry`."""

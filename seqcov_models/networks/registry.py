@@ -1,16 +1,107 @@
-"""Every network, by the name that `config.yaml` uses."""
+"""Every network that this package knows: one record per network, and no other list of them.
+
+A new network is a drawer (`networks/<name>/config.py` and `network.py`) and one record here.
+Importing this module does not import torch; `Network.load_class` does.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
 
 from seqcov_models.networks.basenji.config import BasenjiConfig
 from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.bpnet.config import BPNetConfig, BPNetLiteConfig
 from seqcov_models.networks.enformer.config import EnformerConfig
-from seqcov_models.networks.shared.config import Config
+from seqcov_models.networks.shared.config import BinnedConfig, Config
 
-CONFIGS: dict[str, type[Config]] = {
-    "basenji2": BasenjiConfig,
-    "enformer": EnformerConfig,
-    "borzoi": BorzoiConfig,
-    "bpnet": BPNetConfig,
-    "bpnetlite": BPNetLiteConfig,
+if TYPE_CHECKING:
+    from seqcov_models.networks.shared.base import CoverageModel
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the rest of the package has to know of one network.
+
+    Attributes:
+        name: What `config.yaml` calls it, the same as `config_class.ARCHITECTURE`.
+        config_class: Its config; all published sizes are the config's defaults.
+        module: The module that holds its torch class.
+        class_name: The torch class in `module` that predicts coverage.
+        output: "bins" (coverage in bins along the genome) or "profiles" (at peaks, per base).
+        stranded: Whether its tracks come in pairs of strands. A track table without the column
+            `strand_pair` then leaves the pairs unknown; other networks' tracks are their own pair.
+        transform: How its training data were made from coverage (see `tracks.units.TRANSFORMS`).
+        published_transform: The same for heads of a published size, if that differs.
+    """
+
+    name: str
+    config_class: type[Config]
+    module: str
+    class_name: str
+    output: Literal["bins", "profiles"]
+    stranded: bool = False
+    transform: str = "scale"
+    published_transform: str | None = None
+
+    @property
+    def published_heads(self) -> Mapping[str, int]:
+        """Tracks of the published heads by species; empty if sizes vary from file to file."""
+        return self.config_class.HEADS if issubclass(self.config_class, BinnedConfig) else {}
+
+    def default_transform(self, head_tracks: int) -> str:
+        """Return the transform that a checkpoint with `head_tracks` tracks was trained with."""
+        published = head_tracks in self.published_heads.values()
+        return (published and self.published_transform) or self.transform
+
+    def load_class(self) -> "Callable[[Config], CoverageModel]":
+        """Import and return the torch class, which is built from its config alone."""
+        network: Callable[[Config], CoverageModel]
+        network = getattr(import_module(self.module), self.class_name)
+        return network
+
+
+NETWORKS: dict[str, Network] = {
+    network.name: network
+    for network in (
+        Network(
+            "basenji2",
+            BasenjiConfig,
+            "seqcov_models.networks.basenji.network",
+            "BasenjiForTokenPrediction",
+            "bins",
+        ),
+        Network(
+            "enformer",
+            EnformerConfig,
+            "seqcov_models.networks.enformer.network",
+            "EnformerForTokenPrediction",
+            "bins",
+        ),
+        Network(
+            "borzoi",
+            BorzoiConfig,
+            "seqcov_models.networks.borzoi.network",
+            "BorzoiForTokenPrediction",
+            "bins",
+            stranded=True,
+            transform="new",
+            published_transform="old",
+        ),
+        Network(
+            "bpnet",
+            BPNetConfig,
+            "seqcov_models.networks.bpnet.network",
+            "BPNetForProfilePrediction",
+            "profiles",
+        ),
+        Network(
+            "bpnetlite",
+            BPNetLiteConfig,
+            "seqcov_models.networks.bpnet.network",
+            "BPNetForProfilePrediction",
+            "profiles",
+        ),
+    )
 }
-"""The config class of each architecture, by the name that `config.yaml` uses."""
+"""The networks by the name that `config.yaml` uses."""

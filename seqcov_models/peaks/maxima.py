@@ -10,26 +10,39 @@ import numpy.typing as npt
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.peaks.read import COLUMNS
-from seqcov_models.tiling import NOTHING, Bins, contains
+from seqcov_models.tiling import NO_INTERVALS, BinIntervals, is_inside
 
 if TYPE_CHECKING:  # the plan needs this module and must not wait for pandas
     from pandas import DataFrame
 
 
-def peaks_of_track(
+def find_maxima(
     path: Path,
     name: str,
     bin_size: int,
     apart: int,
-    wanted: Mapping[str, Bins],
+    wanted: Mapping[str, BinIntervals],
     threshold: float | None = None,
     number: int | None = None,
+    block: int = 1 << 21,
 ) -> "DataFrame":
-    """The local maxima of a bigWig of bins: highest bins within `apart` bp at both sides.
+    """Find the local maxima of a bigWig; return them as peaks with the columns of `COLUMNS`.
 
-    Of bins as high as one another the first counts. Summits are the bins' middles; only those in
-    wanted bases are taken, only those of at least `threshold`, only the `number` highest; what is
-    None does not matter. Raises SeqcovError where there is none.
+    A maximum is a bin higher than all others within `apart` bp on either side; of neighbours of
+    equal height the first counts. Its summit is the bin's middle.
+
+    Args:
+        path: the bigWig, of bins of `bin_size` bp.
+        name: name of the set of peaks.
+        bin_size: bp.
+        apart: bp.
+        wanted: bases in which summits must lie, by contig.
+        threshold: least height, in the unit of the track; None for no limit.
+        number: how many of the highest maxima to return; None for all.
+        block: bp read at once; the result does not depend on it.
+
+    Raises:
+        SeqcovError: there is no such maximum.
     """
     import pyBigWig
     from pandas import DataFrame
@@ -39,53 +52,55 @@ def peaks_of_track(
     highest = -math.inf
     with pyBigWig.open(str(path)) as file:
         for contig, length in file.chroms().items():
-            for first, values in _pieces(file, contig, length, bin_size, reach):
+            for first, values in _read_blocks(file, contig, length, bin_size, reach, block):
                 inner = values[reach : len(values) - reach]
                 highest = max(highest, float(inner.max(initial=-math.inf)))
                 around = np.lib.stride_tricks.sliding_window_view(values, reach)
-                is_top = (inner > around[: len(inner)].max(1)) & (
+                is_maximum = (inner > around[: len(inner)].max(1)) & (
                     inner >= around[reach + 1 : reach + 1 + len(inner)].max(1)
                 )
                 if threshold is not None:
-                    is_top &= inner >= threshold
-                starts = (first + np.flatnonzero(is_top)) * bin_size
+                    is_maximum &= inner >= threshold
+                starts = (first + np.flatnonzero(is_maximum)) * bin_size
                 ends = np.minimum(starts + bin_size, length)
-                there = contains(wanted.get(contig, NOTHING), (starts + ends) // 2)
-                for start, end in zip(starts[there].tolist(), ends[there].tolist(), strict=True):
+                inside = is_inside((starts + ends) // 2, wanted.get(contig, NO_INTERVALS))
+                for start, end in zip(starts[inside].tolist(), ends[inside].tolist(), strict=True):
                     rows.append((float(inner[start // bin_size - first]), contig, start, end))
-            rows = _highest(rows, number)
+            rows = _select_highest(rows, number)
     if not rows:
         if highest == -math.inf:
             raise SeqcovError(f"peaks {name}: {path.name} has no value")
-        reaches = "" if threshold is None else f" reaches the threshold {threshold:g}"
+        failure = " lies in a wanted region"
+        if threshold is not None:
+            failure = f" reaches the threshold {threshold:g}"
         raise SeqcovError(
-            f"peaks {name}: no local maximum of {path.name}{reaches or ' lies in a wanted region'};"
+            f"peaks {name}: no local maximum of {path.name}{failure};"
             f" its highest value is {highest:.4g}"
         )
     return DataFrame(
         [
             (contig, start, end, f"{name}_{rank}", ".", (start + end) // 2, name)
-            for rank, (_, contig, start, end) in enumerate(_highest(rows, len(rows)), 1)
+            for rank, (_, contig, start, end) in enumerate(_select_highest(rows, len(rows)), 1)
         ],
         columns=COLUMNS,
     )
 
 
-def _highest(
+def _select_highest(
     rows: list[tuple[float, str, int, int]], number: int | None
 ) -> list[tuple[float, str, int, int]]:
-    """The `number` rows of the highest values, those first; of equals the earlier ones."""
+    """Return the `number` rows of the highest values, these first; of equals the earlier ones."""
     return rows if number is None else sorted(rows, key=lambda row: -row[0])[:number]
 
 
-def _pieces(
-    file: Any, contig: str, length: int, bin_size: int, reach: int, bases: int = 1 << 21
+def _read_blocks(
+    file: Any, contig: str, length: int, bin_size: int, reach: int, block: int
 ) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
-    """A contig's values a bin, piece by piece: (first bin, values with `reach` more at each side).
+    """Yield a contig's values per bin in blocks of `block` bp: the first bin and the values.
 
-    −inf where there is no value.
+    Each block has `reach` more bins on either side. A bin without a value is −inf.
     """
-    total, bins = -(-length // bin_size), max(1, bases // bin_size)
+    total, bins = -(-length // bin_size), max(1, block // bin_size)
     for first in range(0, total, bins):
         last = min(first + bins, total)
         low, high = max(0, first - reach), min(last + reach, total)

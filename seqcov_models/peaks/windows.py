@@ -1,31 +1,26 @@
-"""Build the windows that a BPNet reads around peaks, and share them out among jobs."""
+"""Build the windows that a BPNet reads around peaks, and divide them among jobs."""
 
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from seqcov_models.peaks.read import (
-    NARROW_PEAK,
-    Ints,
-)
-from seqcov_models.tiling import Geometry, Segment, merged
-
-if TYPE_CHECKING:  # the plan needs this module and must not wait for pandas
-    pass
+from seqcov_models.peaks.read import NARROW_PEAK, Ints
+from seqcov_models.tiling import Geometry, Segment, merge_intervals
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What is predicted: one window for each summit (and strand, where that matters), in order.
+    """One window for each summit (and strand, if strands matter), by contig and position.
 
-    contig: index in the FASTA's order; summit: bp; minus: whether the window's other strand is to
-    be read. All of shape (windows,).
+    Attributes, all of shape (windows,):
+        contig: number of the contig in the FASTA's order.
+        summit: bp on the contig, 0-based.
+        minus: whether the window is read on the minus strand.
     """
 
     contig: Ints
@@ -35,25 +30,26 @@ class Windows:
     def __len__(self) -> int:
         return len(self.summit)
 
-    def part(self, rows: range) -> "Windows":
-        """Some neighbouring ones."""
-        some = slice(rows.start, rows.stop)
-        return Windows(self.contig[some], self.summit[some], self.minus[some])
+    def select(self, numbers: range) -> "Windows":
+        """Return neighbouring windows by their numbers."""
+        span = slice(numbers.start, numbers.stop)
+        return Windows(self.contig[span], self.summit[span], self.minus[span])
 
     def starts(self, geometry: Geometry) -> Ints:
-        """The first base of each window's core, on its contig; summits are the cores' middles."""
+        """Return the first base of each window's core, in whose middle the summit lies."""
         return self.summit - geometry.core // 2
 
     def bases(self, geometry: Geometry) -> Ints:
-        """The bases of each window's core, (windows, length)."""
+        """Return the bases of each window's core on its contig, (windows, length)."""
         bases: Ints = self.starts(geometry)[:, None] + np.arange(geometry.core)
         return bases
 
 
 def read_windows(path: Path, contigs: Mapping[str, int], by_strand: bool) -> Windows:
-    """The windows of a file of `write_peaks`.
+    """Read the windows of a file of `write_peaks`.
 
-    by_strand: whether a peak on the minus strand is read from there; else strands do not matter.
+    by_strand: whether a peak on the minus strand is read on that strand; if not, strands do not
+    matter.
     """
     import pandas as pd
 
@@ -61,9 +57,9 @@ def read_windows(path: Path, contigs: Mapping[str, int], by_strand: bool) -> Win
         path, sep="\t", header=None, usecols=[0, 1, 5, 9], names=range(NARROW_PEAK + 1),
         dtype={0: str}, keep_default_na=False, quoting=csv.QUOTE_NONE,
     )  # fmt: skip
-    place = {name: at for at, name in enumerate(contigs)}
+    number = {name: at for at, name in enumerate(contigs)}
     columns = [
-        table[0].map(place).to_numpy(np.int64),
+        table[0].map(number).to_numpy(np.int64),
         (table[1] + table[9]).to_numpy(np.int64),
         (by_strand & (table[5] == "-")).to_numpy(np.int64),
     ]
@@ -75,16 +71,19 @@ def read_windows(path: Path, contigs: Mapping[str, int], by_strand: bool) -> Win
 
 @dataclass(frozen=True)
 class PeakChunk:
-    """What one job predicts: some windows, and every base from its first summit to the next one's.
+    """What one job predicts: some windows, and the bases from its first summit to the next job's.
 
-    own: the windows that it tells about; read: those that touch its bases, which it predicts (some
-    of a neighbour's too). Of each window of `read`, on its contig, first: the first base of its
-    core; low, high: the bases that are this chunk's; column: where they begin in the chunk's file.
-    segments: all of its bases.
+    Attributes:
+        reported: numbers of the windows whose statistics this job writes.
+        predicted: numbers of the windows that cover its bases, some of which a neighbour reports.
+        first: of each predicted window, the first base of its core.
+        low, high: of each predicted window, the bases of its core that are this chunk's.
+        column: of each predicted window, the column of the chunk's file where these bases begin.
+        segments: all bases of the chunk, in the order of the columns.
     """
 
-    own: range
-    read: range
+    reported: range
+    predicted: range
     first: Ints
     low: Ints
     high: Ints
@@ -93,40 +92,44 @@ class PeakChunk:
 
     @property
     def bases(self) -> int:
+        """Columns of the chunk's file."""
         return sum(segment.bins for segment in self.segments)
 
-    def begin_of(self, window: int) -> int:
-        """The column before which no window from `window` on has a base."""
-        return int(self.column[window - self.read.start]) if window < self.read.stop else self.bases
+    def columns_before(self, window: int) -> int:
+        """Return how many columns are complete before `window`: no later window reaches them."""
+        if window < self.predicted.stop:
+            return int(self.column[window - self.predicted.start])
+        return self.bases
 
 
-def chunks_of(
+def split_windows(
     windows: Windows, contigs: Mapping[str, int], geometry: Geometry, count: int
 ) -> list[PeakChunk]:
-    """`windows` in `count` chunks of as many windows each, give or take one.
+    """Split `windows` into `count` chunks, whose numbers of windows differ by at most one.
 
-    So which chunk a base belongs to depends on the peaks alone; no base belongs to two.
+    The chunk of a base depends on the peaks alone, and no base belongs to two chunks.
     """
     bounds = [len(windows) * number // count for number in range(count + 1)]
     names, lengths = list(contigs), np.array(list(contigs.values()), np.int64)
     chunks = []
     for first, last in pairwise(bounds):
-        read = _touching(windows, geometry, first, last)
-        here = windows.part(read)
-        contig, start = here.contig, here.starts(geometry)
+        predicted = _find_overlapping(windows, geometry, first, last)
+        selected = windows.select(predicted)
+        contig, start = selected.contig, selected.starts(geometry)
         low, high = np.maximum(start, 0), np.minimum(start + geometry.core, lengths[contig])
-        for edge, inner, clip in ((first, True, low), (last, False, high)):
+        for edge, is_first, clipped in ((first, True, low), (last, False, high)):
             if 0 < edge < len(windows) and windows.contig[edge - 1] == windows.contig[edge]:
-                same = contig == windows.contig[edge]
-                at = windows.summit[edge]
-                clip[same] = np.maximum(low[same], at) if inner else np.minimum(high[same], at)
-        segments, column = _columns(names, contig, low, high)
-        chunks.append(PeakChunk(range(first, last), read, start, low, high, column, segments))
+                rows, summit = contig == windows.contig[edge], windows.summit[edge]
+                clip = np.maximum if is_first else np.minimum
+                clipped[rows] = clip(clipped[rows], summit)
+        segments, column = _assign_columns(names, contig, low, high)
+        reported = range(first, last)
+        chunks.append(PeakChunk(reported, predicted, start, low, high, column, segments))
     return chunks
 
 
-def _touching(windows: Windows, geometry: Geometry, first: int, last: int) -> range:
-    """The windows whose cores touch the bases from summit `first` (with) to `last` (without)."""
+def _find_overlapping(windows: Windows, geometry: Geometry, first: int, last: int) -> range:
+    """Return the windows whose cores cover a base from summit `first` up to summit `last`."""
     if first == last:
         return range(first, first)
     before, behind = geometry.core // 2, geometry.core - geometry.core // 2
@@ -142,37 +145,41 @@ def _touching(windows: Windows, geometry: Geometry, first: int, last: int) -> ra
     return range(low, high)
 
 
-def _columns(
+def _assign_columns(
     names: Sequence[str], contig: Ints, low: Ints, high: Ints
 ) -> tuple[list[Segment], Ints]:
-    """What the spans [low, high) cover together, and how much of it lies before each span."""
+    """Merge the spans [low, high) into segments; return these and the column of each span."""
     segments: list[Segment] = []
     column = np.zeros(len(low), np.int64)
     offset = 0
-    for at in np.unique(contig).tolist():
-        here = np.flatnonzero((contig == at) & (low < high))
-        if not len(here):
+    for number in np.unique(contig).tolist():
+        rows = np.flatnonzero((contig == number) & (low < high))
+        if not len(rows):
             continue
-        spans = merged(np.stack([low[here], high[here]], 1))
+        spans = merge_intervals(np.stack([low[rows], high[rows]], 1))
         sizes = spans[:, 1] - spans[:, 0]
         before = offset + np.cumsum(sizes) - sizes
-        of = np.searchsorted(spans[:, 0], low[here], side="right") - 1
-        column[here] = before[of] + low[here] - spans[of, 0]
-        segments += [Segment(names[at], begin, 1, end - begin) for begin, end in spans.tolist()]
+        holder = np.searchsorted(spans[:, 0], low[rows], side="right") - 1
+        column[rows] = before[holder] + low[rows] - spans[holder, 0]
+        segments += [Segment(names[number], start, 1, end - start) for start, end in spans.tolist()]
         offset += int(sizes.sum())
     return segments, np.maximum.accumulate(column)  # of an empty span: that of the one before it
 
 
-def statistics_of(tasks: Sequence[str], strands: int, joint: bool) -> list[str]:
-    """The columns that tell about a window, beside where it lies.
+def statistic_names(tasks: Sequence[str], strands: int, joint: bool) -> list[str]:
+    """Return the names of the statistics of a window, the columns of the table of peaks.
 
-    unknown: share of the window that is N or beyond the contig. For each task and strand (no strand
-    where there is one): log_counts, the network's log(1 + reads), once a task where its strands are
-    joint; counts, the reads; entropy of the profile, bits; maximum, the base on the contig, of
-    those that are not N, where the profile is highest.
+    unknown: fraction of the window that is N or beyond the contig. Then for each task and strand
+    (without strands, for each task):
+    log_counts: the network's log(1 + reads), one per task if its strands are joint;
+    counts: the reads;
+    entropy: of the profile, in bits;
+    maximum: the base on the contig where the profile is highest, of the bases that are not N.
     """
     signs = (".plus", ".minus") if strands == 2 else ("",)
-    logs = [f"{task}{sign}.log_counts" for task in tasks for sign in (("",) if joint else signs)]
-    each = [f"{task}{sign}" for task in tasks for sign in signs]
-    others = [f"{name}.{what}" for what in ("counts", "entropy", "maximum") for name in each]
-    return ["unknown", *logs, *others]
+    profiles = [f"{task}{sign}" for task in tasks for sign in signs]
+    totals = list(tasks) if joint else profiles
+    statistics = [
+        f"{name}.{kind}" for kind in ("counts", "entropy", "maximum") for name in profiles
+    ]
+    return ["unknown", *(f"{name}.log_counts" for name in totals), *statistics]

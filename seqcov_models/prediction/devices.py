@@ -14,27 +14,35 @@ import torch
 from seqcov_models.errors import SeqcovError
 
 
-def arithmetic(name: str, device: torch.device) -> AbstractContextManager[object]:
-    """What makes the arithmetic `name`: float32 (exact), tf32 (GPU only) or bfloat16."""
-    torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
-    torch.backends.cudnn.allow_tf32 = name == "tf32"
-    if name == "bfloat16":
+def use_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Compute in float32 (exact), tf32 (GPU only) or bfloat16 inside the returned context."""
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    if precision == "bfloat16":
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
 
 
 class Device:
-    """One device for this process: a GPU nobody else of ours holds, or the CPU.
+    """One device for this process: a GPU that no other process of this user holds, or the CPU.
 
-    Snakemake counts GPUs but hands out none, so jobs that share a machine agree through a lock file
-    a GPU, which the kernel frees when its holder ends, however it ends. Where a cluster's scheduler
-    has already narrowed CUDA_VISIBLE_DEVICES to this job, the locks never meet.
+    Snakemake counts GPUs but does not assign them. So jobs on one machine agree through one lock
+    file per GPU, which the kernel frees when its holder ends for any reason. If a cluster's
+    scheduler has already narrowed CUDA_VISIBLE_DEVICES to this job, the locks never meet.
+
+    Attributes: `name`, for torch: "cpu" or "cuda:0" and so on; `lock`, the open file, None for the
+    CPU.
     """
 
     def __init__(self, wanted: str = "auto", folder: Path | None = None) -> None:
-        """wanted: auto, cpu or cuda. Waits until a GPU is free.
+        """Lock a device; wait until a GPU is free.
 
-        Raises SeqcovError where cuda is asked for and there is none.
+        Args:
+            wanted: cpu, cuda, or auto (a GPU if there is one).
+            folder: where the lock files lie; by default the system's temporary folder.
+
+        Raises:
+            SeqcovError: cuda is asked for, but torch sees no GPU.
         """
         self.lock: IO[str] | None = None
         self.name = "cpu"
@@ -42,7 +50,7 @@ class Device:
             return
         if not torch.cuda.is_available():
             if wanted == "cuda":
-                raise SeqcovError("device cuda: torch sees no GPU here; ask for auto or cpu")
+                raise SeqcovError("device cuda: torch sees no GPU on this machine; use auto or cpu")
             return
         count = torch.cuda.device_count()
         names = [str(torch.cuda.get_device_properties(at).uuid) for at in range(count)]
@@ -56,7 +64,10 @@ class Device:
 
 
 def lease(names: Sequence[str], folder: Path, poll: float = 0.3) -> tuple[IO[str], int]:
-    """Lock one of `names` for as long as the returned file is open; wait where all are taken."""
+    """Lock one of `names`; return the lock, held while that file is open, and its number.
+
+    If all are taken, look again every `poll` seconds.
+    """
     folder = folder / f"seqcov-devices-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     while True:

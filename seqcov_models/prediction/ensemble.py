@@ -1,61 +1,47 @@
-"""What a model says about a window when it is asked more than once: strands, shifts, folds.
+"""Average the predictions of strands, shifts and folds.
 
-Strands and shifts are averaged on the network's own output, then the output is taken back to
-coverage where that is asked for, then folds are averaged: the order of calico's own scripts
+Strands and shifts are averaged on the network's own output. Then the output is transformed back to
+coverage, if asked for. Then folds are averaged. This is the order of calico's own scripts
 (baskerville `seqnn.py` `build_ensemble`; calico/borzoi `src/scripts`).
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from seqcov_models import sequence
 from seqcov_models.checkpoints.load import load_checkpoint
 from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.bpnet.config import BPNetConfig
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction, profile_probabilities
 from seqcov_models.networks.shared.base import CoverageModel
-from seqcov_models.sequence import UNKNOWN, Codes, reverse_complement
+from seqcov_models.sequence import UNKNOWN, Codes, Mask
 from seqcov_models.tiling import Geometry
 from seqcov_models.tracks.table import Track
 from seqcov_models.tracks.units import Untransform
 
+Model = TypeVar("Model", bound=CoverageModel)
 
-class Ensemble:
-    """One or more folds of a model, asked on one or both strands and at one or more shifts."""
 
-    def __init__(
-        self,
-        folds: Sequence[CoverageModel],
-        tracks: Sequence[Track] | None = None,
-        *,
-        both_strands: bool = False,
-        shifts: Sequence[int] = (0,),
-        untransform: Untransform | None = None,
-        spread: bool = False,
-    ) -> None:
-        """tracks: those to give, of the folds' heads (all by default); spread: also the standard
-        deviation over all members.
+class FoldEnsemble(Generic[Model]):
+    """The folds of one network, in evaluation mode and on one device.
 
-        shifts: bp that the sequence is moved to the right by before it is read; predictions are not
-        moved back. Raises SeqcovError where a strand's partner is not among the heads' tracks.
-        """
+    Attributes: `folds`; `reverse_complement`, whether the other strand is predicted, too.
+    """
+
+    def __init__(self, folds: Sequence[Model], reverse_complement: bool = False) -> None:
         self.folds = [fold.eval() for fold in folds]
-        self.shifts, self.spread = tuple(shifts), spread
-        self.both_strands, self.untransform = both_strands, untransform
-        head = self.folds[0].tracks
-        self.tracks = list(head if tracks is None else tracks)
-        place = {track.row: at for at, track in enumerate(head)}
-        self._chosen = torch.tensor([place[track.row] for track in self.tracks])
-        self._partners = self._chosen
-        if both_strands:
-            self._partners = torch.tensor([place[_partner(track, head)] for track in self.tracks])
+        self.reverse_complement = reverse_complement
 
     @property
     def geometry(self) -> Geometry:
-        """Window, core and bins in bp."""
+        """Window, core and bin in bp."""
         return self.folds[0].geometry
 
     @property
@@ -63,42 +49,112 @@ class Ensemble:
         """Where the weights are."""
         return self.folds[0].device
 
-    def to(self, device: str) -> "Ensemble":
-        """Move the weights; in place, and returned."""
+    def to(self, device: str) -> Self:
+        """Move the weights to `device` in place; return the ensemble."""
         for fold in self.folds:
             fold.to(device)
-        self._chosen, self._partners = self._chosen.to(device), self._partners.to(device)
         return self
 
-    def predict(self, codes: Codes) -> npt.NDArray[np.float32]:
-        """(windows, window) codes → (windows, bins, tracks) ``float32``.
 
-        With `spread`, twice as many on the last axis: means, then standard deviations (over all
-        members as a population, on the scale of the means).
+class Ensemble(FoldEnsemble[CoverageModel]):
+    """Folds of a coverage network, averaged over strands and shifts.
+
+    Attributes: `tracks`, in the order of the last axis; `columns`, the length of that axis: the
+    tracks, and once more as many if `standard_deviation`.
+
+    Example:
+        >>> folds = [load_model("borzoi", path) for path in ("fold0", "fold1")]
+        >>> ensemble = Ensemble(folds, shifts=(-1, 0, 1))
+        >>> predict_region(ensemble, "hg38.fa", "chr1:1,000,001-1,400,000").values.shape
+        (12500, 7611)
+    """
+
+    def __init__(
+        self,
+        folds: Sequence[CoverageModel],
+        tracks: Sequence[Track] | None = None,
+        *,
+        reverse_complement: bool = False,
+        shifts: Sequence[int] = (0,),
+        untransform: Untransform | None = None,
+        standard_deviation: bool = False,
+    ) -> None:
+        """Combine networks that predict the same tracks.
+
+        Args:
+            folds: the networks; they are set to evaluation mode.
+            tracks: tracks to give, in this order; by default all of the folds' heads.
+            reverse_complement: also predict the other strand; its bins are flipped, and the tracks
+                of a strand pair exchanged.
+            shifts: bp by which the sequence is moved to the right before it is read. Predictions
+                are not moved back.
+            untransform: transforms the network's output back to coverage.
+            standard_deviation: also give the standard deviation over all members (every fold,
+                strand and shift).
+
+        Raises:
+            SeqcovError: the partner of a strand pair is not among the heads' tracks.
         """
+        super().__init__(folds, reverse_complement)
+        self.shifts, self.standard_deviation = tuple(shifts), standard_deviation
+        self.untransform = untransform
+        head = self.folds[0].tracks
+        self.tracks = list(head if tracks is None else tracks)
+        place = {track.row: at for at, track in enumerate(head)}
+        self._chosen = torch.tensor([place[track.row] for track in self.tracks])
+        self._partners = self._chosen
+        if reverse_complement:
+            partners = [place[_partner_row(track, head)] for track in self.tracks]
+            self._partners = torch.tensor(partners)
+
+    @property
+    def columns(self) -> int:
+        """Values per bin: one per track, two with standard deviations."""
+        return len(self.tracks) * (2 if self.standard_deviation else 1)
+
+    def to(self, device: str) -> Self:
+        self._chosen, self._partners = self._chosen.to(device), self._partners.to(device)
+        return super().to(device)
+
+    @torch.inference_mode()
+    def predict(self, codes: Codes) -> npt.NDArray[np.float32]:
+        """Predict windows of codes, averaged over all members.
+
+        Args:
+            codes: (batch, window) ``uint8``, A 0, C 1, G 2, T 3, unknown 4.
+
+        Returns:
+            (batch, bins, columns) ``float32``: the means, then the standard deviations (of the
+            members as a population, on the scale of the means) if the ensemble gives them.
+        """
+        return self.average(codes).cpu().numpy()
+
+    def average(self, codes: Codes) -> Tensor:
+        """Return what `predict` does as a tensor on the ensemble's device."""
         total: Tensor | None = None
         members: list[Tensor] = []
         for fold in self.folds:
-            values = list(self._strands_and_shifts(fold, codes))
-            mean = mean_of(values)
-            mean = self._taken_back(mean)
+            values = list(self._members_of(fold, codes))
+            mean = self._inverse_transform(mean_of(values))
             total = mean if total is None else total + mean
-            if self.spread:
-                members += [self._taken_back(value) for value in values]
+            if self.standard_deviation:
+                members += [self._inverse_transform(value) for value in values]
         assert total is not None
         mean = total / len(self.folds) if len(self.folds) > 1 else total
-        if self.spread:
+        if self.standard_deviation:
             centre = mean_of(members)
-            mean = torch.cat([mean, mean_of([(m - centre) ** 2 for m in members]).sqrt()], -1)
-        return mean.cpu().numpy()
+            variance = mean_of([(member - centre) ** 2 for member in members])
+            mean = torch.cat([mean, variance.sqrt()], -1)
+        return mean
 
-    def _strands_and_shifts(self, fold: CoverageModel, codes: Codes) -> Iterator[Tensor]:
-        strands = (False, True) if self.both_strands else (False,)
+    def _members_of(self, fold: CoverageModel, codes: Codes) -> Iterator[Tensor]:
+        """Yield one fold's coverage for each shift and strand, (batch, bins, tracks)."""
+        strands = (False, True) if self.reverse_complement else (False,)
         for shift, reverse in product(self.shifts, strands):
-            seen = shifted(codes, shift)
+            moved = shifted(codes, shift)
             if reverse:
-                seen = reverse_complement(seen)
-            inputs = torch.from_numpy(np.ascontiguousarray(seen)).to(self.device)
+                moved = sequence.reverse_complement(moved)
+            inputs = torch.from_numpy(np.ascontiguousarray(moved)).to(self.device)
             coverage = fold.postprocess(fold(inputs, output_contexts=False))[0].float()
             if reverse:
                 yield coverage.flip(1)[..., self._partners]
@@ -107,44 +163,106 @@ class Ensemble:
             else:
                 yield coverage
 
-    def _taken_back(self, values: Tensor) -> Tensor:
+    def _inverse_transform(self, values: Tensor) -> Tensor:
         return self.untransform(values) if self.untransform else values
+
+
+class ProfileEnsemble(FoldEnsemble[BPNetForProfilePrediction]):
+    """Folds of a BPNet, averaged over strands."""
+
+    @property
+    def config(self) -> BPNetConfig:
+        """The folds' config."""
+        return self.folds[0].config
+
+    def average(self, codes: Codes, minus: Mask | None = None) -> tuple[Tensor, Tensor]:
+        """Predict windows of codes, averaged over all members and given on the plus strand.
+
+        Args:
+            codes: (batch, window) ``uint8``.
+            minus: which windows to read on the minus strand, (batch,); by default none. With
+                `reverse_complement` both strands of every window are read.
+
+        Returns:
+            On the ensemble's device, fractions of reads (batch, length, tasks, strands), and
+            log(1 + reads) (batch, tasks, strands), or (batch, tasks, 1) if strands are joint.
+        """
+        other = np.zeros(len(codes), np.bool_) if minus is None else minus
+        strands = (other, ~other) if self.reverse_complement else (other,)
+        members = [self._member(fold, codes, strand) for fold in self.folds for strand in strands]
+        profile, logs = zip(*members, strict=True)
+        return mean_of(profile), mean_of(logs)
+
+    def _member(
+        self, fold: BPNetForProfilePrediction, codes: Codes, minus: Mask
+    ) -> tuple[Tensor, Tensor]:
+        """Read the windows `minus` on the minus strand; return them on the plus strand."""
+        if minus.any():
+            codes = np.where(minus[:, None], sequence.reverse_complement(codes), codes)
+        output = fold(torch.from_numpy(codes).to(self.device))
+        profile, logs = profile_probabilities(output).float(), output.count_logits.float()
+        if minus.any():
+            flipped = torch.from_numpy(minus).to(self.device)
+            profile = torch.where(flipped[:, None, None, None], profile.flip(1, 3), profile)
+            logs = torch.where(flipped[:, None, None], logs.flip(2), logs)
+        return profile, logs
 
 
 def load_ensemble(
     folds: Sequence[Checkpoint],
     tracks: Sequence[Track],
     *,
-    both_strands: bool = False,
+    reverse_complement: bool = False,
     shifts: Sequence[int] = (0,),
     untransform: Untransform | None = None,
-    spread: bool = False,
+    standard_deviation: bool = False,
 ) -> Ensemble:
-    """The ensemble of checkpoints that gives `tracks`; arguments as for `Ensemble`.
+    """Load checkpoints as an ensemble that predicts `tracks`.
 
-    The heads keep the other strands of `tracks` too where both strands are asked.
+    Only the rows of the heads that are needed are loaded: those of `tracks`, and of their strand
+    partners with `reverse_complement`.
+
+    Args:
+        folds: checkpoints with the same tracks, as `recognise` returns them.
+        tracks: tracks to give, in this order.
+        reverse_complement: see `Ensemble`, also for the other arguments.
+        shifts: bp.
+        untransform: transforms the network's output back to coverage.
+        standard_deviation: also give standard deviations.
+
+    Returns:
+        The ensemble, on the CPU.
+
+    Raises:
+        SeqcovError: a checkpoint cannot be read or does not fit, or a track has no strand partner.
+
+    Example:
+        >>> fold = recognise("borzoi", "weights/borzoi_fold0")
+        >>> ensemble = load_ensemble([fold], fold.tracks[:3], reverse_complement=True)
+        >>> ensemble.predict(codes).shape  # codes (1, 524288)
+        (1, 6144, 3)
     """
     rows = {track.row for track in tracks}
-    if both_strands:
+    if reverse_complement:
         rows |= {track.pair for track in tracks}
     head = [track for track in folds[0].tracks if track.row in rows]
     return Ensemble(
         [load_checkpoint(fold, head) for fold in folds],
         tracks,
-        both_strands=both_strands,
+        reverse_complement=reverse_complement,
         shifts=shifts,
         untransform=untransform,
-        spread=spread,
+        standard_deviation=standard_deviation,
     )
 
 
 def mean_of(values: Sequence[Tensor]) -> Tensor:
-    """Their mean; of one, that one itself."""
+    """Return the mean of tensors of one shape; of a single one, that tensor itself."""
     return sum(values[1:], values[0]) / len(values) if len(values) > 1 else values[0]
 
 
-def _partner(track: Track, head: Sequence[Track]) -> int:
-    """The row of a track's other strand. Raises SeqcovError where the head lacks it."""
+def _partner_row(track: Track, head: Sequence[Track]) -> int:
+    """Return the row of a track's strand partner. Raises SeqcovError if the head lacks it."""
     if all(candidate.row != track.pair for candidate in head):
         raise SeqcovError(
             f"track {track.identifier}: its other strand (row {track.pair}) is not among the"
@@ -154,7 +272,7 @@ def _partner(track: Track, head: Sequence[Track]) -> int:
 
 
 def shifted(codes: Codes, shift: int) -> Codes:
-    """Codes (windows, window) moved to the right by `shift` bp, unknown where nothing came in."""
+    """Move codes (batch, window) to the right by `shift` bp; unknown enters at the other end."""
     if shift == 0:
         return codes
     moved = np.full_like(codes, UNKNOWN)

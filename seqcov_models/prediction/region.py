@@ -1,4 +1,4 @@
-"""One region in memory, exactly as the workflow would write it."""
+"""Predict one region in memory, with the values that the workflow would write."""
 
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.ensemble import Ensemble
 from seqcov_models.sequence import Coverage
-from seqcov_models.tiling import Tiling, tile, wanted_bins
+from seqcov_models.tiling import Tiling, select_bins, tile
 from seqcov_models.tracks.table import Track
 
 if TYPE_CHECKING:
@@ -25,8 +25,15 @@ if TYPE_CHECKING:
 class RegionPrediction:
     """Coverage of neighbouring bins of one contig.
 
-    start, end: bp, 0-based half-open, of the first and last bin; bin: bp; values: (bins, tracks)
-    ``float32``, NaN where there is no value; tracks: what the columns are.
+    Attributes:
+        contig: name in the FASTA.
+        start: start of the first bin in bp, 0-based.
+        end: end of the last bin in bp, exclusive; the contig's last bin may be shorter.
+        bin: bp per bin.
+        values: (bins, tracks) ``float32`` in the units of the tracks; NaN for a bin without a
+            value.
+        tracks: the columns of `values`. Of an ensemble with standard deviations, the tracks come
+            twice: first for the means, then for the standard deviations.
     """
 
     contig: str
@@ -37,7 +44,10 @@ class RegionPrediction:
     tracks: Sequence[Track]
 
     def to_dataframe(self) -> "DataFrame":
-        """A row a bin: contig, start, end, then a column a track, by identifier."""
+        """Return one row per bin: contig, start, end, then one column per track, by identifier.
+
+        start and end are in bp, 0-based half-open, as in BED.
+        """
         from pandas import DataFrame
 
         starts = np.arange(self.start, self.end, self.bin)
@@ -60,33 +70,57 @@ def predict_region(
     batch_size: int = 1,
     precision: str = "float32",
 ) -> RegionPrediction:
-    """Coverage of the bins that `region` touches (a contig, or contig:start-end as browsers write).
+    """Predict the bins that a region touches.
 
-    The windows are those of the whole contig, so the values are what the workflow writes there;
-    the other arguments are those of the config's `prediction`. An ensemble's standard deviations
-    follow its tracks. Raises SeqcovError as the workflow does.
+    The windows are those of the whole contig, so the values are those that the workflow writes with
+    the same settings. `overlap`, `blend`, `min_acgt` and `precision` are those of the config's
+    `prediction`.
+
+    Args:
+        model: a network with its tracks, or an ensemble of them.
+        fasta: the genome; a missing index is written beside it, or into the temporary folder if
+            that is read-only.
+        region: a contig, or ``contig:start-end`` as browsers write it: counted from 1, end
+            included, commas allowed.
+        overlap: fraction of a core that neighbouring cores share, 0 … 0.9.
+        blend: value of a bin that several cores cover: ``crop``, ``mean`` or ``taper``.
+        min_acgt: least fraction of A, C, G and T in a window that counts, 0 … 1.
+        batch_size: windows per forward pass; values do not depend on it.
+        precision: ``float32`` (exact), ``tf32`` (GPU only) or ``bfloat16``.
+
+    Returns:
+        The prediction, with values of shape (bins, tracks).
+
+    Raises:
+        SeqcovError: the FASTA cannot be read, the region is not on it, overlap and blend do not
+            fit, or the network's output is NaN or infinite.
+
+    Example:
+        >>> model = load_model("borzoi", "demo/borzoi")
+        >>> found = predict_region(model, "demo/genome.fa", "chrA:100,001-120,000")
+        >>> found.start, found.end, found.bin, found.values.shape
+        (100000, 120000, 32, (625, 8))
     """
-    ensemble = model if isinstance(model, Ensemble) else Ensemble([model.eval()])
-    tiling = Tiling.overlapping(ensemble.geometry, overlap, blend)
+    ensemble = model if isinstance(model, Ensemble) else Ensemble([model])
+    tiling = Tiling.from_overlap(ensemble.geometry, overlap, blend)
     opened = open_fasta(fasta, Path(tempfile.gettempdir()) / "seqcov")
     genome = Genome(opened)
     try:
-        (interval,) = parse_regions([region], opened.contigs)
-        contigs = {interval[0]: opened.contigs[interval[0]]}
-        wanted = wanted_bins(contigs, tiling.geometry.bin, [interval], [])
-        (segment,) = tile(contigs, tiling, wanted)
-        parts = predict_segment(ensemble, tiling, genome, segment, batch_size, precision, min_acgt)
-        values = np.concatenate([part for _, part, _ in parts])
+        ((contig, start, end),) = parse_regions([region], opened.contigs)
+        lengths = {contig: opened.contigs[contig]}
+        wanted = select_bins(lengths, tiling.geometry.bin, [(contig, start, end)], [])
+        (segment,) = tile(lengths, tiling, wanted)
+        pieces = predict_segment(ensemble, tiling, genome, segment, batch_size, precision, min_acgt)
+        values = np.concatenate([piece for _, piece, _ in pieces])
     finally:
         genome.close()
-    ((first, last),) = wanted[interval[0]].tolist()
-    offset = segment.first * tiling.step
-    tracks = ensemble.tracks * (2 if ensemble.spread else 1)
+    ((first, last),) = wanted[contig].tolist()
+    offset = segment.first_window * tiling.step
     return RegionPrediction(
-        interval[0],
+        contig,
         first * tiling.geometry.bin,
-        min(last * tiling.geometry.bin, contigs[interval[0]]),
+        min(last * tiling.geometry.bin, lengths[contig]),
         tiling.geometry.bin,
         values[first - offset : last - offset],
-        tracks,
+        ensemble.tracks * (2 if ensemble.standard_deviation else 1),
     )

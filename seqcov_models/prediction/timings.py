@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 @dataclass
 class Seconds:
-    """Where the time of a prediction went. `reading` is what the network had to wait for."""
+    """Seconds spent in each stage; `reading` is only the time for which the network had to wait."""
 
     reading: float = 0.0
     model: float = 0.0
+    stitching: float = 0.0
     writing: float = 0.0
 
     @contextmanager
-    def spent_on(self, part: str) -> Iterator[None]:
-        """Add the time of the block to `part`."""
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of the block to `stage`."""
         began = time.perf_counter()
         yield
-        setattr(self, part, getattr(self, part) + time.perf_counter() - began)
+        setattr(self, stage, getattr(self, stage) + time.perf_counter() - began)

@@ -32,25 +32,48 @@ def chunk_writer(
 ) -> Iterator[Callable[..., None]]:
     """Give a function write(first column, values (bins, rows), …), its arrays side by side.
 
-    `path` appears when the block has ended without error.
-
-    float16 clips at its largest number, 65,504, as baskerville does. The file is mapped anew for
-    every write, so that memory does not grow with the chunk.
+    `path`, an .npy of (rows, bins), appears when the block has ended without error. float16 clips
+    at 65,504, its largest number, as baskerville does.
     """
-    kind = DTYPES[dtype]
-    with written_whole(path) as part:
-        np.lib.format.open_memmap(part, mode="w+", dtype=kind, shape=(rows, bins))
+    limit = float(np.finfo(np.float16).max) if dtype == "float16" else None
+
+    with _new_array(path, (rows, bins), DTYPES[dtype]) as open_array:
 
         def write(first: int, *arrays: Values) -> None:
-            file, row = np.lib.format.open_memmap(part, mode="r+"), 0
+            array, row = open_array(), 0
             for values in arrays:
-                if kind == np.float16:
-                    limit = float(np.finfo(np.float16).max)
+                if limit is not None:
                     values = np.clip(values, -limit, limit)
-                file[row : row + values.shape[1], first : first + len(values)] = values.T
+                array[row : row + values.shape[1], first : first + len(values)] = values.T
                 row += values.shape[1]
 
         yield write
+
+
+@contextmanager
+def rows_writer(
+    path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike
+) -> Iterator[Callable[[int, npt.NDArray[Any]], None]]:
+    """Give a function write(first row, rows); `path`, an .npy of `shape`, appears at the end."""
+    with _new_array(path, shape, dtype) as open_array:
+
+        def write(first: int, rows: npt.NDArray[Any]) -> None:
+            open_array()[first : first + len(rows)] = rows
+
+        yield write
+
+
+@contextmanager
+def _new_array(
+    path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike
+) -> Iterator[Callable[[], "np.memmap[Any, Any]"]]:
+    """Give a function that maps the new array; `path` appears when the block has ended.
+
+    The file is mapped anew for every write, so that memory does not grow with the array.
+    """
+    with written_whole(path) as part:
+        np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
+        yield lambda: np.lib.format.open_memmap(part, mode="r+")
 
 
 def track_runs(
@@ -94,7 +117,7 @@ AT_ONCE = 1 << 20
 
 def _pieces(segments: Sequence[Segment], step: int) -> Iterator[tuple[str, int, int]]:
     """Contig, first bin and bins of each segment."""
-    return ((segment.contig, segment.first * step, segment.bins) for segment in segments)
+    return ((segment.contig, segment.first_window * step, segment.bins) for segment in segments)
 
 
 def _row(path: Path, row: int, total: int, columns: slice) -> Values:

@@ -1,48 +1,51 @@
-"""What results were made from: config, versions, hashes and dates, in plain values."""
+"""Write what results were made from: config, versions, hashes and dates."""
 
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from seqcov_models import __version__
+from seqcov_models.files import written_whole
+from seqcov_models.run.plan import SharedPlan
 
 PACKAGES = ("torch", "numpy", "pyfaidx", "snakemake")
 
 
-def provenance(
-    config: Mapping[str, Any],
-    fasta: Path,
-    models: Iterable[str | Path],
-    peaks: Iterable[str | Path] = (),
-) -> dict[str, Any]:
-    """The facts about a run. models: the model cards (JSON) of its checks; peaks: files of peaks.
+def write_provenance(
+    path: Path, plan: SharedPlan, cards: Sequence[Path], peaks: Sequence[Path]
+) -> None:
+    """Write the facts about a run as JSON.
 
-    The FASTA is named by size and date: hashing it would read the whole genome once more.
+    The FASTA is identified by size and date: hashing it would read the whole genome once more.
+
+    Args:
+        cards: the model cards of all models, each in its model's folder.
+        peaks: the files of peaks that the config names.
     """
-    return {
+    facts = {
         "seqcov": __version__,
-        "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
-        "fasta": _file(fasta),
-        "peaks": [_file(Path(file)) for file in peaks],
-        "models": {
-            Path(card).parent.name: json.loads(Path(card).read_text(encoding="utf-8"))
-            for card in models
-        },
-        "config": dict(config),
+        "versions": {"python": platform.python_version()}
+        | {package: _installed_version(package) for package in PACKAGES},
+        "fasta": _file_facts(plan.fasta.path),
+        "peaks": [_file_facts(file) for file in peaks],
+        "models": {card.parent.name: json.loads(card.read_text("utf-8")) for card in cards},
+        "config": plan.config,
     }
+    with written_whole(path) as part:
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _file_facts(path: Path) -> dict[str, Any]:
     state = path.stat()
     date = datetime.fromtimestamp(state.st_mtime, UTC).isoformat(timespec="seconds")
     return {"path": str(path), "bytes": state.st_size, "date": date}
 
 
-def _version(package: str) -> str | None:
+def _installed_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

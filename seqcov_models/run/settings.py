@@ -1,21 +1,21 @@
-"""What is wrong with a config that its JSON schema refuses, in words for its author."""
+"""Say what is wrong with a config that its JSON schema refuses."""
 
 import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def odd_names(config: Any, where: str = "") -> Iterator[str]:
-    """A line for each key that YAML takes for something else than text: 1, on, 2026-01-31."""
+def non_string_keys(config: Any, where: str = "") -> Iterator[str]:
+    """Yield one line per key that YAML does not read as text: 1, on, 2026-01-31."""
     entries = enumerate(config) if isinstance(config, list) else ()
     for key, value in config.items() if isinstance(config, Mapping) else entries:
         if isinstance(config, Mapping) and not isinstance(key, str):
-            yield f"{where or 'config'}: to YAML the name {key} is no text; put it in quotes"
-        yield from odd_names(value, f"{where}.{key}" if where else str(key))
+            yield f"{where or 'config'}: the name {key} is not text in YAML; put it in quotes"
+        yield from non_string_keys(value, f"{where}.{key}" if where else str(key))
 
 
-def explain(config: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """One line a mistake: where, what, and the nearest valid choice."""
+def describe_mistakes(config: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """Return one line per mistake: where, what, and the nearest valid choice."""
     from jsonschema import Draft202012Validator  # comes with Snakemake, needed by nothing else here
 
     lines = []
@@ -29,13 +29,13 @@ def explain(config: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
                 lines.append(f"{where}: unknown key {key!r}; {hint}")
         elif error.validator == "enum":
             choices = ", ".join(map(str, error.validator_value))
-            lines.append(f"{where}: {error.instance!r} is none of: {choices}")
+            lines.append(f"{where}: {error.instance!r} is not one of: {choices}")
         elif (
             error.validator == "type"
             and "string" in error.validator_value
             and not isinstance(error.instance, (list, Mapping, type(None)))
         ):
-            lines.append(f"{where}: to YAML {error.instance} is no text; put it in quotes")
+            lines.append(f"{where}: {error.instance} is not text in YAML; put it in quotes")
         elif error.validator == "type" and error.validator_value == "array":
             lines.append(f"{where}: write a list: [{error.instance}]")
         elif error.validator in ("oneOf", "anyOf"):

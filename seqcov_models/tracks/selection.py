@@ -10,12 +10,20 @@ from seqcov_models.tracks.table import Track
 
 
 def select(tracks: Sequence[Track], selectors: str | Sequence[str | int]) -> list[Track]:
-    """The tracks that any of `selectors` names, in the table's order, each once.
+    """Select the tracks that match any selector, in the order of the table, each once.
 
-    'all'; a number (the table's index); an identifier; 'assay:CAGE' or 'CAGE:' (what stands before
-    the description's first colon); 'file:PATH' (a file of indices, the first column of each line);
-    else a regular expression, searched in the descriptions without regard to case.
-    Raises SeqcovError, with near matches, for a selector that matches nothing.
+    Args:
+        tracks: All tracks of a table.
+        selectors: One selector or several. A selector is 'all', a number (the table's index), an
+            identifier, 'assay:CAGE' or 'CAGE:' (the text before the first colon of the
+            description), 'file:PATH' (a file with an index in the first column of each line), or
+            else a regular expression that is searched in descriptions without regard to case.
+
+    Raises:
+        SeqcovError: If a selector matches no track; the message names the nearest matches.
+
+    Example:
+        >>> select(read_tracks(Path("targets_human.txt")), ["assay:CAGE", 12])
     """
     if isinstance(selectors, str):
         selectors = [selectors]
@@ -28,6 +36,7 @@ def select(tracks: Sequence[Track], selectors: str | Sequence[str | int]) -> lis
 
 
 def _matches(tracks: Sequence[Track], selector: str | int) -> list[int]:
+    """Return the rows that one selector matches; raise SeqcovError if there are none."""
     text = str(selector)
     if text == "all":
         return [track.row for track in tracks]
@@ -47,25 +56,29 @@ def _matches(tracks: Sequence[Track], selector: str | int) -> list[int]:
         try:
             pattern = re.compile(text, re.IGNORECASE)
         except re.error as error:
-            raise SeqcovError(f"track selector {text!r}: no regular expression: {error}") from None
+            raise SeqcovError(
+                f"track selector {text!r}: not a regular expression: {error}"
+            ) from None
         rows = [track.row for track in tracks if pattern.search(track.description)]
     if not rows:
-        raise SeqcovError(f"track selector {text!r} matches no track; {_near(tracks, text)}")
+        raise SeqcovError(f"track selector {text!r} matches no track; {_suggest(tracks, text)}")
     return rows
 
 
-def _near(tracks: Sequence[Track], text: str) -> str:
+def _suggest(tracks: Sequence[Track], text: str) -> str:
+    """Return a hint at the tracks whose names are similar to `text`, and at the assays."""
     names: dict[str, str] = {}
     for track in tracks:
         for name in (track.identifier, track.description, track.description.partition(":")[2]):
             names.setdefault(name.lower(), name)
     assays = list(dict.fromkeys(track.assay for track in tracks if track.assay))
     near = difflib.get_close_matches(text.lower(), list(names), n=3, cutoff=0.5)
-    said = f"near: {', '.join(names[name] for name in near)}" if near else "nothing is near it"
-    return f"{said}; assays: {', '.join(f'assay:{a}' for a in assays[:12])}" if assays else said
+    hint = f"near: {', '.join(names[name] for name in near)}" if near else "no name is similar"
+    return f"{hint}; assays: {', '.join(f'assay:{a}' for a in assays[:12])}" if assays else hint
 
 
 def _rows_of_indices(tracks: Sequence[Track], indices: set[int], where: str) -> list[int]:
+    """Return the rows with these indices; raise SeqcovError if one is missing."""
     rows = [track.row for track in tracks if track.index in indices]
     if missing := sorted(indices - {track.index for track in tracks}):
         known = [track.index for track in tracks]
@@ -77,6 +90,7 @@ def _rows_of_indices(tracks: Sequence[Track], indices: set[int], where: str) -> 
 
 
 def _rows_of_file(tracks: Sequence[Track], path: Path) -> list[int]:
+    """Return the rows whose indices stand in the first column of a file."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -87,5 +101,5 @@ def _rows_of_file(tracks: Sequence[Track], path: Path) -> list[int]:
         if re.fullmatch(r"\d{1,9}", cell):
             indices.add(int(cell))
         elif number > 1 and cell and not cell.startswith("#"):
-            raise SeqcovError(f"{path}, line {number}: {cell!r} is no track index")
+            raise SeqcovError(f"{path}, line {number}: {cell!r} is not a track index")
     return _rows_of_indices(tracks, indices, str(path))

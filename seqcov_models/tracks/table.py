@@ -29,17 +29,17 @@ class Track:
     """Unique in its table, of [A-Za-z0-9_.-] only, without an ending."""
     columns: dict[str, str] = field(default_factory=dict)
     pair: int = -1
-    """Row of the other strand, its own where there is none; -1 where the table lacks that row."""
+    """Row of the other strand; its own row if unstranded, -1 if the table lacks the other one."""
 
     @property
     def assay(self) -> str:
-        """What stands before the first colon of the description (CAGE, DNASE, …), or ''."""
+        """The text before the first colon of the description (CAGE, DNASE, …), or ''."""
         head, colon, _ = self.description.partition(":")
         return head.strip() if colon else ""
 
 
 def url_safe(name: str) -> str:
-    """`name` in [A-Za-z0-9_.-], a strand sign at its end spelt out, no . or - at its start."""
+    """Return `name` in [A-Za-z0-9_.-], a final strand sign spelt out, without leading . or -."""
     for sign, word in (("+", ".plus"), ("-", ".minus")):
         if name.endswith(sign) and len(name) > 1:
             name = name[: -len(sign)] + word
@@ -47,9 +47,9 @@ def url_safe(name: str) -> str:
 
 
 def file_names(tracks: Iterable[tuple[int, str]]) -> list[str]:
-    """A file name for each (index, identifier), told apart by the index where two would be one.
+    """Return one file name per (index, identifier), with the index added to equal names.
 
-    Compared without regard to case, since some file systems do.
+    Names are compared without regard to case, as some file systems do.
     """
     pairs = list(tracks)
     names = [url_safe(identifier) for _, identifier in pairs]
@@ -67,16 +67,21 @@ def file_names(tracks: Iterable[tuple[int, str]]) -> list[str]:
 
 
 def default_tracks(count: int) -> list[Track]:
-    """Tracks for a head that comes without a table: track_0, track_1, …"""
+    """Return tracks for a head that comes without a table: track_0, track_1, …"""
     return [
         Track(row, row, f"track_{row}", file_name=f"track_{row}", pair=row) for row in range(count)
     ]
 
 
 def with_strand_pairs(tracks: Sequence[Track], pairs: Sequence[int] | None) -> list[Track]:
-    """`tracks` whose table says nothing of strands, with `pairs`, each one's other strand's row.
+    """Return `tracks` with strand pairs, for a table that does not state them.
 
-    None where that is not known. Raises SeqcovError for pairs that are none.
+    Args:
+        tracks: All tracks of a table.
+        pairs: Per track the row of its other strand; None if that is not known.
+
+    Raises:
+        SeqcovError: If two tracks are not each other's pair.
     """
     if pairs is None:
         return [replace(track, pair=-1) for track in tracks]
@@ -90,7 +95,7 @@ def with_strand_pairs(tracks: Sequence[Track], pairs: Sequence[int] | None) -> l
 
 
 def strand_tracks(tasks: Sequence[str], strands: int) -> list[Track]:
-    """A track for each of BPNet's tasks and strands (1 or 2), named by both: Oct4+, Oct4-, …"""
+    """Return one track per task and strand (1 or 2) of a BPNet: Oct4+, Oct4-, …"""
     signs = ("+", "-") if strands == 2 else ("",)
     names = [task + sign for task in tasks for sign in signs]
     pairs = [row ^ 1 if strands == 2 else row for row in range(len(names))]
@@ -103,9 +108,16 @@ def strand_tracks(tasks: Sequence[str], strands: int) -> list[Track]:
 
 
 def read_tracks(path: Path) -> list[Track]:
-    """The tracks of a table, in its order.
+    """Read a track table.
 
-    Raises SeqcovError, naming the line, where it cannot be read.
+    Args:
+        path: Tab-separated file with a header; the column 'identifier' is required.
+
+    Returns:
+        The tracks, in the order of the table.
+
+    Raises:
+        SeqcovError: If the table cannot be read; the message names the line.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
@@ -134,7 +146,7 @@ def read_tracks(path: Path) -> list[Track]:
         row = dict(zip(header, cells, strict=True))
         index = row.pop("index", str(len(rows)))
         if not re.fullmatch(r"\d{1,9}", index):
-            raise SeqcovError(f"track table {path}, line {number}: index {index!r} is no number")
+            raise SeqcovError(f"track table {path}, line {number}: index {index!r} is not a number")
         if not row["identifier"]:
             raise SeqcovError(f"track table {path}, line {number}: empty identifier")
         rows.append((int(index), row))
@@ -147,14 +159,14 @@ def read_tracks(path: Path) -> list[Track]:
 
 
 def _strand_pairs(rows: Sequence[tuple[int, dict[str, str]]], path: Path) -> list[int]:
-    """The row of each row's other strand. The column holds indices; without it there are none."""
+    """Return per row the row of its other strand, from the indices in column strand_pair."""
     row_of = {index: at for at, (index, _) in enumerate(rows)}
     pairs = []
     for at, (_, row) in enumerate(rows):
         text = row.get("strand_pair", "")
         if text and not re.fullmatch(r"\d{1,9}", text):
             raise SeqcovError(
-                f"track table {path}, {row['identifier']}: strand_pair {text!r} is no index"
+                f"track table {path}, {row['identifier']}: strand_pair {text!r} is not an index"
             )
         pairs.append(row_of.get(int(text), -1) if text else at)
     for at, pair in enumerate(pairs):
@@ -167,7 +179,7 @@ def _strand_pairs(rows: Sequence[tuple[int, dict[str, str]]], path: Path) -> lis
 
 
 def write_tracks(path: Path, tracks: Sequence[Track]) -> None:
-    """Write `tracks` as a table that `read_tracks` reads back, rows renumbered from 0."""
+    """Write `tracks` as a table that `read_tracks` can read; rows are numbered from 0."""
     extra = list(dict.fromkeys(name for track in tracks for name in track.columns))
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(

@@ -1,7 +1,7 @@
-"""What a network's output means, and how to take it back to coverage.
+"""Name the units of a network's output, and invert the transform of its training.
 
 Calico trains on coverage that was summed or averaged over a bin, squashed, clipped and scaled; a
-track table says how, a row a track. `Untransform` inverts it, as far as it can be inverted:
+track table says how, one row per track. `Untransform` inverts it, as far as it can be inverted:
 what was clipped stays clipped.
 
 Sources: calico/basenji `basenji_data_read.py` (scale, clip); calico/baskerville `dataset.py`
@@ -24,19 +24,10 @@ if TYPE_CHECKING:  # a plan checks units too, and must not pay for importing tor
 
 TRANSFORMS = ("scale", "old", "new")
 SCALES = ("model", "raw")
-RELEASED_BORZOI_HEADS = (7_611, 2_608)
-"""Tracks of the published human and mouse folds, which were trained with the old transform."""
-
-
-def default_transform(architecture: str, head_tracks: int) -> str:
-    """The transform a checkpoint was trained with: by its network, and by the size of its head."""
-    if architecture != "borzoi":
-        return "scale"
-    return "old" if head_tracks in RELEASED_BORZOI_HEADS else "new"
 
 
 def unit(track: Track, bin_size: int, scale: str, transform: str) -> str:
-    """What a track's values are, in words; scale is 'model' or 'raw', which undoes `transform`."""
+    """Return the unit of a track's values; scale is 'model', or 'raw' which undoes `transform`."""
     statistic = track.columns.get("sum_stat", "").partition("_")[0] or "coverage"
     over = f"{statistic} over {bin_size} bp"
     undone = {"scale": "scale undone"}.get(transform, f"{transform} transform undone")
@@ -47,7 +38,7 @@ class Untransform:
     """The inverse of the transform that `tracks` were trained with, on their model's output."""
 
     def __init__(self, tracks: Sequence[Track], transform: str) -> None:
-        """Raises SeqcovError where the table lacks a column or a value that the inverse needs."""
+        """Raise SeqcovError if the table lacks a column or a value that the inverse needs."""
         if transform not in TRANSFORMS:
             raise SeqcovError(f"transform {transform!r}: choose one of {', '.join(TRANSFORMS)}")
         self.transform = transform
@@ -64,7 +55,7 @@ class Untransform:
         self._on: tuple[device, dict[str, Tensor]] | None = None
 
     def __call__(self, y: "Tensor") -> "Tensor":
-        """Model output (..., tracks) ``float32`` → raw statistic of coverage, the same shape."""
+        """Return the raw statistic of coverage for model output (..., tracks), same shape."""
         import torch
 
         if self._on is None or self._on[0] != y.device:
@@ -84,6 +75,7 @@ class Untransform:
 
 
 def _cell(track: Track, column: str) -> str:
+    """Return a track's text in a column; raise SeqcovError if the table lacks the column."""
     if column not in track.columns:
         raise SeqcovError(f"scale: raw needs the column {column!r}, which the track table lacks")
     return track.columns[column]
@@ -98,7 +90,9 @@ def _numbers(
         try:
             value = float(text) if text or absent is None else absent
         except ValueError:
-            raise SeqcovError(f"track {track.identifier}: {column} {text!r} is no number") from None
+            raise SeqcovError(
+                f"track {track.identifier}: {column} {text!r} is not a number"
+            ) from None
         if not value > 0:
             raise SeqcovError(f"track {track.identifier}: {column} {text!r} must be above 0")
         values.append(value)

@@ -18,8 +18,9 @@ import shutil
 import numpy as np
 import sonnet as snt
 import tensorflow as tf
-from goldens.common import HERE, one_hot_array, windows, write
 from safetensors.numpy import load
+
+from goldens.common import HERE, one_hot_array, windows, write
 
 K = tf.keras.layers
 

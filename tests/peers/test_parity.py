@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from goldens.common import windows
 from peers import zoo
-
 from seqcov_models import load_model
 
 AGREE = 1e-5  # of the output's range

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from goldens.common import one_hot_array
 from torch import Tensor, nn
+
+from goldens.common import one_hot_array
 
 Coverage = npt.NDArray[np.float32]
 

@@ -7,96 +7,135 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from seqcov_models import SeqcovError, __version__
-from seqcov_models.files import lock_folder, sha256
-from seqcov_models.run.plan import check_space, count_peaks, leftovers, plan_run
-from seqcov_models.run.settings import explain, odd_names
+from seqcov_models import SeqcovError
+from seqcov_models.run.paths import Paths
+from seqcov_models.run.peak_sets import count_peaks
+from seqcov_models.run.plan import RunPlan
+from seqcov_models.run.planner import check_space, describe, plan_run
+from seqcov_models.run.settings import describe_mistakes, non_string_keys
 
-CONFIG_SCHEMA = (
-    Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
-    / "../schemas/config.schema.yaml"
-)
+CONFIG_SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
 
-if odd := list(odd_names(config)):
-    raise WorkflowError("config: " + "\n".join(odd))
+if mistakes := list(non_string_keys(config)):
+    raise WorkflowError("config: " + "\n".join(mistakes))
 try:
     validate(config, CONFIG_SCHEMA)
 except WorkflowError as error:
     import yaml
 
-    said = explain(config, yaml.safe_load(CONFIG_SCHEMA.read_text())) or error
-    raise WorkflowError(f"config: {said}") from None
+    schema = yaml.safe_load(Path(CONFIG_SCHEMA).read_text())
+    raise WorkflowError(
+        f"config: {describe_mistakes(config, schema) or error}"
+    ) from None
 
+output, logs = take_prefix(config["output"], "logs")
+config = {**config, "output": output}
+
+# The main process plans; jobs, which read the Snakefile again, load what it has planned.
+paths = Paths.from_config(config)
 try:
-    run = plan_run(config)
     if workflow.is_main_process:
-        peaks = count_peaks(run)
-        print(run.summary(peaks), file=sys.stderr)
+        run = plan_run(config)
+        peaks = count_peaks(run.profiles)
+        print(describe(run, peaks), file=sys.stderr)
         check_space(run, peaks)
+    else:
+        run = RunPlan.load(paths)
 except SeqcovError as error:
     raise WorkflowError(str(error)) from None
 
 
+def planned(document):
+    """Return a document of the plan as a job's input; a dry run writes none and may find none.
+
+    ancient: what a job depends on is said by its digest in params, never by the document's date.
+    """
+    begin_run()
+    return ancient(document) if is_executing() or document.exists() else []
+
+
+def plan_of_run(wildcards):
+    """Return the document of what all models share."""
+    return planned(paths.run_plan)
+
+
+def plan_of_model(wildcards):
+    """Return the document of the model that the wildcards name."""
+    return planned(paths.plan(wildcards.model))
+
+
 def any_of(names):
-    """What matches one of the names, and nothing where there are none."""
+    """Return a pattern that matches one of the names, and nothing if there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
-    model=any_of(run.models),
-    profile=any_of(run.profiles),
+    model=any_of([*run.models, *run.profiles]),
     task=any_of(task for profile in run.profiles.values() for task in profile.tasks),
     chunk=r"\d+",
     group=r"[A-Za-z0-9_.-]+",
 
 
-# Of config["prediction"], what can change a value; the rest only says how fast it comes.
-CHANGES_VALUES = ("precision", "chunk_dtype", "overlap", "blend", "min_acgt")
-MODEL = f"{run.folder}/{{model}}"  # one that tiles the genome
-PROFILES = f"{run.folder}/{{profile}}"  # a BPNet
-JOBS = range(config["profiles"]["jobs"])
-LOGS = f"logs/{config['genome']['name']}"
+COVERAGE_MODEL = any_of(run.models)
+PROFILE_MODEL = any_of(run.profiles)
+LOGS = f"{logs}/{config['genome']['name']}"
 
 
-def model_of(wildcards):
-    """The plan of the model that the wildcards name."""
+def coverage_plan(wildcards):
+    """Return the plan of the model of coverage that the wildcards name."""
     return run.models[wildcards.model]
 
 
-def chunks_of(wildcards):
-    """Files of all chunks of a model, in the plan's order."""
-    return expand(
-        f"{MODEL}/chunks/{{chunk}}.npy", chunk=model_of(wildcards).chunks, **wildcards
-    )
+def profile_plan(wildcards):
+    """Return the plan of the BPNet that the wildcards name."""
+    return run.profiles[wildcards.model]
 
 
-def profile_of(wildcards):
-    """The plan of the BPNet that the wildcards name."""
-    return run.profiles[wildcards.profile]
+def model_plan(wildcards):
+    """Return the plan of the model that the wildcards name, of either kind."""
+    return (run.models | run.profiles)[wildcards.model]
+
+
+def weights_of_model(wildcards):
+    """Return the files of all folds of the model that the wildcards name."""
+    return [file for fold in model_plan(wildcards).folds for file in fold.files]
+
+
+def chunks_of_model(wildcards):
+    """Return the chunks of a model of coverage, in the plan's order."""
+    name = wildcards.model
+    return [paths.chunk(name, chunk) for chunk in run.models[name].chunks]
+
+
+def chunks_of_profiles(wildcards):
+    """Return the chunks of all jobs of a BPNet, in order."""
+    name = wildcards.model
+    return [paths.chunk(name, job) for job in run.profiles[name].jobs]
 
 
 def tables_of_run(wildcards):
-    """Folders of all tracks of the run, and tables of all profiles."""
-    groups = [
-        f"{run.folder}/{model.name}/tracks/{group}"
+    """Return the folders of all groups' bigWigs, and the tables of all tasks' bigWigs."""
+    return [
+        paths.tracks(model.name, group)
         for model in run.models.values()
         for group in model.groups
-    ]
-    return groups + [
-        f"{run.folder}/{profile.name}/{task}.tsv"
+    ] + [
+        paths.task_table(profile.name, task)
         for profile in run.profiles.values()
         for task in profile.tasks
     ]
 
 
 def profiles_of_run(wildcards):
-    """What comes of BPNets besides their tracks' tables."""
-    return [
-        f"{run.folder}/{profile.name}/{file}"
-        for profile in run.profiles.values()
-        for file in [
-            "peaks.tsv.gz",
-            *profile.bigwigs,
-            *(["profiles.h5"] if config["profiles"]["windows"] else []),
+    """Return what is made of profiles besides the tables of their bigWigs."""
+    files = []
+    for profile in run.profiles.values():
+        name = profile.name
+        files.append(paths.peak_table(name))
+        files += [
+            paths.profile_bigwig(name, task, strand)
+            for task in profile.tasks
+            for strand in profile.strands
         ]
-    ]
+        files += [paths.profile_windows(name)] if profile.windows else []
+    return files

@@ -1,150 +1,132 @@
-# Peaks to base-resolution profiles: BPNet's windows, and one bigWig a task and strand.
+# Profiles at peaks: BPNet's windows, then bigWigs per task and strand, and tables per peak.
 
 
-rule check_profiles:
+rule combine_peaks:
     input:
-        weights=lambda wildcards: [
-            file for fold in profile_of(wildcards).folds for file in fold.files
-        ],
-    output:
-        f"{PROFILES}/model.json",
-    log:
-        f"{LOGS}/check_profiles/{{profile}}.log",
-    priority: 1
-    conda:
-        "../../envs/seqcov.yaml"
-    params:
-        unit=lambda wildcards: profile_of(wildcards).unit,
-        version=__version__,
-    script:
-        "../../scripts/check_profiles.py"
-
-
-rule peaks:
-    input:
-        files=lambda wildcards: profile_of(wildcards).peak_files,
+        files=lambda wildcards: profile_plan(wildcards).peak_files,
         tracks=lambda wildcards: [
-            f"{run.folder}/{peaks.model}/tracks/{peaks.group}"
-            for peaks in profile_of(wildcards).peak_tracks
+            paths.tracks(source.model, source.group)
+            for source in profile_plan(wildcards).peak_tracks
         ],
+        plan=plan_of_model,
     output:
-        f"{PROFILES}/peaks.narrowPeak",
+        paths.peaks("{model}"),
     log:
-        f"{LOGS}/peaks/{{profile}}.log",
+        f"{LOGS}/combine_peaks/{{model}}.log",
+    wildcard_constraints:
+        model=PROFILE_MODEL,
     conda:
         "../../envs/seqcov.yaml"
     params:
-        peaks=lambda wildcards: profile_of(wildcards).entry["peaks"],
-        # a file may be replaced by an older one
-        sha256=lambda wildcards: [
-            sha256(file) for file in profile_of(wildcards).peak_files
-        ],
-        aliases=config["genome"]["contig_aliases"],
-        digest=lambda wildcards: profile_of(wildcards).digest,
-        version=__version__,
+        digest=lambda wildcards: profile_plan(wildcards).peaks_digest,
     script:
-        "../../scripts/peaks.py"
+        "../../scripts/combine_peaks.py"
 
 
 rule predict_profiles:
     input:
         fasta=run.fasta.path,
-        peaks=rules.peaks.output[0],
-        model=rules.check_profiles.output[0],
+        peaks=rules.combine_peaks.output[0],
+        plan=plan_of_model,
+        card=rules.check_checkpoint.output[0],
     output:
-        values=temp(f"{PROFILES}/chunks/{{chunk}}.npy"),
-        table=temp(f"{PROFILES}/chunks/{{chunk}}.table.npy"),
+        values=temp(paths.chunk("{model}", "{chunk}")),
+        statistics=temp(paths.chunk_statistics("{model}", "{chunk}")),
         windows=(
-            temp(f"{PROFILES}/chunks/{{chunk}}.windows.npy")
+            temp(paths.chunk_windows("{model}", "{chunk}"))
             if config["profiles"]["windows"]
             else []
         ),
     log:
-        f"{LOGS}/predict_profiles/{{profile}}.{{chunk}}.log",
+        f"{LOGS}/predict_profiles/{{model}}.{{chunk}}.log",
     benchmark:
-        f"{LOGS}/predict_profiles/{{profile}}.{{chunk}}.benchmark.tsv"
+        f"{LOGS}/predict_profiles/{{model}}.{{chunk}}.benchmark.tsv"
+    wildcard_constraints:
+        model=PROFILE_MODEL,
     conda:
         "../../envs/seqcov.yaml"
     threads: config["prediction"]["threads"]
     resources:
         gpu=0 if config["prediction"]["device"] == "cpu" else 1,
         batch_size=config["profiles"]["batch_size"],
+        device=config["prediction"]["device"],
     params:
-        entry=lambda wildcards: profile_of(wildcards).entry,
-        digest=lambda wildcards: profile_of(wildcards).digest,
-        prediction={key: config["prediction"][key] for key in ("precision", "min_acgt")},
-        profiles={
-            key: config["profiles"][key]
-            for key in ("overlap", "counts", "strand", "jobs")
-        },
-        version=__version__,
+        digest=lambda wildcards: profile_plan(wildcards).prediction_digest,
     script:
         "../../scripts/predict_profiles.py"
 
 
-rule stranded_profiles:
+rule write_stranded_profile_bigwigs:
     input:
-        chunks=expand(
-            f"{PROFILES}/chunks/{{chunk}}.npy", chunk=JOBS, allow_missing=True
-        ),
-        peaks=rules.peaks.output[0],
+        chunks=chunks_of_profiles,
+        peaks=rules.combine_peaks.output[0],
+        plan=plan_of_model,
     output:
-        plus=f"{PROFILES}/{{task}}.plus.bw",
-        minus=f"{PROFILES}/{{task}}.minus.bw",
-        both=f"{PROFILES}/{{task}}.bw",
-        table=f"{PROFILES}/{{task}}.tsv",
+        plus=paths.profile_bigwig("{model}", "{task}", "plus"),
+        minus=paths.profile_bigwig("{model}", "{task}", "minus"),
+        both=paths.profile_bigwig("{model}", "{task}"),
+        table=paths.task_table("{model}", "{task}"),
     log:
-        f"{LOGS}/profiles/{{profile}}.{{task}}.log",
+        f"{LOGS}/write_profile_bigwigs/{{model}}.{{task}}.log",
     wildcard_constraints:
-        profile=any_of(name for name, plan in run.profiles.items() if plan.stranded),
+        model=any_of(name for name, plan in run.profiles.items() if plan.is_stranded),
     conda:
         "../../envs/seqcov.yaml"
     params:
-        negative_minus=config["profiles"]["negative_minus"],
-        version=__version__,
+        digest=lambda wildcards: profile_plan(wildcards).bigwig_digest,
     script:
-        "../../scripts/profiles.py"
+        "../../scripts/write_profile_bigwigs.py"
 
 
-use rule stranded_profiles as unstranded_profiles with:
+use rule write_stranded_profile_bigwigs as write_unstranded_profile_bigwigs with:
     output:
-        both=f"{PROFILES}/{{task}}.bw",
-        table=f"{PROFILES}/{{task}}.tsv",
+        both=paths.profile_bigwig("{model}", "{task}"),
+        table=paths.task_table("{model}", "{task}"),
     wildcard_constraints:
-        profile=any_of(name for name, plan in run.profiles.items() if not plan.stranded),
-
-
-rule peak_table:
-    input:
-        peaks=rules.peaks.output[0],
-        tables=expand(
-            f"{PROFILES}/chunks/{{chunk}}.table.npy", chunk=JOBS, allow_missing=True
+        model=any_of(
+            name for name, plan in run.profiles.items() if not plan.is_stranded
         ),
+
+
+rule write_peak_table:
+    input:
+        peaks=rules.combine_peaks.output[0],
+        statistics=lambda wildcards: [
+            paths.chunk_statistics(wildcards.model, job)
+            for job in profile_plan(wildcards).jobs
+        ],
+        plan=plan_of_model,
     output:
-        f"{PROFILES}/peaks.tsv.gz",
+        paths.peak_table("{model}"),
     log:
-        f"{LOGS}/peak_table/{{profile}}.log",
+        f"{LOGS}/write_peak_table/{{model}}.log",
+    wildcard_constraints:
+        model=PROFILE_MODEL,
     conda:
         "../../envs/seqcov.yaml"
     params:
-        version=__version__,
+        digest=lambda wildcards: profile_plan(wildcards).prediction_digest,
     script:
-        "../../scripts/peak_table.py"
+        "../../scripts/write_peak_table.py"
 
 
-rule profile_windows:
+rule write_profile_windows:
     input:
-        peaks=rules.peaks.output[0],
-        windows=expand(
-            f"{PROFILES}/chunks/{{chunk}}.windows.npy", chunk=JOBS, allow_missing=True
-        ),
+        peaks=rules.combine_peaks.output[0],
+        windows=lambda wildcards: [
+            paths.chunk_windows(wildcards.model, job)
+            for job in profile_plan(wildcards).jobs
+        ],
+        plan=plan_of_model,
     output:
-        f"{PROFILES}/profiles.h5",
+        paths.profile_windows("{model}"),
     log:
-        f"{LOGS}/profile_windows/{{profile}}.log",
+        f"{LOGS}/write_profile_windows/{{model}}.log",
+    wildcard_constraints:
+        model=PROFILE_MODEL,
     conda:
         "../../envs/seqcov.yaml"
     params:
-        version=__version__,
+        digest=lambda wildcards: profile_plan(wildcards).prediction_digest,
     script:
-        "../../scripts/profile_windows.py"
+        "../../scripts/write_profile_windows.py"

@@ -1,0 +1,94 @@
+"""The files that weights come in: thin adapters on h5py, safetensors, torch and google-crc32c."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from seqcov_models.checkpoints.arrays import Arrays
+from seqcov_models.checkpoints.keymap import Array, Shape
+from seqcov_models.errors import SeqcovError
+
+_READERS: Mapping[str, str] = {
+    "hdf5": "hdf5.open_h5",
+    "safetensors": "safetensors_file.open_safetensors",
+    "zip": "torch_file.open_torch",
+    "pickle": "torch_file.open_torch",
+    "bundle": "tensor_bundle.open_bundle",
+}
+
+
+def container_of(path: Path) -> str | None:
+    """Return what a file is by its content: 'hdf5', 'zip', 'pickle', 'safetensors', 'bundle'.
+
+    'zip' is what torch.save writes since PyTorch 1.6, 'pickle' what it wrote before, 'bundle' the
+    index of a TensorFlow checkpoint; None is anything else. Raises SeqcovError for a file that
+    cannot be read.
+    """
+    try:
+        if not path.is_file():  # opening a pipe would wait
+            raise SeqcovError(f"weights {path}: not a file")
+        with path.open("rb") as file:
+            head = file.read(16)
+            size = file.seek(0, 2)
+            file.seek(max(size - 8, 0))
+            tail = file.read(8)
+    except OSError as error:
+        raise SeqcovError(f"weights {path}: {error.strerror}") from None
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "hdf5"
+    if head.startswith(b"PK\x03\x04"):
+        return "zip"
+    if head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= size - 8:
+        return "safetensors"
+    if tail == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb":  # LevelDB's table magic
+        return "bundle"
+    if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05":
+        return "pickle"
+    return None
+
+
+def open_file(path: Path) -> Arrays:
+    """Open one file of weights, whatever its container. Raises SeqcovError for a foreign file."""
+    container = container_of(path)
+    if container is None:
+        raise SeqcovError(
+            f"{path}: neither HDF5, safetensors, a file of torch.save nor a TensorFlow checkpoint"
+        )
+    module, _, function = _READERS[container].partition(".")
+    reader: Callable[[Path], Arrays] = getattr(import_module(f"{__name__}.{module}"), function)
+    return reader(path)
+
+
+def open_files(files: Sequence[Path], canonical: Callable[[str], str | None]) -> Arrays:
+    """Open several files as one, each array under its canonical name; None leaves an array out.
+
+    Batch norm's counters of training steps are left out. Raises SeqcovError for a name in two
+    files, and for two arrays of one canonical name that differ.
+    """
+    shapes: dict[str, Shape] = {}
+    sources: dict[str, list[tuple[Arrays, str]]] = {}
+    for path in files:
+        arrays = open_file(path)
+        for name, shape in arrays.shapes.items():
+            new = canonical(name)
+            if new is None or new.endswith("num_batches_tracked"):
+                continue
+            if shapes.setdefault(new, shape) != shape:
+                raise SeqcovError(f"{path}: {name} differs from the other array for {new}")
+            if new in sources and any(name == other for _, other in sources[new]):
+                raise SeqcovError(f"{path}: {name} is in two files")
+            sources.setdefault(new, []).append((arrays, name))
+
+    def read(names: Sequence[str]) -> dict[str, Array]:
+        found: dict[str, Array] = {}
+        for name in names:
+            for arrays, stored in sources[name]:
+                value = arrays.read([stored])[stored]
+                if name in found and not np.array_equal(found[name], value):
+                    raise SeqcovError(f"{stored} differs from the other array for {name}")
+                found[name] = value
+        return found
+
+    return Arrays(shapes, read)

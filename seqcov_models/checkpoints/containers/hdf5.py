@@ -7,13 +7,14 @@ no `model_weights`. Two generations of names exist in calico's files: the releas
 """
 
 import json
-import mmap
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from seqcov_models.checkpoints.arrays import Arrays, as_float32, finite, fitting, plain
+from seqcov_models.checkpoints.arrays import Arrays, as_float32, check_finite, check_shapes
 from seqcov_models.checkpoints.keymap import (
     Array,
     Dialect,
@@ -27,10 +28,7 @@ from seqcov_models.checkpoints.keymap import (
 )
 from seqcov_models.errors import SeqcovError
 
-TEXTS, NAMES = b"GCOL\x01", b"HEAP\0"  # how HDF5's global and local heaps begin
-HEAP_OBJECTS = 1_000_000  # in both; Keras writes some hundreds
-MOST_LETTERS = 4 << 20  # of model_config; Borzoi's has 0.2 million
-DEPTH = 12  # of groups in groups; Keras needs 4, and one more for each slash in a layer's name
+MAX_CONFIG_LETTERS = 4 << 20  # of model_config; Borzoi's has 0.2 million
 
 KERAS: Dialect = {
     "stem": [Leaf(".weight", "/kernel", keras_conv), Leaf(".bias", "/bias")],
@@ -68,31 +66,33 @@ KERAS: Dialect = {
 
 
 def open_h5(path: Path) -> Arrays:
-    """The weights of a Keras file as 'layer/variable', names of both generations made one.
+    """Read the weights of a Keras file as 'layer/variable', both generations of names as one.
 
-    Raises SeqcovError for a file that is cut, foreign, holds other than floating-point numbers,
-    points outside itself, or holds a weight twice.
+    Only hard links are followed, so nothing outside the file is read. Raises SeqcovError for a file
+    that is cut, foreign, holds other than floating-point numbers, or holds a weight twice.
     """
     import h5py
 
     places: dict[str, str] = {}
     shapes: dict[str, Shape] = {}
+    compressed = False
+
     with _opened(path) as file:
-        for place, item in _datasets(file, _weights_group(file, path), path):
-            name = _normal(place)
+        for place, item in _datasets(file):
+            name = _normal_name(place)
             if name in places:
                 raise SeqcovError(f"{path}: {place} and {places[name]} are the same weight twice")
             if item.dtype.kind != "f" or item.dtype.itemsize > 8 or item.shape is None:
                 raise SeqcovError(f"{path}: {place} holds {item.dtype}, not floating-point numbers")
             if item.is_virtual or item.external:
                 raise SeqcovError(f"{path}: {place} points outside its file")
-            if item.id.get_create_plist().get_nfilters():
-                raise SeqcovError(f"{path}: {place} is compressed, which Keras' weights are not")
             if item.size and not item.id.get_storage_size():
                 raise SeqcovError(f"{path}: {place} was never written")
+            compressed |= item.id.get_create_plist().get_nfilters() > 0
             places[name], shapes[name] = place, item.shape
     if not places:
         raise SeqcovError(f"{path}: no Keras weights in this HDF5 file")
+    check_shapes(shapes, path, compressed=compressed)
 
     def read(names: Sequence[str]) -> dict[str, Array]:
         found = {}
@@ -100,108 +100,57 @@ def open_h5(path: Path) -> Arrays:
             for name in names:
                 item = file[places[name]]
                 assert isinstance(item, h5py.Dataset)
-                found[name] = finite(name, as_float32(item[()]), path)
+                found[name] = check_finite(name, as_float32(item[()]), path)
         return found
 
-    return Arrays(fitting(shapes, path), read)
+    return Arrays(shapes, read)
 
 
-class _opened:
-    """An HDF5 file open for reading, whose every fault inside the block is a SeqcovError."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Any:
-        import h5py
-
-        try:
-            _check_heaps(self.path)
-            self.file = h5py.File(self.path, "r")
-        except (OSError, RuntimeError, ValueError) as error:
-            raise SeqcovError(f"{self.path}: not a whole HDF5 file: {error}") from None
-        return self.file
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.file.close()
-        if isinstance(error, Exception) and not isinstance(error, SeqcovError):
-            said = (
-                f"{self.path}: not a whole HDF5 file: {error}"  # OSError, RuntimeError, KeyError …
-            )
-            raise SeqcovError(said) from None
-
-
-def _check_heaps(path: Path) -> None:
-    """Refuse heaps of texts and of names in which HDF5 would go round for ever.
-
-    Raises ValueError.
-    """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        widths = data[13:15] if data[8:9] < b"\2" else data[9:11]
-        if data[:8] != b"\x89HDF\r\n\x1a\n" or widths != b"\x08\x08":
-            raise ValueError("it does not begin as Keras' files do")
-
-        def word(at: int) -> int:
-            return int.from_bytes(data[at : at + 8], "little")
-
-        heap, left = data.find(TEXTS), HEAP_OBJECTS
-        while heap >= 0:
-            at, end = heap + 16, heap + word(heap + 8)
-            while at + 16 <= end:  # each object has its number and size before it, the rest has 0
-                step = 16 + -(-word(at + 8) // 8) * 8 if any(data[at : at + 2]) else word(at + 8)
-                left -= 1
-                if step < 16 or at + step > min(end, len(data)) or left < 0:
-                    raise ValueError("a heap of texts is damaged")
-                at += step
-            heap = data.find(TEXTS, heap + 1)
-        heap = data.find(NAMES)
-        while heap >= 0:
-            size, at, start = (word(heap + after) for after in (8, 16, 24))
-            while at != 1 and at < size:  # each free block points to the next, the last to 1
-                at, left = word(start + at), left - 1
-                if left < 0:
-                    raise ValueError("a heap of names is damaged")
-            heap = data.find(NAMES, heap + 1)
-
-
-def _weights_group(file: Any, path: Path) -> str:
-    """Where a file's weights are: 'model_weights', or the root of a file of weights alone."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open an HDF5 file; every fault inside the block is a SeqcovError."""
     import h5py
 
-    if "model_weights" not in file:
-        return ""
-    if not isinstance(file.get("model_weights", getlink=True), h5py.HardLink):
-        raise SeqcovError(f"{path}: model_weights points outside its file")
-    if not isinstance(file["model_weights"], h5py.Group):
-        raise SeqcovError(f"{path}: model_weights are no Keras weights")
-    return "model_weights"
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except SeqcovError:
+        raise
+    except Exception as error:  # OSError, RuntimeError, KeyError, … for damage
+        reason = str(error).partition("\n")[0]
+        raise SeqcovError(f"{path}: not a complete HDF5 file: {reason}") from None
 
 
-def _datasets(file: Any, top: str, path: Path) -> Iterator[tuple[str, Any]]:
-    """Every dataset below the group `top` with its full name."""
+def _weights_group(file: Any) -> Any:
+    """Return `model_weights`, the root of a file of weights alone, or None if that is no group."""
     import h5py
 
-    waiting, seen = [(top, 0)], set()
-    while waiting:
-        place, depth = waiting.pop(0)
-        group = file[place] if place else file
-        for name in group:
-            inner = plain(f"{place}/{name}" if place else name, path)
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise SeqcovError(f"{path}: {inner} points elsewhere")
-            item = group[name]
-            if (address := h5py.h5o.get_info(item.id).addr) in seen:
-                raise SeqcovError(f"{path}: {inner} is there under another name, too")
-            seen.add(address)
-            if isinstance(item, h5py.Dataset):
-                yield inner, item
-            elif isinstance(item, h5py.Group) and depth < DEPTH:
-                waiting.append((inner, depth + 1))
-            else:
-                raise SeqcovError(f"{path}: {inner} is no Keras weight")
+    link = file.get("model_weights", getlink=True)
+    if link is None:
+        return file
+    inside = isinstance(link, h5py.HardLink)  # another link may point outside the file
+    return (
+        file["model_weights"] if inside and isinstance(file["model_weights"], h5py.Group) else None
+    )
 
 
-def _normal(place: str) -> str:
+def _datasets(file: Any) -> list[tuple[str, Any]]:
+    """Return every dataset with weights, and its full name."""
+    import h5py
+
+    if (top := _weights_group(file)) is None:
+        return []
+    found: list[tuple[str, Any]] = []
+
+    def collect(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found.append((f"{top.name}/{name}".strip("/"), item))
+
+    top.visititems(collect)
+    return found
+
+
+def _normal_name(place: str) -> str:
     """'model_weights/sync_x/sync_x/gamma:0' → 'x/gamma'."""
     parts = [part.removesuffix(":0").removeprefix("sync_") for part in place.split("/")]
     parts = parts[1:] if parts[0] == "model_weights" else parts
@@ -211,62 +160,62 @@ def _normal(place: str) -> str:
 
 
 def layers_of(names: Sequence[str], kind: str) -> list[str]:
-    """The layers of a kind in the order of their numbers: conv1d, conv1d_1, conv1d_2, …"""
+    """Return the layers of a kind by their numbers: conv1d, conv1d_1, conv1d_2, …"""
     layers = dict.fromkeys(name.partition("/")[0] for name in names)
     pattern = re.compile(rf"{re.escape(kind)}(?:_\d{{1,6}})?")
-    return sorted((layer for layer in layers if pattern.fullmatch(layer)), key=number)
+    return sorted((layer for layer in layers if pattern.fullmatch(layer)), key=layer_number)
 
 
-def numbered(names: Sequence[str], kind: str, source: str) -> list[str]:
-    """As `layers_of`. Raises SeqcovError where one is left out."""
+def complete_layers(names: Sequence[str], kind: str, source: str) -> list[str]:
+    """As `layers_of`. Raises SeqcovError if a number is left out."""
     layers = layers_of(names, kind)
-    for at, layer in enumerate(layers):
-        if number(layer) != at:
-            raise SeqcovError(f"{source}: {kind}{f'_{at}' if at else ''} is missing")
+    for expected, layer in enumerate(layers):
+        if layer_number(layer) != expected:
+            raise SeqcovError(f"{source}: {kind}{f'_{expected}' if expected else ''} is missing")
     return layers
 
 
-def number(layer: str) -> int:
-    """The number Keras put behind a layer's name: 0 for `dense`, 1 for `dense_1`."""
+def layer_number(layer: str) -> int:
+    """Return the number that Keras put behind a layer's name: 0 for `dense`, 1 for `dense_1`."""
     last = layer.rpartition("_")[2]
     return int(last) if last.isdecimal() else 0
 
 
-class Names:
+class LayerNames:
     """Keras layer names in order of creation."""
 
     def __init__(self) -> None:
-        self.made: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
 
     def next(self, kind: str) -> str:
-        at = self.made.get(kind, 0)
-        self.made[kind] = at + 1
-        return f"{kind}_{at}" if at else kind
+        """Return the name of the next layer of a kind."""
+        number = self.counts[kind]
+        self.counts[kind] += 1
+        return f"{kind}_{number}" if number else kind
 
 
 # What a file says of its network
 
 
 def layer_configs(path: Path) -> list[dict[str, Any]]:
-    """The layers of a file's `model_config`, inner models' too; of a file without it, nothing.
+    """Return the layers of a file's `model_config`, those of inner models included.
 
-    A file of weights alone still lists its layers' names: they come as {'name': …}.
+    A file of weights alone lists the names of its layers: they come as {'name': …}.
     Raises SeqcovError for a file that cannot be read.
     """
     with _opened(path) as file:
         text = file.attrs.get("model_config")
-        group = file[_weights_group(file, path)] if _weights_group(file, path) else file
-        listed = group.attrs.get("layer_names", ())
+        top = _weights_group(file)
+        listed = () if top is None else top.attrs.get("layer_names", ())
         names = [name.decode() if isinstance(name, bytes) else str(name) for name in listed]
     if text is None:
         return [{"name": name} for name in names]
     try:
-        if len(text) > MOST_LETTERS:
+        if len(text) > MAX_CONFIG_LETTERS:
             raise ValueError(f"{len(text):,} letters")
-        layers = list(_layers(json.loads(text), 0))
+        return list(_layers(json.loads(text), 0))
     except (ValueError, RecursionError, TypeError, AttributeError) as error:
         raise SeqcovError(f"{path}: model_config is not Keras': {error}") from None
-    return layers
 
 
 def _layers(model: Any, depth: int) -> Iterator[dict[str, Any]]:
@@ -279,13 +228,13 @@ def _layers(model: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def setting(layer: dict[str, Any], key: str) -> Any:
-    """A value of a layer's config, None where it has none."""
+    """Return a value of a layer's config, None if it has none."""
     config = layer.get("config")
     return config.get(key) if isinstance(config, dict) else None
 
 
 def window_of(layers: Sequence[dict[str, Any]]) -> int | None:
-    """Bases of the input of four channels, where the file fixes it."""
+    """Return the length (bp) of the input of four channels, if the file fixes it."""
     for layer in layers:
         shape = setting(layer, "batch_input_shape") or setting(layer, "batch_shape")
         if isinstance(shape, list) and len(shape) == 3 and shape[2] == 4:
@@ -294,7 +243,7 @@ def window_of(layers: Sequence[dict[str, Any]]) -> int | None:
 
 
 def strand_pairs_of(layers: Sequence[dict[str, Any]], tracks: int) -> list[int] | None:
-    """Of each track the row of its other strand, where a SwitchReverse layer of a head lists it."""
+    """Return each track's row of the other strand, if a SwitchReverse layer lists them."""
     for layer in layers:
         pairs = setting(layer, "strand_pair")
         if isinstance(pairs, list) and [type(row) for row in pairs] == [int] * tracks:
@@ -303,7 +252,7 @@ def strand_pairs_of(layers: Sequence[dict[str, Any]], tracks: int) -> list[int] 
 
 
 def cropping_of(layers: Sequence[dict[str, Any]]) -> int | None:
-    """Bins that the network's one Cropping1D layer cuts off at each side, 0 for none."""
+    """Return how many bins the one Cropping1D layer cuts off at each side, 0 without a layer."""
     crops = [
         setting(layer, "cropping") for layer in layers if layer.get("class_name") == "Cropping1D"
     ]
@@ -316,7 +265,7 @@ def cropping_of(layers: Sequence[dict[str, Any]]) -> int | None:
 
 
 def gelu_of(layers: Sequence[dict[str, Any]]) -> str | None:
-    """Which GELU a calico file was saved with, None where it does not say.
+    """Return which GELU a calico file was saved with, None if it does not say.
 
     A layer class `GELU` (named gelu, gelu_1, …) is calico's x·sigmoid(1.702x) of before April 2022;
     afterwards it is `tf.nn.gelu`, with approximate=True.
@@ -326,6 +275,8 @@ def gelu_of(layers: Sequence[dict[str, Any]]) -> str | None:
         if kind == "GELU" or (not kind and re.fullmatch(r"gelu(_\d+)?", name)):
             return "quick_gelu"
         if "nn.gelu" in name or "nn.gelu" in str(setting(layer, "function")):
-            said = not kind or '"approximate": true' in json.dumps(layer.get("inbound_nodes"))
-            return "gelu_new" if said else "gelu"
+            approximate = not kind or '"approximate": true' in json.dumps(
+                layer.get("inbound_nodes")
+            )
+            return "gelu_new" if approximate else "gelu"
     return None

@@ -1,0 +1,25 @@
+"""One module per project that publishes weights. To add a format, add one file here:
+
+1. `formats/<project>.py`, with a module docstring that says what the project writes.
+2. `matches(files)`: what such files look like; returns the architecture, or None.
+3. `config(files, architecture, species)`: the config, from a description or from shapes.
+4. `rows(config, shapes)`: the key map (`keymap.Part` for layers, a dialect for their weights).
+5. `FORMAT = Format("name", "one line", matches, config, rows)`: found by itself, listed nowhere.
+
+Modules whose name begins with an underscore hold what a format shares or needs besides.
+"""
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from seqcov_models.checkpoints.format import Format
+
+
+@cache
+def all_formats() -> dict[str, Format]:
+    """Return every format of this folder by its name."""
+    names = sorted(module.name for module in iter_modules(__path__))
+    public = [name for name in names if not name.startswith("_")]
+    formats: list[Format] = [import_module(f"{__name__}.{name}").FORMAT for name in public]
+    return {found.name: found for found in formats}

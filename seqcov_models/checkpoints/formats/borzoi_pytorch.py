@@ -5,8 +5,11 @@ in config.json; here they come from the weights. Their positions are made for a 
 4,096 positions whatever the window is.
 """
 
+from typing import Any
+
 from seqcov_models.checkpoints.described import Described
-from seqcov_models.checkpoints.infer import inferred, our_shapes, species_tracks
+from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.infer import infer_fields, our_shapes, species_tracks
 from seqcov_models.checkpoints.keymap import (
     TORCH,
     Dialect,
@@ -14,13 +17,12 @@ from seqcov_models.checkpoints.keymap import (
     Part,
     Row,
     Shapes,
-    count,
+    count_layers,
     repeated,
     rows_of,
 )
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.borzoi.config import BorzoiConfig
-from seqcov_models.networks.shared.config import Config
 
 DIALECT: Dialect = {
     **TORCH,
@@ -66,9 +68,14 @@ HEAD = "{}_head"
 ROTARY_SIZE, ROTARY_BASE = 128, 20_000.0
 
 
-def recognised(names: Shapes | frozenset[str]) -> bool:
-    """Whether weights of these names are of this format."""
-    return "conv_dna.conv_layer.weight" in names
+def matches(files: Files) -> str | None:
+    """Return 'borzoi' for a config.json with a `dim`, or the name of the stem."""
+    if files.description:
+        given = files.described.values
+        return "borzoi" if "dim" in given and given.get("model_type") in (None, "borzoi") else None
+    if files.container not in ("zip", "pickle", "safetensors"):
+        return None
+    return "borzoi" if "conv_dna.conv_layer.weight" in files.shapes() else None
 
 
 def _parts(stages: int, blocks: int, rotary: bool) -> list[Part]:
@@ -83,10 +90,9 @@ def _parts(stages: int, blocks: int, rotary: bool) -> list[Part]:
     ]
 
 
-def rows(config: Config, found: Shapes) -> list[Row]:
-    """The key map of a file."""
-    del found
-    assert isinstance(config, BorzoiConfig)
+def rows(config: Any, shapes: Shapes) -> list[Row]:
+    """Return the key map of a Borzoi or Flashzoi."""
+    del shapes
     parts = _parts(
         len(config.conv_tower_channels),
         config.num_hidden_layers,
@@ -95,25 +101,24 @@ def rows(config: Config, found: Shapes) -> list[Row]:
     return rows_of([*parts, Part("head", HEAD.format(config.species), "pointwise")], DIALECT)
 
 
-def ignored(name: str, config: Config) -> bool:
-    """Whether an array is another species' head."""
-    species = getattr(config, "species")
-    return name.split(".")[0].endswith("_head") and name.split(".")[0] != HEAD.format(species)
+def ignores(name: str, config: Any, shapes: Shapes) -> bool:
+    """Return whether an array is another species' head."""
+    layer = name.split(".")[0]
+    return layer.endswith("_head") and layer != HEAD.format(config.species)
 
 
-def config_of(
-    found: Shapes, species: str, source: str, described: Described | None
-) -> BorzoiConfig:
-    """The config of a file with these shapes and, where there is one, its config.json.
+def config(files: Files, architecture: str, species: str) -> BorzoiConfig:
+    """Return the config of a file with these shapes and, if there is one, its config.json.
 
-    Raises SeqcovError where the two disagree, or where there is no head of the species.
+    Raises SeqcovError if the two disagree, or if there is no head of the species.
     """
-    stages = 1 + count("res_tower.", [_halved(name) for name in found])
-    blocks = count("transformer.", found)
+    found, described, source = files.shapes(), files.described, files.source
+    stages = 1 + count_layers("res_tower.", [_halved(name) for name in found])
+    blocks = count_layers("transformer.", found)
     rotary = any(name.startswith("transformer.0.0.fn.1.mha.") for name in found)
     parts = _parts(stages, blocks, rotary)
     shapes = our_shapes(rows_of(parts, DIALECT), found, source)
-    values = inferred("borzoi", shapes, source)
+    values = infer_fields("borzoi", shapes, source)
     heads = {
         name.removesuffix("_head.weight"): shape[0]
         for name, shape in found.items()
@@ -122,16 +127,15 @@ def config_of(
     values |= {"num_labels": species_tracks(heads, species, source), "species": species}
     separable = shapes.get("model.trunk.upsamples.0.separable.depthwise.weight", (3,))
     values["upsample_kernel_size"] = separable[-1]
-    said = described or Described({}, source)
     try:
         if rotary:
-            values |= _rotary(found["transformer.0.0.fn.1.mha.Wqkv.weight"], said)
+            values |= _rotary(found["transformer.0.0.fn.1.mha.Wqkv.weight"], described)
         config = BorzoiConfig.from_dict({**values, "crop_bins": 0})
-        crop = {"crop_bins": _crop(config, said), "target_length": None}
+        crop = {"crop_bins": _crop(config, described), "target_length": None}
         config = BorzoiConfig.from_dict({**config.to_dict(), **crop})
     except SeqcovError as error:
         raise SeqcovError(f"{source}: {error}") from None
-    said.agrees(
+    described.check_agreement(
         dim=("channels", config.hidden_size),
         depth=("transformer blocks", config.num_hidden_layers),
         heads=("attention heads", config.num_attention_heads),
@@ -140,7 +144,7 @@ def config_of(
         enable_mouse_head=("(whether the head is there)", "mouse" in heads),
     )
     if not rotary:
-        said.agrees(
+        described.check_agreement(
             attn_dim_key=("channels of a key", config.attention_head_size),
             attn_dim_value=("channels of a value", config.attention_value_size),
         )
@@ -150,16 +154,16 @@ def config_of(
 def _halved(name: str) -> str:
     """'res_tower.4.x' → 'res_tower.2.x'; other names as they are."""
     first, _, rest = name.partition(".")
-    at, _, last = rest.partition(".")
-    if first == "res_tower" and at.isdecimal() and int(at) % 2 == 0:
-        return f"res_tower.{int(at) // 2}.{last}"
+    number, _, last = rest.partition(".")
+    if first == "res_tower" and number.isdecimal() and int(number) % 2 == 0:
+        return f"res_tower.{int(number) // 2}.{last}"
     return name if first != "res_tower" else ""
 
 
-def _rotary(wqkv: tuple[int, ...], said: Described) -> dict[str, object]:
-    """Fields of Flashzoi's attention: keys and values have half as many heads as queries."""
+def _rotary(wqkv: tuple[int, ...], described: Described) -> dict[str, object]:
+    """Return the fields of Flashzoi's attention: fewer heads of keys and values than of queries."""
     rows, width = wqkv if len(wqkv) == 2 else (0, 0)
-    heads = said.whole("heads", 8)
+    heads = described.integer("heads", 8)
     size = width // heads if heads > 0 else 0
     if size < 1 or width % heads or (rows - width) % (2 * size):
         raise SeqcovError(f"Wqkv is {wqkv}, which {heads} heads do not divide")
@@ -174,12 +178,17 @@ def _rotary(wqkv: tuple[int, ...], said: Described) -> dict[str, object]:
     }
 
 
-def _crop(config: BorzoiConfig, said: Described) -> int:
-    """Bins cut off at each side: `bins_to_return` are kept, or all but 16 at each side."""
-    if not said.flag("return_center_bins_only", True):
+def _crop(config: BorzoiConfig, described: Described) -> int:
+    """Return the bins cut off at each side so that `bins_to_return` are left, else 16."""
+    if not described.boolean("return_center_bins_only", True):
         return 16
-    kept = said.whole("bins_to_return", 6_144)
+    kept = described.integer("bins_to_return", 6_144)
     lost = config.num_bins - kept
     if lost < 0 or lost % 2:
-        raise said.refusal("bins_to_return", f"the middle of {config.num_bins:,} bins")
+        raise described.error("bins_to_return", f"the middle of {config.num_bins:,} bins")
     return lost // 2
+
+
+FORMAT = Format(
+    "borzoi-pytorch", "weights of borzoi-pytorch", matches, config, rows, ignores=ignores
+)

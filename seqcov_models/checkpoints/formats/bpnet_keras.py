@@ -6,65 +6,65 @@ the tasks. What has no bias belongs to the branches that read control tracks: th
 where no control is given, and are left out.
 """
 
-from pathlib import Path
 from typing import Any
 
 from seqcov_models.checkpoints.containers.hdf5 import (
     KERAS,
     layer_configs,
     layers_of,
-    open_h5,
     window_of,
 )
-from seqcov_models.checkpoints.formats.multimolecule import OSKN
+from seqcov_models.checkpoints.format import Files, Format
 from seqcov_models.checkpoints.keymap import Part, Row, Shapes, rows_of
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.bpnet.config import BPNetConfig
-from seqcov_models.networks.shared.config import Config
 
+OSKN = BPNetConfig.tasks
 _PARTS = {"profile": ("conv2d_transpose", "transposed conv"), "counts": ("dense", "dense")}
 
 
-def recognised(names: Shapes | frozenset[str]) -> bool:
-    """Whether a Keras file with these weights is a BPNet's."""
-    return any(name.startswith("conv2d_transpose") for name in names)
+def matches(files: Files) -> str | None:
+    """Return 'bpnet' for a Keras file with transposed convolutions and no params.json."""
+    if files.description or files.container != "hdf5":
+        return None
+    known = any(name.startswith("conv2d_transpose") for name in files.shapes())
+    return "bpnet" if known else None
 
 
 def _layers(found: Shapes, kind: str) -> list[str]:
     return [layer for layer in layers_of(list(found), kind) if f"{layer}/bias" in found]
 
 
-def ignored(name: str, found: Shapes) -> bool:
-    """Whether a weight is of a branch that reads control tracks."""
+def ignores(name: str, config: Any, shapes: Shapes) -> bool:
+    """Return whether a weight is of a branch that reads control tracks."""
     layer = name.partition("/")[0]
     kind = layer.rpartition("_")[0]
     control = kind in ("conv1d", "dense", "separable_conv1d")
-    return control and f"{layer}/bias" not in found and "kernel" in name
+    return control and f"{layer}/bias" not in shapes and "kernel" in name
 
 
-def rows(config: Config, found: Shapes) -> list[Row]:
-    """The key map of a file; `found`, its shapes, gives the layers' numbers."""
-    assert isinstance(config, BPNetConfig)
-    convs = _layers(found, "conv1d")
+def rows(config: Any, shapes: Shapes) -> list[Row]:
+    """Return the key map of a BPNet; the shapes in the file give the layers' numbers."""
+    convs = _layers(shapes, "conv1d")
     parts = [Part("model.stem.conv", convs[0], "stem")] if convs else []
     parts += [Part(f"model.trunk.convs.{i}", layer, "conv") for i, layer in enumerate(convs[1:])]
-    made = rows_of(parts, KERAS)
+    mapped = rows_of(parts, KERAS)
     for ours, (kind, described) in _PARTS.items():
-        made += [
-            Row(ours + leaf.ours, tuple(layer + leaf.theirs for layer in _layers(found, kind)),
+        mapped += [
+            Row(ours + leaf.ours, tuple(layer + leaf.theirs for layer in _layers(shapes, kind)),
                 leaf.layout)
             for leaf in KERAS[described]
         ]  # fmt: skip
-    return made
+    return mapped
 
 
-def config_of(path: Path) -> BPNetConfig:
-    """The config of a file, from its shapes and what its `model_config` says.
+def config(files: Files, architecture: str, species: str) -> BPNetConfig:
+    """Return the config of a file, from its shapes and what its `model_config` says.
 
-    Raises SeqcovError for a file that is no BPNet.
+    Raises SeqcovError for a file that is not a BPNet's.
     """
-    arrays, layers = open_h5(path), layer_configs(path)
-    found = arrays.shapes
+    path = files.weights[0]
+    found, layers = files.shapes(), layer_configs(path)
     convs, tasks = _layers(found, "conv1d"), len(_layers(found, "conv2d_transpose"))
     if len(convs) < 2 or tasks < 1:
         raise SeqcovError(f"{path}: its layers are not those of a BPNet")
@@ -94,10 +94,15 @@ def config_of(path: Path) -> BPNetConfig:
 
 
 def _tasks(layers: list[dict[str, Any]], count: int) -> tuple[str, ...]:
-    """The tasks as the file's output layers `<task>/profile` name them, else the published four."""
+    """Return the tasks of the output layers `<task>/profile`, else the published four."""
     ends = [str(layer.get("name", "")) for layer in layers]
     named = [name.removesuffix("/profile") for name in ends if name.endswith("/profile")]
     named = [name for name in dict.fromkeys(named) if not name.startswith("bias/")]
     if len(named) == count:
         return tuple(named)
     return OSKN if count == len(OSKN) else tuple(f"task_{task}" for task in range(count))
+
+
+FORMAT = Format(
+    "bpnet-keras", "Keras .h5 of kundajelab/bpnet", matches, config, rows, ignores=ignores
+)

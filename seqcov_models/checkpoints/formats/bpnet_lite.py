@@ -5,21 +5,22 @@ what it says. What a state dict does not tell has bpnet-lite's defaults: 1,000 p
 of a window that is longer by the trimming at both sides. Names: `bpnetlite/bpnet.py`.
 """
 
+from dataclasses import replace
 from typing import Any
 
+from seqcov_models.checkpoints.format import Files, Format
 from seqcov_models.checkpoints.keymap import (
     TORCH,
     Array,
     Part,
     Row,
     Shapes,
-    count,
+    count_layers,
     repeated,
     rows_of,
 )
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.bpnet.config import BPNetLiteConfig
-from seqcov_models.networks.shared.config import Config
 
 ENDS = [
     Part("model.stem.conv", "iconv", "stem"),
@@ -30,32 +31,37 @@ BLOCK = [Part("model.trunk.convs.{i}", "rconvs.{i}", "conv")]
 KEPT = 1_000
 
 
-def recognised(names: Shapes | frozenset[str]) -> bool:
-    """Whether weights of these names are of this format."""
-    return {"iconv.weight", "fconv.weight", "linear.weight"} <= set(names)
+def matches(files: Files) -> str | None:
+    """Return 'bpnetlite' for the names of the first and last layers."""
+    if files.description or files.container not in ("zip", "pickle", "safetensors"):
+        return None
+    known = {"iconv.weight", "fconv.weight", "linear.weight"} <= files.shapes().keys()
+    return "bpnetlite" if known else None
 
 
-def rows(config: Config, found: Shapes) -> list[Row]:
-    """The key map of a file."""
-    assert isinstance(config, BPNetLiteConfig)
-    made = rows_of([*ENDS, *repeated(BLOCK, config.num_dilated_layers)], TORCH)
+def rows(config: Any, shapes: Shapes) -> list[Row]:
+    """Return the key map of a BPNet."""
+    mapped = rows_of([*ENDS, *repeated(BLOCK, config.num_dilated_layers)], TORCH)
     columns = config.hidden_size + (config.num_control_tracks > 0)
 
-    def known(weight: Array) -> Array:
-        """Without the column that older files have for controls although they have none."""
+    def used_columns(weight: Array) -> Array:
+        """Drop the column that older files have for controls although they have none."""
         return weight[:, :columns]
 
-    return [Row(r.ours, r.theirs, known) if r.ours == "counts.weight" else r for r in made]
+    return [
+        replace(row, layout=used_columns) if row.ours == "counts.weight" else row for row in mapped
+    ]
 
 
-def config_of(found: Shapes, source: str) -> BPNetLiteConfig:
-    """The config of a file with these shapes. Raises SeqcovError for shapes that make no sense."""
+def config(files: Files, architecture: str, species: str) -> BPNetLiteConfig:
+    """Return the config of a file from its shapes. Raises SeqcovError for impossible shapes."""
+    found, source = files.shapes(), files.source
     stem, profile = found["iconv.weight"], found["fconv.weight"]
-    layers = count("rconvs.", found)
+    layers = count_layers("rconvs.", found)
     kernel = (found.get("rconvs.0.weight") or (3,))[-1]
     if len(stem) != 3 or len(profile) != 3 or layers > 20:
         raise SeqcovError(f"{source}: its weights are not those of bpnet-lite's BPNet")
-    trimming = 47 + sum(2**at for at in range(1, layers + 1))
+    trimming = 47 + sum(2**layer for layer in range(1, layers + 1))
     values: dict[str, Any] = {
         "sequence_length": KEPT + 2 * trimming,
         "target_length": KEPT,
@@ -71,3 +77,6 @@ def config_of(found: Shapes, source: str) -> BPNetLiteConfig:
         return BPNetLiteConfig.from_dict(values)
     except SeqcovError as error:
         raise SeqcovError(f"{source}: {error}") from None
+
+
+FORMAT = Format("bpnet-lite", "state dict of bpnet-lite", matches, config, rows)

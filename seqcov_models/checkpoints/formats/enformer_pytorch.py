@@ -8,21 +8,20 @@ the published 1,536 positions.
 from collections.abc import Mapping
 from typing import Any
 
-from seqcov_models.checkpoints.described import Described
-from seqcov_models.checkpoints.infer import inferred, our_shapes, species_tracks
+from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.infer import infer_fields, our_shapes, species_tracks
 from seqcov_models.checkpoints.keymap import (
     TORCH,
     Dialect,
     Part,
     Row,
     Shapes,
-    count,
+    count_layers,
     repeated,
     rows_of,
 )
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.enformer.config import EnformerConfig
-from seqcov_models.networks.shared.config import Config
 
 POSITIONS = 1_536
 """Positions of the published window after all poolings."""
@@ -56,22 +55,27 @@ _TRUNK = {"1": "stem", "2": "conv_tower", "4": "transformer", "6": "final_pointw
 
 
 def canonical(name: str) -> str:
-    """The one name of a weight that has two."""
+    """Return the one name of a weight that has two."""
     name = name.removeprefix("module.")  # which a DataParallel puts before each
     first, _, rest = name.partition(".")
     number, _, last = rest.partition(".")
     return f"{_TRUNK[number]}.{last}" if first == "_trunk" and number in _TRUNK else name
 
 
-def recognised(names: Mapping[str, Any] | frozenset[str]) -> bool:
-    """Whether weights of these names (canonical ones) are of this format."""
-    return "stem.0.weight" in names and "final_pointwise.1.2.weight" in names
+def matches(files: Files) -> str | None:
+    """Return 'enformer' for config.json's model_type with a `dim`, or the names of the trunk."""
+    if files.description:
+        given = files.described.values
+        return "enformer" if "dim" in given and given.get("model_type") == "enformer" else None
+    if files.container not in ("zip", "pickle", "safetensors"):
+        return None
+    known = {"stem.0.weight", "final_pointwise.1.2.weight"} <= files.shapes(canonical).keys()
+    return "enformer" if known else None
 
 
-def rows(config: Config, found: Shapes) -> list[Row]:
-    """The key map of a file."""
-    del found
-    assert isinstance(config, EnformerConfig)
+def rows(config: Any, shapes: Shapes) -> list[Row]:
+    """Return the key map of an Enformer."""
+    del shapes
     parts = trunk_parts(ENDS, STAGE, BLOCK, len(config.conv_tower_channels),
                         config.num_hidden_layers)  # fmt: skip
     return rows_of([*parts, *head_parts(config, HEAD)], TORCH)
@@ -80,12 +84,12 @@ def rows(config: Config, found: Shapes) -> list[Row]:
 def trunk_parts(
     ends: list[Part], stage: list[Part], block: list[Part], stages: int, blocks: int
 ) -> list[Part]:
-    """An Enformer's layers but for its heads."""
+    """Return an Enformer's layers except its heads."""
     return [*ends, *repeated(stage, stages), *repeated(block, blocks)]
 
 
 def head_parts(config: EnformerConfig, template: str) -> list[Part]:
-    """The selected head and the others."""
+    """Return the selected head and the others."""
     others = [Part(f"other_heads.{name}", template.format(name), "dense")
               for name in config.other_heads]  # fmt: skip
     return [Part("head", template.format(config.species), "dense"), *others]
@@ -100,12 +104,12 @@ def enformer_config(
     source: str,
     **further: Any,
 ) -> EnformerConfig:
-    """The config of an Enformer whose file has no description of it, from its shapes.
+    """Return the config of an Enformer from the shapes in its file.
 
-    heads: tracks by species. Raises SeqcovError for weights of no Enformer, or no such head.
+    heads: tracks by species. Raises SeqcovError for other weights, or if there is no such head.
     """
     shapes = our_shapes(rows_of(parts, dialect), found, source)
-    values = inferred("enformer", shapes, source)
+    values = infer_fields("enformer", shapes, source)
     values["num_labels"] = species_tracks(heads, species, source)
     values["other_heads"] = {name: size for name, size in heads.items() if name != species}
     window = POSITIONS * 2 ** (1 + len(values["conv_tower_channels"]))
@@ -117,32 +121,32 @@ def enformer_config(
         raise SeqcovError(f"{source}: {error}") from None
 
 
-def config_of(
-    found: Shapes, species: str, source: str, described: Described | None
-) -> EnformerConfig:
-    """The config of a file with these shapes and, where there is one, its config.json.
+def config(files: Files, architecture: str, species: str) -> EnformerConfig:
+    """Return the config of a file with these shapes and, if there is one, its config.json.
 
-    Raises SeqcovError where the two disagree, or where there is no head of the species.
+    Raises SeqcovError if the two disagree, or if there is no head of the species.
     """
-    stages, blocks = (
-        count("conv_tower.", found),
-        count("transformer.", found),
-    )
+    found, described = files.shapes(canonical), files.described
     heads = {
         name.split(".")[1]: shape[0]
         for name, shape in found.items()
         if name.startswith("_heads.") and name.endswith(".0.weight") and len(shape) == 2
     }
-    further = {"target_length": described.whole("target_length", 896)} if described else {}
+    further = {"target_length": described.integer("target_length", 896)} if files.config else {}
+    stages, blocks = count_layers("conv_tower.", found), count_layers("transformer.", found)
     parts = trunk_parts(ENDS, STAGE, BLOCK, stages, blocks)
-    config = enformer_config(parts, TORCH, found, heads, species, source, **further)
-    if described is not None:
-        described.agrees(
-            dim=("channels", config.hidden_size),
-            depth=("transformer blocks", config.num_hidden_layers),
-            heads=("attention heads", config.num_attention_heads),
-            attn_dim_key=("channels of a key", config.attention_head_size),
-            num_downsamples=("poolings", config.num_downsamples),
-            output_heads=("heads", heads),
-        )
+    config = enformer_config(parts, TORCH, found, heads, species, files.source, **further)
+    described.check_agreement(
+        dim=("channels", config.hidden_size),
+        depth=("transformer blocks", config.num_hidden_layers),
+        heads=("attention heads", config.num_attention_heads),
+        attn_dim_key=("channels of a key", config.attention_head_size),
+        num_downsamples=("poolings", config.num_downsamples),
+        output_heads=("heads", heads),
+    )
     return config
+
+
+FORMAT = Format(
+    "enformer-pytorch", "state dict of enformer-pytorch", matches, config, rows, canonical
+)

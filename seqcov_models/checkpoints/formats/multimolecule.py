@@ -5,10 +5,12 @@ dropped, so that N is what the original network has for it, unless `n_encoding` 
 asks to keep it. Their logits come before the softplus, as ours do.
 """
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from seqcov_models.checkpoints.described import Described, exponential_widths
+from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.infer import check_species
 from seqcov_models.checkpoints.keymap import (
     TORCH,
     Leaf,
@@ -22,11 +24,9 @@ from seqcov_models.checkpoints.keymap import (
 )
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.basenji.config import BasenjiConfig
-from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.bpnet.config import BPNetConfig
-from seqcov_models.networks.enformer.config import EnformerConfig
-from seqcov_models.networks.registry import CONFIGS
-from seqcov_models.networks.shared.config import Config, read_json
+from seqcov_models.networks.registry import NETWORKS
+from seqcov_models.networks.shared.config import Config
 
 ARCHITECTURES = {
     "basenji": "basenji2",
@@ -34,9 +34,9 @@ ARCHITECTURES = {
     "borzoi": "borzoi",
     "bpnet": "bpnet",
 }
-"""Our names by theirs (`model_type` in config.json)."""
+"""Names in the registry by theirs (`model_type` in config.json)."""
 
-OSKN = ("Oct4", "Sox2", "Nanog", "Klf4")
+OSKN = BPNetConfig.tasks
 
 _E = "model.encoder"
 
@@ -108,52 +108,75 @@ BPNET = [Part("model.stem.conv", f"{_E}.stem.conv", "stem")]
 BPNET_LAYER = [Part("model.trunk.convs.{i}", f"{_E}.layer.{{i}}.conv", "conv")]
 
 
-def rows(config: Config, found: Shapes) -> list[Row]:
-    """The key map of a file."""
-    del found
-    if isinstance(config, BasenjiConfig):
-        parts = [
-            *BASENJI_ENDS,
-            *repeated(BASENJI_TOWER, len(config.conv_tower_channels), next=lambda i: i + 1),
-            *repeated(BASENJI_BLOCK, config.blocks.num_blocks),
-            HEAD,
-        ]
-    elif isinstance(config, EnformerConfig):
-        parts = [
-            *ENFORMER_ENDS,
-            *repeated(ENFORMER_STAGE, len(config.conv_tower_channels)),
-            *repeated(TRANSFORMER_BLOCK, config.num_hidden_layers),
-            HEAD,
-        ]
-    elif isinstance(config, BorzoiConfig):
-        last = len(config.conv_tower_channels) - 1
-        parts = [
-            *BORZOI_ENDS,
-            *repeated(BORZOI_STAGE, last),
-            Part(f"model.stem.tower.{last}.norm", f"{_E}.unet_bottleneck.batch_norm1", "norm"),
-            Part(f"model.stem.tower.{last}.conv", f"{_E}.unet_bottleneck.conv1", "conv"),
-            *repeated(TRANSFORMER_BLOCK, config.num_hidden_layers),
-            *repeated(BORZOI_UPSAMPLE, 2, back=lambda i: 1 - i),
-            HEAD,
-        ]
-    else:
-        assert isinstance(config, BPNetConfig)
-        parts = [*BPNET, *repeated(BPNET_LAYER, config.num_dilated_layers)]
+def matches(files: Files) -> str | None:
+    """Return the architecture of a config.json's `model_type`."""
+    if files.config is None or "architecture" in files.described.values:
+        return None
+    given = files.described.values
+    return None if "dim" in given else ARCHITECTURES.get(str(given.get("model_type")))
+
+
+def rows(config: Any, shapes: Shapes) -> list[Row]:
+    """Return the key map of one of their networks."""
+    del shapes
     dialect = TORCH if config.n_encoding == "multimolecule" else five_letters(TORCH)
-    made = rows_of(parts, dialect)
-    if isinstance(config, EnformerConfig) and config.use_precomputed_gamma_basis:
+    mapped = rows_of(_PARTS[config.ARCHITECTURE](config), dialect)
+    if config.ARCHITECTURE == "bpnet":
+        return mapped + _bpnet_heads(len(config.tasks))
+    if getattr(config, "use_precomputed_gamma_basis", False):
         tables = [
             f"{_E}.layers.{block}.attention.gamma_position_basis"
             for block in range(max(config.num_hidden_layers, 1))
         ]
-        made.append(Row("model.trunk.gamma_basis", tuple(tables), same=True))
-    if isinstance(config, BPNetConfig):
-        made += _bpnet_heads(len(config.tasks))
-    return made
+        mapped.append(Row("model.trunk.gamma_basis", tuple(tables), copies=True))
+    return mapped
+
+
+def _basenji_parts(config: Any) -> list[Part]:
+    return [
+        *BASENJI_ENDS,
+        *repeated(BASENJI_TOWER, len(config.conv_tower_channels), next=lambda i: i + 1),
+        *repeated(BASENJI_BLOCK, config.blocks.num_blocks),
+        HEAD,
+    ]
+
+
+def _enformer_parts(config: Any) -> list[Part]:
+    return [
+        *ENFORMER_ENDS,
+        *repeated(ENFORMER_STAGE, len(config.conv_tower_channels)),
+        *repeated(TRANSFORMER_BLOCK, config.num_hidden_layers),
+        HEAD,
+    ]
+
+
+def _borzoi_parts(config: Any) -> list[Part]:
+    last = len(config.conv_tower_channels) - 1
+    return [
+        *BORZOI_ENDS,
+        *repeated(BORZOI_STAGE, last),
+        Part(f"model.stem.tower.{last}.norm", f"{_E}.unet_bottleneck.batch_norm1", "norm"),
+        Part(f"model.stem.tower.{last}.conv", f"{_E}.unet_bottleneck.conv1", "conv"),
+        *repeated(TRANSFORMER_BLOCK, config.num_hidden_layers),
+        *repeated(BORZOI_UPSAMPLE, 2, back=lambda i: 1 - i),
+        HEAD,
+    ]
+
+
+def _bpnet_parts(config: Any) -> list[Part]:
+    return [*BPNET, *repeated(BPNET_LAYER, config.num_dilated_layers)]
+
+
+_PARTS: dict[str, Callable[[Any], list[Part]]] = {
+    "basenji2": _basenji_parts,
+    "enformer": _enformer_parts,
+    "borzoi": _borzoi_parts,
+    "bpnet": _bpnet_parts,
+}
 
 
 def _bpnet_heads(tasks: int) -> list[Row]:
-    """Ours hold all tasks in one layer, theirs have one a task."""
+    """Map the heads: one layer per task in the file, one for all tasks in the network."""
     leaves = [
         ("profile", Leaf(".weight", ".weight", torch_transposed_conv)),
         ("profile", Leaf(".bias", ".bias")),
@@ -174,149 +197,160 @@ def _bpnet_heads(tasks: int) -> list[Row]:
 # config.json
 
 
-def config_of(path: Path, species: str, n_encoding: str | None) -> Config:
-    """The config that a config.json of theirs describes.
+def config(files: Files, architecture: str, species: str) -> Config:
+    """Return the config that a config.json of theirs describes, N as in the original network.
 
-    Raises SeqcovError where it is of no network known here, of another species, or has no sense.
+    Raises SeqcovError if it is of another species, or no network can be built from it.
     """
-    given = Described(read_json(path), path)
-    architecture = ARCHITECTURES.get(given.text("model_type", ""))
-    if architecture is None or given.whole("vocab_size", 5) != 5:
-        raise SeqcovError(f"{path}: no multimolecule model that is known here")
+    given = files.described
+    if given.integer("vocab_size", 5) != 5:
+        raise given.error("vocab_size", "5, which all multimolecule models known here have")
     if architecture in ("enformer", "borzoi"):
-        of = given.text("species", "human")
-        if of != species:
-            raise SeqcovError(f"{path}: its head is for {of!r}, asked for is {species!r}")
-    fields = {
-        "basenji2": _basenji,
-        "enformer": _enformer,
-        "borzoi": _borzoi,
-        "bpnet": _bpnet,
-    }[architecture]
-    values: dict[str, Any] = fields(given)
+        stored = given.string("species", "human")
+        if stored != species:
+            raise SeqcovError(f"{given.path}: its head is for {stored!r}, asked for is {species!r}")
+    values = _FIELDS[architecture](given)
     if architecture != "bpnet":
         values["species"] = species
         if given.values.get("num_labels") is not None:
-            values["num_labels"] = given.whole("num_labels", 0)
-    if n_encoding is not None:
-        values["n_encoding"] = n_encoding
+            values["num_labels"] = given.integer("num_labels", 0)
     try:
-        return CONFIGS[architecture].from_dict(values)
+        config = NETWORKS[architecture].config_class.from_dict(values)
     except SeqcovError as error:
-        raise SeqcovError(f"{path}: {error}") from None
+        raise SeqcovError(f"{given.path}: {error}") from None
+    if architecture == "basenji2":  # whose description does not say which species
+        check_species(architecture, config.num_labels, species, files.source)
+    return config
 
 
 def _basenji(given: Described) -> dict[str, Any]:
-    blocks = given.part("blocks")
+    blocks = given.section("blocks")
     return {
-        "sequence_length": given.whole("sequence_length", 131_072),
-        "stem_channels": given.whole("stem_channels", 288),
-        "stem_kernel_size": given.whole("stem_kernel_size", 15),
-        "stem_pool_size": given.whole("stem_pool_size", 2),
-        "conv_tower_channels": given.wholes(
+        "sequence_length": given.integer("sequence_length", 131_072),
+        "stem_channels": given.integer("stem_channels", 288),
+        "stem_kernel_size": given.integer("stem_kernel_size", 15),
+        "stem_pool_size": given.integer("stem_pool_size", 2),
+        "conv_tower_channels": given.integers(
             "conv_tower_channels", BasenjiConfig().conv_tower_channels
         ),
-        "conv_tower_kernel_size": given.whole("conv_tower_kernel_size", 5),
+        "conv_tower_kernel_size": given.integer("conv_tower_kernel_size", 5),
         "blocks": {
-            "num_blocks": blocks.whole("num_blocks", 11),
-            "kernel_size": blocks.whole("kernel_size", 3),
-            "bottleneck_size": blocks.whole("bottleneck_size", 384),
-            "dilation": blocks.whole("dilation", 1),
-            "dilation_rate": blocks.real("dilation_rate", 1.5),
-            "round_dilation": blocks.flag("round_dilation", True),
-            "dropout": blocks.real("dropout", 0.3),
+            "num_blocks": blocks.integer("num_blocks", 11),
+            "kernel_size": blocks.integer("kernel_size", 3),
+            "bottleneck_size": blocks.integer("bottleneck_size", 384),
+            "dilation": blocks.integer("dilation", 1),
+            "dilation_rate": blocks.number("dilation_rate", 1.5),
+            "round_dilation": blocks.boolean("round_dilation", True),
+            "dropout": blocks.number("dropout", 0.3),
         },
-        "crop_bins": given.whole("crop_bins", 64),
-        "head_hidden_size": given.whole("head_hidden_size", 1_536),
-        "hidden_dropout": given.real("hidden_dropout", 0.05),
+        "crop_bins": given.integer("crop_bins", 64),
+        "head_hidden_size": given.integer("head_hidden_size", 1_536),
+        "hidden_dropout": given.number("hidden_dropout", 0.05),
         **_common(given, "gelu_new", 1e-3),
     }
 
 
 def _enformer(given: Described) -> dict[str, Any]:
-    hidden, heads = given.whole("hidden_size", 1_536), given.whole("num_attention_heads", 8)
-    stages = given.whole("num_downsamples", 7) - 1
-    unit, dropout = given.whole("dim_divisible_by", 128), given.real("hidden_dropout", 0.4)
+    hidden, heads = given.integer("hidden_size", 1_536), given.integer("num_attention_heads", 8)
+    stages = given.integer("num_downsamples", 7) - 1
+    unit, dropout = given.integer("dim_divisible_by", 128), given.number("hidden_dropout", 0.4)
     if min(hidden // 2, heads, stages, unit) < 1 or stages > 60:
         raise SeqcovError(f"{given.path}: sizes from which no network can be built")
     return {
-        "sequence_length": given.whole("sequence_length", 196_608),
+        "sequence_length": given.integer("sequence_length", 196_608),
         "stem_channels": hidden // 2,
-        "stem_kernel_size": given.whole("stem_kernel_size", 15),
+        "stem_kernel_size": given.integer("stem_kernel_size", 15),
         "conv_tower_channels": exponential_widths(hidden // 2, hidden, stages, unit),
-        "conv_tower_kernel_size": given.whole("conv_tower_kernel_size", 5),
-        "num_hidden_layers": given.whole("num_hidden_layers", 11),
+        "conv_tower_kernel_size": given.integer("conv_tower_kernel_size", 5),
+        "num_hidden_layers": given.integer("num_hidden_layers", 11),
         "num_attention_heads": heads,
-        "attention_head_size": given.whole("attention_head_size", 64),
+        "attention_head_size": given.integer("attention_head_size", 64),
         "attention_value_size": hidden // heads,
         "num_rel_pos_features": hidden // heads,
         "intermediate_size": 2 * hidden,
-        "use_precomputed_gamma_basis": given.flag("use_precomputed_gamma_basis", False),
-        "target_length": given.whole("target_length", 896),
-        "head_hidden_size": given.whole("head_hidden_size", 2 * hidden),
+        "use_precomputed_gamma_basis": given.boolean("use_precomputed_gamma_basis", False),
+        "target_length": given.integer("target_length", 896),
+        "head_hidden_size": given.integer("head_hidden_size", 2 * hidden),
         "hidden_dropout": dropout,
         "head_dropout": dropout / 8,
-        "attention_dropout": given.real("attention_dropout", 0.05),
-        "position_dropout": given.real("position_dropout", 0.01),
+        "attention_dropout": given.number("attention_dropout", 0.05),
+        "position_dropout": given.number("position_dropout", 0.01),
         **_common(given, "quick_gelu", 1e-5),
     }
 
 
 def _borzoi(given: Described) -> dict[str, Any]:
-    hidden = given.whole("hidden_size", 1_536)
-    length = given.whole("sequence_length", 524_288)
-    widths = given.wholes("conv_tower_channels", (608, 736, 896, 1056, 1280))
+    hidden = given.integer("hidden_size", 1_536)
+    length = given.integer("sequence_length", 524_288)
+    widths = given.integers("conv_tower_channels", (608, 736, 896, 1056, 1280))
     pools = 2 + len(widths)
-    if given.whole("head_hidden_size", 1_920) == 0:
-        raise given.refusal("head_hidden_size", "a width; theirs always have that layer")
+    if given.integer("head_hidden_size", 1_920) == 0:
+        raise given.error("head_hidden_size", "a width; theirs always have that layer")
     return {
         "sequence_length": length,
-        "stem_channels": given.whole("stem_channels", 512),
-        "stem_kernel_size": given.whole("stem_kernel_size", 15),
+        "stem_channels": given.integer("stem_channels", 512),
+        "stem_kernel_size": given.integer("stem_kernel_size", 15),
         "conv_tower_channels": (*widths, hidden),
-        "conv_tower_kernel_size": given.whole("conv_tower_kernel_size", 5),
-        "num_hidden_layers": given.whole("num_hidden_layers", 8),
-        "num_attention_heads": given.whole("num_attention_heads", 8),
-        "attention_head_size": given.whole("attention_head_size", 64),
-        "attention_value_size": given.whole("attention_value_size", 192),
-        "num_rel_pos_features": given.whole("num_rel_pos_features", 32),
+        "conv_tower_kernel_size": given.integer("conv_tower_kernel_size", 5),
+        "num_hidden_layers": given.integer("num_hidden_layers", 8),
+        "num_attention_heads": given.integer("num_attention_heads", 8),
+        "attention_head_size": given.integer("attention_head_size", 64),
+        "attention_value_size": given.integer("attention_value_size", 192),
+        "num_rel_pos_features": given.integer("num_rel_pos_features", 32),
         "position_length": max(length >> pools, 1),
         "intermediate_size": 2 * hidden,
-        "upsample_kernel_size": given.whole("unet_kernel_size", 3),
-        "target_length": given.whole("target_length", 6_144),
-        "head_hidden_size": given.whole("head_hidden_size", 1_920),
-        "hidden_dropout": given.real("hidden_dropout", 0.1),
-        "intermediate_dropout": given.real("intermediate_dropout", 0.2),
-        "attention_dropout": given.real("attention_dropout", 0.05),
-        "position_dropout": given.real("position_dropout", 0.01),
+        "upsample_kernel_size": given.integer("unet_kernel_size", 3),
+        "target_length": given.integer("target_length", 6_144),
+        "head_hidden_size": given.integer("head_hidden_size", 1_920),
+        "hidden_dropout": given.number("hidden_dropout", 0.1),
+        "intermediate_dropout": given.number("intermediate_dropout", 0.2),
+        "attention_dropout": given.number("attention_dropout", 0.05),
+        "position_dropout": given.number("position_dropout", 0.01),
         **_common(given, "gelu_new", 1e-3),
     }
 
 
 def _bpnet(given: Described) -> dict[str, Any]:
-    tasks = given.whole("num_tasks", 4)
+    tasks = given.integer("num_tasks", 4)
     if not 1 <= tasks <= 100_000:
-        raise given.refusal("num_tasks", "a plausible number")
-    labels = given.part("id2label").values
+        raise given.error("num_tasks", "a plausible number")
+    labels = given.section("id2label").values
     default = OSKN if tasks == len(OSKN) else tuple(f"task_{task}" for task in range(tasks))
     names = tuple(str(labels.get(str(task), default[task])) for task in range(tasks))
     return {
         "tasks": default if any(name.startswith("LABEL_") for name in names) else names,
-        "num_strands": given.whole("num_strands", 2),
-        "hidden_size": given.whole("hidden_size", 64),
-        "stem_kernel_size": given.whole("stem_kernel_size", 25),
-        "num_dilated_layers": given.whole("num_dilated_layers", 9),
-        "dilated_kernel_size": given.whole("dilated_kernel_size", 3),
-        "profile_kernel_size": given.whole("profile_kernel_size", 25),
-        "count_loss_weight": given.real("count_loss_weight", 1.0),
-        "hidden_act": given.text("hidden_act", "relu"),
+        "num_strands": given.integer("num_strands", 2),
+        "hidden_size": given.integer("hidden_size", 64),
+        "stem_kernel_size": given.integer("stem_kernel_size", 25),
+        "num_dilated_layers": given.integer("num_dilated_layers", 9),
+        "dilated_kernel_size": given.integer("dilated_kernel_size", 3),
+        "profile_kernel_size": given.integer("profile_kernel_size", 25),
+        "count_loss_weight": given.number("count_loss_weight", 1.0),
+        "hidden_act": given.string("hidden_act", "relu"),
     }
 
 
 def _common(given: Described, act: str, eps: float) -> dict[str, Any]:
     return {
-        "hidden_act": given.text("hidden_act", act),
-        "output_act": given.text("output_act", "softplus"),
-        "batch_norm_eps": given.real("batch_norm_eps", eps),
-        "batch_norm_momentum": given.real("batch_norm_momentum", 0.1),
+        "hidden_act": given.string("hidden_act", act),
+        "output_act": given.string("output_act", "softplus"),
+        "batch_norm_eps": given.number("batch_norm_eps", eps),
+        "batch_norm_momentum": given.number("batch_norm_momentum", 0.1),
     }
+
+
+_FIELDS: dict[str, Callable[[Described], dict[str, Any]]] = {
+    "basenji2": _basenji,
+    "enformer": _enformer,
+    "borzoi": _borzoi,
+    "bpnet": _bpnet,
+}
+
+FORMAT = Format(
+    "multimolecule",
+    "config.json and weights of multimolecule",
+    matches,
+    config,
+    rows,
+    has_n_channel=True,
+)

@@ -4,6 +4,9 @@ Weights are found by their object-graph keys; variable names are ambiguous. Of e
 the checkpoint keeps a hidden sum, a counter and the debiased average: the average is what is used.
 """
 
+from typing import Any
+
+from seqcov_models.checkpoints.format import Files, Format
 from seqcov_models.checkpoints.formats.enformer_pytorch import (
     enformer_config,
     head_parts,
@@ -15,7 +18,7 @@ from seqcov_models.checkpoints.keymap import (
     Part,
     Row,
     Shapes,
-    count,
+    count_layers,
     flat_channels,
     head_bias,
     keras_conv,
@@ -23,7 +26,6 @@ from seqcov_models.checkpoints.keymap import (
     transposed,
 )
 from seqcov_models.networks.enformer.config import EnformerConfig
-from seqcov_models.networks.shared.config import Config
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -80,7 +82,7 @@ HEAD = "_heads/{}/_layers/0"
 
 
 def canonical(name: str) -> str | None:
-    """A key without the path to the module and TensorFlow's suffix; None for no weight of it.
+    """Return a key without the path to the module and the suffix; None if it is not a weight.
 
     The published checkpoint keeps the network under `module`.
     """
@@ -92,31 +94,36 @@ def canonical(name: str) -> str | None:
     return None
 
 
-def recognised(names: Shapes | frozenset[str]) -> bool:
-    """Whether a checkpoint of these names (canonical ones) is of this format."""
-    return f"{_STEM}/0/w" in names
+def matches(files: Files) -> str | None:
+    """Return 'enformer' for a TensorFlow checkpoint with the stem of Sonnet's trunk."""
+    if files.container != "bundle":
+        return None
+    return "enformer" if f"{_STEM}/0/w" in files.shapes(canonical) else None
 
 
-def rows(config: Config, found: Shapes) -> list[Row]:
-    """The key map of a checkpoint."""
-    del found
-    assert isinstance(config, EnformerConfig)
+def rows(config: Any, shapes: Shapes) -> list[Row]:
+    """Return the key map of an Enformer."""
+    del shapes
     stages, blocks = len(config.conv_tower_channels), config.num_hidden_layers
     parts = trunk_parts(ENDS, STAGE, BLOCK, stages, blocks)
     return rows_of([*parts, *head_parts(config, HEAD)], DIALECT)
 
 
-def config_of(found: Shapes, species: str, source: str) -> EnformerConfig:
-    """The config of a checkpoint with these shapes.
+def config(files: Files, architecture: str, species: str) -> EnformerConfig:
+    """Return the config of a checkpoint from its shapes.
 
-    Raises SeqcovError where there is no head of the species.
+    Raises SeqcovError if there is no head of the species.
     """
-    stages = count(f"{_T}/1/_layers/", found)
-    blocks = count(f"{_T}/2/_layers/", found)
+    found = files.shapes(canonical)
+    stages = count_layers(f"{_T}/1/_layers/", found)
+    blocks = count_layers(f"{_T}/2/_layers/", found)
     heads = {
         name.split("/")[1]: shape[-1]
         for name, shape in found.items()
         if name.startswith("_heads/") and name.endswith("/w") and len(shape) == 2
     }
     parts = trunk_parts(ENDS, STAGE, BLOCK, stages, blocks)
-    return enformer_config(parts, DIALECT, found, heads, species, source)
+    return enformer_config(parts, DIALECT, found, heads, species, files.source)
+
+
+FORMAT = Format("sonnet", "DeepMind's Sonnet checkpoint", matches, config, rows, canonical)

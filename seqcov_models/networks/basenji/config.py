@@ -3,33 +3,45 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from seqcov_models.networks.shared.config import MOST, BinnedConfig, Checked
+from seqcov_models.networks.shared.config import BinnedConfig
+from seqcov_models.networks.shared.fields import (
+    MAX_INT,
+    Activation,
+    Count,
+    Flag,
+    KernelSize,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    Probability,
+    SmallNumber,
+    ValidatedFields,
+    Widths,
+)
 
 
 @dataclass(frozen=True)
-class BasenjiBlockConfig(Checked):
+class BasenjiBlockConfig(ValidatedFields):
     """Basenji2's dilated blocks: each looks 1.5 times as far as the one before it."""
 
-    num_blocks: int = 11
-    kernel_size: int = 3
-    bottleneck_size: int = 384
-    dilation: int = 1
+    num_blocks: Count = 11
+    kernel_size: KernelSize = 3
+    bottleneck_size: PositiveInt = 384
+    dilation: PositiveInt = 1
     """Of the first block."""
-    dilation_rate: float = 1.5
-    round_dilation: bool = True
+    dilation_rate: NonNegativeFloat = 1.5
+    round_dilation: Flag = True
     """Whether the rounded dilation is what the next one is made from (calico's `round`)."""
-    dropout: float = 0.3
-
-    MAY_BE_ZERO = frozenset({"num_blocks"})
+    dropout: Probability = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.kernel_size % 2 == 0:
-            raise self.refusal("kernel_size", f"{self.kernel_size} is not odd")
         if self.dilation_rate < 1:
             raise self.refusal("dilation_rate", f"{self.dilation_rate} is below 1")
-        if max(self.dilations, default=1) > MOST:
-            raise self.refusal("dilation_rate", f"{self.dilation_rate}: dilations beyond {MOST:,}")
+        if max(self.dilations, default=1) > MAX_INT:
+            raise self.refusal(
+                "dilation_rate", f"{self.dilation_rate}: dilations beyond {MAX_INT:,}"
+            )
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -37,7 +49,7 @@ class BasenjiBlockConfig(Checked):
         dilation, all_of_them = float(self.dilation), []
         for _ in range(self.num_blocks):
             all_of_them.append(round(dilation))
-            dilation = min(dilation * self.dilation_rate, MOST + 1.0)
+            dilation = min(dilation * self.dilation_rate, MAX_INT + 1.0)
             dilation = float(round(dilation)) if self.round_dilation else dilation
         return tuple(all_of_them)
 
@@ -47,29 +59,35 @@ class BasenjiConfig(BinnedConfig):
     """Basenji2 (Kelley 2020): 131,072 bp to 896 bins of 128 bp by default.
 
     Numbers: calico/basenji `manuscripts/cross2020/params_human.json` and `params_mouse.json`.
-    Raises SeqcovError (a ValueError) for values from which no network can be built.
+
+    Raises:
+        SeqcovError: No network can be built from the values; it is a ValueError, too.
+
+    Example:
+        >>> BasenjiConfig().geometry.window
+        131072
     """
 
     ARCHITECTURE = "basenji2"
 
     HEADS: ClassVar = {"human": 5_313, "mouse": 1_643}
 
-    sequence_length: int = 131_072
-    stem_channels: int = 288
-    stem_pool_size: int = 2
+    sequence_length: PositiveInt = 131_072
+    stem_channels: PositiveInt = 288
+    stem_pool_size: PositiveInt = 2
     """Positions that a pooling makes one of: the stem's, and as in the card each tower stage's."""
-    conv_tower_channels: tuple[int, ...] = (339, 399, 470, 554, 652, 768)
+    conv_tower_channels: Widths = (339, 399, 470, 554, 652, 768)
     blocks: BasenjiBlockConfig = field(default_factory=BasenjiBlockConfig)
-    crop_bins: int = 64
-    head_hidden_size: int = 1_536
-    hidden_act: str = "gelu_new"
+    crop_bins: NonNegativeInt = 64
+    head_hidden_size: NonNegativeInt = 1_536
+    hidden_act: Activation = "gelu_new"
     """Open: the weights of 2020 were trained when calico's code meant 'quick_gelu' by 'gelu'; since
     April 2022 the same code evaluates them as 'gelu_new'. The default is what current calico code
     and the model card compute, because no published prediction has decided it; files that tell
     (`model_config` of an .h5) should set it."""
-    hidden_dropout: float = 0.05
+    hidden_dropout: Probability = 0.05
     """Before the head; that of the dilated blocks is in `blocks`."""
-    batch_norm_eps: float = 1e-3
+    batch_norm_eps: SmallNumber = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,7 +12,14 @@ from torch.nn import functional as F
 
 from seqcov_models.networks.basenji.config import BasenjiConfig
 from seqcov_models.networks.shared.base import HeadlessModel, TokenPredictionModel
-from seqcov_models.networks.shared.layers import Stem, activate, convolve, keep, max_pool, same
+from seqcov_models.networks.shared.layers import (
+    Stem,
+    activate,
+    append_hidden,
+    convolve,
+    max_pool,
+    same_padding_conv,
+)
 
 
 class BasenjiBlock(nn.Module):
@@ -23,7 +30,7 @@ class BasenjiBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = config.hidden_act
-        self.conv = same(width, out, kernel_size, dilation, bias=False)
+        self.conv = same_padding_conv(width, out, kernel_size, dilation, bias=False)
         self.norm = nn.BatchNorm1d(
             out, eps=config.batch_norm_eps, momentum=config.batch_norm_momentum
         )
@@ -49,7 +56,7 @@ class BasenjiStem(Stem):
         self.factors = (c.pool_factor,)
         self.reach = c.tower_reach
 
-    def whole(self, x: Tensor) -> tuple[Tensor, ...]:
+    def compute(self, x: Tensor) -> tuple[Tensor, ...]:
         for block in self.blocks:
             x = max_pool(block(x), self.pool)
         return (x,)
@@ -71,7 +78,7 @@ class BasenjiDilatedBlock(nn.Module):
 
 
 class BasenjiTrunk(nn.Module):
-    """What sees the whole window, up to the hidden state that the head reads."""
+    """The part that sees the entire window: from the stem's output to the head's input."""
 
     def __init__(self, config: BasenjiConfig) -> None:
         super().__init__()
@@ -82,13 +89,13 @@ class BasenjiTrunk(nn.Module):
         self.final = BasenjiBlock(config, config.hidden_size, config.head_hidden_size, 1)
 
     def forward(self, features: tuple[Tensor, ...], contexts: list[Tensor] | None = None) -> Tensor:
-        """The stem's output → (batch, head_hidden_size, bins), activated."""
+        """Apply the trunk to the stem's output: (batch, head_hidden_size, bins), activated."""
         (x,) = features
         c = self.config
-        keep(contexts, x.transpose(1, 2))
+        append_hidden(contexts, x.transpose(1, 2))
         for block in self.blocks:
             x = block(x)
-            keep(contexts, x.transpose(1, 2))
+            append_hidden(contexts, x.transpose(1, 2))
         x = self.final(x[..., c.crop_bins : x.shape[-1] - c.crop_bins])
         return activate(F.dropout(x, c.hidden_dropout, self.training), c.hidden_act)
 

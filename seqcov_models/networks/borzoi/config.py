@@ -3,7 +3,24 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from seqcov_models.networks.shared.config import DERIVED, AttentionConfig, _Derived
+from seqcov_models.networks.shared.config import AttentionConfig
+from seqcov_models.networks.shared.fields import (
+    COMPUTED,
+    Activation,
+    AttentionType,
+    ComputedInt,
+    Count,
+    Flag,
+    KernelSize,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveCount,
+    PositiveInt,
+    Probability,
+    SmallNumber,
+    TargetLength,
+    Widths,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,44 +31,50 @@ class BorzoiConfig(AttentionConfig):
     bottleneck convolution before the transformer is the last entry of `conv_tower_channels`.
     Flashzoi (johahi/borzoi-pytorch) is `attention_type` 'rotary' with `attention_head_size` 192
     and `num_key_value_heads` 4.
-    Raises SeqcovError (a ValueError) for values from which no network can be built.
+
+    Raises:
+        SeqcovError: No network can be built from the values; it is a ValueError, too.
+
+    Example:
+        >>> BorzoiConfig().geometry.window
+        524288
     """
 
     ARCHITECTURE = "borzoi"
 
     HEADS: ClassVar = {"human": 7_611, "mouse": 2_608}
 
-    sequence_length: int = 524_288
-    stem_channels: int = 512
-    conv_tower_channels: tuple[int, ...] = (608, 736, 896, 1056, 1280, 1536)
-    num_hidden_layers: int = 8
-    attention_type: str = "relative"
+    sequence_length: PositiveInt = 524_288
+    stem_channels: PositiveInt = 512
+    conv_tower_channels: Widths = (608, 736, 896, 1056, 1280, 1536)
+    num_hidden_layers: Count = 8
+    attention_type: AttentionType = "relative"
     """'relative' (features of the distance, as published) or 'rotary' (Flashzoi)."""
-    num_rel_pos_features: int = 32
-    position_length: int = 4_096
+    num_rel_pos_features: PositiveInt = 32
+    position_length: PositiveInt = 4_096
     """Trunk positions of the training window: the masks of the relative positions are made from it,
     also when a shorter or longer window is predicted (baskerville's `seqlen_train`)."""
-    num_key_value_heads: int = 8
+    num_key_value_heads: PositiveCount = 8
     """Rotary only: heads of keys and values, each read by as many consecutive heads of queries."""
-    rotary_size: int = 128
+    rotary_size: PositiveInt = 128
     """Rotary only: channels of each head that are turned; the rest is left as it is."""
-    rotary_base: float = 20_000.0
-    num_upsamples: int = 2
-    upsample_kernel_size: int = 3
-    upsample_conv: bool = True
-    target_length: int = DERIVED
+    rotary_base: NonNegativeFloat = 20_000.0
+    num_upsamples: Count = 2
+    upsample_kernel_size: KernelSize = 3
+    upsample_conv: Flag = True
+    target_length: TargetLength = COMPUTED
     """Bins kept in the middle of `sequence_length`, −1 for all; 6,144 if `crop_bins` says nothing
     else."""
-    crop_bins: int = DERIVED
+    crop_bins: NonNegativeInt = COMPUTED
     """Bins cut off at each side: calico's word for the same. One of the two is enough."""
-    head_hidden_size: int = 1_920
-    hidden_act: str = "gelu_new"
-    hidden_dropout: float = 0.1
+    head_hidden_size: NonNegativeInt = 1_920
+    hidden_act: Activation = "gelu_new"
+    hidden_dropout: Probability = 0.1
     """Before the head."""
-    intermediate_dropout: float = 0.2
+    intermediate_dropout: Probability = 0.2
     """In the transformer."""
-    batch_norm_eps: float = 1e-3
-    layer_norm_eps: float = 1e-3
+    batch_norm_eps: SmallNumber = 1e-3
+    layer_norm_eps: SmallNumber = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,11 +94,11 @@ class BorzoiConfig(AttentionConfig):
             )
         if self.crop_bins is None:
             if self.target_length is None:
-                self._set("target_length", _Derived(6_144))
-            self._set("crop_bins", _Derived(self._cropped()))
+                self._set("target_length", ComputedInt(6_144))
+            self._set("crop_bins", ComputedInt(self._cropped()))
         super()._check_crop()
         if self.target_length is None:
-            self._set("target_length", _Derived(self.num_bins))
+            self._set("target_length", ComputedInt(self.num_bins))
         if self.target_length not in (self.num_bins, -1 if self.crop_bins == 0 else None):
             why = f"{self.crop_bins:,} leave {self.num_bins:,} bins, target_length says"
             why += f" {self.target_length:,}; one of the two is enough"

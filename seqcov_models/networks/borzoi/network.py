@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.shared.attention import (
-    EVERYTHING,
+    ALL_POSITIONS,
     RelativeAttention,
     RotaryAttention,
     TransformerBlock,
@@ -24,12 +24,12 @@ from seqcov_models.networks.shared.layers import (
     SeparableConv,
     Stem,
     activate,
+    append_hidden,
+    apply_pointwise,
     convolve,
-    keep,
     max_pool,
     normalise,
-    pointwise,
-    same,
+    same_padding_conv,
 )
 from seqcov_models.networks.shared.losses import poisson_multinomial
 
@@ -43,7 +43,7 @@ class BorzoiStem(Stem):
     def __init__(self, config: BorzoiConfig) -> None:
         super().__init__()
         c = config
-        self.conv = same(c.vocab_size, c.stem_channels, c.stem_kernel_size)
+        self.conv = same_padding_conv(c.vocab_size, c.stem_channels, c.stem_kernel_size)
         self.tower = nn.ModuleList(
             ConvBlock(
                 width, out, c.conv_tower_kernel_size, c.hidden_act,
@@ -55,7 +55,7 @@ class BorzoiStem(Stem):
         self.factors = (c.pool_factor, *(c.pool_factor >> n for n in range(1, self.num_skips + 1)))
         self.reach = c.tower_reach
 
-    def whole(self, x: Tensor) -> tuple[Tensor, ...]:
+    def compute(self, x: Tensor) -> tuple[Tensor, ...]:
         x = max_pool(convolve(x, self.conv))
         skips: list[Tensor] = []
         for depth, stage in enumerate(self.tower):
@@ -67,7 +67,7 @@ class BorzoiStem(Stem):
 
 
 class BorzoiUpsample(nn.Module):
-    """One U-net step: the trunk taken up by 2, plus a tower stage's output, mixed over 3 bins."""
+    """One U-net step: upsample the trunk by 2, add a tower stage's output, mix over 3 bins."""
 
     def __init__(self, config: BorzoiConfig, skip_channels: int) -> None:
         super().__init__()
@@ -83,17 +83,17 @@ class BorzoiUpsample(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(batch, hidden, T), (batch, skip channels, 2T) → (batch, hidden, 2T)."""
-        x = activate(normalise(x, self.norm), self.activation, own=True)
+        x = activate(normalise(x, self.norm), self.activation, overwrite=True)
         if self.dense is not None:
-            x = pointwise(x, self.dense)
-        skip = activate(normalise(skip, self.skip_norm), self.activation, own=True)
-        skip = pointwise(skip, self.skip_dense)
+            x = apply_pointwise(x, self.dense)
+        skip = activate(normalise(skip, self.skip_norm), self.activation, overwrite=True)
+        skip = apply_pointwise(skip, self.skip_dense)
         up = skip.view(*skip.shape[:-1], -1, 2) + x[..., None]  # each position of x stands for two
         return self.separable(up.flatten(-2))  # type: ignore[no-any-return]
 
 
 class BorzoiTrunk(nn.Module):
-    """What sees the whole window, up to the hidden state that the head reads."""
+    """The part that sees the entire window: from the stem's output to the head's input."""
 
     def __init__(self, config: BorzoiConfig) -> None:
         super().__init__()
@@ -118,18 +118,18 @@ class BorzoiTrunk(nn.Module):
         )  # fmt: skip
 
     def forward(self, features: tuple[Tensor, ...], contexts: list[Tensor] | None = None) -> Tensor:
-        """The stem's output → (batch, head_hidden_size or hidden_size, bins), activated."""
+        """Apply the trunk: (batch, head_hidden_size or hidden_size, bins), activated."""
         c = self.config
         x, *skips = features
         x = x.transpose(1, 2)  # (batch, positions, width) through the transformer
         length = x.shape[1]
         needed = self.needed(length)
         positions = self.positions(length, x) if self.blocks else x
-        keep(contexts, x)
+        append_hidden(contexts, x)
         for number, block in enumerate(self.blocks, 1):
             last = number == len(self.blocks) and contexts is None
-            x = block(x, positions, needed if last else EVERYTHING)
-            keep(contexts, x)
+            x = block(x, positions, needed if last else ALL_POSITIONS)
+            append_hidden(contexts, x)
         if contexts is not None or not self.blocks:
             x = x[:, needed]
         x = x.transpose(1, 2)
@@ -156,7 +156,7 @@ class BorzoiTrunk(nn.Module):
         return slice(cropped, length - cropped)
 
     def positions(self, length: int, like: Tensor) -> Tensor:
-        """What the attention is told of the positions, see there."""
+        """Compute what the attention expects of `length` positions, on the device of `like`."""
         c = self.config
         if c.attention_type == "rotary":
             return rotary_angles(length, c.rotary_size, c.rotary_base).to(like.device)

@@ -2,41 +2,57 @@
 
 from dataclasses import dataclass
 
-from seqcov_models.networks.shared.config import MOST, Config
+from seqcov_models.networks.shared.config import ProfileConfig
+from seqcov_models.networks.shared.fields import (
+    MAX_INT,
+    Activation,
+    Count,
+    Flag,
+    KernelSize,
+    Names,
+    NEncoding,
+    NonNegativeFloat,
+    PositiveInt,
+    TargetLength,
+)
 from seqcov_models.tiling import Geometry
 
 
 @dataclass(frozen=True, kw_only=True)
-class BPNetConfig(Config):
+class BPNetConfig(ProfileConfig):
     """BPNet (Avsec et al. 2021): 1,000 bp to the profile and the counts of each strand and task.
 
     Numbers: the published BPNet-OSKN, kundajelab/bpnet at commit 0cb7277.
-    Raises SeqcovError (a ValueError) for values from which no network can be built.
+
+    Raises:
+        SeqcovError: No network can be built from the values; it is a ValueError, too.
+
+    Example:
+        >>> BPNetConfig().geometry.window
+        1000
     """
 
     ARCHITECTURE = "bpnet"
 
-    MAY_BE_ZERO = frozenset({"num_dilated_layers", "num_control_tracks"})
-
-    sequence_length: int = 1_000
-    target_length: int = 1_000
+    sequence_length: PositiveInt = 1_000
+    target_length: TargetLength = 1_000
     """Positions of the profile, in the middle of the window; −1 keeps all."""
-    n_encoding: str = "uniform"
-    tasks: tuple[str, ...] = ("Oct4", "Sox2", "Nanog", "Klf4")
-    num_strands: int = 2
+    n_encoding: NEncoding = "uniform"
+    tasks: Names = ("Oct4", "Sox2", "Nanog", "Klf4")
+    num_strands: PositiveInt = 2
     """Profiles of a task: forward, and reverse where there are two."""
-    hidden_size: int = 64
-    stem_kernel_size: int = 25
-    num_dilated_layers: int = 9
-    dilated_kernel_size: int = 3
-    profile_kernel_size: int = 25
-    joint_strands: bool = False
+    hidden_size: PositiveInt = 64
+    stem_kernel_size: KernelSize = 25
+    num_dilated_layers: Count = 9
+    dilated_kernel_size: KernelSize = 3
+    profile_kernel_size: KernelSize = 25
+    joint_strands: Flag = False
     """Whether a task's strands share one count and one softmax over positions (bpnet-lite), or
     each strand has its own."""
-    num_control_tracks: int = 0
+    num_control_tracks: Count = 0
     """Measured controls that the heads can read beside the sequence; predicted without them."""
-    count_loss_weight: float = 10.0
-    hidden_act: str = "relu"
+    count_loss_weight: NonNegativeFloat = 10.0
+    hidden_act: Activation = "relu"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,15 +64,10 @@ class BPNetConfig(Config):
             )
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
             raise self.refusal("tasks", f"{self.tasks!r}: at least one, and no name twice")
-        if 2**self.num_dilated_layers > MOST:
+        if 2**self.num_dilated_layers > MAX_INT:
             raise self.refusal("num_dilated_layers", f"{self.num_dilated_layers}: at most 30")
         if self.num_strands > 2:
             raise self.refusal("num_strands", f"{self.num_strands}; a base has two strands")
-
-    @property
-    def num_labels(self) -> int:
-        """Output channels: strands within tasks."""
-        return len(self.tasks) * self.num_strands
 
     @property
     def num_counts(self) -> int:
@@ -83,11 +94,11 @@ class BPNetLiteConfig(BPNetConfig):
 
     ARCHITECTURE = "bpnetlite"
 
-    sequence_length: int = 2_114
-    n_encoding: str = "zeros"
-    tasks: tuple[str, ...] = ("signal",)
-    stem_kernel_size: int = 21
-    num_dilated_layers: int = 8
-    profile_kernel_size: int = 75
-    joint_strands: bool = True
-    count_loss_weight: float = 1.0
+    sequence_length: PositiveInt = 2_114
+    n_encoding: NEncoding = "zeros"
+    tasks: Names = ("signal",)
+    stem_kernel_size: KernelSize = 21
+    num_dilated_layers: Count = 8
+    profile_kernel_size: KernelSize = 75
+    joint_strands: Flag = True
+    count_loss_weight: NonNegativeFloat = 1.0

@@ -1,4 +1,4 @@
-"""BPNet: dilated convolutions at base resolution, then a profile and its total for each strand.
+"""BPNet: dilated convolutions at base resolution, then a profile and a read count per strand.
 
 Avsec, Weilert et al., Nature Genetics 2021. Layers after kundajelab/bpnet at commit 0cb7277 (the
 published BPNet-OSKN) and after jmschrei/bpnet-lite, whose windows are longer than what they predict
@@ -19,30 +19,34 @@ from seqcov_models.networks.shared.base import (
     HeadlessModel,
     ModelOutput,
     TokenPredictionModel,
-    rows_of,
+    select_outputs,
 )
 from seqcov_models.networks.shared.layers import (
     LARGE_PIECE,
     PIECES,
     Stem,
     activate,
+    append_hidden,
     convolve,
-    convolve_to_few,
-    keep,
-    same,
+    convolve_narrow,
+    same_padding_conv,
 )
 from seqcov_models.networks.shared.losses import profile_and_counts
-from seqcov_models.tracks.table import strand_tracks
+from seqcov_models.tracks.table import Track
 
 
 @dataclass
 class BPNetOutput(ModelOutput):
-    """What `forward` of the profile network returns."""
+    """What `forward` of the profile network returns.
+
+    Attributes:
+        profile_logits: Profiles before the softmax over positions: (batch, length, tasks, strands).
+        count_logits: log(1 + reads): (batch, tasks, strands), or (batch, tasks, 1) for joint
+            strands.
+    """
 
     profile_logits: Tensor
-    """Where reads fall, before the softmax over positions: (batch, length, tasks, strands)."""
     count_logits: Tensor
-    """log(1 + reads), (batch, tasks, strands); (batch, tasks, 1) where strands are joint."""
 
 
 class BPNetStem(Stem):
@@ -51,21 +55,23 @@ class BPNetStem(Stem):
     def __init__(self, config: BPNetConfig) -> None:
         super().__init__()
         self.activation = config.hidden_act
-        self.conv = same(config.vocab_size, config.hidden_size, config.stem_kernel_size)
+        self.conv = same_padding_conv(
+            config.vocab_size, config.hidden_size, config.stem_kernel_size
+        )
         self.factors, self.reach = (1,), config.stem_kernel_size // 2
 
-    def whole(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (activate(convolve(x, self.conv), self.activation, own=True),)
+    def compute(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (activate(convolve(x, self.conv), self.activation, overwrite=True),)
 
 
 class BPNetTrunk(nn.Module):
-    """x + activation(convolution(x)), each looking twice as far as the one before it."""
+    """Layers of x + activation(convolution(x)), each with twice the dilation of the last."""
 
     def __init__(self, config: BPNetConfig) -> None:
         super().__init__()
         width, self.activation = config.hidden_size, config.hidden_act
         self.convs = nn.ModuleList(
-            same(width, width, config.dilated_kernel_size, dilation=2**layer)
+            same_padding_conv(width, width, config.dilated_kernel_size, dilation=2**layer)
             for layer in range(1, config.num_dilated_layers + 1)
         )
 
@@ -75,23 +81,23 @@ class BPNetTrunk(nn.Module):
         contexts: list[Tensor] | None = None,
         margin: int = 0,
     ) -> Tensor:
-        """The stem's output → (batch, hidden, length − 2 · margin).
+        """Apply the layers to the stem's output; return (batch, hidden, length − 2 · margin).
 
-        margin: positions at both ends that nobody needs. Where they are enough, no layer computes
-        more than those after it see.
+        `margin` counts positions at each end that are not needed. If there are enough of them, a
+        layer only computes the positions that later layers see.
         """
         (x,) = features
-        keep(contexts, x.transpose(1, 2))
+        append_hidden(contexts, x.transpose(1, 2))
         convs = [conv for conv in self.convs if isinstance(conv, nn.Conv1d)]
         reaches = [conv.dilation[0] * (conv.kernel_size[0] // 2) for conv in convs]
         for layer, conv in enumerate(convs):
-            inner = contexts is None and margin >= sum(reaches[layer:])
-            lost = reaches[layer] if inner else 0
+            valid = contexts is None and margin >= sum(reaches[layer:])
+            lost = reaches[layer] if valid else 0
             margin -= lost
-            y = activate(convolve(x, conv, inner=inner), self.activation, own=True)
+            y = activate(convolve(x, conv, valid=valid), self.activation, overwrite=True)
             x = x[..., lost : x.shape[-1] - lost]
             x = x + y if torch.is_grad_enabled() else y.add_(x)
-            keep(contexts, x.transpose(1, 2))
+            append_hidden(contexts, x.transpose(1, 2))
         return x[..., margin : x.shape[-1] - margin]
 
 
@@ -104,14 +110,14 @@ class BPNetModel(HeadlessModel):
         self.trunk = BPNetTrunk(config)
 
     def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        hidden, crop = self.without(0, inputs, contexts), self.geometry.crop
+        hidden, crop = self.trim_margin(0, inputs, contexts), self.geometry.crop
         return hidden[..., crop : hidden.shape[-1] - crop]
 
-    def without(self, margin: int, x: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        """One-hot (batch, letters, length) → (batch, hidden, length − 2 · margin).
+    def trim_margin(self, margin: int, x: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        """Compute hidden states without `margin` positions at each end.
 
-        Some windows after the others, so that what is between the layers stays in the processor's
-        cache.
+        One-hot (batch, letters, length) → (batch, hidden, length − 2 · margin). A few windows are
+        computed at a time, so that the tensors between the layers stay in the CPU's cache.
         """
         most = max(1, PIECES.get(x.device.type, LARGE_PIECE) // x.shape[-1])
         if contexts is not None or len(x) <= most:
@@ -121,22 +127,25 @@ class BPNetModel(HeadlessModel):
 
 
 class BPNetForProfilePrediction(CoverageModel):
-    """BPNet with its own heads: where reads fall along the window, and how many there are.
+    """BPNet with its profile head and its count head.
 
-    Attributes: `kept`, the places of `tracks` among all strands of the tasks that are computed.
+    Attributes:
+        track_channels: Place of each of `tracks` among all strands of the computed tasks.
     """
 
     config: BPNetConfig
     model: BPNetModel
 
     def __init__(self, config: BPNetConfig) -> None:
-        super().__init__(config, strand_tracks(config.tasks, config.num_strands))
+        super().__init__(config, config.default_tracks())
         c = config
         self.model = BPNetModel(c)
         controls = c.num_control_tracks
-        self.profile = same(c.hidden_size + controls, c.num_labels, c.profile_kernel_size)
+        self.profile = same_padding_conv(
+            c.hidden_size + controls, c.num_labels, c.profile_kernel_size
+        )
         self.counts = nn.Linear(c.hidden_size + bool(controls), len(c.tasks) * c.num_counts)
-        self.kept = list(range(c.num_labels))
+        self.track_channels = list(range(c.num_labels))
 
     def forward(
         self,
@@ -147,19 +156,28 @@ class BPNetForProfilePrediction(CoverageModel):
         output_hidden_states: bool = False,
         controls: Tensor | None = None,
     ) -> BPNetOutput:
-        """Predict windows given as codes (batch, length) or one-hot (batch, length, letters).
+        """Predict profiles and read counts; `postprocess` combines them into coverage.
 
-        labels: counted reads (batch, kept length, tasks, strands); controls: measured ones (batch,
-        tracks, length), taken as 0 where there are none; output_contexts: as the config says where
-        it is None.
-        Raises ValueError as `embed` does, and for labels of another shape than the profile's.
+        Args:
+            input_ids: Codes 0 … 4 for A, C, G, T, N: (batch, length), any integer type.
+            inputs_embeds: One-hot (batch, length, letters) floating point, instead of `input_ids`.
+            labels: Read counts per base (batch, core, tasks, strands).
+            output_contexts: Whether to return `contexts`; None means as the config says.
+            output_hidden_states: Whether to return `hidden_states`.
+            controls: Measured control tracks (batch, tracks, length); 0 if not given.
+
+        Returns:
+            Profile and count logits, `loss` if labels were given, and what was requested.
+
+        Raises:
+            ValueError: As in `embed`, and for labels of another shape than the profile's.
         """
         c = self.config
         contexts = self.contexts_for(output_contexts, output_hidden_states)
         embedded = self.embed(input_ids, inputs_embeds)
         reach = c.profile_kernel_size // 2
         margin = max(0, c.crop_bins - reach)  # what is left the profile's core is made from
-        hidden = self.model.without(margin, embedded, contexts)
+        hidden = self.model.trim_margin(margin, embedded, contexts)
         if controls is not None:
             if controls.shape[1] != c.num_control_tracks:
                 raise SeqcovError(f"{controls.shape[1]} controls; these weights read"
@@ -182,48 +200,60 @@ class BPNetForProfilePrediction(CoverageModel):
     def _heads(
         self, hidden: Tensor, controls: Tensor | None, padding: int
     ) -> tuple[Tensor, Tensor]:
-        """(batch, hidden, length) → profile (batch, labels, positions), counts (batch, counts).
+        """Compute profile logits (batch, labels, positions) and count logits (batch, counts).
 
-        padding: zeros that the profile sees beyond both ends. Controls that are 0 add nothing, so
-        that without any their weights are left out.
+        `padding` counts zeros beyond each end of the profile's input. Controls of 0 add nothing,
+        so their weights are left out if there are none.
         """
         mean = hidden.mean(-1)
         if controls is not None:
             hidden = torch.cat([hidden, controls], 1)
             mean = torch.cat([mean, controls.sum((1, 2)).log1p()[:, None]], 1)
-        profile = convolve_to_few(
+        profile = convolve_narrow(
             hidden, self.profile.weight[:, : hidden.shape[1]], self.profile.bias, padding
         )
         return profile, F.linear(mean, self.counts.weight[:, : mean.shape[1]], self.counts.bias)
 
     def postprocess(self, output: BPNetOutput, expm1: bool = False) -> tuple[Tensor, list[str]]:
-        """Reads at each base, (batch, length, tracks), and the tracks' names.
+        """Combine profiles and counts into reads per base.
 
-        A profile's share of each position times the exponential of its count (see `reads`).
+        Args:
+            output: What `forward` returned.
+            expm1: Whether read counts are exp(logits) − 1 instead of exp(logits).
+
+        Returns:
+            Reads per base (batch, core, tracks), and the identifier of each track.
         """
-        coverage = (shares(output) * reads(output.count_logits, expm1)[:, None]).flatten(2)
-        if len(self.kept) < coverage.shape[-1]:
-            coverage = coverage[..., self.kept]
+        counts = read_counts(output.count_logits, expm1)
+        coverage = (profile_probabilities(output) * counts[:, None]).flatten(2)
+        if len(self.track_channels) < coverage.shape[-1]:
+            coverage = coverage[..., self.track_channels]
         return coverage, [track.identifier for track in self.tracks]
 
-    def keep_rows(self, rows: list[int]) -> None:
-        """Whole tasks stay in the heads, since strands may be joint; their order is that of `rows`.
+    def track_tables(self) -> dict[str, list[Track]]:
+        """As in every model, but of all strands of a task, which stay in the heads together."""
+        return {"targets": self.config.default_tracks()}
 
-        What is not asked for of them is left out by `postprocess`.
+    def keep_rows(self, rows: list[int]) -> None:
+        """Reduce the heads to the tasks of `rows`. Both strands of a task stay: they may be joint.
+
+        `postprocess` then drops the strands that are not in `rows`.
         """
         c, strands = self.config, self.config.num_strands
-        places = [self.kept[row] for row in rows]
+        places = [self.track_channels[row] for row in rows]
         tasks = list(dict.fromkeys(place // strands for place in places))
-        self.kept = [tasks.index(place // strands) * strands + place % strands for place in places]
+        self.track_channels = [
+            tasks.index(place // strands) * strands + place % strands for place in places
+        ]
         self.profile = _outputs_of(self.profile, _rows(tasks, strands))
-        self.counts = rows_of(self.counts, _rows(tasks, c.num_counts))
+        self.counts = select_outputs(self.counts, _rows(tasks, c.num_counts))
         self.config = replace(c, tasks=tuple(c.tasks[task] for task in tasks))
 
 
-def shares(output: BPNetOutput) -> Tensor:
-    """The part of its reads that falls on each position: (batch, length, tasks, strands).
+def profile_probabilities(output: BPNetOutput) -> Tensor:
+    """Compute the fraction of reads at each position: (batch, length, tasks, strands).
 
-    They sum to 1 for each task and strand; over both strands where these are joint.
+    Fractions sum to 1 per task and strand, or per task over both strands if these are joint.
     """
     logits = output.profile_logits
     if output.count_logits.shape[-1] == logits.shape[-1]:
@@ -232,17 +262,17 @@ def shares(output: BPNetOutput) -> Tensor:
     return joint.view(*joint.shape[:2], *logits.shape[1:4:2]).movedim(1, 2)
 
 
-def reads(count_logits: Tensor, expm1: bool = False) -> Tensor:
-    """How many reads a window has, the same shape.
+def read_counts(count_logits: Tensor, expm1: bool = False) -> Tensor:
+    """Compute the number of reads per window; same shape as `count_logits`.
 
-    The networks were trained on log(1 + reads), so the exponential is too large by 1: the original
-    keeps it, `expm1` takes the 1 away (and what is below 0 then).
+    Networks are trained on log(1 + reads), so the exponential is too large by 1. The original uses
+    it nevertheless; `expm1` subtracts the 1 and clips at 0.
     """
     return count_logits.expm1().clamp(min=0) if expm1 else count_logits.exp()
 
 
 def _by_task(x: Tensor, each: int) -> Tensor:
-    """(…, tasks·each) → (…, tasks, each)."""
+    """Split the last axis: (…, tasks·each) → (…, tasks, each)."""
     return x.reshape(*x.shape[:-1], -1, each)
 
 
@@ -251,8 +281,8 @@ def _rows(tasks: Sequence[int], each: int) -> list[int]:
 
 
 def _outputs_of(layer: nn.Conv1d, rows: list[int]) -> nn.Conv1d:
-    """A copy of `layer` with these channels of its output only."""
-    kept = same(layer.in_channels, len(rows), layer.kernel_size[0]).to(layer.weight)
+    """Copy `layer` with these output channels only."""
+    kept = same_padding_conv(layer.in_channels, len(rows), layer.kernel_size[0]).to(layer.weight)
     assert kept.bias is not None
     assert layer.bias is not None
     with torch.no_grad():
@@ -262,9 +292,9 @@ def _outputs_of(layer: nn.Conv1d, rows: list[int]) -> nn.Conv1d:
 
 
 class BPNetForTokenPrediction(TokenPredictionModel):
-    """BPNet's trunk with a plain head: one value a base, task and strand."""
+    """BPNet's trunk with a pointwise head: one value per base, task and strand."""
 
     def __init__(self, config: BPNetConfig) -> None:
         super().__init__(config, config.hidden_size, config.num_labels)
         self.model = BPNetModel(config)
-        self.tracks = strand_tracks(config.tasks, config.num_strands)
+        self.tracks = config.default_tracks()

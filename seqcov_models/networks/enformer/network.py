@@ -1,9 +1,10 @@
-"""Enformer: convolutions with attention pooling, then a transformer; one trunk, a head a species.
+"""Enformer: convolutions with attention pooling, a transformer, one head per species.
 
 Avsec, Agarwal, Visentin et al., Nature Methods 2021. Layers after deepmind-research
 `enformer/enformer.py`.
 """
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.enformer.config import EnformerConfig
 from seqcov_models.networks.shared.attention import (
-    EVERYTHING,
+    ALL_POSITIONS,
     RelativeAttention,
     TransformerBlock,
     enformer_features,
@@ -24,10 +25,10 @@ from seqcov_models.networks.shared.layers import (
     ConvBlock,
     Stem,
     activate,
+    append_hidden,
+    apply_pointwise,
     convolve,
-    keep,
-    pointwise,
-    same,
+    same_padding_conv,
 )
 from seqcov_models.tracks.table import Track, default_tracks
 
@@ -48,7 +49,7 @@ class AttentionPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, length) → (batch, width, length / 2)."""
         left, right = x.view(*x.shape[:-1], -1, 2).unbind(-1)
-        weight = torch.sigmoid(pointwise(right - left, self.to_logits))
+        weight = torch.sigmoid(apply_pointwise(right - left, self.to_logits))
         return torch.lerp(left, right, weight)
 
 
@@ -78,7 +79,7 @@ class EnformerStem(Stem):
     def __init__(self, config: EnformerConfig) -> None:
         super().__init__()
         c = config
-        self.conv = same(c.vocab_size, c.stem_channels, c.stem_kernel_size)
+        self.conv = same_padding_conv(c.vocab_size, c.stem_channels, c.stem_kernel_size)
         self.pointwise = _block(c, c.stem_channels, c.stem_channels, 1)
         self.pool = AttentionPool(c.stem_channels)
         self.tower = nn.ModuleList(
@@ -88,7 +89,7 @@ class EnformerStem(Stem):
         self.factors = (c.pool_factor,)
         self.reach = c.tower_reach
 
-    def whole(self, x: Tensor) -> tuple[Tensor, ...]:
+    def compute(self, x: Tensor) -> tuple[Tensor, ...]:
         x = convolve(x, self.conv)
         x = self.pool(self.pointwise(x).add_(x))
         for stage in self.tower:
@@ -97,7 +98,7 @@ class EnformerStem(Stem):
 
 
 class EnformerTrunk(nn.Module):
-    """What sees the whole window, up to the hidden state that the head reads."""
+    """The part that sees the entire window: from the stem's output to the head's input."""
 
     gamma_basis: Tensor
 
@@ -121,16 +122,16 @@ class EnformerTrunk(nn.Module):
             self.register_buffer("gamma_basis", torch.zeros(rows, columns))
 
     def forward(self, features: tuple[Tensor, ...], contexts: list[Tensor] | None = None) -> Tensor:
-        """The stem's output → (batch, head_hidden_size, bins), activated."""
+        """Apply the trunk to the stem's output: (batch, head_hidden_size, bins), activated."""
         c = self.config
         x = features[0].transpose(1, 2)  # (batch, positions, width) from here on
         core = slice(c.crop_bins, x.shape[1] - c.crop_bins)
         positions = self.positions(x)
-        keep(contexts, x)
+        append_hidden(contexts, x)
         for number, block in enumerate(self.blocks, 1):
             last = number == len(self.blocks) and contexts is None
-            x = block(x, positions, core if last else EVERYTHING)
-            keep(contexts, x)
+            x = block(x, positions, core if last else ALL_POSITIONS)
+            append_hidden(contexts, x)
         if contexts is not None or not self.blocks:
             x = x[:, core]
         hidden = F.dropout(self.final(x.transpose(1, 2)), c.head_dropout, self.training)
@@ -161,8 +162,9 @@ class EnformerModel(HeadlessModel):
 class EnformerForTokenPrediction(TokenPredictionModel):
     """Enformer with the head of the selected species, and of others for `select_species`.
 
-    Attributes: `other_heads`, a Linear a species that is not selected; `other_tracks`, their
-    tracks.
+    Attributes:
+        other_heads: One Linear per species that is not selected.
+        other_tracks: Their tracks.
     """
 
     config: EnformerConfig
@@ -183,10 +185,27 @@ class EnformerForTokenPrediction(TokenPredictionModel):
             species: default_tracks(count) for species, count in config.other_heads.items()
         }
 
-    def select_species(self, species: str) -> "EnformerForTokenPrediction":
-        """Predict the tracks of `species` from now on; the head so far becomes another one.
+    def assign_tracks(
+        self, tracks: Sequence[Track], other_tracks: Mapping[str, list[Track]] | None = None
+    ) -> None:
+        super().assign_tracks(tracks)
+        self.other_tracks |= other_tracks or {}
 
-        Raises SeqcovError where there is no such head.
+    def track_tables(self) -> dict[str, list[Track]]:
+        others = {f"targets_{name}": tracks for name, tracks in self.other_tracks.items()}
+        return super().track_tables() | others
+
+    def select_species(self, species: str) -> "EnformerForTokenPrediction":
+        """Select the head of another species, in place; the current head remains available.
+
+        Args:
+            species: One of `config.heads`.
+
+        Returns:
+            The model itself, which now predicts the tracks of `species`.
+
+        Raises:
+            SeqcovError: There is no head for `species`.
         """
         config = self.config
         if species == config.species:
@@ -199,5 +218,5 @@ class EnformerForTokenPrediction(TokenPredictionModel):
         self.other_heads[config.species], self.head = self.head, head
         self.other_tracks[config.species] = self.tracks
         self.tracks = self.other_tracks.pop(species)
-        self.config = config.with_species(species)
+        self.config, _ = config.with_species(species)
         return self

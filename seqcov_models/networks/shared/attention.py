@@ -1,8 +1,8 @@
-"""Multi-head attention with positions, as Enformer, Borzoi and Flashzoi have it.
+"""Multi-head attention with relative or rotary positions, and the position features.
 
-Source: deepmind-research `enformer/attention_module.py`; calico/baskerville `layers.py`; for the
-rotary one johahi/borzoi-pytorch. Enformer and Borzoi differ only in the position features they
-hand in.
+Enformer and Borzoi use relative attention and differ in the position features only; Flashzoi uses
+rotary attention. Sources: deepmind-research `enformer/attention_module.py`; calico/baskerville
+`layers.py`; johahi/borzoi-pytorch (rotary).
 """
 
 import math
@@ -13,18 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqcov_models.networks.shared.layers import dense, product
+from seqcov_models.networks.shared.layers import apply_linear, linear
 
-QUERIES_AT_ONCE = 512  # bounds the memory of the attention logits, not their values
-EVERYTHING = slice(0, None)
+QUERIES_AT_ONCE = 512  # limits the memory of the attention logits, not their values
+ALL_POSITIONS = slice(0, None)
 
 
 def central_mask_features(length: int, features: int, trained_length: int) -> Tensor:
-    """Borzoi's position features, shape (2·length − 1, features), rows d = −(length−1) … length−1.
+    """Compute Borzoi's position features: (2·length − 1, features).
 
-    Half of them are masks of growing width, 1 where |d| < (T+1)^(k/n) − 1 for k = 1 … n and T the
-    *trained* length, half are the same times sign(d) (baskerville
-    `positional_features_central_mask`; float32 as there).
+    Rows are distances d = −(length−1) … length−1. The first half are masks of growing width: 1 if
+    |d| < (T+1)^(k/n) − 1 for k = 1 … n, with T the *trained* length. The second half are the masks
+    times sign(d). Source: baskerville `positional_features_central_mask` (float32, too).
     """
     half = features // 2
     rate = np.exp(np.log(trained_length + 1) / half).astype(np.float32)
@@ -35,11 +35,12 @@ def central_mask_features(length: int, features: int, trained_length: int) -> Te
 
 
 def gamma_basis(length: int, count: int) -> Tensor:
-    """Enformer's gamma features, shape (2·length − 1, count), rows d = −(length−1) … length−1.
+    """Compute Enformer's gamma features: (2·length − 1, count).
 
-    Densities at |d| of gamma distributions with means length·k/count, k = 1 … count, and standard
-    deviation length / (2·count); each column divided by its maximum over the *positions*, as the
-    original does (ports that divide by the maximum over the columns are wrong). float32 as there.
+    Rows are distances d = −(length−1) … length−1. Columns are densities at |d| of gamma
+    distributions with means length·k/count, k = 1 … count, and standard deviation
+    length / (2·count). Each column is divided by its maximum over the *positions*, as in the
+    original (float32, too); ports that divide by the maximum over the columns are wrong.
     """
     distance = torch.arange(-(length - 1), length, device="cpu").abs().float()[:, None]
     deviation = length / (2 * count)
@@ -54,10 +55,11 @@ def gamma_basis(length: int, count: int) -> Tensor:
 @lru_cache(maxsize=2)
 @torch.inference_mode(False)
 def enformer_features(length: int, features: int) -> Tensor:
-    """Enformer's position features, shape (2·length − 1, features), rows as in `gamma_basis`.
+    """Compute Enformer's position features: (2·length − 1, features), rows as in `gamma_basis`.
 
-    A sixth each: exponentials with half lives 2^3 … length (evenly spaced logarithms), masks of
-    width 2^k − 1, gamma densities; then the same times sign(d). Shared: not to be written to.
+    One sixth each are exponentials with half-lives 2^3 … length (evenly spaced logarithms), masks
+    of width 2^k − 1, and gamma densities. The other half are these times sign(d). The result is
+    cached: do not write to it.
     """
     count = features // 6
     distance = torch.arange(-(length - 1), length, device="cpu").float()[:, None]
@@ -70,9 +72,9 @@ def enformer_features(length: int, features: int) -> Tensor:
 
 
 def with_gamma_table(features: Tensor, table: Tensor) -> Tensor:
-    """`features` of `enformer_features`, (rows, 6·count), with the gammas of `table` (rows, count).
+    """Replace the gammas of `enformer_features` by `table`; return (2·length − 1, 6·count).
 
-    rows: 2·length − 1. For weights that come with the table they were trained with.
+    `table` is (2·length − 1, count) and comes with some weights, as used in their training.
     """
     count = table.shape[1]
     sign = torch.arange(len(table), device=table.device).sub(len(table) // 2).sign()[:, None]
@@ -83,14 +85,14 @@ def with_gamma_table(features: Tensor, table: Tensor) -> Tensor:
 
 
 def rotary_angles(length: int, size: int, base: float) -> Tensor:
-    """Cosines and sines that turn the channels of each position, shape (2, length, size / 2)."""
+    """Compute the cosines and sines of each position's rotation: (2, length, size / 2)."""
     frequency = base ** (-torch.arange(0, size, 2) / size)
     angle = torch.arange(length)[:, None] * frequency
     return torch.stack([angle.cos(), angle.sin()])
 
 
 class RelativeAttention(nn.Module):
-    """Self-attention whose logits add a learned function of the distance key − query."""
+    """Self-attention whose logits include a learned function of the distance key − query."""
 
     def __init__(
         self,
@@ -113,21 +115,24 @@ class RelativeAttention(nn.Module):
         self.rel_content_bias = nn.Parameter(torch.zeros(1, heads, 1, key_size))
         self.rel_pos_bias = nn.Parameter(torch.zeros(1, heads, 1, key_size))
 
-    def forward(self, x: Tensor, positions: Tensor, rows: slice = EVERYTHING) -> Tensor:
-        """(batch, length, width), (2·length − 1, features) → (batch, rows, width).
+    def forward(self, x: Tensor, positions: Tensor, queries: slice = ALL_POSITIONS) -> Tensor:
+        """Attend from `queries` to all positions; return (batch, queries, width).
 
-        rows: the positions whose output is wanted; all of them are attended to.
+        `x` is (batch, length, width); `positions` are features (2·length − 1, features).
         """
         positions = F.dropout(positions, self.position_dropout, self.training)
-        q = self._heads(dense(x[:, rows], self.to_q)) * self.key_size**-0.5
-        k = self._heads(dense(x, self.to_k)).contiguous()  # (batch, heads, length, key)
-        v = self._heads(dense(x, self.to_v)).transpose(-1, -2).contiguous()  # (…, value, length)
-        r = self._heads(dense(positions[None], self.to_rel_k))[0]  # (heads, 2·length − 1, key)
+        q = self._heads(apply_linear(x[:, queries], self.to_q)) * self.key_size**-0.5
+        k = self._heads(apply_linear(x, self.to_k)).contiguous()  # (batch, heads, length, key)
+        v = self._heads(apply_linear(x, self.to_v))
+        v = v.transpose(-1, -2).contiguous()  # (batch, heads, value, length)
+        (r,) = self._heads(
+            apply_linear(positions[None], self.to_rel_k)
+        )  # (heads, 2·length − 1, key)
         q_content, q_position = q + self.rel_content_bias, q + self.rel_pos_bias
-        first = rows.indices(x.shape[1])[0]
+        first = queries.indices(x.shape[1])[0]
         if x.device.type != "cpu":
             attended = self._attend(q_content, q_position, k, v, r.contiguous(), first)
-        else:  # one head after the other: what belongs together stays in the cache
+        else:  # one head after the other, so that its tensors stay in the cache
             attended = torch.stack([
                 torch.stack([
                     self._attend(
@@ -138,42 +143,44 @@ class RelativeAttention(nn.Module):
                 ])
                 for b in range(len(x))
             ])  # fmt: skip
-        return dense(attended.transpose(1, 2).flatten(2), self.to_out)
+        return apply_linear(attended.transpose(1, 2).flatten(2), self.to_out)
 
     def _heads(self, x: Tensor) -> Tensor:
-        """(batch, length, heads·size) → (batch, heads, length, size)."""
+        """Split the last axis: (batch, length, heads·size) → (batch, heads, length, size)."""
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
     def _attend(
         self, q_content: Tensor, q_position: Tensor, k: Tensor, v: Tensor, r: Tensor, first: int
     ) -> Tensor:
-        """Queries (…, rows, key), keys (…, length, key), values (…, value, length), keys by
-        distance (…, 2·length − 1, key) → values (…, rows, value).
+        """Attend block by block, which limits the memory; return (…, queries, value).
 
-        first: the position of the first query. Block by block, for the sake of the memory.
+        Queries are (…, queries, key), keys `k` (…, length, key), values `v` (…, value, length), and
+        keys by distance `r` (…, 2·length − 1, key). `first` is the position of the first query.
         """
-        length, rows = k.shape[-2], q_content.shape[-2]
+        length, queries = k.shape[-2], q_content.shape[-2]
         attended = []
-        for start in range(0, rows, QUERIES_AT_ONCE):
-            stop = min(start + QUERIES_AT_ONCE, rows)
+        for start in range(0, queries, QUERIES_AT_ONCE):
+            stop = min(start + QUERIES_AT_ONCE, queries)
             # queries first + start … stop see distances −(first+stop−1) … length−1−first−start
             seen = r[..., length - first - stop : 2 * length - 1 - first - start, :]
-            logits = _times(q_content[..., start:stop, :], k)
-            logits += _by_key(_times(q_position[..., start:stop, :], seen), length)
+            logits = _times_transposed(q_content[..., start:stop, :], k)
+            logits += relative_shift(
+                _times_transposed(q_position[..., start:stop, :], seen), length
+            )
             weights = F.dropout(logits.softmax(-1), self.dropout, self.training)
-            attended.append(_times(weights, v))
+            attended.append(_times_transposed(weights, v))
         return torch.cat(attended, -2)
 
 
-def _times(a: Tensor, b: Tensor) -> Tensor:
-    """a · bᵀ over the last two axes."""
-    return product(a[None], b)[0] if a.dim() == 2 else a @ b.transpose(-1, -2)
+def _times_transposed(a: Tensor, b: Tensor) -> Tensor:
+    """Compute a · bᵀ over the last two axes."""
+    return linear(a[None], b)[0] if a.dim() == 2 else a @ b.transpose(-1, -2)
 
 
-def _by_key(by_distance: Tensor, length: int) -> Tensor:
-    """Logits by distance (…, queries, queries + length − 1) as logits by key (…, queries, length).
+def relative_shift(by_distance: Tensor, length: int) -> Tensor:
+    """View logits by distance (…, queries, queries + length − 1) by key (…, queries, length).
 
-    Query i's key j stands at column j − i + queries − 1: each row is the row above moved by one.
+    Key j of query i is in column j − i + queries − 1: each row is the row above shifted by one.
     """
     by_distance = by_distance.contiguous()
     *lead, row, column = by_distance.stride()
@@ -186,9 +193,9 @@ def _by_key(by_distance: Tensor, length: int) -> Tensor:
 
 
 class RotaryAttention(nn.Module):
-    """Self-attention whose queries and keys are turned by their position (Flashzoi's).
+    """Self-attention whose queries and keys are rotated by their position (Flashzoi).
 
-    Heads of keys and values are fewer than those of queries; each serves consecutive ones.
+    There are fewer heads of keys and values than of queries; each serves consecutive query heads.
     """
 
     def __init__(
@@ -200,26 +207,29 @@ class RotaryAttention(nn.Module):
         self.to_qkv = nn.Linear(width, sum(self.sizes))
         self.to_out = nn.Linear(heads * head_size, width)
 
-    def forward(self, x: Tensor, positions: Tensor, rows: slice = EVERYTHING) -> Tensor:
-        """(batch, length, width), (2, length, turned / 2) → (batch, rows, width)."""
+    def forward(self, x: Tensor, positions: Tensor, queries: slice = ALL_POSITIONS) -> Tensor:
+        """Attend from `queries` to all positions; return (batch, queries, width).
+
+        `x` is (batch, length, width); `positions` are `rotary_angles` (2, length, rotated / 2).
+        """
         q, k, v = (
-            part.reshape(*x.shape[:-1], -1, self.head_size).transpose(1, 2)  # (batch, heads, …)
-            for part in torch.split(dense(x, self.to_qkv), self.sizes, -1)
+            tensor.reshape(*x.shape[:-1], -1, self.head_size).transpose(1, 2)  # (batch, heads, …)
+            for tensor in torch.split(apply_linear(x, self.to_qkv), self.sizes, -1)
         )
-        q, k = turn(q[:, :, rows], positions[:, rows]), turn(k, positions)
+        q, k = rotate(q[:, :, queries], positions[:, queries]), rotate(k, positions)
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, enable_gqa=True)
-        return dense(attended.transpose(1, 2).flatten(2), self.to_out)
+        return apply_linear(attended.transpose(1, 2).flatten(2), self.to_out)
 
 
-def turn(x: Tensor, angles: Tensor) -> Tensor:
-    """Turn channels i and i + n of x (…, length, size) by the position's angle i, for i < n.
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotate channels i and i + n of x (…, length, size) by the position's angle i, for i < n.
 
-    angles: cosines and sines (2, length, n). Channels from 2n on stay.
+    `angles` are cosines and sines (2, length, n). Channels from 2n on do not change.
     """
     cosine, sine = angles.to(x)
-    turned = cosine.shape[-1]
-    low, high, rest = torch.split(x, [turned, turned, x.shape[-1] - 2 * turned], -1)
+    pairs = cosine.shape[-1]
+    low, high, rest = torch.split(x, [pairs, pairs, x.shape[-1] - 2 * pairs], -1)
     return torch.cat([low * cosine - high * sine, high * cosine + low * sine, rest], -1)
 
 
@@ -230,7 +240,7 @@ class TransformerBlock(nn.Module):
         self,
         attention: RelativeAttention | RotaryAttention,
         width: int,
-        inner: int,
+        hidden: int,
         eps: float,
         dropout: float,
     ) -> None:
@@ -239,14 +249,17 @@ class TransformerBlock(nn.Module):
         self.attention_norm = nn.LayerNorm(width, eps=eps)
         self.attention = attention
         self.ffn_norm = nn.LayerNorm(width, eps=eps)
-        self.ffn_in = nn.Linear(width, inner)
-        self.ffn_out = nn.Linear(inner, width)
+        self.ffn_in = nn.Linear(width, hidden)
+        self.ffn_out = nn.Linear(hidden, width)
 
-    def forward(self, x: Tensor, positions: Tensor, rows: slice = EVERYTHING) -> Tensor:
-        """(batch, length, width) → (batch, rows, width); positions: what the attention wants."""
-        x = x[:, rows] + self._drop(self.attention(self.attention_norm(x), positions, rows))
-        hidden = self._drop(F.relu(dense(self.ffn_norm(x), self.ffn_in)))
-        return x + self._drop(dense(hidden, self.ffn_out))
+    def forward(self, x: Tensor, positions: Tensor, queries: slice = ALL_POSITIONS) -> Tensor:
+        """Apply the block: (batch, length, width) → (batch, queries, width).
+
+        `positions` are what the block's attention expects.
+        """
+        x = x[:, queries] + self._drop(self.attention(self.attention_norm(x), positions, queries))
+        hidden = self._drop(F.relu(apply_linear(self.ffn_norm(x), self.ffn_in)))
+        return x + self._drop(apply_linear(hidden, self.ffn_out))
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)

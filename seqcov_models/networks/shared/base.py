@@ -1,6 +1,10 @@
-"""What a user does with any coverage network: choose tracks, give letters, get coverage."""
+"""What every network offers to a user: select tracks, give sequence, get coverage.
 
-from collections.abc import Sequence
+`SequenceModel` is the common base. `HeadlessModel` returns hidden states; `CoverageModel` has a
+head and tracks; `TokenPredictionModel` is a `CoverageModel` with one value per bin and track.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,7 +15,7 @@ from torch import Tensor, nn
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.shared.config import Config
-from seqcov_models.networks.shared.layers import activate, dense
+from seqcov_models.networks.shared.layers import activate, apply_linear
 from seqcov_models.networks.shared.losses import poisson
 from seqcov_models.sequence import UNKNOWN, encode, one_hot_table
 from seqcov_models.tiling import Geometry
@@ -20,31 +24,38 @@ from seqcov_models.tracks.table import Track, default_tracks
 
 @dataclass(kw_only=True)
 class ModelOutput:
-    """What every network's `forward` returns beside its logits."""
+    """What every network's `forward` returns in addition to its logits.
+
+    Attributes:
+        last_hidden_state: Input of the head, (batch, bins, hidden).
+        loss: A scalar, if labels were given.
+        contexts: If requested, the output of each block of the trunk for the entire window, each
+            (batch, positions, width).
+        hidden_states: If requested, the input of the trunk, `contexts`, and `last_hidden_state`.
+    """
 
     last_hidden_state: Tensor
-    """What the head reads, (batch, bins, hidden)."""
     loss: Tensor | None = None
-    """Where labels were given: a single number."""
     contexts: tuple[Tensor, ...] | None = None
-    """Where asked for: what each block of the trunk gave for the whole window, (batch, positions,
-    width)."""
     hidden_states: tuple[Tensor, ...] | None = None
-    """Where asked for: what the trunk was given, then `contexts`, then `last_hidden_state`."""
 
 
 @dataclass
 class TokenPredictionOutput(ModelOutput):
-    """What `forward` of a network with one value a bin and track returns."""
+    """What `forward` of a network with one value per bin and track returns.
+
+    Attributes:
+        logits: Values before the output activation, (batch, bins, tracks).
+    """
 
     logits: Tensor
-    """Before the output activation, (batch, bins, tracks)."""
 
 
-class Network(nn.Module):
-    """What networks with and without a head share: codes or one-hot in, hidden states out.
+class SequenceModel(nn.Module):
+    """What models with and without a head share: codes or one-hot in, hidden states out.
 
-    Attributes: `config`.
+    Attributes:
+        config: The sizes of the network.
     """
 
     one_hot: Tensor
@@ -57,19 +68,29 @@ class Network(nn.Module):
 
     @property
     def geometry(self) -> Geometry:
-        """Window, core and bins in bp."""
+        """Window, core and bin size in bp, kept bins, and bins cropped at each side.
+
+        Example:
+            >>> EnformerModel(EnformerConfig()).geometry
+            Geometry(window=196608, bin=128, bins=896, crop=320)
+        """
         return self.config.geometry
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device that holds the weights; `to(device)` moves them."""
         return self.one_hot.device
 
     def embed(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
-        """Codes (batch, length) or one-hot (batch, length, letters) → (batch, letters, length).
+        """Encode sequence as one-hot (batch, letters, length).
 
-        Raises ValueError for both or neither, for another shape or kind of numbers, for codes
-        beyond 0 … 4, and, as a SeqcovError, for a length of which no bin is left.
+        Args:
+            input_ids: Codes 0 … 4 for A, C, G, T, N: (batch, length), any integer type.
+            inputs_embeds: One-hot (batch, length, letters) floating point, instead of `input_ids`.
+
+        Raises:
+            ValueError: Both or neither are given, or a shape, type or code is wrong.
+            SeqcovError: The length leaves no bin after the crop.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")
@@ -87,10 +108,10 @@ class Network(nn.Module):
         return inputs_embeds.transpose(1, 2)
 
     def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        """One-hot (batch, letters, length) → what a head reads, (batch, hidden, bins).
+        """Compute the input of the head, (batch, hidden, bins), from one-hot `inputs`.
 
-        contexts: where given, what the trunk is given and what each of its blocks makes of it is
-        appended, (batch, positions, width).
+        `inputs` are (batch, letters, length). If `contexts` is a list, the input of the trunk and
+        the output of each of its blocks are appended, (batch, positions, width).
         """
         raise NotImplementedError
 
@@ -101,7 +122,7 @@ class Network(nn.Module):
         output_contexts: bool | None,
         output_hidden_states: bool,
     ) -> ModelOutput:
-        """What `forward` gives but for the head's part; the parameters are those of `forward`."""
+        """Return what `forward` returns, without the head's part. Parameters as in `forward`."""
         contexts = self.contexts_for(output_contexts, output_hidden_states)
         hidden = self.hidden_state(self.embed(input_ids, inputs_embeds), contexts)
         output = ModelOutput(last_hidden_state=hidden.transpose(1, 2))
@@ -111,8 +132,8 @@ class Network(nn.Module):
     def contexts_for(
         self, output_contexts: bool | None, output_hidden_states: bool
     ) -> list[Tensor] | None:
-        """Where the trunk is to put its contexts; None where nobody asks for them."""
-        return [] if self._gives(output_contexts) or output_hidden_states else None
+        """Return the list that the trunk appends its contexts to; None if none are requested."""
+        return [] if self._returns_contexts(output_contexts) or output_hidden_states else None
 
     def collect(
         self,
@@ -121,18 +142,18 @@ class Network(nn.Module):
         output_contexts: bool | None,
         output_hidden_states: bool,
     ) -> None:
-        """Put what the trunk was given and what its blocks gave where `output` has its place."""
-        if contexts is not None and self._gives(output_contexts):
+        """Set the contexts and hidden states of `output`, as requested."""
+        if contexts is not None and self._returns_contexts(output_contexts):
             output.contexts = tuple(contexts[1:])
         if contexts is not None and output_hidden_states:
             output.hidden_states = (*contexts, output.last_hidden_state)
 
-    def _gives(self, output_contexts: bool | None) -> bool:
+    def _returns_contexts(self, output_contexts: bool | None) -> bool:
         return self.config.output_contexts if output_contexts is None else output_contexts
 
 
-class HeadlessModel(Network):
-    """A network without a head, windows to hidden states; each network adds `stem` and `trunk`."""
+class HeadlessModel(SequenceModel):
+    """A network without a head: windows to hidden states. Each network adds `stem` and `trunk`."""
 
     stem: nn.Module
     trunk: nn.Module
@@ -147,19 +168,34 @@ class HeadlessModel(Network):
         output_contexts: bool | None = None,
         output_hidden_states: bool = False,
     ) -> ModelOutput:
-        """Read windows given as codes (batch, length) or one-hot (batch, length, letters).
+        """Compute hidden states of windows.
 
-        output_contexts: as the config says where it is None.
-        Raises ValueError as `embed` does.
+        Args:
+            input_ids: Codes 0 … 4 for A, C, G, T, N: (batch, length), any integer type.
+            inputs_embeds: One-hot (batch, length, letters) floating point, instead of `input_ids`.
+            output_contexts: Whether to return `contexts`; None means as the config says.
+            output_hidden_states: Whether to return `hidden_states`.
+
+        Returns:
+            `last_hidden_state` (batch, bins, hidden), and what was requested.
+
+        Raises:
+            ValueError: As in `embed`.
         """
         return self.read(input_ids, inputs_embeds, output_contexts, output_hidden_states)
 
 
-class CoverageModel(Network):
-    """A network with its tracks: codes or one-hot in, coverage out.
+class CoverageModel(SequenceModel):
+    """A network with a head and tracks: codes or one-hot in, coverage out.
 
-    Attributes: `config`; `tracks`, in the order of the coverage's last axis; `model`, the same
-    network without its head.
+    Attributes:
+        config: The sizes of the network.
+        tracks: The tracks, in the order of the last axis of the coverage.
+        model: The same network without its head.
+
+    Example:
+        >>> model = load_model("enformer", "weights/", tracks=["assay:CAGE"]).to("cuda")
+        >>> coverage = model.predict(["ACGT" * 49_152])  # (1, 896, tracks)
     """
 
     model: HeadlessModel
@@ -169,15 +205,46 @@ class CoverageModel(Network):
         self.tracks = tracks
 
     def postprocess(self, output: Any) -> tuple[Tensor, list[str]]:
-        """Coverage (batch, bins, tracks), non-negative, and the tracks' identifiers."""
+        """Turn an output of `forward` into coverage.
+
+        Returns:
+            Coverage (batch, bins, tracks), non-negative, in the units of the training data, on the
+            device of the model; and the identifier of each track.
+        """
         raise NotImplementedError
 
+    def assign_tracks(
+        self, tracks: Sequence[Track], other_tracks: Mapping[str, list[Track]] | None = None
+    ) -> None:
+        """Name the head's outputs.
+
+        Args:
+            tracks: One per output of the selected head, in its order.
+            other_tracks: Those of further heads by species, for networks that have some.
+        """
+        del other_tracks
+        self.tracks = list(tracks)
+
+    def track_tables(self) -> dict[str, list[Track]]:
+        """Return the track tables that a saved model comes with, by file name without `.txt`."""
+        return {"targets": self.tracks}
+
     def keep_rows(self, rows: list[int]) -> None:
-        """Cut the heads down to `rows` of `tracks`."""
+        """Reduce the heads to `rows` of `tracks`. Called by `select_tracks`."""
         raise NotImplementedError
 
     def select_tracks(self, rows: Sequence[int]) -> Self:
-        """Keep only `rows` of `tracks`, in this order; the rest is never computed again."""
+        """Reduce the model to some of its tracks, in place. Other tracks cost nothing any more.
+
+        Args:
+            rows: Places in `tracks`, 0-based, in the order of the new `tracks`.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            SeqcovError: There is no row, or a row is not in `tracks`.
+        """
         if not rows or min(rows) < 0 or max(rows) >= len(self.tracks):
             raise SeqcovError(f"tracks {list(rows)}: this head has rows 0 … {len(self.tracks) - 1}")
         self.keep_rows(list(rows))
@@ -186,9 +253,18 @@ class CoverageModel(Network):
 
     @torch.inference_mode()
     def predict(self, sequences: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Coverage of `sequences`, each one window long: (batch, bins, tracks) ``float32``.
+        """Predict the coverage of sequences.
 
-        Raises SeqcovError for a sequence of another length or with foreign letters, and for none.
+        Args:
+            sequences: IUPAC nucleotide letters in either case, each exactly `geometry.window` long.
+                Letters other than A, C, G, T are read as N.
+
+        Returns:
+            Non-negative coverage (batch, bins, tracks), float32, in the units of the training data.
+            Bin i covers bases `geometry.crop * bin + i * bin` to the next bin of the window.
+
+        Raises:
+            SeqcovError: There is no sequence, or one has another length or other letters.
         """
         window = self.geometry.window
         if not sequences:
@@ -208,9 +284,10 @@ class CoverageModel(Network):
 
 
 class TokenPredictionModel(CoverageModel):
-    """A network with a pointwise head of one row a track; each network adds `model`.
+    """A network with a pointwise head, one row per track. Each network adds `model`.
 
-    Attributes: `head`, a Linear of (hidden, tracks), its rows in the order of `tracks`.
+    Attributes:
+        head: Linear from hidden states to tracks, its rows in the order of `tracks`.
     """
 
     def __init__(self, config: Config, hidden: int, num_labels: int) -> None:
@@ -221,7 +298,7 @@ class TokenPredictionModel(CoverageModel):
         return self.model.hidden_state(inputs, contexts)
 
     def loss(self, coverage: Tensor, labels: Tensor) -> Tensor:
-        """The loss that the original was trained with; both (batch, bins, tracks)."""
+        """Compute the loss that the original was trained with; both (batch, bins, tracks)."""
         return poisson(coverage, labels)
 
     def forward(
@@ -232,14 +309,26 @@ class TokenPredictionModel(CoverageModel):
         output_contexts: bool | None = None,
         output_hidden_states: bool = False,
     ) -> TokenPredictionOutput:
-        """Predict windows given as codes (batch, length) or one-hot (batch, length, letters).
+        """Predict windows; `postprocess` turns the result into coverage.
 
-        labels: measured coverage (batch, bins, tracks), on the scale of the network's output;
-        output_contexts: as the config says where it is None.
-        Raises ValueError as `embed` does, and for labels of another shape than the logits.
+        Args:
+            input_ids: Codes 0 … 4 for A, C, G, T, N: (batch, length), any integer type.
+            inputs_embeds: One-hot (batch, length, letters) floating point, instead of `input_ids`.
+            labels: Measured coverage (batch, bins, tracks) in the units of the output.
+            output_contexts: Whether to return `contexts`; None means as the config says.
+            output_hidden_states: Whether to return `hidden_states`.
+
+        Returns:
+            `logits` (batch, bins, tracks) before the output activation, `loss` if labels were
+            given, and what was requested.
+
+        Raises:
+            ValueError: As in `embed`, and for labels of another shape than the logits.
         """
         read = self.read(input_ids, inputs_embeds, output_contexts, output_hidden_states)
-        output = TokenPredictionOutput(dense(read.last_hidden_state, self.head), **vars(read))
+        output = TokenPredictionOutput(
+            apply_linear(read.last_hidden_state, self.head), **vars(read)
+        )
         if labels is not None:
             output.loss = self.loss(self.postprocess(output)[0], labels)
         return output
@@ -249,12 +338,12 @@ class TokenPredictionModel(CoverageModel):
         return coverage, [track.identifier for track in self.tracks]
 
     def keep_rows(self, rows: list[int]) -> None:
-        self.head = rows_of(self.head, rows)
+        self.head = select_outputs(self.head, rows)
         self.config = self.config.with_tracks(len(rows))
 
 
 def _check_codes(codes: Tensor) -> None:
-    """Raise ValueError for what are no codes of (batch, length)."""
+    """Raise ValueError if `codes` are not whole numbers 0 … 4 of shape (batch, length)."""
     if codes.dim() != 2 or codes.is_floating_point():
         shape = tuple(codes.shape)
         raise ValueError(
@@ -268,8 +357,8 @@ def _check_codes(codes: Tensor) -> None:
             )
 
 
-def rows_of(layer: nn.Linear, rows: Sequence[int]) -> nn.Linear:
-    """A copy of `layer` with these rows of its output only."""
+def select_outputs(layer: nn.Linear, rows: Sequence[int]) -> nn.Linear:
+    """Copy `layer` with these outputs only."""
     kept = nn.Linear(
         layer.in_features, len(rows), device=layer.weight.device, dtype=layer.weight.dtype
     )

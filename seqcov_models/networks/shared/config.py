@@ -1,175 +1,71 @@
-"""What is known of a network without its weights: widths, depths, window, bins.
+"""Configs: what is known of a network without its weights (widths, depths, window, bins).
 
-Kept apart from `networks` because planning a run needs the geometry and must not pay for importing
-torch. Field names follow the models' cards; defaults are the published networks.
+Planning a run needs the geometry but not torch, so no config imports torch. Field names follow the
+model cards; defaults are the published networks. `fields` says what each field may hold.
 """
 
 import dataclasses
 import json
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, get_args, get_origin
-
-import numpy as np
+from typing import Any, ClassVar, Self
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.shared.fields import (
+    COMPUTED,
+    Activation,
+    ComputedInt,
+    Count,
+    Flag,
+    KernelSize,
+    NEncoding,
+    NonNegativeInt,
+    PositiveCount,
+    PositiveInt,
+    Probability,
+    SmallNumber,
+    TargetLength,
+    Text,
+    TrackCount,
+    ValidatedFields,
+    Widths,
+)
 from seqcov_models.sequence import N_ENCODINGS
 from seqcov_models.tiling import Geometry
-
-ACTIVATIONS = ("gelu_new", "quick_gelu", "gelu", "relu", "softplus", "linear")
-ATTENTIONS = ("relative", "rotary")
-
-MOST = 2**31 - 1
-"""The largest whole number of any field: products of two are still numbers that torch can count."""
-MOST_TRACKS = 100_000
-"""Tracks of all heads together; the largest published network has 7,611."""
-MOST_LAYERS = 1_000
-DERIVED: Any = None
-"""The default of a field that follows from the others where it is not given."""
-
-
-class _Derived(int):
-    """A number that followed from other fields; `dataclasses.replace` lets it follow anew."""
-
-
-@dataclass(frozen=True)
-class Checked:
-    """Plain values that say what is wrong with them. Every mistake is a SeqcovError."""
-
-    MAY_BE_ZERO: ClassVar[frozenset[str]] = frozenset()
-    """Whole numbers that may be 0; all others count something there must be."""
-
-    def __post_init__(self) -> None:
-        for item in dataclasses.fields(self):
-            value, kind = _plain(getattr(self, item.name)), item.type
-            if item.default is DERIVED and (value is None or isinstance(value, _Derived)):
-                self._set(item.name, None)
-                continue
-            if isinstance(value, Mapping) and isinstance(kind, type) and issubclass(kind, Checked):
-                value = kind.from_dict(value)
-            if (wanted := self._wanted(item.name, kind, value)) is not None:
-                raise self.refusal(item.name, f"{reprlib.repr(value)} is not {wanted}")
-            self._set(item.name, float(value) if kind is float else value)
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # frozen for everybody else
-
-    def _wanted(self, name: str, kind: Any, value: object) -> str | None:
-        """What a field of type `kind` should have held; None where `value` is fine."""
-        if kind is bool:
-            return None if isinstance(value, bool) else "true or false"
-        if kind is int:
-            least, most = 0 if name in self.MAY_BE_ZERO else 1, _most(name)
-            all_of_them = name == "target_length" and _is_whole(value, -1, -1)
-            right = all_of_them or _is_whole(value, least, most)
-            return None if right else f"a whole number from {least} to {most:,}"
-        if kind is float:
-            unit = name.endswith(("dropout", "_momentum", "_eps"))
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if number and 0 <= value <= (1 if unit else 1e9):  # type: ignore[operator]
-                return None
-            return f"a number from 0 to {'1' if unit else '1e9'}"
-        if kind is str:
-            choices: tuple[str, ...] = ACTIVATIONS if name.endswith("_act") else ()
-            choices = ATTENTIONS if name == "attention_type" else choices
-            choices = tuple(N_ENCODINGS) if name == "n_encoding" else choices
-            if isinstance(value, str) and (not choices or value in choices):
-                return None
-            return f"one of {', '.join(choices)}" if choices else "a text"
-        if get_origin(kind) is tuple and get_args(kind)[0] is int:
-            right = isinstance(value, tuple) and len(value) <= MOST_LAYERS
-            if right and all(_is_whole(one, 1, MOST) for one in value):  # type: ignore[attr-defined]
-                return None
-            return f"a list of at most {MOST_LAYERS:,} whole numbers from 1 to {MOST:,}"
-        if get_origin(kind) is tuple:
-            right = isinstance(value, tuple) and len(value) <= MOST_TRACKS
-            if right and all(_is_name(one) for one in value):  # type: ignore[attr-defined]
-                return None
-            return f"a list of at most {MOST_TRACKS:,} names, without tabs and line ends"
-        if get_origin(kind) is Mapping:
-            right = isinstance(value, Mapping) and all(
-                isinstance(key, str) and _is_whole(one, 1, MOST_TRACKS)
-                for key, one in value.items()
-            )
-            return (
-                None if right else f"a table of names and whole numbers from 1 to {MOST_TRACKS:,}"
-            )
-        return None if isinstance(value, kind) else f"a {kind.__name__}"
-
-    def refusal(self, name: str, why: str) -> SeqcovError:
-        """The error for a value from which nothing can be built."""
-        return SeqcovError(f"{type(self).__name__}.{name}: {why}")
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """From `dataclasses.asdict`'s or JSON's values. Raises SeqcovError for unknown fields."""
-        given = {key: value for key, value in values.items() if key != "architecture"}
-        if unknown := sorted({*map(str, given)} - {item.name for item in dataclasses.fields(cls)}):
-            raise SeqcovError(f"{cls.__name__} has no field {', '.join(unknown)}")
-        return cls(**given)
-
-
-def _plain(value: Any) -> Any:
-    """What lists, NumPy and JSON have, as it is kept: plain numbers, tuples, dicts."""
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
-
-
-def _is_whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _is_name(value: object) -> bool:
-    """Whether tables and file names can hold it."""
-    return isinstance(value, str) and value != "" and value.isprintable()
-
-
-def _most(name: str) -> int:
-    """The largest sensible number of what a field counts."""
-    if name == "num_labels":
-        return MOST_TRACKS
-    deep = name.startswith("num_") and not name.endswith(("features", "strands"))
-    return MOST_LAYERS if deep else MOST
+from seqcov_models.tracks.table import Track, default_tracks, strand_tracks
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Checked):
+class Config(ValidatedFields):
     """What every network's config has: its input, its activations, its geometry."""
 
     ARCHITECTURE: ClassVar[str]
     """The network's name in `config.yaml` and in the registry."""
 
-    sequence_length: int
+    sequence_length: PositiveInt
     """Bases of a window."""
-    vocab_size: int = DERIVED
+    vocab_size: PositiveInt = COMPUTED
     """Channels of the stem's input, which follow from `n_encoding`: 4, and 5 where that is
     'multimolecule'. The models' cards say 5 because they are of weights with that fifth one."""
-    n_encoding: str = "zeros"
+    n_encoding: NEncoding = "zeros"
     """What an unknown base is: 'zeros', 'uniform' (0.25 of each letter) or 'multimolecule' (a fifth
     channel, as the weights converted by that project have it)."""
-    hidden_act: str
-    output_act: str = "softplus"
-    output_contexts: bool = False
-    """Whether `forward` gives the contexts where its caller does not say."""
+    hidden_act: Activation
+    output_act: Activation = "softplus"
+    output_contexts: Flag = False
+    """Whether `forward` returns the contexts if its caller does not say."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.vocab_size is None:
-            self._set("vocab_size", _Derived(len(N_ENCODINGS[self.n_encoding])))
+            self._set("vocab_size", ComputedInt(len(N_ENCODINGS[self.n_encoding])))
         if self.vocab_size != len(N_ENCODINGS[self.n_encoding]):
             raise self.refusal(
                 "vocab_size",
                 f"{self.vocab_size}, but n_encoding {self.n_encoding!r} makes"
                 f" {len(N_ENCODINGS[self.n_encoding])} channels",
             )
-        for item in dataclasses.fields(self):
-            if item.name.endswith("kernel_size") and getattr(self, item.name) % 2 == 0:
-                raise self.refusal(item.name, f"{getattr(self, item.name)} is not odd")
 
     @property
     def geometry(self) -> Geometry:
@@ -177,48 +73,102 @@ class Config(Checked):
         raise NotImplementedError
 
     def check_length(self, length: int) -> None:
-        """Raise SeqcovError where a window of `length` bp leaves no bin, or part of one.
+        """Raise SeqcovError if a window of `length` bp gives no bin, or not only whole bins.
 
-        Other lengths than `sequence_length` lose as many bins at each side.
+        Any length loses as many bins at each side as `sequence_length` does.
         """
         if (least := 2 * self.geometry.context) >= length:
             raise SeqcovError(
                 f"{length:,} bp: too short; {least // 2:,} bp at each side are cropped"
             )
 
+    @property
+    def num_labels(self) -> int:
+        """Tracks of the selected head."""
+        raise NotImplementedError
+
+    @property
+    def heads(self) -> dict[str, int]:
+        """Tracks of each head by species, the selected one first; empty without species."""
+        return {}
+
+    def default_tracks(self) -> list[Track]:
+        """Return the tracks of the selected head, as named if no track table tells."""
+        return default_tracks(self.num_labels)
+
     def with_tracks(self, count: int) -> Self:
-        """The same network with a head of `count` tracks, where the config says how many."""
+        """Return the same network with a head of `count` tracks, if the config says how many."""
         return self
 
+    def with_species(self, species: str) -> tuple[Self, dict[str, str]]:
+        """Return this config with the head of `species` selected, and the heads that moved.
+
+        Returns:
+            The config, and for each module of it that holds another head than in this one the
+            name of that head here; empty if the head is selected already.
+
+        Raises:
+            SeqcovError: There is no head for `species`.
+        """
+        if self.heads and species not in self.heads:
+            known = ", ".join(self.heads)
+            raise SeqcovError(f"its head is for {known}, asked for is {species!r}")
+        return self, {}
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as `config.json` holds them, with the architecture's name."""
+        """Return the fields and the architecture's name as built-in values, for `config.json`."""
         values = dataclasses.asdict(self)
-        plain = {k: int(v) if isinstance(v, _Derived) else v for k, v in values.items()}
+        plain = {k: int(v) if isinstance(v, ComputedInt) else v for k, v in values.items()}
         return {"architecture": self.ARCHITECTURE, **plain}
+
+
+class ProfileConfig(Config):
+    """What networks that predict profiles at peaks share: tasks, each with one or two strands."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the outputs: factors or assays."""
+        raise NotImplementedError
+
+    @property
+    def num_strands(self) -> int:
+        """Profiles per task: 2 if each strand has its own, else 1."""
+        raise NotImplementedError
+
+    @property
+    def joint_strands(self) -> bool:
+        """Whether the strands of a task share one count."""
+        raise NotImplementedError
+
+    @property
+    def num_labels(self) -> int:
+        """Output channels: strands within tasks."""
+        return len(self.tasks) * self.num_strands
+
+    def default_tracks(self) -> list[Track]:
+        return strand_tracks(self.tasks, self.num_strands)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BinnedConfig(Config):
     """What Basenji2, Enformer and Borzoi share: a tower of convolutions and poolings."""
 
-    MAY_BE_ZERO = frozenset({"crop_bins", "head_hidden_size", "num_hidden_layers", "num_upsamples"})
-
     HEADS: ClassVar[Mapping[str, int]]
     """Tracks of the published heads by species: calico's targets tables."""
 
-    species: str = "human"
-    num_labels: int = DERIVED
+    species: Text = "human"
+    num_labels: TrackCount = COMPUTED
     """Tracks of the head; where not given, those of the published one of `species`."""
-    stem_channels: int
-    stem_kernel_size: int = 15
-    conv_tower_channels: tuple[int, ...]
+    stem_channels: PositiveInt
+    stem_kernel_size: KernelSize = 15
+    conv_tower_channels: Widths
     """Width after each stage of the tower."""
-    conv_tower_kernel_size: int = 5
-    head_hidden_size: int
+    conv_tower_kernel_size: KernelSize = 5
+    head_hidden_size: NonNegativeInt
     """Width of the pointwise block before the head; 0 builds none."""
-    hidden_dropout: float
-    batch_norm_eps: float
-    batch_norm_momentum: float = 0.1
+    hidden_dropout: Probability
+    batch_norm_eps: SmallNumber
+    batch_norm_momentum: SmallNumber = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -227,7 +177,7 @@ class BinnedConfig(Config):
                 known = ", ".join(self.HEADS)
                 why = f"must be given for {self.species!r}; published are heads for {known}"
                 raise self.refusal("num_labels", why)
-            self._set("num_labels", _Derived(self.HEADS[self.species]))
+            self._set("num_labels", ComputedInt(self.HEADS[self.species]))
         if self.sequence_length % self.pool_factor:
             raise self.refusal(
                 "sequence_length",
@@ -235,6 +185,10 @@ class BinnedConfig(Config):
                 f" {self.num_pool_layers} (the product of all poolings)",
             )
         self._check_crop()
+
+    @property
+    def heads(self) -> dict[str, int]:
+        return {self.species: self.num_labels}
 
     def with_tracks(self, count: int) -> Self:
         return dataclasses.replace(self, num_labels=count)
@@ -320,18 +274,18 @@ class BinnedConfig(Config):
 class AttentionConfig(BinnedConfig):
     """What Enformer and Borzoi share beyond the tower: a transformer."""
 
-    num_hidden_layers: int
-    num_attention_heads: int = 8
-    attention_head_size: int = 64
-    attention_value_size: int = 192
-    num_rel_pos_features: int
-    position_length: int
+    num_hidden_layers: Count
+    num_attention_heads: PositiveCount = 8
+    attention_head_size: PositiveInt = 64
+    attention_value_size: PositiveInt = 192
+    num_rel_pos_features: PositiveInt
+    position_length: PositiveInt
     """Positions of the trunk in the window of the training."""
-    intermediate_size: int = 3_072
-    attention_dropout: float = 0.05
-    position_dropout: float = 0.01
-    layer_norm_eps: float
-    target_length: int
+    intermediate_size: PositiveInt = 3_072
+    attention_dropout: Probability = 0.05
+    position_dropout: Probability = 0.01
+    layer_norm_eps: SmallNumber
+    target_length: TargetLength
     """Bins kept in the middle of `sequence_length`; −1 keeps all."""
 
     def _cropped(self) -> int:

@@ -1,8 +1,8 @@
-"""Layers that more than one network is built of. Shapes: (batch, channels, length) throughout.
+"""Layers that several networks share. Shapes are (batch, channels, length) throughout.
 
-Between layers the channels of one position lie next to each other in memory (the tensors are
-transposed views of (batch, length, channels)): convolutions and dense layers are fastest so, on
-processors twice as fast as in torch's own order, and no layer has to copy what another one made.
+Between layers the channels of one position are adjacent in memory: the tensors are transposed views
+of (batch, length, channels). Convolutions and linear layers are fastest in this order (on CPUs
+twice as fast as in torch's own), and no layer has to copy the output of another one.
 """
 
 import torch
@@ -10,17 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 PIECES = {"cpu": 1 << 14}
-"""Bases that a stem works on at once, by kind of device: bounds its memory, not its values."""
-LARGE_PIECE = 1 << 19  # what other devices than these take: any published window
+"""Bases that a stem computes at once, by kind of device: limits its memory, not its values."""
+LARGE_PIECE = 1 << 19  # for all other kinds of device: longer than any published window
 
 
-def activate(x: Tensor, name: str, own: bool = False) -> Tensor:
-    """Apply the activation `name`. The three GELUs differ by up to 2e-2: never swap them.
+def activate(x: Tensor, name: str, overwrite: bool = False) -> Tensor:
+    """Apply the activation `name` element by element.
 
-    gelu_new: tanh form (Borzoi; `tf.nn.gelu(approximate=True)`); quick_gelu: x·sigmoid(1.702x)
-    (Enformer); gelu: x·Φ(x), in none of the originals. own: nobody reads `x` afterwards.
+    The three GELUs differ by up to 2e-2, so they are not interchangeable. gelu_new is the tanh form
+    (Borzoi; `tf.nn.gelu(approximate=True)`), quick_gelu is x·sigmoid(1.702x) (Enformer), gelu is
+    x·Φ(x) (none of the originals). `overwrite` allows reusing the memory of `x`.
     """
-    in_place = own and not torch.is_grad_enabled()
+    in_place = overwrite and not torch.is_grad_enabled()
     match name:
         case "gelu_new":
             return F.gelu(x, approximate="tanh")
@@ -40,48 +41,47 @@ def activate(x: Tensor, name: str, own: bool = False) -> Tensor:
 
 
 def channels_together(x: Tensor) -> Tensor:
-    """`x` with the channels of a position next to each other in memory; a copy only if need be."""
+    """Make the channels of a position adjacent in memory; copy only if they are not yet."""
     return x.transpose(1, 2).contiguous().transpose(1, 2)
 
 
 def convolve(
-    x: Tensor, layer: nn.Conv1d, norm: nn.BatchNorm1d | None = None, inner: bool = False
+    x: Tensor, layer: nn.Conv1d, norm: nn.BatchNorm1d | None = None, valid: bool = False
 ) -> Tensor:
-    """What `layer`, a 'same' convolution, gives: (batch, in, length) → (batch, out, length).
+    """Apply `layer`, then `norm`: (batch, in, length) → (batch, out, length).
 
-    norm: a batch norm that follows; it costs nothing more outside of training. inner: leave out the
-    positions at both ends that see the padding.
+    `layer` is a convolution with same padding. In evaluation mode the batch norm is folded into its
+    weights and costs nothing. `valid` omits the positions at both ends that see the padding.
     """
     if norm is not None and norm.training:
-        return norm(convolve(x, layer, inner=inner))  # type: ignore[no-any-return]
+        return norm(convolve(x, layer, valid=valid))  # type: ignore[no-any-return]
     weight, bias = layer.weight, layer.bias
     if norm is not None:
         scale, shift = scale_and_shift(norm)
         weight = weight * scale[:, None, None]
         bias = shift if bias is None else bias * scale + shift
     dilation = layer.dilation[0]
-    padding = 0 if inner else dilation * (weight.shape[-1] // 2)
+    padding = 0 if valid else dilation * (weight.shape[-1] // 2)
     return _convolve(channels_together(x), weight, bias, padding, dilation, layer.groups)
 
 
-LANES = 16
-"""Channels that a convolution computes at once on today's processors, whether there are so many or
-not (float32 in AVX-512)."""
+SIMD_LANES = 16
+"""Channels that a CPU computes at once (float32 in AVX-512), even if a layer has fewer."""
 
 
-def convolve_to_few(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
-    """A convolution to fewer channels than `LANES`: (batch, in, length) → (batch, out, positions).
+def convolve_narrow(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
+    """Convolve to fewer channels than `SIMD_LANES`: (batch, in, length) → (batch, out, positions).
 
-    weight: (out, in, kernel); padding: zeros beyond both ends. Neighbouring positions are computed
-    as channels of one, with the kernel moved for each, so that no lane is idle.
+    `weight` is (out, in, kernel); `padding` counts zeros beyond each end. Adjacent positions are
+    computed as channels of one position, each with a shifted kernel, so that no lane is idle.
     """
     out, _, kernel = weight.shape
-    together = max(1, LANES // out)
+    together = max(1, SIMD_LANES // out)
     length = x.shape[-1] + 2 * padding - kernel + 1
-    moved = [F.pad(weight, (at, together - 1 - at)) for at in range(together)]
+    shifted = [F.pad(weight, (shift, together - 1 - shift)) for shift in range(together)]
     x = F.pad(x.transpose(1, 2), (0, 0, padding, padding + -length % together)).transpose(1, 2)
-    many = None if bias is None else bias.repeat(together)
-    y = _convolve(x, torch.cat(moved), many, stride=together)
+    biases = None if bias is None else bias.repeat(together)
+    y = _convolve(x, torch.cat(shifted), biases, stride=together)
     y = y.reshape(len(y), together, out, y.shape[-1]).movedim(1, -1)
     return y.flatten(2)[..., :length]
 
@@ -95,44 +95,45 @@ def _convolve(
     groups: int = 1,
     stride: int = 1,
 ) -> Tensor:
-    """(batch, in, length), weight (out, in, kernel) → (batch, out, positions).
+    """Convolve (batch, in, length) with weight (out, in, kernel) → (batch, out, positions).
 
-    As a convolution of an image one row high, because only those know the order of memory that is
-    fastest. The rows' own dilation means nothing where there is one row, but makes torch take
-    oneDNN also for kernels of width 1 in a single thread, where it would take its own loop around
-    MKL, which AMD's processors run at half the speed.
+    Computed as the convolution of an image of height 1, because only conv2d supports the fast
+    memory order. The vertical dilation does not matter at height 1. On CPUs a value of 2 makes
+    torch choose oneDNN for kernels of width 1 in a single thread too; its default there is a loop
+    around MKL, which runs at half the speed on AMD processors.
     """
-    rows = 2 if x.device.type == "cpu" else 1
+    vertical_dilation = 2 if x.device.type == "cpu" else 1
     image = F.conv2d(
         x.unsqueeze(2), weight.unsqueeze(2), bias,
-        stride=(1, stride), padding=(0, padding), dilation=(rows, dilation), groups=groups,
+        stride=(1, stride), padding=(0, padding), dilation=(vertical_dilation, dilation),
+        groups=groups,
     )  # fmt: skip
     return image.squeeze(2)
 
 
-def dense(x: Tensor, layer: nn.Linear) -> Tensor:
-    """What `layer` gives: (batch, length, in) → (batch, length, out)."""
-    return product(x, layer.weight, layer.bias)
+def apply_linear(x: Tensor, layer: nn.Linear) -> Tensor:
+    """Apply `layer` to every position: (batch, length, in) → (batch, length, out)."""
+    return linear(x, layer.weight, layer.bias)
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x · weightᵀ + bias: (batch, length, in), (out, in) → (batch, length, out).
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Compute x · weightᵀ + bias: (batch, length, in), (out, in) → (batch, length, out).
 
-    On processors as a convolution of width 1, which is twice as fast as a matrix product on those
-    by AMD (oneDNN instead of MKL).
+    On CPUs this is a convolution of width 1 (oneDNN), which on AMD processors is twice as fast as a
+    matrix product (MKL).
     """
     if x.device.type != "cpu":
         return F.linear(x, weight, bias)
     return _convolve(x.transpose(1, 2), weight[..., None], bias).transpose(1, 2)
 
 
-def pointwise(x: Tensor, layer: nn.Linear) -> Tensor:
-    """A Linear layer along the channels of (batch, channels, length)."""
-    return dense(x.transpose(1, 2), layer).transpose(1, 2)
+def apply_pointwise(x: Tensor, layer: nn.Linear) -> Tensor:
+    """Apply `layer` to every position: (batch, in, length) → (batch, out, length)."""
+    return apply_linear(x.transpose(1, 2), layer).transpose(1, 2)
 
 
 def scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """A batch norm outside of training is x·scale + shift; both (channels,)."""
+    """Return a batch norm in evaluation mode as x·scale + shift; both (channels,)."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
@@ -140,7 +141,7 @@ def scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 
 def normalise(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-    """What `norm` gives, always a new tensor."""
+    """Apply `norm`; always return a new tensor of the same shape."""
     if norm.training:
         return norm(x)  # type: ignore[no-any-return]
     scale, shift = scale_and_shift(norm)
@@ -148,24 +149,26 @@ def normalise(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
 
 
 def max_pool(x: Tensor, size: int = 2) -> Tensor:
-    """(batch, channels, length) → (batch, channels, length / size)."""
+    """Take the maximum of every `size` positions: (…, length) → (…, length / size)."""
     return F.max_pool2d(channels_together(x).unsqueeze(2), (1, size)).squeeze(2)
 
 
-def same(width: int, out: int, kernel_size: int, dilation: int = 1, bias: bool = True) -> nn.Conv1d:
-    """A convolution whose output is as long as its input."""
+def same_padding_conv(
+    width: int, out: int, kernel_size: int, dilation: int = 1, bias: bool = True
+) -> nn.Conv1d:
+    """Build a convolution whose output is as long as its input."""
     reach = dilation * (kernel_size // 2)
     return nn.Conv1d(width, out, kernel_size, padding=reach, dilation=dilation, bias=bias)
 
 
-def keep(contexts: list[Tensor] | None, x: Tensor) -> None:
-    """Append `x` where the caller asked for what lies between the blocks of a trunk."""
+def append_hidden(contexts: list[Tensor] | None, x: Tensor) -> None:
+    """Append the hidden state `x` to `contexts`, if the caller asked for hidden states."""
     if contexts is not None:
         contexts.append(x)
 
 
 class ConvBlock(nn.Module):
-    """Batch norm, activation, convolution ('same'), in this order."""
+    """Batch norm, activation, convolution with same padding, in this order."""
 
     def __init__(
         self, width: int, out: int, kernel_size: int, activation: str, eps: float, momentum: float
@@ -173,11 +176,13 @@ class ConvBlock(nn.Module):
         super().__init__()
         self.activation = activation
         self.norm = nn.BatchNorm1d(width, eps=eps, momentum=momentum)
-        self.conv = same(width, out, kernel_size)
+        self.conv = same_padding_conv(width, out, kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, length) → (batch, out, length)."""
-        return convolve(activate(normalise(x, self.norm), self.activation, own=True), self.conv)
+        return convolve(
+            activate(normalise(x, self.norm), self.activation, overwrite=True), self.conv
+        )
 
 
 class SeparableConv(nn.Module):
@@ -196,14 +201,14 @@ class SeparableConv(nn.Module):
 
 
 class Stem(nn.Module):
-    """Convolutions and poolings: local, the same at every position.
+    """Convolutions and poolings: the part of a network in which every position sees a few bases.
 
-    Because they are local they run piece by piece, which bounds their memory and keeps it in the
-    processor's cache, and neighbouring windows can share them. Each network says what its stem
-    computes in `whole`.
+    A long window is therefore computed in pieces, which limits the memory and keeps it in the CPU's
+    cache. Each network implements `compute`.
 
-    Attributes: `factors`, the bases that a position of each output stands for, the largest first;
-    `reach`, the bases beyond its own that a position sees at each side.
+    Attributes:
+        factors: Bases per position of each output, largest first.
+        reach: Bases that a position sees beyond its own, at each side.
     """
 
     factors: tuple[int, ...]
@@ -211,31 +216,37 @@ class Stem(nn.Module):
 
     @property
     def pool_factor(self) -> int:
-        """Bases that a position of the trunk stands for."""
+        """Bases per position of the trunk."""
         return self.factors[0]
 
     @property
     def halo(self) -> int:
-        """`reach`, rounded up to whole positions of the trunk; in bp."""
+        """`reach` rounded up to a multiple of `pool_factor`, in bp."""
         return -(-self.reach // self.pool_factor) * self.pool_factor
 
-    def whole(self, x: Tensor) -> tuple[Tensor, ...]:
-        """One-hot (batch, letters, length) → tensors (batch, channels, length / factor)."""
+    def compute(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Apply the stem: one-hot (batch, letters, length) → (batch, channels, length / factor).
+
+        There is one output per element of `factors`.
+        """
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """As `whole`, to rounding, but piece by piece. length: a multiple of `pool_factor`."""
+        """Return what `compute` returns, to rounding, but compute long windows in pieces.
+
+        The length is a multiple of `pool_factor`.
+        """
         piece = PIECES.get(x.device.type, LARGE_PIECE)
         if self.training or x.shape[-1] <= piece:  # in training, batch norms must see all at once
-            return self.whole(x)
+            return self.compute(x)
         rows = [self._pieces(row, piece) for row in torch.split(x, 1)]
         return tuple(torch.cat(tensors).transpose(1, 2) for tensors in zip(*rows, strict=True))
 
     def _pieces(self, x: Tensor, piece: int) -> list[Tensor]:
-        """`whole` in equal pieces of at most `piece` bases (but at least one position).
+        """Compute pieces of at most `piece` bases; return (batch, length / factor, channels) each.
 
-        Gives (batch, length / factor, channels). Pieces overlap by a halo, which is thrown away;
-        where there is none a window's edge is, and `whole` pads as it does there.
+        Pieces overlap by a halo, which is discarded. At the ends of the window there is no halo,
+        and `compute` pads there as it does for a window in one piece.
         """
         length, halo = x.shape[-1], self.halo
         count = -(-length // max(piece, self.pool_factor))
@@ -244,8 +255,8 @@ class Stem(nn.Module):
         for start in range(0, length, step):
             stop = min(start + step, length)
             first = max(0, start - halo)
-            made = self.whole(x[..., first : stop + halo])
-            for kept, tensor, factor in zip(pieces, made, self.factors, strict=True):
+            outputs = self.compute(x[..., first : stop + halo])
+            for kept, tensor, factor in zip(pieces, outputs, self.factors, strict=True):
                 inner = tensor[..., (start - first) // factor : (stop - first) // factor]
                 kept.append(inner.transpose(1, 2).clone())  # a view would keep the halo alive
         return [torch.cat(kept, 1) for kept in pieces]

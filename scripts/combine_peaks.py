@@ -1,0 +1,15 @@
+"""Combine the peaks of all of a model's sets."""
+
+from pathlib import Path
+
+from seqcov_models.run.job import log, logged
+
+with logged(snakemake.log[0]):
+    from seqcov_models.peaks.read import write_peaks
+    from seqcov_models.run.peak_sets import combine_peak_sets
+    from seqcov_models.run.plan import ProfilePlan
+
+    plan = ProfilePlan.load(snakemake.input.plan)
+    peaks = combine_peak_sets(plan, [Path(folder) for folder in snakemake.input.tracks])
+    write_peaks(Path(snakemake.output[0]), peaks)
+    log.info("%d peaks", len(peaks))

@@ -1,0 +1,21 @@
+"""Write what genome browsers open: a UCSC hub and a session of IGV desktop."""
+
+from pathlib import Path
+
+from seqcov_models.run.job import logged
+
+with logged(snakemake.log[0]):
+    from seqcov_models.browsers.files import write_browser_files
+    from seqcov_models.run.plan import SharedPlan
+    from seqcov_models.run.track_table import read_table
+
+    plan = SharedPlan.load(snakemake.input.plan)
+    write_browser_files(
+        plan.fasta,
+        plan.config["genome"],
+        read_table(Path(snakemake.input.tracks)),
+        [Path(peaks) for peaks in snakemake.input.peaks],
+        hub=Path(snakemake.output.hub),
+        igv_session=Path(snakemake.output.igv),
+        two_bit=Path(snakemake.output.two_bit) if snakemake.output.two_bit else None,
+    )

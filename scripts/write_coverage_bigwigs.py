@@ -1,0 +1,19 @@
+"""Write the bigWigs of one group of tracks."""
+
+import time
+from pathlib import Path
+
+from seqcov_models.run.job import log, logged
+
+with logged(snakemake.log[0]):
+    from seqcov_models.run.coverage_outputs import write_coverage_bigwigs
+    from seqcov_models.run.plan import ModelPlan
+
+    start = time.perf_counter()
+    write_coverage_bigwigs(
+        Path(snakemake.output[0]),
+        ModelPlan.load(snakemake.input.plan),
+        snakemake.wildcards.group,
+        [Path(file) for file in snakemake.input.chunks],
+    )
+    log.info("Seconds(bigwigs=%.3f)", time.perf_counter() - start)

@@ -1,0 +1,12 @@
+"""Write the regions whose input window contained N or ran past the contig end."""
+
+from pathlib import Path
+
+from seqcov_models.run.job import logged
+
+with logged(snakemake.log[0]):
+    from seqcov_models.run.coverage_outputs import write_mask
+    from seqcov_models.run.plan import ModelPlan
+
+    plan = ModelPlan.load(snakemake.input.plan)
+    write_mask(Path(snakemake.output[0]), plan, [Path(file) for file in snakemake.input.chunks])

@@ -1,0 +1,18 @@
+"""Write what was predicted for each peak."""
+
+from pathlib import Path
+
+from seqcov_models.run.job import logged
+
+with logged(snakemake.log[0]):
+    from seqcov_models.run.plan import ProfilePlan
+    from seqcov_models.run.profile_outputs import write_peak_table
+
+    plan = ProfilePlan.load(snakemake.input.plan)
+    write_peak_table(
+        Path(snakemake.output[0]),
+        Path(snakemake.input.peaks),
+        [Path(file) for file in snakemake.input.statistics],
+        plan.statistics,
+        plan.by_strand,
+    )

@@ -1,0 +1,21 @@
+"""Join the profiles of all windows into one file."""
+
+from pathlib import Path
+
+from seqcov_models.run.job import logged
+
+with logged(snakemake.log[0]):
+    from seqcov_models.run.plan import ProfilePlan
+    from seqcov_models.run.profile_outputs import write_profile_windows
+
+    plan = ProfilePlan.load(snakemake.input.plan)
+    windows, _ = plan.chunks(Path(snakemake.input.peaks))
+    write_profile_windows(
+        Path(snakemake.output[0]),
+        [Path(file) for file in snakemake.input.windows],
+        plan.config.tasks,
+        plan.config.num_strands,
+        windows,
+        plan.geometry,
+        list(plan.fasta.contigs),
+    )

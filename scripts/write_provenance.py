@@ -1,0 +1,16 @@
+"""Write what a run's results were made from."""
+
+from pathlib import Path
+
+from seqcov_models.run.job import logged
+
+with logged(snakemake.log[0]):
+    from seqcov_models.run.plan import SharedPlan
+    from seqcov_models.run.provenance import write_provenance
+
+    write_provenance(
+        Path(snakemake.output[0]),
+        SharedPlan.load(snakemake.input.plan),
+        [Path(card) for card in snakemake.input.cards],
+        [Path(file) for file in snakemake.input.peaks],
+    )

@@ -1,0 +1,117 @@
+"""Zoom levels of a bigWig: summaries of windows, each level from the one below."""
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+import numpy as np
+
+from seqcov_models.bigwig.layout import RECORD, ZOOM, Rows, Sizes, Summary, write_blocks
+from seqcov_models.bigwig.sections import Floats, Ints, split_ranges
+
+
+def summarise_sections(sections: Rows, values: Floats, bin_size: int, window: int) -> Rows:
+    """Return a record for each part of a section that lies in one window of `window` bins."""
+    start = sections["start"].astype(np.int64)
+    count = sections["count"].astype(np.int64)
+    source, begin, end = split_ranges(count, start // bin_size % window, window)
+    first = (np.cumsum(count) - count)[source] + begin
+    span = sections["span"].astype(np.int64)[source]
+    exact = values.astype(np.float64)
+    records = np.empty(len(source), RECORD)
+    records["chrom"] = sections["chrom"][source]
+    records["start"] = start[source] + begin * bin_size
+    records["end"] = start[source] + (end - 1) * bin_size + span
+    records["valid"] = (end - begin) * span
+    records["min"] = np.minimum.reduceat(values, first)
+    records["max"] = np.maximum.reduceat(values, first)
+    records["sum"] = np.add.reduceat(exact, first) * span
+    exact *= exact
+    records["squares"] = np.add.reduceat(exact, first) * span
+    return records
+
+
+def _merge_records(records: Rows, first: Ints) -> Rows:
+    """Return one record per group of `records`; a group begins at each index in `first`."""
+    merged = np.empty(len(first), RECORD)
+    merged["chrom"] = records["chrom"][first]
+    merged["start"] = records["start"][first]
+    merged["end"] = records["end"][np.append(first[1:], len(records)) - 1]
+    for name in ("valid", "sum", "squares"):
+        merged[name] = np.add.reduceat(records[name], first)
+    merged["min"] = np.minimum.reduceat(records["min"], first)
+    merged["max"] = np.maximum.reduceat(records["max"], first)
+    return merged
+
+
+def reduce_records(chunks: Iterable[Rows], reduction: int) -> Iterator[Rows]:
+    """Join ascending records to one per window of `reduction` bp that has a value.
+
+    A record reaches from the first to the last base with a value in its window. The last window is
+    held back, because it may continue in the next chunk.
+    """
+    held = np.empty(0, RECORD)
+    for chunk in chunks:
+        rows = np.concatenate([held, chunk])
+        chrom, window = rows["chrom"], rows["start"].astype(np.int64) // reduction
+        changes = (chrom[1:] != chrom[:-1]) | (window[1:] != window[:-1])
+        first = np.append(0, np.flatnonzero(changes) + 1)
+        held = rows[first[-1] :]
+        if len(first) > 1:
+            yield _merge_records(rows[: first[-1]], first[:-1])
+    if len(held):
+        yield _merge_records(held, np.zeros(1, np.int64))
+
+
+def fill_spool(spool: IO[bytes], chunks: Iterable[Rows]) -> None:
+    """Replace the content of `spool` with the records of all chunks."""
+    spool.seek(0)
+    spool.truncate()
+    for chunk in chunks:
+        spool.write(chunk.tobytes())
+
+
+def count_records(spool: IO[bytes]) -> int:
+    """Return the number of records in `spool`."""
+    return spool.seek(0, os.SEEK_END) // RECORD.itemsize
+
+
+def read_spool(spool: IO[bytes], records: int) -> Iterator[Rows]:
+    """Yield the content of `spool`, `records` at a time, however it was filled."""
+    spool.seek(0)
+    while raw := spool.read(records * RECORD.itemsize):
+        yield np.frombuffer(raw, RECORD)
+
+
+def summarise_track(spool: IO[bytes], records: int) -> Summary:
+    """Return the summary of all records in `spool`, added up `records` at a time."""
+    totals = [_merge_records(chunk, np.zeros(1, np.int64)) for chunk in read_spool(spool, records)]
+    if not totals:
+        return Summary(0, 0.0, 0.0, 0.0, 0.0)
+    joined = np.concatenate(totals)
+    extremes = float(joined["min"].min()), float(joined["max"].max())
+    sums = math.fsum(joined["sum"]), math.fsum(joined["squares"])
+    return Summary(int(joined["valid"].sum()), *extremes, *sums)
+
+
+def round_records(records: Rows) -> Rows:
+    """Return zoom records as they are stored; sums are clipped at the largest float32."""
+    rows = np.empty(len(records), ZOOM)
+    limit = np.finfo(np.float32).max
+    for name in rows.dtype.names or ():
+        is_sum = name in ("sum", "squares")
+        rows[name] = np.clip(records[name], -limit, limit) if is_sum else records[name]
+    return rows
+
+
+def write_zoom(
+    handle: IO[bytes], spool: IO[bytes], leaves: list[Rows], sizes: Sizes
+) -> Iterator[Rows]:
+    """Write the blocks of a zoom level, append their index entries to `leaves`, yield records."""
+    for records in read_spool(spool, sizes.records):
+        rows, size = round_records(records), sizes.zoom_block
+        groups = [rows[begin : begin + size] for begin in range(0, len(rows), size)]
+        first, last = (np.array([group[end] for group in groups]) for end in (0, -1))
+        leaves.append(write_blocks(handle, (group.tobytes() for group in groups), first, last))
+        yield records

@@ -1,0 +1,128 @@
+"""What the UCSC hub and the IGV session share: both show rows of the run's one table of tracks.
+
+Track files lie beside the table, so their paths in it are relative to the hub and the session.
+Identifiers and descriptions come from tables that other people wrote: text is cleaned before it
+enters a file in which it could be taken for syntax.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+
+from seqcov_models.errors import SeqcovError
+from seqcov_models.genome.regions import NO_ALIASES, Interval, parse_regions
+from seqcov_models.tiling import select_bins
+
+TrackRow = Mapping[str, str]
+"""A row of the run's table of tracks: model, group, identifier, file, bin, minimum, maximum, …"""
+
+INITIAL_VIEW = 100_000
+"""Maximum width of the first view in bp: a few hundred bins or more on a screen."""
+
+COLOURS = {
+    "CAGE": (213, 94, 0),
+    "DNASE": (0, 114, 178),
+    "ATAC": (86, 180, 233),
+    "CHIP": (0, 158, 115),
+    "RNA": (204, 121, 167),
+}
+"""RGB colour per assay, from the colour-blind safe palette of Okabe and Ito (2008)."""
+OTHER_COLOUR = (90, 90, 90)
+
+
+def initial_view(
+    contigs: Mapping[str, int],
+    regions: Sequence[str],
+    exclude: Sequence[str],
+    aliases: Mapping[str, str] = NO_ALIASES,
+) -> Interval:
+    """Choose the interval that a browser shows first.
+
+    The view lies a third of the way into the longest predicted stretch. The middle of a chromosome
+    would often be a centromere.
+
+    Args:
+        contigs: Contig lengths in bp, by name.
+        regions: Predicted regions as in the config; empty for the whole genome.
+        exclude: Excluded regions as in the config.
+        aliases: Names of contigs in the FASTA, by their names in regions and BED files.
+
+    Returns:
+        The interval (contig, start, end), 0-based half-open, at most `INITIAL_VIEW` bp wide.
+
+    Raises:
+        SeqcovError: If a region cannot be read, as in `parse_regions`.
+    """
+    include = parse_regions(regions, contigs, aliases) if regions else None
+    wanted = select_bins(contigs, 1, include, parse_regions(exclude, contigs, aliases))
+    stretches = [(name, *span) for name, spans in wanted.items() for span in spans.tolist()]
+    contig, start, end = max(stretches, key=lambda stretch: stretch[2] - stretch[1])
+    start += max(0, end - start - INITIAL_VIEW) // 3
+    return contig, start, min(end, start + INITIAL_VIEW)
+
+
+def format_locus(interval: Interval) -> str:
+    """Format an interval as browsers spell it: positions count from 1, the end is included."""
+    contig, start, end = interval
+    return f"{contig}:{start + 1}-{end}"
+
+
+def group_rows(rows: Iterable[TrackRow]) -> dict[tuple[str, str], list[TrackRow]]:
+    """Group rows by (model, group), in the order of the table."""
+    groups: dict[tuple[str, str], list[TrackRow]] = {}
+    for row in rows:
+        groups.setdefault((row["model"], row["group"]), []).append(row)
+    return groups
+
+
+def initial_rows(rows: Sequence[TrackRow], per_assay: int, limit: int) -> list[TrackRow]:
+    """Choose the rows to show first, in the order of the table.
+
+    Models and assays take turns until `limit` rows are chosen, at most `per_assay` of each assay of
+    each model.
+    """
+    assays: dict[tuple[str, str], list[int]] = {}
+    for number, row in enumerate(rows):
+        assays.setdefault((row["model"], assay_name(row)), []).append(number)
+    turns = zip_longest(*(members[:per_assay] for members in assays.values()))
+    chosen = [number for turn in turns for number in turn if number is not None][:limit]
+    return [rows[number] for number in sorted(chosen)]
+
+
+def assay_name(row: TrackRow) -> str:
+    """Return the row's group without the number of a divided group: CHIP_02 is CHIP."""
+    return re.sub(r"_\d+$", "", row["group"])
+
+
+def track_colour(row: TrackRow) -> str:
+    """Return 'red,green,blue' of the row's assay, lighter for the minus strand."""
+    colour = COLOURS.get(assay_name(row).upper(), OTHER_COLOUR)
+    if row["identifier"].endswith("-"):
+        colour = (colour[0] + 255) // 2, (colour[1] + 255) // 2, (colour[2] + 255) // 2
+    return ",".join(map(str, colour))
+
+
+def window_function(row: TrackRow) -> str:
+    """Return which of several values per pixel is drawn: 'maximum' or 'minimum'.
+
+    A mean would hide narrow peaks in a wide view. Tracks of negative values have their peaks below.
+    """
+    return "minimum" if float(row["minimum"]) < 0 >= float(row["maximum"]) else "maximum"
+
+
+def relative_file(row: TrackRow) -> str:
+    """Return the row's file, relative to the table.
+
+    Raises:
+        SeqcovError: If the path could lead to a place outside the table's folder.
+    """
+    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)*", row["file"], re.ASCII):
+        raise SeqcovError(
+            f"Table of tracks: {row['file']!r} is not the path of a file below the table's folder"
+        )
+    return row["file"]
+
+
+def single_line(text: str) -> str:
+    """Return `text` on one line, without control characters and lone surrogates."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,52 @@
+"""Write what genome browsers open, from the table of tracks."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqcov_models.browsers.display import TrackRow, initial_view
+from seqcov_models.browsers.hub import build_hub
+from seqcov_models.browsers.igv import build_igv_session
+from seqcov_models.browsers.two_bit import write_two_bit
+from seqcov_models.files import written_whole
+from seqcov_models.genome.fasta import Fasta
+
+
+def write_browser_files(
+    fasta: Fasta,
+    genome: Mapping[str, Any],
+    rows: Sequence[TrackRow],
+    peaks: Sequence[Path],
+    *,
+    hub: Path,
+    igv_session: Path,
+    two_bit: Path | None,
+) -> None:
+    """Write a UCSC hub and a session of IGV desktop.
+
+    Args:
+        fasta: The genome's sequence.
+        genome: The section of the config of that name.
+        rows: The table of tracks, whose files are relative to the folder of `hub`.
+        peaks: narrowPeak files to show.
+        hub: The hub to write.
+        igv_session: The session to write.
+        two_bit: The sequence for the hub; None if UCSC knows the assembly.
+
+    Raises:
+        SeqcovError: If a file of the table is not safe to name, or the FASTA cannot be read.
+    """
+    view = initial_view(
+        fasta.contigs, genome["regions"], genome["exclude"], genome["contig_aliases"]
+    )
+    if two_bit:
+        with written_whole(two_bit) as part:
+            write_two_bit(part, fasta)
+    with written_whole(hub) as part:
+        part.write_text(build_hub(genome["name"], genome["assembly"], rows, view), "utf-8")
+    folder = igv_session.parent
+    peak_files = [os.path.relpath(file, folder) for file in peaks]
+    sequence = os.path.relpath(fasta.path.parent.resolve() / fasta.path.name, folder.resolve())
+    with written_whole(igv_session) as part:
+        part.write_text(build_igv_session(sequence, rows, view, folder, peak_files), "utf-8")

@@ -1,0 +1,31 @@
+"""Read windows of sequence batch by batch, one batch ahead of the network."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from seqcov_models.prediction.timings import Seconds
+from seqcov_models.sequence import Codes
+
+
+def read_batches(
+    windows: range, batch_size: int, read: Callable[[range], Codes], seconds: Seconds
+) -> Iterator[tuple[range, Codes]]:
+    """Yield each batch of window numbers with its codes, shape (windows, window).
+
+    A thread reads the next batch while the caller works on the one it was given.
+
+    Args:
+        windows: numbers of the windows to read.
+        batch_size: windows per batch; the last batch may have fewer.
+        read: returns the codes of a range of windows; called by one thread, in order.
+        seconds: gets the time that the caller had to wait, as `reading`.
+    """
+    batches = [windows[at : at + batch_size] for at in range(0, len(windows), batch_size)]
+    with ThreadPoolExecutor(1) as reader:
+        pending = reader.submit(read, batches[0]) if batches else None
+        for number, batch in enumerate(batches, 1):
+            assert pending is not None
+            with seconds.measure("reading"):
+                codes = pending.result()
+            pending = reader.submit(read, batches[number]) if number < len(batches) else None
+            yield batch, codes

@@ -1,0 +1,27 @@
+"""Check a model's checkpoints, and write what was found: the model cards in model.json."""
+
+import json
+from pathlib import Path
+
+from seqcov_models.checkpoints.load import load_checkpoint, model_card, verify
+from seqcov_models.files import written_whole
+from seqcov_models.run.plan import ModelPlan, ProfilePlan
+
+
+def write_cards(path: Path, plan: ModelPlan | ProfilePlan) -> None:
+    """Load every fold of a model, and write one card per fold as JSON.
+
+    Raises:
+        SeqcovError: a checkpoint is damaged or does not fit its description.
+    """
+    cards = [
+        model_card(fold, load_checkpoint(fold, plan.tracks)) | plan.units for fold in plan.folds
+    ]
+    with written_whole(path) as part:
+        part.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")
+
+
+def check_unchanged(plan: ModelPlan | ProfilePlan, cards: Path) -> None:
+    """Raise SeqcovError if a fold is no longer what its card says."""
+    for fold, card in zip(plan.folds, json.loads(cards.read_text("utf-8")), strict=True):
+        verify(fold, card)

@@ -1,0 +1,151 @@
+"""Turn dataclasses into JSON values and back, by the types of their fields.
+
+A list of dataclass instances becomes a table, so that thousands of tracks and segments stay small
+and quick to read; a network's config is told apart by its architecture.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+
+from seqcov_models.errors import SeqcovError
+from seqcov_models.files import written_whole
+from seqcov_models.networks.registry import NETWORKS
+from seqcov_models.networks.shared.config import Config
+
+
+def write_document(path: Path, values: Mapping[str, Any]) -> None:
+    """Write `values`, one line per key, unless `path` already holds exactly them."""
+    lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def read_document(path: Path, kind: Any) -> Any:
+    """Return the instance of `kind`, a dataclass or a union of some, that a document holds packed.
+
+    Raises:
+        SeqcovError: the file is missing, damaged, or from another version.
+    """
+    try:
+        return unpack(kind, json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SeqcovError(f"plan {path}: {error.strerror}; start the run again") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SeqcovError(
+            f"plan {path}: damaged or from another version ({error}); start the run again"
+        ) from None
+
+
+def pack(value: Any) -> Any:
+    """Return `value` in what JSON has: dicts, lists, text, numbers."""
+    if isinstance(value, Config):
+        return value.to_dict()
+    if dataclasses.is_dataclass(value):
+        return {item.name: pack(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: pack(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        if value and _is_row(value[0]):
+            names = [item.name for item in dataclasses.fields(value[0])]
+            return {
+                "columns": names,
+                "rows": [[pack(getattr(row, n)) for n in names] for row in value],
+            }
+        return [pack(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value) if isinstance(value, Path) else value
+
+
+def unpack(kind: Any, values: Any) -> Any:
+    """Return the instance of `kind` whose packed form is `values`."""
+    return _unpacker(kind)(values)
+
+
+def _is_row(value: object) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, Config)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+@cache
+def _unpacker(kind: Any) -> Callable[[Any], Any]:
+    """Return the function that makes a `kind` of JSON's values."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Path:
+        return Path
+    if origin is np.ndarray:
+        (dtype,) = typing.get_args(arguments[1])
+        return lambda values: np.array(values, dtype).reshape(-1, 2)
+    if origin in (Union, types.UnionType):
+        return _union_unpacker(arguments)
+    if origin in (dict, Mapping):
+        inner = _unpacker(arguments[1])
+        if inner is _unchanged:
+            return dict
+        return lambda values: {key: inner(value) for key, value in values.items()}
+    if origin in (list, tuple):
+        inner = _unpacker(arguments[0])
+        if dataclasses.is_dataclass(arguments[0]):
+            return _table_unpacker(arguments[0], origin)
+        return lambda values: origin(map(inner, values))
+    if isinstance(kind, type) and issubclass(kind, Config):
+        return lambda values: NETWORKS[values["architecture"]].config_class.from_dict(values)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        fields = _field_unpackers(kind)
+        return lambda values: kind(**{name: fields[name](value) for name, value in values.items()})
+    return _unchanged
+
+
+def _field_unpackers(kind: type) -> dict[str, Callable[[Any], Any]]:
+    hints = typing.get_type_hints(kind)
+    return {item.name: _unpacker(hints[item.name]) for item in dataclasses.fields(kind)}
+
+
+def _table_unpacker(kind: Any, container: type) -> Callable[[Any], Any]:
+    fields = _field_unpackers(kind)
+
+    def unpack_table(values: Any) -> Any:
+        if isinstance(values, list):  # an empty one has no columns
+            return container(values)
+        if values["columns"] != list(fields):
+            raise KeyError(f"columns {values['columns']}, expected {list(fields)}")
+        steps = list(fields.values())
+        if all(step is _unchanged or step is dict for step in steps):
+            return container(kind(*row) for row in values["rows"])
+        return container(
+            kind(*(step(cell) for step, cell in zip(steps, row, strict=True)))
+            for row in values["rows"]
+        )
+
+    return unpack_table
+
+
+def _union_unpacker(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
+    """Return what picks the dataclass by its fields, and leaves other values as they are."""
+    tables = {
+        frozenset(item.name for item in dataclasses.fields(kind)): _unpacker(kind)
+        for kind in kinds
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    }
+
+    def unpack_union(values: Any) -> Any:
+        if isinstance(values, dict) and frozenset(values) in tables:
+            return tables[frozenset(values)](values)
+        return values
+
+    return unpack_union

@@ -1,0 +1,56 @@
+"""Run a workflow's script: its log, its errors in one line each, its peak memory.
+
+A script is a `with logged(snakemake.log[0]):` around its work. This module is imported first, so
+that the environment is set before torch reads it.
+"""
+
+import logging
+import os
+import re
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seqcov_models.errors import SeqcovError
+
+log = logging.getLogger("seqcov")
+
+# Read when torch is imported. Threads that spin while they wait take the cores from other jobs of
+# the same machine (benchmarks/README.md).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@contextmanager
+def logged(path: str) -> Iterator[None]:
+    """Send the log to `path` and to stderr; exit with status 1 on any error.
+
+    A SeqcovError is one line, for the user; any other error comes with its traceback.
+    """
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        handlers=[logging.FileHandler(path, mode="w"), logging.StreamHandler()],
+    )
+    try:
+        yield
+        log.info("peak memory %.0f MB", peak_memory() / 1e6)
+    except SeqcovError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        log.exception("Unexpected error; please report it together with this log")
+        sys.exit(1)
+
+
+def peak_memory() -> float:
+    """Return the most bytes that this process has held.
+
+    /proc is read first: getrusage also counts what the parent held when it forked.
+    """
+    try:
+        (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    except (OSError, ValueError):
+        kilobytes = str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return 1024 * int(kilobytes)

@@ -1,0 +1,287 @@
+"""Basenji2, and what all networks do alike, against float64 arithmetic from its definition."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seqcov_models import BasenjiForTokenPrediction
+from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.basenji.config import BasenjiBlockConfig, BasenjiConfig
+from seqcov_models.networks.shared import layers
+from support.naive import (
+    ACTIVATIONS,
+    AGREE,
+    ROUNDING,
+    Array,
+    Weights,
+    batch_norm,
+    conv,
+    dense,
+    difference,
+    indices,
+    max_pool,
+    one_hot,
+    random_codes,
+    randomised,
+    softplus,
+    stack,
+    weights_of,
+)
+
+TINY = BasenjiConfig(
+    sequence_length=512, stem_channels=6, stem_kernel_size=7, conv_tower_channels=(8, 10),
+    conv_tower_kernel_size=3, blocks=BasenjiBlockConfig(num_blocks=5, bottleneck_size=5),
+    crop_bins=4, head_hidden_size=12, num_labels=7,
+)  # fmt: skip
+
+
+def reference(config: BasenjiConfig, w: Weights, x: Array) -> Array:
+    """Coverage (bins, tracks) of one window (length, letters)."""
+    act = ACTIVATIONS[config.hidden_act]
+
+    def block(name: str, x: Array, dilation: int = 1) -> Array:
+        return batch_norm(w, f"{name}.norm", conv(w, f"{name}.conv", act(x), dilation), 1e-3)
+
+    for name in indices(w, "model.stem.blocks"):
+        x = max_pool(block(name, x), config.stem_pool_size)
+    dilations = [1, 2, 3, 4, 6, 9, 14, 21, 32, 48, 72]
+    for name, dilation in zip(indices(w, "model.trunk.blocks"), dilations, strict=False):
+        x = x + block(f"{name}.wide", block(f"{name}.narrow", x, dilation))
+    x = x[config.crop_bins : len(x) - config.crop_bins]
+    return softplus(dense(w, "head", act(block("model.trunk.final", x))))
+
+
+def predict(model: Any, codes: Array, **given: Any) -> Array:
+    with torch.inference_mode():
+        output = model(torch.from_numpy(codes), **given)
+        result: Array = model.postprocess(output)[0].double().numpy()
+    return result
+
+
+VARIANTS = {
+    "as published": TINY,
+    "the GELU of 2020": dataclasses.replace(TINY, hidden_act="quick_gelu"),
+    "erf": dataclasses.replace(TINY, hidden_act="gelu"),
+    "quarters": dataclasses.replace(TINY, n_encoding="uniform"),
+    "five letters": dataclasses.replace(TINY, n_encoding="multimolecule", vocab_size=5),
+    "wide poolings": dataclasses.replace(TINY, stem_pool_size=4, crop_bins=0),
+    "all dilations": dataclasses.replace(
+        TINY, blocks=BasenjiBlockConfig(bottleneck_size=5), sequence_length=2048
+    ),
+}
+
+
+@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+def test_basenji_agrees_with_float64_arithmetic_from_its_definition(config: BasenjiConfig) -> None:
+    model = randomised(BasenjiForTokenPrediction(config))
+    codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
+    weights = weights_of(model)
+    expected = [reference(config, weights, one_hot(row, config.n_encoding)) for row in codes]
+    assert difference(predict(model, codes), stack(expected)) < AGREE
+
+
+@pytest.mark.parametrize("other", ["quick_gelu", "gelu"])
+def test_the_gelus_cannot_stand_for_one_another(other: str) -> None:
+    model = randomised(BasenjiForTokenPrediction(TINY))
+    codes = random_codes(512)
+    wrong = dataclasses.replace(TINY, hidden_act=other)
+    expected = reference(wrong, weights_of(model), one_hot(codes, "zeros"))
+    assert difference(predict(model, codes[None])[0], expected) > AGREE
+
+
+@pytest.mark.parametrize("length", [72, 256, 1_000])
+def test_other_windows_lose_as_many_bins_at_each_side(length: int) -> None:
+    model = randomised(BasenjiForTokenPrediction(TINY))
+    codes = random_codes(length)
+    expected = reference(TINY, weights_of(model), one_hot(codes, "zeros"))
+    found = predict(model, codes[None])[0]
+    assert found.shape == (length // 8 - 8, 7)
+    assert difference(found, expected) < AGREE
+
+
+@pytest.mark.parametrize(
+    ("length", "message"), [(513, "multiple of 8"), (64, "short"), (0, "short")]
+)
+def test_a_window_without_an_uncropped_bin_is_refused(length: int, message: str) -> None:
+    model = BasenjiForTokenPrediction(TINY)
+    with pytest.raises(SeqcovError, match=message):
+        model(torch.zeros(1, length, dtype=torch.uint8))
+
+
+# How far a bin sees
+
+
+def test_the_published_network_sees_27395_bases_beyond_a_bin() -> None:
+    config = BasenjiConfig()
+    dilated = 128 * sum(config.blocks.dilations)
+    assert dilated == 27_136
+    assert config.tower_reach + dilated == 27_395
+    starts = 8_192 + 128 * np.arange(896)  # of the bins, in the window
+    free = (starts >= 27_395) & (starts + 128 + 27_395 <= 131_072)
+    assert np.flatnonzero(free)[[0, -1]].tolist() == [151, 744]
+
+
+@pytest.mark.parametrize("base", [100, 101, 255, 256, 263])
+def test_a_base_is_seen_as_far_as_the_config_says(base: int) -> None:
+    """A changed base changes the bins that reach it, and no others."""
+    config = dataclasses.replace(TINY, hidden_act="gelu_new", crop_bins=0)
+    model = randomised(BasenjiForTokenPrediction(config))
+    codes = random_codes(512)
+    changed = codes.copy()
+    changed[base] = (codes[base] + 1) % 4
+    dilated = 8 * sum(config.blocks.dilations)
+    starts = 8 * np.arange(64)
+    reach = config.tower_reach + dilated
+    may = (starts - reach <= base) & (base < starts + 8 + reach)
+    differs = (predict(model, codes[None]) != predict(model, changed[None])).any((0, 2))
+    assert not (differs & ~may).any()
+    stem = model.model.stem
+    features = [stem(model.embed(torch.from_numpy(c[None]), None))[0] for c in (codes, changed)]
+    moved = (features[0] != features[1]).any(1)[0].numpy()
+    local = (starts - config.tower_reach <= base) & (base < starts + 8 + config.tower_reach)
+    assert (moved <= local).all()
+    assert moved[base // 8]
+
+
+def test_the_reach_is_no_larger_than_it_must_be() -> None:
+    """At its very end a base still counts."""
+    config = dataclasses.replace(TINY, crop_bins=0)
+    model = randomised(BasenjiForTokenPrediction(config))
+    stem = model.model.stem
+    hit = False
+    for seed in range(20):
+        codes = random_codes(512, seed)
+        changed = codes.copy()
+        at = 256 - stem.reach  # the first base that position 32 (bases 256 … 263) can see
+        changed[at] = (codes[at] + 1) % 4
+        pair = [stem(model.embed(torch.from_numpy(c[None]), None))[0] for c in (codes, changed)]
+        hit |= bool((pair[0][..., 32] != pair[1][..., 32]).any())
+    assert hit
+
+
+# Pieces
+
+
+@pytest.mark.parametrize("piece", [1, 8, 40, 104, 511])
+def test_a_stem_in_pieces_is_the_whole_stem(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = randomised(BasenjiForTokenPrediction(TINY))
+    codes = np.stack([random_codes(512, seed) for seed in (1, 2, 3)])
+    whole = predict(model, codes)
+    monkeypatch.setattr(layers, "PIECES", {"cpu": piece})
+    longest: list[int] = []
+    local = model.model.stem.compute
+    monkeypatch.setattr(
+        model.model.stem, "compute", lambda x: longest.append(x.shape[-1]) or local(x)
+    )
+    assert difference(predict(model, codes), whole) < ROUNDING
+    assert len(longest) >= 3 * 512 // max(piece, 8)
+    assert max(longest) <= max(piece, 8) + 2 * model.model.stem.halo
+
+
+def test_what_is_computed_with_gradients_is_the_same() -> None:
+    model = randomised(
+        BasenjiForTokenPrediction(dataclasses.replace(TINY, hidden_act="quick_gelu"))
+    )
+    codes = random_codes(512)[None]
+    with_gradients = model.postprocess(model(torch.from_numpy(codes)))[0].detach().numpy()
+    assert difference(predict(model, codes), with_gradients) < ROUNDING
+
+
+# What else a network says
+
+
+def test_contexts_are_the_blocks_and_hidden_states_all_there_is() -> None:
+    model = randomised(BasenjiForTokenPrediction(TINY))
+    codes = torch.from_numpy(random_codes(512)[None])
+    with torch.inference_mode():
+        output = model(codes, output_contexts=True, output_hidden_states=True)
+        plain = model(codes)
+    assert plain.contexts is None
+    assert plain.hidden_states is None
+    assert torch.equal(plain.logits, output.logits)
+    assert [tuple(context.shape) for context in output.contexts] == [(1, 64, 10)] * 5
+    assert output.last_hidden_state.shape == (1, 56, 12)
+    first, *middle, last = output.hidden_states
+    assert torch.equal(first, model.model.stem(model.embed(codes, None))[0].transpose(1, 2))
+    assert all(a is b for a, b in zip(middle, output.contexts, strict=True))
+    assert last is output.last_hidden_state
+
+
+def test_the_config_says_whether_contexts_are_given_by_default() -> None:
+    config = dataclasses.replace(TINY, output_contexts=True)
+    model = randomised(BasenjiForTokenPrediction(config))
+    codes = torch.from_numpy(random_codes(512)[None])
+    with torch.inference_mode():
+        assert len(model(codes).contexts) == 5
+        assert model(codes, output_contexts=False).contexts is None
+        assert len(model.model(codes).contexts) == 5
+    assert model.predict(["A" * 512]).shape == (1, 56, 7)
+
+
+def test_the_config_follows_the_selected_tracks() -> None:
+    model = randomised(BasenjiForTokenPrediction(TINY))
+    assert model.select_tracks([5, 0]).config == dataclasses.replace(TINY, num_labels=2)
+
+
+def test_batch_norms_learn_in_training_and_only_there() -> None:
+    model = randomised(BasenjiForTokenPrediction(TINY))
+    codes = torch.from_numpy(np.stack([random_codes(512, seed) for seed in (1, 2)]))
+    means = [value for name, value in model.named_buffers() if name.endswith("running_mean")]
+    before = [value.clone() for value in means]
+    model(codes)
+    assert all(torch.equal(a, b) for a, b in zip(means, before, strict=True))
+    model.train()(codes)
+    assert not any(torch.equal(a, b) for a, b in zip(means, before, strict=True))
+
+
+# Configs
+
+
+def test_dilations_without_rounding_grow_by_the_rate_itself() -> None:
+    blocks = BasenjiBlockConfig(num_blocks=6, round_dilation=False)
+    assert blocks.dilations == tuple(round(1.5**power) for power in range(6))
+
+
+IMPOSSIBLE = [
+    ("stem_pool_size", 0),
+    ("sequence_length", 516),
+    ("crop_bins", 32),
+    ("head_hidden_size", 0),
+    ("vocab_size", 5),
+    ("n_encoding", "multimolecule"),
+    ("n_encoding", "random"),
+    ("hidden_act", "silu"),
+    ("blocks", None),
+    ("blocks", 11),
+    ("blocks", {"kernel_size": 4}),
+    ("blocks", {"dilation_rate": 0.5}),
+    ("blocks", {"num_block": 11}),
+    ("blocks", {"bottleneck_size": 0}),
+    ("blocks", {"dilation_rate": 1e300}),
+    ("blocks", {"dilation_rate": 10**400}),
+    ("blocks", {"dilation_rate": 1e9}),
+    ("blocks", {"num_blocks": 10**9}),
+    ("stem_pool_size", 2**31),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
+def test_an_impossible_value_is_refused_and_named(field: str, value: Any) -> None:
+    name = field if not isinstance(value, dict) else next(iter(value))
+    with pytest.raises(SeqcovError, match=name):
+        BasenjiConfig.from_dict({**TINY.to_dict(), field: value})
+
+
+@pytest.mark.parametrize("size", [3, 2**31 - 1])
+def test_a_window_that_the_poolings_do_not_divide_is_refused(size: int) -> None:
+    with pytest.raises(SeqcovError, match=f"sequence_length.*{size} to the power of 3"):
+        dataclasses.replace(TINY, stem_pool_size=size)
+
+
+def test_json_keeps_a_config() -> None:
+    stored = TINY.to_dict()
+    assert stored["architecture"] == "basenji2"
+    assert BasenjiConfig.from_dict(stored) == TINY

@@ -1,0 +1,318 @@
+"""BPNet-OSKN and bpnet-lite against float64 arithmetic from their code, and a trained one."""
+
+import dataclasses
+import gzip
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from seqcov_models import BPNetForProfilePrediction, BPNetForTokenPrediction
+from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.bpnet.config import BPNetConfig, BPNetLiteConfig
+from seqcov_models.sequence import encode
+from support.naive import (
+    AGREE,
+    ROUNDING,
+    Array,
+    Weights,
+    conv,
+    dense,
+    difference,
+    indices,
+    one_hot,
+    random_codes,
+    randomised,
+    softmax,
+    softplus,
+    stack,
+    weights_of,
+)
+
+TINY = BPNetConfig(
+    sequence_length=60, target_length=60, tasks=("a", "b", "c"), hidden_size=6, stem_kernel_size=7,
+    num_dilated_layers=3, profile_kernel_size=5,
+)  # fmt: skip
+LITE = BPNetLiteConfig(
+    sequence_length=60, target_length=32, tasks=("a",), hidden_size=6, stem_kernel_size=7,
+    num_dilated_layers=2, profile_kernel_size=9,
+)  # fmt: skip
+
+
+def reference(
+    config: BPNetConfig, w: Weights, x: Array, controls: Array | None = None
+) -> tuple[Array, Array]:
+    """Profile logits (length, tracks) and count logits (counts,) of one window (length, letters).
+
+    controls: (length, tracks), read by the heads beside the trunk's channels.
+    """
+    x = np.maximum(conv(w, "model.stem.conv", x), 0)
+    for number, name in enumerate(indices(w, "model.trunk.convs"), 1):
+        x = x + np.maximum(conv(w, name, x, 2**number), 0)
+    if config.num_control_tracks:
+        beside = np.zeros((len(x), config.num_control_tracks)) if controls is None else controls
+        x = np.hstack([x, beside])
+    crop, half = config.crop_bins, config.profile_kernel_size // 2
+    profile = conv(w, "profile", x)[crop : len(x) - crop]
+    seen = x[max(0, crop - half) : len(x) - crop + half]
+    mean = seen[:, : config.hidden_size].mean(0)
+    if config.num_control_tracks:
+        mean = np.append(mean, np.log1p(seen[:, config.hidden_size :].sum()))
+    return profile, dense(w, "counts", mean)
+
+
+def run(model: Any, codes: Array, **given: Any) -> Any:
+    with torch.inference_mode():
+        return model(torch.from_numpy(codes), **given)
+
+
+VARIANTS = {
+    "as published": TINY,
+    "one strand": dataclasses.replace(TINY, num_strands=1),
+    "cropped": dataclasses.replace(TINY, target_length=40),
+    "five letters": dataclasses.replace(TINY, n_encoding="multimolecule", vocab_size=5),
+    "bpnet-lite": LITE,
+    "bpnet-lite, hardly cropped": dataclasses.replace(LITE, target_length=58),
+    "bpnet-lite, one strand": dataclasses.replace(LITE, num_strands=1),
+    "bpnet-lite, two tasks": dataclasses.replace(LITE, tasks=("a", "b")),
+    "bpnet-lite, controls": dataclasses.replace(LITE, num_control_tracks=2),
+}
+
+
+@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+def test_bpnet_agrees_with_float64_arithmetic_from_its_definition(config: BPNetConfig) -> None:
+    model = randomised(BPNetForProfilePrediction(config))
+    codes = stack([random_codes(60, seed) for seed in (1, 2)])
+    output = run(model, codes)
+    coverage, names = model.postprocess(output)
+    weights, tasks, strands = weights_of(model), len(config.tasks), config.num_strands
+    for number, row in enumerate(codes):
+        profile, counts = reference(config, weights, one_hot(row, config.n_encoding))
+        length = len(profile)
+        by_task = profile.reshape(length, tasks, strands)
+        assert difference(output.profile_logits[number], by_task) < AGREE
+        found = output.count_logits[number].numpy().ravel()
+        assert np.abs(found - counts).max() < AGREE * np.abs(counts).max()
+        if config.joint_strands:
+            shares = softmax(by_task, (0, 2))  # type: ignore[arg-type]
+            expected = shares * np.exp(counts)[:, None]
+        else:
+            expected = softmax(by_task, 0) * np.exp(counts).reshape(tasks, strands)
+        assert difference(coverage[number], expected.reshape(length, -1)) < AGREE
+    assert coverage.shape == (2, config.geometry.bins, tasks * strands)
+    assert names == [track.identifier for track in model.tracks]
+
+
+def test_heads_of_the_original_become_one() -> None:
+    """A transposed convolution a task, as published, is a convolution with its kernel turned round
+    (the recipe that readers follow)."""
+    model = randomised(BPNetForProfilePrediction(TINY))
+    draw = torch.Generator().manual_seed(1)
+    heads = [torch.randn(6, 2, 5, generator=draw) for _ in TINY.tasks]
+    with torch.no_grad():
+        turned = [head.permute(1, 0, 2).flip(-1) for head in heads]
+        model.profile.weight.copy_(torch.cat(turned))
+        model.profile.bias.zero_()
+    output = run(model, random_codes(60)[None])
+    hidden = output.last_hidden_state.transpose(1, 2)
+    for task, head in enumerate(heads):
+        expected = F.conv_transpose1d(hidden, head, padding=2).transpose(1, 2)
+        assert difference(output.profile_logits[:, :, task], expected) < ROUNDING
+
+
+@pytest.mark.parametrize("length", [29, 100])
+def test_other_windows_lose_as_many_bases_at_each_side(length: int) -> None:
+    model = randomised(BPNetForProfilePrediction(LITE))
+    codes = random_codes(length)
+    output = run(model, codes[None])
+    config = dataclasses.replace(LITE, sequence_length=length, target_length=length - 28)
+    profile, counts = reference(config, weights_of(model), one_hot(codes, "zeros"))
+    assert output.profile_logits.shape == (1, length - 28, 1, 2)
+    found = output.profile_logits[0, :, 0].numpy()
+    assert np.abs(found - profile).max() < AGREE * np.abs(profile).max()
+    assert output.count_logits.item() == pytest.approx(counts.item(), rel=AGREE)
+
+
+def test_a_window_without_an_uncropped_base_is_refused() -> None:
+    with pytest.raises(SeqcovError, match="short"):
+        run(BPNetForProfilePrediction(LITE), np.zeros((1, 28), np.uint8))
+
+
+# Controls
+
+
+def test_measured_controls_are_read_where_there_are_any() -> None:
+    config = dataclasses.replace(LITE, num_control_tracks=2)
+    model = randomised(BPNetForProfilePrediction(config))
+    codes = random_codes(60)
+    controls = np.random.default_rng(1).poisson(2, (60, 2)).astype(float)
+    given = torch.from_numpy(controls).float().T[None]
+    output = run(model, codes[None], controls=given)
+    profile, counts = reference(config, weights_of(model), one_hot(codes, "zeros"), controls)
+    assert difference(output.profile_logits[0, :, 0], profile) < AGREE
+    assert output.count_logits.item() == pytest.approx(counts.item(), rel=AGREE)
+    zeros = run(model, codes[None], controls=torch.zeros(1, 2, 60))
+    assert difference(run(model, codes[None]).profile_logits, zeros.profile_logits) < ROUNDING
+
+
+@pytest.mark.parametrize("config", [LITE, dataclasses.replace(LITE, num_control_tracks=1)])
+def test_controls_that_the_weights_do_not_read_are_refused(config: BPNetConfig) -> None:
+    with pytest.raises(SeqcovError, match="2 controls"):
+        run(
+            BPNetForProfilePrediction(config), random_codes(60)[None], controls=torch.ones(1, 2, 60)
+        )
+
+
+# Tracks and units
+
+
+def test_strands_are_named_and_paired_within_their_task() -> None:
+    tracks = BPNetForProfilePrediction(TINY).tracks
+    assert [track.identifier for track in tracks] == ["a+", "a-", "b+", "b-", "c+", "c-"]
+    assert [track.pair for track in tracks] == [1, 0, 3, 2, 5, 4]
+    assert len({track.file_name for track in tracks}) == 6
+    single = BPNetForProfilePrediction(dataclasses.replace(TINY, num_strands=1)).tracks
+    assert [(track.identifier, track.pair) for track in single] == [("a", 0), ("b", 1), ("c", 2)]
+
+
+@pytest.mark.parametrize("joint", [False, True])
+@pytest.mark.parametrize("rows", [[0], [3], [5, 0, 1], [4, 2], [2, 3, 0, 1, 4, 5]])
+def test_selected_tracks_are_those_columns(rows: list[int], joint: bool) -> None:
+    model = randomised(BPNetForProfilePrediction(dataclasses.replace(TINY, joint_strands=joint)))
+    codes = random_codes(60)[None]
+    everything, names = model.postprocess(run(model, codes))
+    selected = model.select_tracks(rows)
+    found, chosen = selected.postprocess(run(selected, codes))
+    assert chosen == [names[row] for row in rows]
+    assert difference(found, everything[..., rows]) < ROUNDING
+    assert len(selected.config.tasks) == len({row // 2 for row in rows})
+    again = selected.select_tracks([len(rows) - 1])
+    found, chosen = again.postprocess(run(again, codes))
+    assert chosen == [names[rows[-1]]]
+    assert difference(found, everything[..., rows[-1:]]) < ROUNDING
+
+
+def test_totals_are_the_exponentials_of_the_counts_or_one_less() -> None:
+    for config in (TINY, LITE):
+        model = randomised(BPNetForProfilePrediction(config))
+        with torch.no_grad():
+            model.counts.bias[0] = -3
+        output = run(model, random_codes(60)[None])
+        expected = output.count_logits.double().exp()
+        for total, less in ((expected, False), ((expected - 1).clamp(min=0), True)):
+            coverage = model.postprocess(output, expm1=less)[0].view(1, -1, len(config.tasks), 2)
+            sums = coverage.double().sum(1)
+            sums = sums.sum(-1, keepdim=True) if config.joint_strands else sums
+            # a sum of 60 float32 shares, times a total of at most 30
+            assert torch.allclose(sums, total, atol=30 * 60 * 2**-24)
+
+
+def test_the_token_network_has_a_plain_head_on_the_same_trunk() -> None:
+    config = dataclasses.replace(TINY, target_length=40)
+    model = randomised(BPNetForTokenPrediction(config))
+    profile = randomised(BPNetForProfilePrediction(config))
+    profile.model.load_state_dict(model.model.state_dict())
+    codes = random_codes(60)[None]
+    hidden = run(profile, codes).last_hidden_state.double().numpy()
+    output = run(model, codes)
+    expected = softplus(dense(weights_of(model), "head", hidden))
+    assert difference(model.postprocess(output)[0], expected) < AGREE
+    assert [track.identifier for track in model.select_tracks([5, 0]).tracks] == ["c-", "a+"]
+
+
+def test_contexts_are_the_dilated_layers() -> None:
+    output = run(
+        BPNetForProfilePrediction(LITE), random_codes(60)[None],
+        output_contexts=True, output_hidden_states=True,
+    )  # fmt: skip
+    assert [tuple(context.shape) for context in output.contexts] == [(1, 60, 6)] * 2
+    shapes = [tuple(state.shape) for state in output.hidden_states]
+    assert shapes == [(1, 60, 6)] * 3 + [(1, 32, 6)]
+
+
+def test_predict_gives_letters_their_profile() -> None:
+    model = randomised(BPNetForProfilePrediction(TINY))
+    letters = ["ACGTN" * 12, "acgtr" * 12]
+    codes = stack([encode(text) for text in letters])  # type: ignore[list-item]
+    expected = model.postprocess(run(model, codes))[0].numpy()
+    assert np.array_equal(model.predict(letters), expected)
+    assert difference(expected[0], expected[1]) < ROUNDING  # soft-masked and IUPAC letters
+
+
+# Configs
+
+
+IMPOSSIBLE = [
+    ("tasks", ()),
+    ("tasks", ("a", "a")),
+    ("tasks", "abc"),
+    ("tasks", ("", "b")),
+    ("tasks", (1, 2)),
+    ("tasks", ("a\tb",)),
+    ("tasks", ("a\n",)),
+    ("tasks", ("\ud800",)),
+    ("tasks", tuple(map(str, range(100_001)))),
+    ("num_dilated_layers", 31),
+    ("num_dilated_layers", 2**31),
+    ("count_loss_weight", 10**400),
+    ("num_strands", 0),
+    ("num_strands", 3),
+    ("target_length", 62),
+    ("target_length", 31),
+    ("target_length", 0),
+    ("stem_kernel_size", 24),
+    ("profile_kernel_size", 4),
+    ("dilated_kernel_size", 2),
+    ("hidden_size", 0),
+    ("joint_strands", "yes"),
+    ("num_control_tracks", -1),
+    ("count_loss_weight", -1.0),
+    ("vocab_size", 5),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
+@pytest.mark.parametrize("config", [TINY, LITE], ids=["bpnet", "bpnetlite"])
+def test_an_impossible_value_is_refused_and_the_field_is_named(
+    config: BPNetConfig, field: str, value: Any
+) -> None:
+    with pytest.raises(SeqcovError, match=field):
+        type(config).from_dict({**config.to_dict(), field: value})
+
+
+@pytest.mark.parametrize(("config", "name"), [(TINY, "bpnet"), (LITE, "bpnetlite")])
+def test_json_keeps_a_config(config: BPNetConfig, name: str) -> None:
+    stored = config.to_dict()
+    assert stored["architecture"] == name
+    assert type(config).from_dict(stored) == config
+
+
+# A trained network against its authors' code
+
+
+def test_the_trained_bpnet_lite_agrees_with_its_authors_code(
+    real_input: Callable[[str], Path],
+) -> None:
+    state = load_file(real_input("models/bpnetlite_ctcf/ctcf.safetensors"))
+    fasta = gzip.decompress(real_input("genomes/hg38_chr1_1Mb.fa.gz").read_bytes()).decode()
+    chromosome = "".join(fasta.split("\n")[1:])
+    with np.load(real_input("reference_outputs/bpnetlite_ctcf_hg38_chr1_1Mb.npz")) as stored:
+        starts, length = stored["start"].tolist(), int(stored["length"])
+        logits = stored["example_final_profile_logits"]
+        counts = stored["example_final_logcounts"]
+    model = BPNetForProfilePrediction(BPNetLiteConfig()).eval()
+    ours = {"iconv": "model.stem.conv", "fconv": "profile", "linear": "counts"}
+    for number in range(8):
+        ours[f"rconvs.{number}"] = f"model.trunk.convs.{number}"
+    parts = itertools.product(ours.items(), ("weight", "bias"))
+    model.load_state_dict({f"{new}.{leaf}": state[f"{old}.{leaf}"] for (old, new), leaf in parts})
+    codes = stack([encode(chromosome[at : at + length]) for at in starts])  # type: ignore[misc]
+    output = run(model, codes)
+    assert np.abs(output.profile_logits[:, :, 0].transpose(1, 2).numpy() - logits).max() < 1e-4
+    assert np.abs(output.count_logits[:, 0].numpy() - counts).max() < 1e-4

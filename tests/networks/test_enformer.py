@@ -1,0 +1,462 @@
+"""Enformer against float64 arithmetic from its definition; what is Borzoi's and Flashzoi's."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seqcov_models import BorzoiForTokenPrediction, EnformerForTokenPrediction
+from seqcov_models.errors import SeqcovError
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.enformer.config import EnformerConfig
+from seqcov_models.networks.shared import attention, layers
+from seqcov_models.networks.shared.attention import (
+    RotaryAttention,
+    enformer_features,
+    gamma_basis,
+    rotary_angles,
+)
+from seqcov_models.tracks.table import default_tracks
+from support.naive import (
+    ACTIVATIONS,
+    AGREE,
+    ROUNDING,
+    Array,
+    Weights,
+    batch_norm,
+    conv,
+    dense,
+    difference,
+    indices,
+    one_hot,
+    random_codes,
+    randomised,
+    relative_attention,
+    softmax,
+    softplus,
+    stack,
+    transformer_block,
+    weights_of,
+)
+
+TINY = EnformerConfig(
+    sequence_length=256, stem_channels=6, stem_kernel_size=7, conv_tower_channels=(6, 8, 12),
+    conv_tower_kernel_size=3, num_hidden_layers=2, num_attention_heads=2, attention_head_size=5,
+    attention_value_size=6, num_rel_pos_features=24, position_length=16, intermediate_size=20,
+    target_length=10, head_hidden_size=14, num_labels=5, other_heads={"mouse": 3},
+)  # fmt: skip
+
+
+# Position features
+
+
+def features(length: int, count: int) -> Array:
+    """Facts §1.2, position by position; `count` functions of each of the three families."""
+    rows = []
+    for d in range(-(length - 1), length):
+        x = abs(d)
+        halves = [2 ** (3 + (math.log2(length) - 3) * k / max(count - 1, 1)) for k in range(count)]
+        row = [math.exp(-math.log(2) * x / half) for half in halves]
+        row += [float(x < 2**k - 1) for k in range(1, count + 1)]
+        for k in range(1, count + 1):
+            shape, rate = 4.0 * k**2, 4 * count * k / length
+            norm = math.lgamma(shape) - shape * math.log(rate)
+            power = (shape - 1) * math.log(x) if x else -math.inf
+            row.append(math.exp(power - rate * x - norm) + 1e-8)
+        rows.append(row)
+    basis = np.array(rows)
+    basis[:, 2 * count :] /= basis[:, 2 * count :].max(0)
+    sign = np.sign(np.arange(-(length - 1), length))[:, None]
+    return np.hstack([basis, sign * basis])
+
+
+@pytest.mark.parametrize(("length", "count"), [(16, 4), (100, 32), (1536, 32), (3072, 32)])
+def test_position_features_are_the_published_ones(length: int, count: int) -> None:
+    found = enformer_features(length, 6 * count).numpy()
+    expected = features(length, count)
+    exact = [*range(2 * count), *range(3 * count, 5 * count)]
+    assert np.abs(found - expected)[:, exact].max() < 1e-5
+    # a gamma is the exponential of three terms of up to 4e4, each rounded to float32
+    assert np.abs(found - expected).max() < 3 * 4e4 * 2**-24
+
+
+def test_central_masks_reach_their_distances() -> None:
+    masks = enformer_features(1536, 192).numpy()[1535:, 32:64]  # distances 0 … 1535
+    reach = [0, 2, 6, 14, 30, 62, 126, 254, 510, 1022, 1535]
+    assert [int(column.sum()) - 1 for column in masks.T[: len(reach)]] == reach
+    assert (masks[:, 10:] == 1).all()
+
+
+def test_gammas_are_normalised_over_positions_as_in_the_table(
+    real_input: Callable[[str], Path],
+) -> None:
+    table = torch.load(real_input("reference_outputs/enformer_tf_gammas.pt"), weights_only=True)
+    table = table.squeeze().numpy()
+    assert np.abs(gamma_basis(1536, 32).numpy() - table).max() <= 2.5e-3
+    unnormalised = features(1536, 32)[:, 64:96]  # each column up to its factor
+    assert np.abs(unnormalised / unnormalised.max(1, keepdims=True) - table).max() > 0.5
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_features_made_while_predicting_serve_in_training_too(mode: Callable[[], Any]) -> None:
+    enformer_features.cache_clear()
+    codes = torch.from_numpy(random_codes(256)[None])
+    model = randomised(EnformerForTokenPrediction(TINY))
+    with mode():
+        model(codes)
+    model(codes, labels=torch.ones(1, 10, 5)).loss.backward()
+    assert model.head.weight.grad is not None
+
+
+# The whole network
+
+
+def pool(w: Weights, name: str, x: Array) -> Array:
+    """A softmax over each pair, channel by channel."""
+    pairs = x.reshape(len(x) // 2, 2, -1)
+    weight = softmax(pairs @ w[f"{name}.to_logits.weight"].T, 1)
+    result: Array = (weight * pairs).sum(1)
+    return result
+
+
+def reference(
+    config: EnformerConfig, w: Weights, x: Array, head: str = "head", gammas: Array | None = None
+) -> Array:
+    """Coverage (bins, tracks) of one window (length, letters)."""
+    act = ACTIVATIONS["quick_gelu"]
+
+    def block(name: str, x: Array) -> Array:
+        return conv(w, f"{name}.conv", act(batch_norm(w, f"{name}.norm", x, 1e-5)))
+
+    x = conv(w, "model.stem.conv", x)
+    x = pool(w, "model.stem.pool", x + block("model.stem.pointwise", x))
+    for name in indices(w, "model.stem.tower"):
+        x = block(f"{name}.widen", x)
+        x = pool(w, f"{name}.pool", x + block(f"{name}.pointwise", x))
+    count = config.num_rel_pos_features // 6
+    positions = features(len(x), count)
+    if gammas is not None:
+        sign = np.sign(np.arange(-(len(x) - 1), len(x)))[:, None]
+        positions[:, 2 * count : 3 * count] = gammas
+        positions[:, 5 * count :] = sign * gammas
+    for name in indices(w, "model.trunk.blocks"):
+        x = transformer_block(
+            w, name, x, 1e-5,
+            lambda name, x: relative_attention(w, name, x, positions, config.num_attention_heads),
+        )  # fmt: skip
+    x = x[config.crop_bins : len(x) - config.crop_bins]
+    return softplus(dense(w, head, act(block("model.trunk.final", x))))
+
+
+def predict(model: Any, codes: Array) -> Array:
+    with torch.inference_mode():
+        result: Array = model.postprocess(model(torch.from_numpy(codes)))[0].double().numpy()
+    return result
+
+
+VARIANTS = {
+    "as published": TINY,
+    "no crop": dataclasses.replace(TINY, target_length=-1),
+    "quarters": dataclasses.replace(TINY, n_encoding="uniform"),
+    "five letters": dataclasses.replace(TINY, n_encoding="multimolecule", vocab_size=5),
+    "one block": dataclasses.replace(TINY, num_hidden_layers=1, other_heads={}),
+    "no block": dataclasses.replace(TINY, num_hidden_layers=0),
+    "a longer window": dataclasses.replace(TINY, sequence_length=1024, target_length=40),
+}
+
+
+@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+def test_enformer_agrees_with_float64_arithmetic_from_its_definition(
+    config: EnformerConfig,
+) -> None:
+    model = randomised(EnformerForTokenPrediction(config))
+    codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
+    weights = weights_of(model)
+    expected = [reference(config, weights, one_hot(row, config.n_encoding)) for row in codes]
+    assert difference(predict(model, codes), stack(expected)) < AGREE
+
+
+def test_the_wrong_axis_of_the_gammas_would_show() -> None:
+    model = randomised(EnformerForTokenPrediction(TINY))
+    codes = random_codes(256)
+    gammas = features(16, 4)[:, 8:12]
+    wrong = gammas / gammas.max(1, keepdims=True)
+    expected = reference(TINY, weights_of(model), one_hot(codes, "zeros"), gammas=wrong)
+    assert difference(predict(model, codes[None])[0], expected) > AGREE
+
+
+@pytest.mark.parametrize("length", [112, 264, 640])
+def test_other_windows_take_features_of_their_own_length(length: int) -> None:
+    model = randomised(EnformerForTokenPrediction(dataclasses.replace(TINY, sequence_length=256)))
+    config = dataclasses.replace(
+        TINY, sequence_length=16 * (length // 16), target_length=length // 16 - 6
+    )
+    length = config.sequence_length
+    codes = random_codes(length)
+    found = predict(model, codes[None])[0]
+    expected = reference(config, weights_of(model), one_hot(codes, "zeros"))
+    assert found.shape == (length // 16 - 6, 5)
+    assert difference(found, expected) < AGREE
+
+
+def test_a_stored_gamma_table_serves_its_own_length_only() -> None:
+    config = dataclasses.replace(TINY, use_precomputed_gamma_basis=True)
+    model = randomised(EnformerForTokenPrediction(config))
+    weights = weights_of(model)
+    table = weights["model.trunk.gamma_basis"]
+    assert table.shape == (31, 4)
+    codes = random_codes(256)
+    expected = reference(config, weights, one_hot(codes, "zeros"), gammas=table)
+    assert difference(predict(model, codes[None])[0], expected) < AGREE
+    other = random_codes(384)
+    wider = dataclasses.replace(config, sequence_length=384, target_length=18)
+    expected = reference(wider, weights, one_hot(other, "zeros"))
+    assert difference(predict(model, other[None])[0], expected) < AGREE
+
+
+@pytest.mark.parametrize("piece", [16, 48, 112])
+def test_a_stem_in_pieces_is_the_whole_stem(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = randomised(EnformerForTokenPrediction(TINY))
+    codes = np.stack([random_codes(256, seed) for seed in (1, 2)])
+    whole = predict(model, codes)
+    monkeypatch.setattr(layers, "PIECES", {"cpu": piece})
+    assert difference(predict(model, codes), whole) < ROUNDING
+
+
+@pytest.mark.parametrize("queries", [1, 3, 16])
+def test_the_last_block_computes_only_what_is_kept(
+    queries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for hidden states it computes all; the prediction is the same."""
+    monkeypatch.setattr(attention, "QUERIES_AT_ONCE", queries)
+    model = randomised(EnformerForTokenPrediction(TINY))
+    codes = torch.from_numpy(random_codes(256)[None])
+    with torch.inference_mode():
+        everything = model(codes, output_hidden_states=True)
+        assert difference(model(codes).logits, everything.logits) < ROUNDING
+    assert [tuple(state.shape) for state in everything.hidden_states] == [
+        *[(1, 16, 12)] * 3,
+        (1, 10, 14),
+    ]
+
+
+# Two species on one trunk
+
+
+def test_both_heads_live_on_one_trunk() -> None:
+    model = randomised(EnformerForTokenPrediction(TINY))
+    model.other_tracks["mouse"] = default_tracks(3)[::-1]
+    codes = random_codes(256)
+    weights, inputs = weights_of(model), one_hot(codes, "zeros")
+    human = predict(model, codes[None])
+    assert difference(human[0], reference(TINY, weights, inputs)) < AGREE
+    model.select_species("mouse")
+    expected = reference(TINY, weights, inputs, head="other_heads.mouse")
+    assert difference(predict(model, codes[None])[0], expected) < AGREE
+    assert [track.row for track in model.tracks] == [2, 1, 0]
+    config = model.config
+    assert (config.species, config.num_labels, config.other_heads) == ("mouse", 3, {"human": 5})
+    again = EnformerForTokenPrediction(config)
+    again.load_state_dict(model.state_dict())
+    assert np.array_equal(predict(model.select_species("human"), codes[None]), human)
+    assert model.config == TINY
+    assert len(model.tracks) == 5
+
+
+def test_selected_tracks_stay_selected_when_species_change() -> None:
+    model = randomised(EnformerForTokenPrediction(TINY)).select_tracks([4, 1])
+    codes = random_codes(256)[None]
+    two = predict(model, codes)
+    assert np.array_equal(
+        predict(model.select_species("mouse").select_species("human"), codes), two
+    )
+    assert model.select_species("human") is model
+
+
+def test_a_species_without_a_head_is_refused() -> None:
+    with pytest.raises(SeqcovError, match="human, mouse"):
+        EnformerForTokenPrediction(TINY).select_species("fly")
+
+
+# Configs
+
+
+IMPOSSIBLE = [
+    ("target_length", 17),
+    ("target_length", 9),
+    ("target_length", 0),
+    ("target_length", -2),
+    ("num_rel_pos_features", 20),
+    ("other_heads", {"human": 5}),
+    ("other_heads", {"mouse": 0}),
+    ("other_heads", ["mouse"]),
+    ("other_heads", {"mouse": 2**31}),
+    ("other_heads", {"mouse": 100_000}),  # with the others more than there may be
+    ("other_heads", {"a.b": 3}),
+    ("other_heads", {"": 3}),
+    ("other_heads", {"../mouse": 3}),
+    ("other_heads", {"mouse\n": 3}),
+    ("head_hidden_size", 0),
+    ("sequence_length", 264),
+    ("position_length", 0),
+    ("use_precomputed_gamma_basis", 1),
+    ("hidden_act", "swish"),
+    ("species", 3),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
+def test_an_impossible_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
+    with pytest.raises(SeqcovError, match=field):
+        EnformerConfig.from_dict({**TINY.to_dict(), field: value})
+
+
+def test_json_keeps_a_config() -> None:
+    stored = TINY.to_dict()
+    assert stored["architecture"] == "enformer"
+    assert EnformerConfig.from_dict(stored) == TINY
+
+
+@pytest.mark.parametrize("name", ["pop", "training", "keys"])
+def test_a_head_that_torch_cannot_name_is_refused(name: str) -> None:
+    with pytest.raises(SeqcovError, match=f"other_heads.*'{name}'"):
+        EnformerForTokenPrediction(dataclasses.replace(TINY, other_heads={name: 3}))
+
+
+# Flashzoi
+
+
+def test_rotary_attention_is_the_naive_loop() -> None:
+    """Turned as complex numbers; heads of keys and values shared by neighbouring queries' heads."""
+    length, width, heads, shared_heads, size, turned, base = 7, 10, 4, 2, 6, 4, 50.0
+    layer = randomised(RotaryAttention(width, heads, shared_heads, size, 0.1))
+    w = weights_of(layer)
+    x = np.random.default_rng(1).normal(0, 1, (2, length, width))
+    qkv = [dense(w, "to_qkv", row) for row in x]
+
+    def turn(vector: Array, position: int) -> Array:
+        half = turned // 2
+        pairs = vector[:half] + 1j * vector[half:turned]
+        pairs = pairs * np.exp(1j * position * base ** (-2 * np.arange(half) / turned))
+        return np.concatenate([pairs.real, pairs.imag, vector[turned:]])
+
+    def attend(row: Array) -> Array:
+        joined = np.zeros((length, heads * size))
+        keys, values = heads * size, (heads + shared_heads) * size
+        for head in range(heads):
+            q = row[:, head * size : (head + 1) * size]
+            offset = head // (heads // shared_heads) * size
+            k, v = (
+                row[:, keys + offset : keys + offset + size],
+                row[:, values + offset : values + offset + size],
+            )
+            for i in range(length):
+                logits = [turn(q[i], i) @ turn(k[j], j) / math.sqrt(size) for j in range(length)]
+                joined[i, head * size : (head + 1) * size] = softmax(np.array(logits), 0) @ v
+        return dense(w, "to_out", joined)
+
+    angles = rotary_angles(length, turned, base)
+    expected = stack([attend(row) for row in qkv])
+    with torch.inference_mode():
+        found = layer(torch.from_numpy(x).float(), angles)
+        some = layer(torch.from_numpy(x).float(), angles, slice(2, 5))
+    assert difference(found, expected) < AGREE
+    assert difference(some, found[:, 2:5]) < ROUNDING
+
+
+FLASHZOI: dict[str, Any] = {
+    "attention_type": "rotary",
+    "attention_head_size": 192,
+    "num_key_value_heads": 4,
+}
+SMALL: dict[str, Any] = {
+    "sequence_length": 512,
+    "stem_channels": 6,
+    "conv_tower_channels": (8, 10, 12),
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "attention_head_size": 6,
+    "attention_value_size": 6,
+    "num_rel_pos_features": 8,
+    "position_length": 32,
+    "intermediate_size": 24,
+    "crop_bins": 41,
+    "head_hidden_size": 14,
+    "num_labels": 7,
+}
+
+
+def test_flashzoi_has_one_projection_and_no_biases_of_distance() -> None:
+    with torch.device("meta"):
+        model = BorzoiForTokenPrediction(BorzoiConfig(**FLASHZOI))
+    layer = {
+        name.removeprefix("model.trunk.blocks.0.attention."): tuple(value.shape)
+        for name, value in model.state_dict().items()
+        if name.startswith("model.trunk.blocks.0.attention.")
+    }
+    assert layer == {
+        "to_qkv.weight": (3072, 1536),
+        "to_qkv.bias": (3072,),
+        "to_out.weight": (1536, 1536),
+        "to_out.bias": (1536,),
+    }
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{}, {"attention_type": "rotary", "num_key_value_heads": 1, "rotary_size": 4}],
+    ids=["borzoi", "flashzoi"],
+)
+@pytest.mark.parametrize("crop", [0, 1, 3, 41, 62])
+def test_borzoi_computes_only_what_the_kept_bins_need(extra: dict[str, Any], crop: int) -> None:
+    """Asked for hidden states it computes the whole last block; the prediction is the same."""
+    model = randomised(BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": 0})))
+    cropped = BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": crop})).eval()
+    cropped.load_state_dict(model.state_dict())
+    codes = random_codes(512)[None]
+    found, whole = predict(cropped, codes), predict(model, codes)
+    assert found.shape == (1, 128 - 2 * crop, 7)
+    assert np.abs(found - whole[:, crop : 128 - crop]).max() < ROUNDING * np.ptp(whole)
+    with torch.inference_mode():
+        output = cropped(torch.from_numpy(codes), output_contexts=True)
+    assert difference(cropped.postprocess(output)[0], found) < ROUNDING
+    assert [tuple(context.shape) for context in output.contexts] == [(1, 32, 12)] * 2
+
+
+def test_the_published_borzoi_needs_1538_of_4096_positions_at_its_end() -> None:
+    with torch.device("meta"):
+        model = BorzoiForTokenPrediction(BorzoiConfig(num_hidden_layers=0))
+    needed = model.model.trunk.needed(4096)
+    assert needed.stop - needed.start == 1_538
+    assert BorzoiConfig().tower_reach == 7 + 2 * sum(2**power for power in range(1, 7))
+
+
+@pytest.mark.parametrize("piece", [16, 80, 208])
+def test_borzois_skips_come_in_pieces_too(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = randomised(BorzoiForTokenPrediction(BorzoiConfig(**SMALL)))
+    codes = np.stack([random_codes(512, seed) for seed in (1, 2)])
+    whole = predict(model, codes)
+    monkeypatch.setattr(layers, "PIECES", {"cpu": piece})
+    assert difference(predict(model, codes), whole) < ROUNDING
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("attention_type", "flash"),
+        ("num_key_value_heads", 4),
+        ("attention_head_size", 5),
+        ("rotary_size", 8),
+        ("rotary_size", 3),
+    ],
+)
+def test_a_flashzoi_that_cannot_be_is_refused(field: str, value: Any) -> None:
+    right = {**SMALL, "attention_type": "rotary", "num_key_value_heads": 1, "rotary_size": 4}
+    assert BorzoiConfig(**right)
+    with pytest.raises(SeqcovError, match=field):
+        BorzoiConfig(**{**right, field: value})

@@ -1,0 +1,241 @@
+"""Losses against formulas spelt out term by term, and gradients that reach every weight."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from seqcov_models.networks.basenji.config import BasenjiBlockConfig, BasenjiConfig
+from seqcov_models.networks.basenji.network import BasenjiForTokenPrediction
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.borzoi.network import BorzoiForTokenPrediction
+from seqcov_models.networks.bpnet.config import BPNetConfig, BPNetLiteConfig
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction, BPNetForTokenPrediction
+from seqcov_models.networks.enformer.config import EnformerConfig
+from seqcov_models.networks.enformer.network import EnformerForTokenPrediction
+from seqcov_models.networks.shared.base import CoverageModel
+from seqcov_models.networks.shared.config import Config
+from seqcov_models.networks.shared.losses import poisson, poisson_multinomial, profile_and_counts
+from support.naive import Array, random_codes, randomised, softplus, stack
+
+FLOAT32 = 1e-5  # relative: a few hundred terms, each rounded at 6e-8
+DRAW = np.random.default_rng(1)
+COVERAGE: Array = DRAW.gamma(1, 2, (2, 9, 4))
+LABELS: Array = DRAW.poisson(3, (2, 9, 4)).astype(float)
+
+
+def tensor(x: Array) -> torch.Tensor:
+    return torch.from_numpy(x).float()
+
+
+def test_poisson_is_the_mean_over_everything() -> None:
+    terms = [y - n * math.log(y) for y, n in zip(COVERAGE.flat, LABELS.flat, strict=True)]
+    found = poisson(tensor(COVERAGE), tensor(LABELS)).item()
+    assert found == pytest.approx(np.mean(terms), rel=FLOAT32)
+
+
+@pytest.mark.parametrize("weight", [0.2, 0.0, 1.0])
+def test_poisson_multinomial_is_shape_and_a_part_of_the_total(weight: float) -> None:
+    terms = []
+    for sequence in range(2):
+        for track in range(4):
+            y, n = COVERAGE[sequence, :, track], LABELS[sequence, :, track]
+            shape = -sum(k * math.log(v / y.sum()) for k, v in zip(n, y, strict=True)) / 9
+            total = (y.sum() - n.sum() * math.log(y.sum())) / 9
+            terms.append(shape + weight * total)
+    found = poisson_multinomial(tensor(COVERAGE), tensor(LABELS), weight).item()
+    assert found == pytest.approx(np.mean(terms), rel=FLOAT32)
+
+
+def test_a_window_that_is_almost_empty_has_a_finite_loss() -> None:
+    coverage, labels = torch.full((1, 9, 4), 1e-30), torch.zeros(1, 9, 4)
+    assert math.isfinite(poisson(coverage, labels).item())
+    assert math.isfinite(poisson_multinomial(coverage, labels).item())
+
+
+def likelihood(logits: Array, counts: Array) -> float:
+    """−log of the multinomial probability of `counts`."""
+    odds = np.exp(logits) / np.exp(logits).sum()
+    result = math.lgamma(counts.sum() + 1) - sum(math.lgamma(n + 1) for n in counts)
+    return -(result + sum(n * math.log(p) for n, p in zip(counts, odds, strict=True)))
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_bpnets_loss_is_where_and_how_many(joint: bool) -> None:
+    tasks, strands, weight = 3, 2, 10.0
+    logits = DRAW.normal(0, 1, (2, 9, tasks, strands))
+    counts = DRAW.normal(1, 1, (2, tasks, 1 if joint else strands))
+    labels = DRAW.poisson(2, (2, 9, tasks, strands)).astype(float)
+    labels[0, :, 1] = 0
+    each = []
+    for sequence in range(2):
+        value = 0.0
+        for task in range(tasks):
+            profile, reads = logits[sequence, :, task], labels[sequence, :, task]
+            if joint:
+                pairs = [(profile.ravel(), reads.ravel())]
+            else:
+                pairs = [(profile[:, strand], reads[:, strand]) for strand in range(strands)]
+            value += sum(likelihood(*pair) for pair in pairs)
+            errors = [
+                (counts[sequence, task, number] - math.log(1 + pair[1].sum())) ** 2
+                for number, pair in enumerate(pairs)
+            ]
+            value += weight * float(np.mean(errors))
+        each.append(value)
+    found = profile_and_counts(tensor(logits), tensor(counts), tensor(labels), weight).item()
+    assert found == pytest.approx(np.mean(each), rel=FLOAT32)
+
+
+TOWER = {"sequence_length": 256, "stem_channels": 6, "num_labels": 3, "head_hidden_size": 12}
+TRANSFORMER = {
+    "num_hidden_layers": 2, "num_attention_heads": 2, "attention_head_size": 4,
+    "attention_value_size": 4, "intermediate_size": 10,
+}  # fmt: skip
+NETWORKS: dict[str, tuple[type[CoverageModel], Config]] = {
+    "basenji2": (
+        BasenjiForTokenPrediction,
+        BasenjiConfig(
+            **TOWER, conv_tower_channels=(8,), crop_bins=3,
+            blocks=BasenjiBlockConfig(num_blocks=2, bottleneck_size=4),
+        ),
+    ),
+    "enformer": (
+        EnformerForTokenPrediction,
+        EnformerConfig(
+            **TOWER, **TRANSFORMER, conv_tower_channels=(8, 8), num_rel_pos_features=12,
+            target_length=20,
+        ),
+    ),
+    "borzoi": (
+        BorzoiForTokenPrediction,
+        BorzoiConfig(
+            **TOWER, **TRANSFORMER, conv_tower_channels=(8, 8, 8), num_rel_pos_features=4,
+            position_length=16, crop_bins=5,
+        ),
+    ),
+    "flashzoi": (
+        BorzoiForTokenPrediction,
+        BorzoiConfig(
+            **TOWER, **TRANSFORMER, conv_tower_channels=(8, 8, 8), attention_type="rotary",
+            num_key_value_heads=1, rotary_size=2, crop_bins=5,
+        ),
+    ),
+    "bpnet": (BPNetForProfilePrediction, BPNetConfig(sequence_length=256, target_length=256)),
+    "bpnetlite": (
+        BPNetForProfilePrediction, BPNetLiteConfig(sequence_length=256, target_length=100)
+    ),
+    "bpnet, plain head": (
+        BPNetForTokenPrediction, BPNetConfig(sequence_length=256, target_length=256)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("training", [False, True])
+def test_a_loss_has_a_gradient_in_every_weight(
+    network: type[CoverageModel], config: Config, training: bool
+) -> None:
+    model = randomised(network(config)).train(training)  # type: ignore[arg-type]
+    codes = torch.from_numpy(stack([random_codes(256, seed) for seed in (1, 2)]))
+    bins, tracks = config.geometry.bins, len(model.tracks)
+    labels = tensor(np.random.default_rng(1).poisson(2, (2, bins, tracks)).astype(float))
+    if network is BPNetForProfilePrediction:
+        labels = labels.view(2, bins, -1, 2)
+    output = model(codes, labels=labels)
+    assert model(codes).loss is None
+    output.loss.backward()
+    for name, weight in model.named_parameters():
+        assert weight.grad is not None, name
+        assert torch.isfinite(weight.grad).all(), name
+        assert weight.grad.any(), name
+
+
+@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
+def test_labels_of_another_shape_are_refused(network: type[CoverageModel], config: Config) -> None:
+    model = network(config)  # type: ignore[arg-type]
+    codes = torch.from_numpy(stack([random_codes(256, seed) for seed in (1, 2)]))
+    output = model(codes)
+    logits = output.profile_logits if hasattr(output, "profile_logits") else output.logits
+    right = tuple(logits.shape)
+    for wrong in [(1,), (1, *right[1:]), (*right[:-1], 1), right[1:], (*right, 1)]:
+        if wrong == right:
+            continue
+        with pytest.raises(ValueError, match=f"{re.escape(str(wrong))}.*{re.escape(str(right))}"):
+            model(codes, labels=torch.ones(wrong))
+    assert model(codes, labels=torch.ones(right)).loss.isfinite()
+
+
+@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
+def test_an_input_that_is_not_a_sequence_is_refused(
+    network: type[CoverageModel], config: Config
+) -> None:
+    model = network(config).model  # type: ignore[arg-type]
+    codes = torch.from_numpy(random_codes(256)[None])
+    for wrong in (codes[0], codes.float(), codes[..., None]):
+        with pytest.raises(ValueError, match=r"input_ids.*\(batch, length\)"):
+            model(wrong)
+    for code in (5, -1, 2**32):
+        bad = codes.long()
+        bad[0, 7] = code
+        with pytest.raises(ValueError, match=f"input_ids.* {code};?.*0 to 4"):
+            model(bad)
+    letters = torch.zeros(1, 256, 4)
+    for wrong in (letters[..., :3], letters[0], letters.int(), letters.transpose(1, 2)):
+        with pytest.raises(ValueError, match=r"inputs_embeds.*\(batch, length, 4\)"):
+            model(inputs_embeds=wrong)
+
+
+@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
+def test_a_network_without_its_head_gives_what_the_head_reads(
+    network: type[CoverageModel], config: Config
+) -> None:
+    model = randomised(network(config))  # type: ignore[arg-type]
+    codes = torch.from_numpy(random_codes(256)[None])
+    letters = model.one_hot[codes.long()]
+    with torch.inference_mode():
+        whole = model(codes, output_contexts=True, output_hidden_states=True)
+        alone = model.model(input_ids=codes, output_contexts=True, output_hidden_states=True)
+        again, plain = model.model(inputs_embeds=letters), model.model(codes)
+    assert torch.equal(alone.last_hidden_state, whole.last_hidden_state)
+    assert torch.equal(again.last_hidden_state, plain.last_hidden_state)
+    for one, two in ((alone.contexts, whole.contexts), (alone.hidden_states, whole.hidden_states)):
+        assert len(one) == len(two)
+        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert plain.contexts is plain.hidden_states is plain.loss is None
+
+
+@pytest.mark.parametrize("name", ["basenji2", "enformer", "borzoi"])
+def test_the_loss_is_that_of_the_coverage(name: str) -> None:
+    network, config = NETWORKS[name]
+    model = randomised(network(config))  # type: ignore[arg-type]
+    codes = torch.from_numpy(random_codes(256)[None])
+    labels = torch.ones(1, config.geometry.bins, 3)
+    with torch.inference_mode():
+        output = model(codes, labels=labels)
+    coverage = tensor(softplus(output.logits.double().numpy()))
+    expected = (poisson_multinomial if name == "borzoi" else poisson)(coverage, labels)
+    assert output.loss.item() == pytest.approx(expected.item(), rel=FLOAT32)
+
+
+def test_a_gradient_is_the_slope() -> None:
+    """Finite differences in float64, through every kind of layer."""
+    for name in ("enformer", "borzoi", "flashzoi", "basenji2"):
+        network, config = NETWORKS[name]
+        model = randomised(network(config)).double()  # type: ignore[arg-type]
+        codes = torch.from_numpy(random_codes(256)[None])
+        labels = torch.ones(1, config.geometry.bins, 3, dtype=torch.float64)
+        model(codes, labels=labels).loss.backward()
+        for weight in list(model.parameters())[::5]:
+            assert weight.grad is not None
+            at = int(weight.grad.abs().argmax())
+            with torch.no_grad():
+                values = []
+                for step in (1e-5, -2e-5):
+                    weight.view(-1)[at] += step
+                    values.append(model(codes, labels=labels).loss.item())
+                weight.view(-1)[at] += 1e-5
+            slope = (values[0] - values[1]) / 2e-5
+            assert slope == pytest.approx(weight.grad.view(-1)[at].item(), rel=1e-3)

@@ -1,0 +1,96 @@
+"""The published networks: sizes, Enformer's features, a trained bpnet-lite, what can train."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seqcov_models import (
+    BasenjiConfig,
+    BorzoiConfig,
+    BPNetConfig,
+    BPNetLiteConfig,
+    EnformerConfig,
+    Geometry,
+)
+from seqcov_models.checkpoints.load import build
+from seqcov_models.networks.shared.config import Config
+from support.networks import TINY
+
+FIVE: dict[str, Any] = {"vocab_size": 5, "n_encoding": "multimolecule"}
+SIZES = [
+    (BasenjiConfig(), 30_088_228),
+    (BasenjiConfig(**FIVE), 30_092_548),
+    (BasenjiConfig(species="mouse", num_labels=1_643, **FIVE), 24_451_758),
+    (EnformerConfig(other_heads={"mouse": 1_643}), 251_221_292),
+    (EnformerConfig(**FIVE), 246_183_873),
+    (EnformerConfig(species="mouse", num_labels=1_643, **FIVE), 234_905_963),
+    (BorzoiConfig(), 185_892_699),
+    (BorzoiConfig(species="mouse", num_labels=2_608), 176_281_936),
+    (BorzoiConfig(**FIVE), 185_900_379),
+    (BorzoiConfig(species="mouse", num_labels=2_608, **FIVE), 176_289_616),
+    (BPNetConfig(), 130_960),
+    (BPNetConfig(**FIVE), 132_560),
+]
+
+
+@pytest.mark.parametrize(("config", "parameters"), SIZES)
+def test_a_published_network_has_as_many_parameters_as_published(
+    config: Config, parameters: int
+) -> None:
+    with torch.device("meta"):
+        model = build(config)
+    assert sum(weight.numel() for weight in model.parameters()) == parameters
+
+
+@pytest.mark.parametrize(
+    ("config", "geometry", "core", "context"),
+    [
+        (BasenjiConfig(), Geometry(131_072, 128, 896, 64), 114_688, 8_192),
+        (EnformerConfig(), Geometry(196_608, 128, 896, 320), 114_688, 40_960),
+        (BorzoiConfig(), Geometry(524_288, 32, 6_144, 5_120), 196_608, 163_840),
+        (BPNetConfig(), Geometry(1_000, 1, 1_000, 0), 1_000, 0),
+        (BPNetLiteConfig(), Geometry(2_114, 1, 1_000, 557), 1_000, 557),
+    ],
+)
+def test_published_geometry(config: Config, geometry: Geometry, core: int, context: int) -> None:
+    assert config.geometry == geometry
+    assert (config.geometry.core, config.geometry.context) == (core, context)
+
+
+def test_basenji2_dilates_as_published() -> None:
+    dilations = BasenjiConfig().blocks.dilations
+    assert list(dilations) == [1, 2, 3, 4, 6, 9, 14, 21, 32, 48, 72]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", TINY, ids=lambda config: type(config).__name__)
+def test_a_lab_can_fine_tune(config: Config) -> None:
+    """A few steps on one window lower the loss, and every weight that is used gets a gradient."""
+    torch.manual_seed(0)
+    model = build(config).train()
+    codes = torch.randint(0, 5, (2, config.geometry.window))
+    labels = torch.rand(2, config.geometry.bins, 3) * 5
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    losses = []
+    for _ in range(30):
+        output = model(codes, labels=labels)
+        optimiser.zero_grad()
+        output.loss.backward()
+        assert all(w.grad is not None for w in model.parameters())
+        optimiser.step()
+        losses.append(output.loss.item())
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("config", TINY, ids=lambda config: type(config).__name__)
+def test_a_selected_track_is_the_same_column(config: Config) -> None:
+    model = build(config).eval()
+    sequence = "".join(np.random.default_rng(0).choice(list("ACGTN"), config.geometry.window))
+    everything = model.predict([sequence])
+    # the head's product may be summed in another order for another width: 10 terms, float32
+    np.testing.assert_allclose(
+        model.select_tracks([2, 0]).predict([sequence]), everything[..., [2, 0]], rtol=2e-6
+    )

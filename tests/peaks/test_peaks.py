@@ -1,0 +1,267 @@
+"""Peaks from files and from tracks, against what a person would read off them."""
+
+import gzip
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqcov_models import SeqcovError
+from seqcov_models.bigwig.writer import write_bigwig
+from seqcov_models.peaks.maxima import find_maxima
+from seqcov_models.peaks.read import combine_peaks, read_peaks, write_peaks
+from seqcov_models.peaks.windows import read_windows, split_windows
+from seqcov_models.tiling import BinIntervals, Geometry, select_bins
+
+CONTIGS = {"chr2": 5_000, "chr10": 3_000, "chrIX": 900}
+EVERYTHING = select_bins(CONTIGS, 1, None, [])
+
+
+def summits(path: Path, **aliases: str) -> list[tuple[str, int]]:
+    peaks = read_peaks(path, "set", CONTIGS, aliases)
+    return list(zip(peaks.Chromosome, peaks.Summit.tolist(), strict=True))
+
+
+def written(folder: Path, *lines: str, name: str = "peaks.bed") -> Path:
+    text = "".join(f"{line}\n" for line in lines).encode()
+    (folder / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    return folder / name
+
+
+NARROW = "chr2\t100\t200\tp\t0\t.\t5.1\t-1\t3.2\t"
+IDR = "\t0.01\t2.3\t99\t201\t5.1\t20\t100\t200\t5.0\t21"  # ten more columns
+
+
+@pytest.mark.parametrize(
+    ("line", "summit"),
+    [
+        ("chr2\t100\t200", 150),
+        ("chr2\t100\t201", 150),
+        ("chr2 100 200", 150),
+        ("chr2\t100\t101\tname\t1000\t+", 100),
+        (NARROW + "0", 100),
+        (NARROW + "99", 199),
+        (NARROW + "-1", 150),
+        (NARROW + ".", 150),
+        (NARROW, 150),
+        (NARROW + "20\t", 120),
+        (NARROW + "20" + IDR, 120),
+        ("\ufeffchr2\t100\t200", 150),  # the byte order mark of another system's text files
+        # BED12: the tenth column counts blocks
+        ("chr2\t100\t200\tp\t0\t+\t100\t200\t0\t2\t10,10\t0,90", 150),
+        # broadPeak has nine columns
+        ("chr2\t100\t200\tp\t0\t.\t5.1\t-1\t3.2", 150),
+    ],
+)
+@pytest.mark.parametrize("name", ["peaks.bed", "peaks.narrowPeak", "peaks.narrowPeak.gz", "x.gz"])
+def test_the_summit_is_where_the_line_says(
+    line: str, summit: int, name: str, tmp_path: Path
+) -> None:
+    assert summits(written(tmp_path, line, name=name)) == [("chr2", summit)]
+
+
+def test_lines_for_browsers_and_people_are_passed_over(tmp_path: Path) -> None:
+    path = written(tmp_path, "# made by hand", "browser position chr2:1-9", "track name=x", "",
+                   "chr10\t4\t6", "chr2\t0\t3")  # fmt: skip
+    assert summits(path) == [("chr10", 5), ("chr2", 1)]
+
+
+def test_what_reaches_beyond_a_contig_is_cut_off(tmp_path: Path) -> None:
+    lines = ["chrIX\t800\t9000", "chrIX\t-50\t20", "chrIX\t-5\t40\tp\t0\t.\t1\t-1\t-1\t6"]
+    peaks = read_peaks(written(tmp_path, *lines), "set", CONTIGS)
+    assert peaks[["Start", "End", "Summit"]].to_numpy().tolist() == [
+        [800, 900, 850],
+        [0, 20, 10],
+        [0, 40, 1],
+    ]
+
+
+@pytest.mark.parametrize("start", [900, 950])
+def test_a_peak_beyond_its_contig_is_of_another_assembly(start: int, tmp_path: Path) -> None:
+    message = rf"line 1: the summit is base {start}, but chrIX has 900 bp; .* another assembly"
+    narrow = f"chrIX\t800\t1000\tp\t0\t.\t1\t-1\t-1\t{start - 800}"
+    for line in (f"chrIX\t{start}\t{start + 1}", narrow):
+        with pytest.raises(SeqcovError, match=message):
+            summits(written(tmp_path, line))
+
+
+def test_all_names_that_need_an_alias_are_said_at_once(tmp_path: Path) -> None:
+    path = written(tmp_path, "plasmid\t1\t2", "2\t1\t3", "chr9\t1\t3", "chr10\t1\t3", "2\t5\t6")
+    with pytest.raises(SeqcovError) as message:
+        summits(path)
+    assert "line 2: no contig '2'; this FASTA calls it 'chr2'" in str(message.value)
+    assert 'contig_aliases: {"2": "chr2", "chr9": "chrIX"}' in str(message.value)
+    assert str(message.value).endswith("not similar to any contig: plasmid")
+    with pytest.raises(
+        SeqcovError, match=r"no contig 'plasmid'; .*; remove the lines of: plasmid, y1$"
+    ):
+        summits(written(tmp_path, "plasmid\t1\t2", "y1\t1\t2", "chr2\t1\t2", "plasmid\t5\t6"))
+    path = written(tmp_path, "2\t1\t3", "chr9\t1\t3")
+    assert summits(path, **{"2": "chr2", "chr9": "chrIX"}) == [("chr2", 2), ("chrIX", 2)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("chr2\t9\t9", "line 2: 9-9 .* is not an interval"),
+        (NARROW + "100", "line 2: its summit, 100 bp from its start, is not in its 100 bp"),
+        (NARROW + "-2", "line 2: its summit"),
+        (NARROW + "x", "line 2: column 10, 'x', is not a summit"),
+        (NARROW + "1_0", "line 2: column 10, '1_0', is not a summit"),
+        ("chr2\tx\t9", "line 2: .* does not begin with contig, start, end"),
+        ("chr2\t1\t" + "9" * 5_000, "line 2: .* does not begin with contig, start, end"),
+    ],
+)
+def test_a_line_that_makes_no_sense_is_refused(line: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(SeqcovError, match=message):
+        summits(written(tmp_path, "#", line))
+
+
+def test_a_file_without_a_peak_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SeqcovError, match="the file has no peaks"):
+        summits(written(tmp_path, "# nothing"))
+
+
+LINES = [
+    "chr10\t50\t60\ta",
+    "chr10\t50\t60\ta\t0\t+",
+    "chr2\t4000\t4100\tb\t0\t-",
+    "chr2\t10\t20\tc\t0\t+",
+    "chr2\t10\t20\tc\t0\t+",  # twice
+    "chr2\t5\t25\tanother with the same summit\t0\t-",
+    "chrIX\t0\t2\td",
+]
+
+
+def test_peaks_come_in_the_order_of_contigs_and_summits_whatever_the_files(tmp_path: Path) -> None:
+    found = set()
+    for number, lines in enumerate(itertools.permutations(LINES)):
+        if number % 37:
+            continue
+        paths = [written(tmp_path, *part, name=name)
+                 for name, part in (("1.bed", lines[:4]), ("2.bed", lines[4:]))]  # fmt: skip
+        sets = [read_peaks(path, "one", CONTIGS) for path in paths]
+        write_peaks(tmp_path / "all.bed", combine_peaks(sets, CONTIGS, EVERYTHING))
+        found.add((tmp_path / "all.bed").read_text())
+    (text,) = found
+    places = [
+        (cells[0], int(cells[1]) + int(cells[9]))
+        for cells in map(str.split, text.replace(" ", "_").split("\n")[:-1])
+    ]
+    chr10 = [("chr10", 55)] * 2
+    assert places == [("chr2", 15), ("chr2", 15), ("chr2", 4050), *chr10, ("chrIX", 1)]
+    again = read_peaks(written(tmp_path, text.rstrip("\n")), "again", CONTIGS)
+    assert again.Summit.tolist() == [summit for _, summit in places], "it is narrowPeak itself"
+
+
+def test_a_summit_has_one_window_and_one_for_each_strand_where_that_matters(
+    tmp_path: Path,
+) -> None:
+    peaks = combine_peaks(
+        [read_peaks(written(tmp_path, *LINES), "a", CONTIGS)], CONTIGS, EVERYTHING
+    )
+    write_peaks(tmp_path / "all.bed", peaks)
+    windows = read_windows(tmp_path / "all.bed", CONTIGS, by_strand=False)
+    assert windows.contig.tolist() == [0, 0, 1, 2]
+    assert windows.summit.tolist() == [15, 4050, 55, 1]
+    assert not windows.minus.any()
+    windows = read_windows(tmp_path / "all.bed", CONTIGS, by_strand=True)
+    assert windows.summit.tolist() == [15, 15, 4050, 55, 1]
+    assert windows.minus.tolist() == [False, True, True, False, False]
+
+
+def test_only_summits_in_wanted_regions_count(tmp_path: Path) -> None:
+    peaks = read_peaks(written(tmp_path, *LINES), "a", CONTIGS)
+    wanted = select_bins(CONTIGS, 1, [("chr2", 0, 16), ("chr10", 0, 55)], [])
+    assert combine_peaks([peaks], CONTIGS, wanted).Summit.tolist() == [15, 15]
+    with pytest.raises(SeqcovError, match="none of the 6 peaks' summits lies in a wanted region"):
+        combine_peaks([peaks], CONTIGS, select_bins(CONTIGS, 1, [("chr10", 56, 60)], []))
+
+
+# Peaks of a track
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("block", [40, 1 << 21])
+def test_local_maxima_are_those_a_person_would_mark(seed: int, block: int, tmp_path: Path) -> None:
+    """Bin by bin, in pieces of any size: plateaus, gaps, contigs' ends, equal heights."""
+    rng = np.random.default_rng(seed)
+    size, apart = 10, 30
+    contigs = {"b": 1_003, "a": 25, "empty": 500}
+    tracks = {
+        name: rng.integers(0, 6, -(-contigs[name] // size)).astype(np.float32) for name in "ba"
+    }
+    gaps = {name: rng.random(len(values)) < 0.2 for name, values in tracks.items()}
+    gaps["a"][:] = False
+    runs = [
+        (name, at, tracks[name][at : at + 1])
+        for name in "ba"
+        for at in np.flatnonzero(~gaps[name]).tolist()
+    ]
+    write_bigwig(tmp_path / "t.bw", contigs, size, runs)
+
+    expected = []
+    for name in "ba":
+        values = [
+            -np.inf if gap else float(v) for v, gap in zip(tracks[name], gaps[name], strict=True)
+        ]
+        for at, value in enumerate(values):
+            left, right = values[max(0, at - 3) : at], values[at + 1 : at + 4]
+            if value > max(left, default=-np.inf) and value >= max(right, default=-np.inf):
+                end = min(contigs[name], at * size + size)
+                expected.append((-value, len(expected), name, at * size, end))
+    everywhere = select_bins(contigs, 1, None, [])
+
+    def found(
+        wanted: dict[str, BinIntervals] = everywhere, **limits: float
+    ) -> list[tuple[str, int, int]]:
+        table = find_maxima(tmp_path / "t.bw", "t", size, apart, wanted, block=block, **limits)  # type: ignore[arg-type]
+        return list(zip(table.Chromosome, table.Start.tolist(), table.End.tolist(), strict=True))
+
+    everything = [tuple(peak[2:]) for peak in sorted(expected)]
+    assert sorted(found(threshold=-1.0)) == sorted(everything)
+    assert found(number=4) == everything[:4]
+    assert sorted(found(threshold=4.0)) == sorted(tuple(p[2:]) for p in expected if p[0] <= -4)
+    with pytest.raises(SeqcovError, match=r"reaches the threshold 7; its highest value is 5"):
+        found(threshold=7.0)
+    (_, _, name, start, end), *others = sorted(expected)
+    without = select_bins(contigs, 1, None, [(name, (start + end) // 2, (start + end) // 2 + 1)])
+    assert found(without, number=3) == [tuple(peak[2:]) for peak in others[:3]]
+    with pytest.raises(SeqcovError, match=r"no local maximum of t\.bw lies in a wanted region"):
+        found({}, number=3)
+
+
+# Chunks
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_base_belongs_to_one_chunk_and_chunks_are_even(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    geometry = Geometry(window=60, bin=1, bins=40, crop=10)
+    lines = []
+    for name, length in CONTIGS.items():
+        for summit in rng.integers(0, length, rng.integers(1, 60)).tolist():
+            lines.append(f"{name}\t{summit}\t{summit + 1}\tx\t0\t{rng.choice(['+', '-'])}")
+    peaks = combine_peaks(
+        [read_peaks(written(tmp_path, *lines), "a", CONTIGS)], CONTIGS, EVERYTHING
+    )
+    write_peaks(tmp_path / "all.bed", peaks)
+    windows = read_windows(tmp_path / "all.bed", CONTIGS, by_strand=bool(seed % 2))
+    covered = set()
+    for contig, summit in zip(windows.contig.tolist(), windows.summit.tolist(), strict=True):
+        length = list(CONTIGS.values())[contig]
+        covered |= {(contig, x) for x in range(summit - 20, summit + 20) if 0 <= x < length}
+    for count in (1, 2, 3, 7, len(windows), len(windows) + 5):
+        chunks = split_windows(windows, CONTIGS, geometry, count)
+        sizes = [len(chunk.reported) for chunk in chunks]
+        assert sum(sizes) == len(windows)
+        assert max(sizes) - min(sizes) <= 1
+        owned = [
+            (list(CONTIGS).index(segment.contig), base)
+            for chunk in chunks
+            for segment in chunk.segments
+            for base in range(segment.first_window, segment.first_window + segment.bins)
+        ]
+        assert sorted(owned) == sorted(covered), "each base once"
+        assert owned == sorted(owned), "in order"

@@ -1,0 +1,347 @@
+"""Strands, shifts, folds, overlap and masks, against loops that say the same in other words."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from seqcov_models import Ensemble, load_ensemble, load_model, predict_region
+from seqcov_models.checkpoints.recognise import Checkpoint, recognise
+from seqcov_models.errors import SeqcovError
+from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.networks.shared.base import TokenPredictionModel
+from seqcov_models.run.predict import predict_chunk
+from seqcov_models.tiling import Tiling, select_bins, split_into_chunks, tile
+from seqcov_models.tracks.units import Untransform
+from support.calico import Tiny, keras_weights, write_calico
+from support.fasta import write_fasta
+
+PAIRS = [1, 0, 2, 4, 3, 5, 6]
+COMPLEMENT = str.maketrans("ACGTRYNacgt", "TGCAYRNtgca")
+# A mean of n float32 numbers of size y errs by at most n roundings: n · 2^-24 · y.
+ROUNDING = 24 * 2**-24
+
+Floats = npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fold(tmp_path_factory.mktemp("weights") / "fold0", 1)
+
+
+def write_fold(path: Path, seed: int) -> Path:
+    tiny = Tiny()
+    write_calico(path, tiny, keras_weights(tiny, seed))
+    rows = ["\tidentifier\tscale\tclip_soft\tsum_stat\tstrand_pair\tdescription"]
+    for row, pair in enumerate(PAIRS):
+        sign = "" if pair == row else "+-"[pair < row]
+        rows.append(f"{row}\tid{row}{sign}\t0.5\t2\tsum_sqrt\t{pair}\tRNA:track {row}")
+    (path / "targets.txt").write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def fold(folder: Path) -> Checkpoint:
+    return recognise("borzoi", folder)
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> TokenPredictionModel:
+    return load_model("borzoi", folder)
+
+
+def letters(length: int, seed: int = 0) -> str:
+    return "".join(np.random.default_rng(seed).choice(list("ACGTacgtNR"), length))
+
+
+def predicted(model: TokenPredictionModel, sequence: str) -> Floats:
+    return model.predict([sequence])[0]
+
+
+def reverse(sequence: str) -> str:
+    return sequence.translate(COMPLEMENT)[::-1]
+
+
+def codes(sequence: str) -> npt.NDArray[np.uint8]:
+    return np.array([["ACGT".find(letter) % 5 for letter in sequence.upper()]], np.uint8)
+
+
+def asked(ensemble: Ensemble, sequence: str) -> Floats:
+    return ensemble.predict(codes(sequence))[0]
+
+
+def test_both_strands_flip_bins_and_exchange_pairs(
+    fold: Checkpoint, model: TokenPredictionModel
+) -> None:
+    sequence = letters(512)
+    expected = (predicted(model, sequence) + predicted(model, reverse(sequence))[::-1, PAIRS]) / 2
+    found = asked(load_ensemble([fold], fold.tracks, reverse_complement=True), sequence)
+    np.testing.assert_allclose(found, expected, rtol=ROUNDING)
+    unpaired = (predicted(model, sequence) + predicted(model, reverse(sequence))[::-1]) / 2
+    assert np.abs(found - unpaired).max() > 1e-3, "the pairs make no difference here"
+
+
+def test_one_strand_of_a_pair_is_averaged_with_its_unwritten_partner(fold: Checkpoint) -> None:
+    sequence = letters(512)
+    everything = asked(load_ensemble([fold], fold.tracks, reverse_complement=True), sequence)
+    chosen = [fold.tracks[row] for row in (2, 4, 0)]
+    found = asked(load_ensemble([fold], chosen, reverse_complement=True), sequence)
+    np.testing.assert_allclose(found, everything[:, [2, 4, 0]], rtol=1e-5)
+
+
+def test_a_model_without_the_partner_cannot_be_asked_on_both_strands(folder: Path) -> None:
+    model = load_model("borzoi", folder, tracks=["id3+", "id2"])
+    with pytest.raises(SeqcovError, match=r"id3\+: its other strand \(row 4\) is not among"):
+        Ensemble([model], reverse_complement=True)
+
+
+def test_shifts_move_the_sequence_and_not_the_prediction(
+    fold: Checkpoint, model: TokenPredictionModel
+) -> None:
+    sequence = letters(512)
+    moved = ["N" * 3 + sequence[:-3], sequence, sequence[2:] + "N" * 2]
+    one_strand = [predicted(model, text) for text in moved]
+    found = asked(load_ensemble([fold], fold.tracks, shifts=[3, 0, -2]), sequence)
+    np.testing.assert_allclose(found, np.mean(one_strand, 0), rtol=ROUNDING)
+    other = [predicted(model, reverse(text))[::-1, PAIRS] for text in moved]
+    both = load_ensemble([fold], fold.tracks, shifts=[3, 0, -2], reverse_complement=True)
+    np.testing.assert_allclose(asked(both, sequence), np.mean(one_strand + other, 0), rtol=ROUNDING)
+
+
+@pytest.mark.slow
+def test_folds_are_averaged_after_the_output_is_taken_back(tmp_path: Path) -> None:
+    paths = [write_fold(tmp_path / f"fold{seed}", seed) for seed in range(3)]
+    folds = [recognise("borzoi", path) for path in paths]
+    tracks = folds[0].tracks
+    sequence = letters(512)
+    back = Untransform(tracks, "new")
+    per_fold, members = [], []
+    for path in paths:
+        model = load_model("borzoi", path)
+        one = predicted(model, sequence), predicted(model, reverse(sequence))[::-1, PAIRS]
+        per_fold.append(back(torch.from_numpy((one[0] + one[1]) / 2)).numpy())
+        members += [back(torch.from_numpy(value.copy())).numpy() for value in one]
+    ensemble = load_ensemble(
+        folds, tracks, reverse_complement=True, untransform=back, standard_deviation=True
+    )
+    found = asked(ensemble, sequence)
+    # taking back squares: relative errors double, twice (soft clip and root)
+    np.testing.assert_allclose(found[:, :7], np.mean(per_fold, 0), rtol=8 * ROUNDING)
+    scale = np.abs(members).max()
+    np.testing.assert_allclose(found[:, 7:], np.std(members, 0), atol=16 * ROUNDING * scale)
+
+
+def run(
+    ensemble: Ensemble,
+    tiling: Tiling,
+    genome: Genome,
+    folder: Path,
+    windows: int = 1_000,
+    **options: float,
+) -> dict[str, Floats]:
+    """Chunk rows of every contig put together: (rows, bins) by contig."""
+    wanted = select_bins(genome.contigs, tiling.geometry.bin, None, [])
+    parts: dict[str, list[Floats]] = {}
+    for number, chunk in enumerate(
+        split_into_chunks(tile(genome.contigs, tiling, wanted), tiling.step, windows)
+    ):
+        path = folder / f"{windows}.{number}.npy"
+        predict_chunk(ensemble, tiling, genome, chunk, wanted, path, **options)  # type: ignore[arg-type]
+        rows, at = np.load(path), 0
+        for segment in chunk:
+            parts.setdefault(segment.contig, []).append(rows[:, at : at + segment.bins])
+            at += segment.bins
+    return {contig: np.concatenate(found, 1) for contig, found in parts.items()}
+
+
+def open_genome(folder: Path, contigs: dict[str, str]) -> Genome:
+    return Genome(open_fasta(write_fasta(folder / "genome.fa", contigs), folder))
+
+
+def test_the_other_strand_of_a_genome_mirrors_every_track(fold: Checkpoint, tmp_path: Path) -> None:
+    """Contigs of whole cores, so that the windows of one strand are those of the other."""
+    ensemble = load_ensemble([fold], fold.tracks, reverse_complement=True, shifts=[-1, 0, 1])
+    core = ensemble.geometry.core
+    contigs = {"one": letters(3 * core, 1), "two": letters(core, 2)}
+    tiling = Tiling.from_overlap(ensemble.geometry)
+    forward = run(ensemble, tiling, open_genome(tmp_path / "f", contigs), tmp_path)
+    flipped = {name: reverse(sequence) for name, sequence in contigs.items()}
+    backward = run(ensemble, tiling, open_genome(tmp_path / "r", flipped), tmp_path)
+    for contig in contigs:
+        start_values = forward[contig][:7]
+        back = backward[contig][:7][PAIRS, ::-1]
+        gaps = np.isnan(start_values)
+        np.testing.assert_array_equal(gaps, np.isnan(back))
+        np.testing.assert_allclose(start_values[~gaps], back[~gaps], rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blend", ["crop", "mean", "taper"])
+@pytest.mark.parametrize("overlap", [0.1, 0.5, 0.75])
+def test_overlap_is_a_weighted_mean_of_the_windows_that_cover_a_bin(
+    fold: Checkpoint, model: TokenPredictionModel, blend: str, overlap: float, tmp_path: Path
+) -> None:
+    geometry = model.geometry
+    tiling = Tiling.from_overlap(geometry, overlap, blend)
+    contigs = {"long": letters(5 * geometry.core + 77, 3), "short": letters(50, 4)}
+    genome = open_genome(tmp_path, contigs)
+    ensemble = Ensemble([model])
+    found = run(ensemble, tiling, genome, tmp_path)
+    for contig, sequence in contigs.items():
+        bins = -(-len(sequence) // geometry.bin)
+        starts = range(0, bins, tiling.step)
+        padded = "N" * geometry.context + sequence + "N" * (2 * geometry.window)
+        covering: list[list[tuple[float, Floats]]] = [[] for _ in range(bins)]
+        for start in starts:
+            at = start * geometry.bin
+            values = predicted(model, padded[at : at + geometry.window])
+            middle = start + geometry.bins / 2
+            for bin_, value in zip(range(start, bins), values, strict=False):
+                if blend == "crop":
+                    others = [
+                        other * tiling.step + geometry.bins / 2 for other in range(len(starts))
+                    ]
+                    nearest = min(abs(bin_ + 0.5 - other) for other in others)
+                    weight = float(abs(bin_ + 0.5 - middle) == nearest)
+                elif blend == "mean":
+                    weight = 1.0
+                else:
+                    weight = min(bin_ - start + 1, start + geometry.bins - bin_)
+                covering[bin_].append((weight, value))
+        for bin_, members in enumerate(covering):
+            weights = np.array([weight for weight, _ in members])
+            if blend == "crop" and (weights > 0).sum() > 1:
+                continue  # exactly between two middles: either is right
+            expected = np.average([value for _, value in members], axis=0, weights=weights)
+            here = sequence[bin_ * geometry.bin : (bin_ + 1) * geometry.bin].upper()
+            if set(here) & set("ACGT"):
+                np.testing.assert_allclose(found[contig][:-1, bin_], expected, rtol=1e-5)
+            else:
+                assert np.isnan(found[contig][:-1, bin_]).all()
+
+
+@pytest.mark.parametrize(
+    ("overlap", "blend"),
+    [(0, "crop"), (0.3, "crop"), pytest.param(0.6, "taper", marks=pytest.mark.slow)],
+)
+def test_chunks_of_any_size_hold_the_same_values(
+    model: TokenPredictionModel, overlap: float, blend: str, tmp_path: Path
+) -> None:
+    tiling = Tiling.from_overlap(model.geometry, overlap, blend)
+    genome = open_genome(tmp_path, {"a": letters(4_000, 5), "b": letters(700, 6)})
+    first = run(Ensemble([model]), tiling, genome, tmp_path)
+    for windows in (1, 3):
+        again = run(Ensemble([model]), tiling, genome, tmp_path, windows)
+        for contig, values in first.items():
+            np.testing.assert_allclose(again[contig], values, rtol=1e-6)
+
+
+@pytest.mark.parametrize("step", [1, 7, 50, 118])
+@pytest.mark.parametrize("blend", ["crop", "mean", "taper"])
+@pytest.mark.parametrize("length", [1, 31, 118, 119, 700])
+def test_every_bin_is_covered_and_crop_covers_once(
+    model: TokenPredictionModel, step: int, blend: str, length: int
+) -> None:
+    geometry = model.geometry
+    assert geometry.bins == 118
+    tiling = Tiling(geometry, step, blend)
+    windows = tiling.count_windows(length * geometry.bin)
+    total = np.zeros(length + 2 * geometry.bins)
+    for number in range(windows):
+        start = number * step
+        total[start : start + geometry.bins] += tiling.blend_weights(number, windows)
+    assert (total[:length] > 0).all()
+    if blend == "crop":
+        assert (total[:length] == 1).all()
+
+
+def test_seams_are_where_the_windows_of_a_bin_change(model: TokenPredictionModel) -> None:
+    for tiling in (
+        Tiling(model.geometry, 118),
+        Tiling(model.geometry, 30, "crop"),
+        Tiling(model.geometry, 30, "mean"),
+    ):
+        windows = 9
+        covering: list[set[int]] = [set() for _ in range(8 * tiling.step)]
+        for number in range(windows):
+            for at, weight in enumerate(tiling.blend_weights(number, windows)):
+                if weight and number * tiling.step + at < len(covering):
+                    covering[number * tiling.step + at].add(number)
+        expected = [at for at in range(1, len(covering)) if covering[at] != covering[at - 1]]
+        found = tiling.seams(windows)
+        assert found[found < len(covering)].tolist() == expected
+
+
+def test_min_acgt_drops_windows_and_the_mask_says_how_much_was_unknown(
+    model: TokenPredictionModel, tmp_path: Path
+) -> None:
+    geometry = model.geometry
+    core, context = geometry.core, geometry.context
+    sequence = letters(core, 1) + "N" * (core - 40) + letters(40 + core, 2) + letters(30, 3)
+    genome = open_genome(tmp_path, {"c": sequence})
+    tiling = Tiling.from_overlap(geometry)
+    found = run(Ensemble([model]), tiling, genome, tmp_path, min_acgt=0.3)["c"]
+    padded = "N" * context + sequence + "N" * geometry.window
+    for number in range(4):
+        window = padded[number * core : number * core + geometry.window].upper()
+        known = sum(letter in "ACGT" for letter in window) / geometry.window
+        here = found[:, number * geometry.bins : (number + 1) * geometry.bins]
+        assert here[-1] == pytest.approx(1 - known, abs=2**-24)
+        assert np.isnan(here[:-1]).all() == (known < 0.3)
+    assert np.isnan(found[:-1]).all(0).sum() > geometry.bins, "no window was dropped here"
+
+
+@pytest.mark.parametrize(
+    ("overlap", "blend", "message"),
+    [
+        (0.001, "crop", "overlap 0.001 has no effect: it is less than one of the 118 bins"),
+        (0.0, "taper", "blend 'taper' has no effect without overlap"),
+        (0.95, "mean", "choose a number from 0 to 0.9"),
+    ],
+)
+def test_overlap_without_an_effect_is_refused(
+    model: TokenPredictionModel, overlap: float, blend: str, message: str
+) -> None:
+    with pytest.raises(SeqcovError, match=message):
+        Tiling.from_overlap(model.geometry, overlap, blend)
+
+
+@pytest.mark.parametrize(("overlap", "blend"), [(0.0, "crop"), (0.5, "mean")])
+def test_a_region_in_memory_equals_that_part_of_its_contig(
+    fold: Checkpoint, tmp_path: Path, overlap: float, blend: str
+) -> None:
+    contigs = {"a": letters(3_000, 8), "b": letters(901, 9)}
+    genome = open_genome(tmp_path, contigs)
+    ensemble = load_ensemble(
+        [fold], fold.tracks[:3], reverse_complement=True, standard_deviation=True
+    )
+    tiling = Tiling.from_overlap(ensemble.geometry, overlap, blend)
+    whole = run(ensemble, tiling, genome, tmp_path)
+    size = tiling.geometry.bin
+    for region, contig, start, end in (
+        ("a:1,001-1,300", "a", 1_000, 1_300),
+        ("b", "b", 0, 901),
+        ("a:2,999-3,000", "a", 2_998, 3_000),
+        ("a:1-1", "a", 0, 1),
+    ):
+        found = predict_region(
+            ensemble, tmp_path / "genome.fa", region, overlap=overlap, blend=blend
+        )
+        first, last = start // size, -(-end // size)
+        assert (found.contig, found.bin, found.start) == (contig, size, first * size)
+        assert found.end == min(last * size, len(contigs[contig]))
+        np.testing.assert_allclose(found.values.T, whole[contig][:-1, first:last], rtol=1e-6)
+        frame = found.to_dataframe()
+        assert list(frame.columns[:6]) == ["contig", "start", "end", "id0+", "id1-", "id2"]
+        assert frame["end"].iloc[-1] == found.end
+        assert len(frame) == last - first
+
+
+def test_a_strand_pair_that_does_not_point_back_is_refused(folder: Path, tmp_path: Path) -> None:
+    row = "id4-\t0.5\t2\tsum_sqrt\t"
+    table = (folder / "targets.txt").read_text().replace(f"{row}3", f"{row}5")
+    (tmp_path / "targets.txt").write_text(table)
+    with pytest.raises(SeqcovError, match=r"strand_pair of id3\+ is id4-, whose own is another"):
+        recognise("borzoi", folder, targets=tmp_path / "targets.txt")

@@ -1,0 +1,328 @@
+"""Profiles at peaks against a computation base by base, window by window, in plain loops."""
+
+import csv
+import gzip
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from seqcov_models import BPNetConfig, SeqcovError
+from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
+from seqcov_models.peaks.windows import split_windows
+from seqcov_models.run.profile_outputs import PEAK_COLUMNS, write_task
+from seqcov_models.tiling import select_bins
+from support.data import REPOSITORY
+from support.fasta import write_fasta
+from support.profiles import LITE, PLAIN, UNSTRANDED, close, network, run
+from support.runs import every_base
+
+Array = npt.NDArray[np.float64]
+
+
+def genome_of(folder: Path, seed: int) -> tuple[Genome, dict[str, str]]:
+    rng = np.random.default_rng(seed)
+    contigs = {
+        name: "".join(rng.choice(list("ACGTacgtNR"), length, p=[0.12] * 8 + [0.02] * 2))
+        for name, length in {"long": 700, "a": 33, "short": 120}.items()
+    }
+    contigs["long"] = contigs["long"][:300] + "N" * 90 + contigs["long"][390:]
+    write_fasta(folder / "g.fa", contigs)
+    return Genome(open_fasta(folder / "g.fa", folder)), contigs
+
+
+def random_peaks(folder: Path, contigs: dict[str, str], seed: int) -> list[tuple[str, int, str]]:
+    """Some at both ends of every contig; (contig, summit, strand) of each window in order."""
+    rng = np.random.default_rng(seed + 100)
+    peaks = set()
+    for name, letters in contigs.items():
+        places = [0, len(letters) - 1, *rng.integers(0, len(letters), len(letters) // 15)]
+        peaks |= {(name, int(at), "+-"[rng.integers(2)]) for at in places}
+        peaks |= {(name, 0, "+"), (name, 0, "-")}
+    lines = [f"{name}\t{at}\t{at + 1}\tp\t0\t{strand}\n" for name, at, strand in peaks]
+    (folder / "peaks.bed").write_text("".join(rng.permutation(sorted(lines)).tolist()))
+    order = list(contigs)
+    return sorted(peaks, key=lambda peak: (order.index(peak[0]), peak[1], peak[2]))
+
+
+COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
+
+
+def one_window(
+    folds: list[BPNetForProfilePrediction], letters: str, minus: bool, both: bool, expm1: bool
+) -> tuple[Array, Array]:
+    """Values (length, tasks, strands) and log counts of a window, from the definitions.
+
+    Of folds and strands the shares are averaged, and the log counts, then multiplied.
+    """
+    shares, logs = [], []
+    for fold in folds:
+        for other in {False: [minus], True: [False, True]}[both]:
+            read = letters.translate(COMPLEMENT)[::-1] if other else letters
+            one_hot = np.full((1, len(read), 4), 0.25 if fold.config.n_encoding == "uniform" else 0)
+            for at, letter in enumerate(read):
+                if letter in "ACGT":
+                    one_hot[0, at] = np.eye(4)["ACGT".index(letter)]
+            with torch.inference_mode():
+                output = fold(inputs_embeds=torch.from_numpy(one_hot).float())
+            logits = output.profile_logits[0].double().numpy()
+            counts = output.count_logits[0].double().numpy()
+            odds = np.exp(logits - logits.max())
+            joint = fold.config.joint_strands
+            share = odds / odds.sum((0, 2) if joint else 0, keepdims=True)
+            shares.append(share[::-1, :, ::-1] if other else share)
+            logs.append(counts[:, ::-1] if other else counts)
+    log = np.mean(logs, 0)
+    reads = np.maximum(np.expm1(log), 0) if expm1 else np.exp(log)
+    return np.mean(shares, 0) * reads[None], log
+
+
+def naive(
+    folds: list[BPNetForProfilePrediction],
+    contigs: dict[str, str],
+    windows: list[tuple[str, int, bool]],
+    overlap: str,
+    both: bool,
+    expm1: bool,
+    min_acgt: float,
+    wanted: Callable[[str, int], bool],
+) -> tuple[dict[str, Array], list[Array]]:
+    """Every base's values by contig, (bases, tracks), NaN where there is none; each window's."""
+    config = folds[0].config
+    length, kept = config.geometry.window, config.geometry.core
+    covering: dict[tuple[str, int], list[tuple[int, Array]]] = {}
+    each = []
+    for contig, summit, minus in windows:
+        letters = "".join(x if x in "ACGT" else "N" for x in contigs[contig].upper())
+        start = summit - length // 2
+        text = "".join(
+            letters[at] if 0 <= at < len(letters) else "N" for at in range(start, start + length)
+        )
+        values, _ = one_window(folds, text, minus, both, expm1)
+        each.append(values)
+        if sum(letter != "N" for letter in text) / length < min_acgt:
+            continue
+        first = start + (length - kept) // 2
+        for at in range(kept):
+            base = first + at
+            if 0 <= base < len(letters) and letters[base] != "N" and wanted(contig, base):
+                row = abs(base - summit), values[at].ravel()
+                covering.setdefault((contig, base), []).append(row)
+    result = {}
+    for contig, letters in contigs.items():
+        result[contig] = np.full((len(letters), config.num_labels), np.nan)
+        for base in range(len(letters)):
+            if rows := covering.get((contig, base)):
+                if overlap == "mean":
+                    result[contig][base] = np.mean([row for _, row in rows], 0)
+                elif overlap == "max":
+                    result[contig][base] = np.max([row for _, row in rows], 0)
+                else:  # of windows as near the first, which is the left one
+                    result[contig][base] = min(rows, key=lambda row: row[0])[1]
+    return result, each
+
+
+CASES = [
+    (PLAIN, {"overlap": "nearest", "jobs": 1, "batch_size": 64}),
+    (PLAIN, {"overlap": "nearest", "jobs": 4, "batch_size": 3, "by_strand": True}),
+    (PLAIN, {"overlap": "mean", "jobs": 3, "batch_size": 5, "both": True, "folds": 2}),
+    (PLAIN, {"overlap": "max", "jobs": 2, "batch_size": 1, "expm1": True, "by_strand": True}),
+    (PLAIN, {"overlap": "nearest", "jobs": 2, "batch_size": 7, "min_acgt": 0.8}),
+    (PLAIN, {"overlap": "mean", "jobs": 5, "batch_size": 2, "restricted": True}),
+    (LITE, {"overlap": "nearest", "jobs": 3, "batch_size": 4, "both": True, "by_strand": True}),
+    (LITE, {"overlap": "mean", "jobs": 1, "batch_size": 64, "folds": 3, "min_acgt": 0.6}),
+    (UNSTRANDED, {"overlap": "max", "jobs": 2, "batch_size": 9, "both": True}),
+    (UNSTRANDED, {"overlap": "nearest", "jobs": 80, "batch_size": 9}),
+    (PLAIN, {"overlap": "mean", "jobs": 75, "batch_size": 2, "by_strand": True}),
+]
+
+
+@pytest.mark.parametrize(("config", "given"), CASES)
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_every_base_is_what_plain_loops_say(
+    config: BPNetConfig, given: dict[str, Any], seed: int, tmp_path: Path
+) -> None:
+    options = {"folds": 1, "by_strand": False, "both": False, "restricted": False} | given
+    genome, contigs = genome_of(tmp_path, seed)
+    peaks = random_peaks(tmp_path, contigs, seed)
+    folds = [network(config, number) for number in range(options.pop("folds"))]
+    exclude = [("long", 200, 240), ("short", 60, 61)] if options.pop("restricted") else []
+    wanted = select_bins(genome.contigs, 1, None, exclude)
+    cut = {(name, at) for name, start, end in exclude for at in range(start, end)}
+    by_strand = options["by_strand"]
+    peaks = [peak for peak in peaks if (peak[0], peak[1]) not in cut]
+    expected_windows = list(
+        dict.fromkeys((name, at, by_strand and strand == "-") for name, at, strand in peaks)
+    )
+    run(tmp_path, folds, genome, wanted=wanted, **options)
+    genome.close()
+
+    expected, each = naive(
+        folds, contigs, expected_windows, options["overlap"], options["both"],
+        options.get("expm1", False), options.get("min_acgt", 0), lambda *at: at not in cut,
+    )  # fmt: skip
+    compared = 0
+    strands = config.num_strands
+    for at, task in enumerate(config.tasks):
+        for contig, values in expected.items():
+            length = len(contigs[contig])
+            rows = values[:, at * strands : (at + 1) * strands]
+            close(every_base(tmp_path / f"{task}.both.bw", contig, length), rows.sum(1))
+            for strand, kind in enumerate(("plus", "minus")[:strands] if strands == 2 else ()):
+                close(every_base(tmp_path / f"{task}.{kind}.bw", contig, length), rows[:, strand])
+            compared += int(np.isfinite(rows).sum())
+    assert compared > 500
+    with h5py.File(tmp_path / "profiles.h5") as file:
+        assert file["profiles"].attrs["tasks"].tolist() == list(config.tasks)
+        close(file["profiles"][:], np.array(each))
+        half = config.geometry.window // 2 - config.geometry.context
+        assert file["start"][:].tolist() == [at - half for _, at, _ in expected_windows]
+        assert [name.decode() for name in file["contig"][:]] == [w[0] for w in expected_windows]
+
+
+@pytest.mark.parametrize("config", [PLAIN, LITE, UNSTRANDED])
+@pytest.mark.parametrize("min_acgt", [0, 0.5])
+def test_the_table_of_peaks_says_what_each_window_says(
+    config: BPNetConfig, min_acgt: float, tmp_path: Path
+) -> None:
+    genome, contigs = genome_of(tmp_path, 3)
+    peaks = random_peaks(tmp_path, contigs, 3)
+    fold = network(config)
+    wanted = select_bins(genome.contigs, 1, None, [])
+    run(tmp_path, [fold], genome, 3, True, wanted, min_acgt=min_acgt)
+    genome.close()
+    with gzip.open(tmp_path / "peaks.tsv.gz", "rt") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    assert list(rows[0])[: len(PEAK_COLUMNS)] == list(PEAK_COLUMNS)
+    assert [(row["contig"], int(row["summit"]), row["strand"]) for row in rows] == peaks
+    length, kept = config.geometry.window, config.geometry.core
+    signs = (".plus", ".minus") if config.num_strands == 2 else ("",)
+    checked = 0
+    for row, (contig, summit, strand) in zip(rows, peaks, strict=True):
+        letters = contigs[contig].upper()
+        start = summit - length // 2
+        text = "".join(
+            letters[at] if 0 <= at < len(letters) and letters[at] in "ACGT" else "N"
+            for at in range(start, start + length)
+        )
+        unknown = text.count("N") / length
+        assert float(row["unknown"]) == pytest.approx(unknown, rel=1e-5)
+        if unknown == 1 or 1 - unknown < min_acgt:
+            assert {row[name] for name in list(row)[9:]} == {""}, "no value, not a wrong one"
+            continue
+        checked += 1
+        values, logs = one_window([fold], text, strand == "-", False, False)
+        first = start + (length - kept) // 2
+        for at, task in enumerate(config.tasks):
+            for number, sign in enumerate([""] if config.joint_strands else signs):
+                assert float(row[f"{task}{sign}.log_counts"]) == pytest.approx(
+                    logs[at, number], rel=1e-4, abs=1e-5
+                )
+            for number, sign in enumerate(signs):
+                name, profile = f"{task}{sign}", values[:, at, number]
+                assert float(row[f"{name}.counts"]) == pytest.approx(profile.sum(), rel=1e-4)
+                share = profile / profile.sum()
+                bits = -sum(x * math.log2(x) for x in share)
+                assert float(row[f"{name}.entropy"]) == pytest.approx(bits, rel=1e-4)
+                inside = [x for x in range(kept) if text[x + (length - kept) // 2] != "N"]
+                if not inside:
+                    assert row[f"{name}.maximum"] == ""
+                    continue
+                best = max(inside, key=lambda x: profile[x])
+                at_found = int(row[f"{name}.maximum"]) - first
+                assert profile[at_found] == pytest.approx(profile[best], rel=1e-5)
+                assert at_found in inside
+    assert checked > 20
+
+
+def test_neither_the_order_of_the_file_nor_jobs_nor_batches_change_a_value(tmp_path: Path) -> None:
+    genome, contigs = genome_of(tmp_path, 5)
+    random_peaks(tmp_path, contigs, 5)
+    lines = (tmp_path / "peaks.bed").read_text().splitlines(keepends=True)
+    fold, wanted = network(PLAIN), select_bins(genome.contigs, 1, None, [])
+    found: dict[bytes, Array] = {}
+    for jobs, batch_size, order in ((1, 64, lines), (1, 64, lines[::-1]), (6, 5, sorted(lines))):
+        (tmp_path / "peaks.bed").write_text("".join(order))
+        run(tmp_path, [fold], genome, jobs, False, wanted, overlap="mean", batch_size=batch_size)
+        key = (tmp_path / "one.plus.bw").read_bytes()
+        found[key] = every_base(tmp_path / "one.plus.bw", "long", 700).astype(np.float64)
+    genome.close()
+    assert len(found) <= 2, "the order of the file changes no byte"
+    first, *others = found.values()
+    for other in others:  # another batch, another order of summation in the network
+        np.testing.assert_allclose(other, first, rtol=1e-6)
+
+
+def test_the_minus_strand_can_be_drawn_below_zero(tmp_path: Path) -> None:
+    genome, contigs = genome_of(tmp_path, 1)
+    random_peaks(tmp_path, contigs, 1)
+    wanted = select_bins(genome.contigs, 1, None, [])
+    windows = run(tmp_path, [network(LITE)], genome, 1, False, wanted)
+    chunks = split_windows(windows, genome.contigs, LITE.geometry, 1)
+    files = {kind: tmp_path / f"negative.{kind}.bw" for kind in ("plus", "minus", "both")}
+    held = [(tmp_path / "0.npy", chunks[0].segments)]
+    write_task(
+        files, tmp_path / "t.tsv", "m", "signal", 0, held, genome.contigs, "reads",
+        negative_minus=True,
+    )  # fmt: skip
+    plus, minus, both = (every_base(path, "long", 700) for path in files.values())
+    np.testing.assert_array_equal(-minus, every_base(tmp_path / "signal.minus.bw", "long", 700))
+    np.testing.assert_array_equal(both, plus - minus)
+
+
+def test_an_infinite_profile_is_refused(tmp_path: Path) -> None:
+    genome, contigs = genome_of(tmp_path, 1)
+    random_peaks(tmp_path, contigs, 1)
+    fold = network(PLAIN)
+    with torch.no_grad():
+        fold.counts.bias.fill_(200)  # beyond what float32 can hold
+    with pytest.raises(SeqcovError, match="summit 0: the profile is NaN or infinite"):
+        run(tmp_path, [fold], genome, 1, False, select_bins(genome.contigs, 1, None, []))
+    assert not (tmp_path / "0.npy").exists()
+
+
+MEASURED = """
+import random, sys
+import torch
+from pathlib import Path
+sys.path[:0] = {paths!r}
+from seqcov_models.run.job import peak_memory
+from support.profiles import network, run
+from seqcov_models import BPNetConfig
+from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.tiling import select_bins
+torch.set_num_threads(1)
+folder, count, draw = Path({folder!r}), {count}, random.Random(1)
+places = sorted(draw.randrange(12_000_000) for _ in range(count))
+(folder / "peaks.bed").write_text("".join(f"c\\t{{at}}\\t{{at + 1}}\\tpeak\\n" for at in places))
+config = BPNetConfig(sequence_length=200, target_length=200, tasks=("a",), hidden_size=2,
+                     stem_kernel_size=3, num_dilated_layers=1, profile_kernel_size=3)
+genome = Genome(open_fasta(folder / "g.fa", folder))
+run(folder, [network(config)], genome, 1, False, select_bins(genome.contigs, 1, None, []))
+print(peak_memory())
+"""
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_peaks_take_hardly_more_memory_than_some(tmp_path: Path) -> None:
+    """On 12 Mb. Their windows together would be 160 MB, all bases with a value 65 MB."""
+    letters = np.random.default_rng(1).choice(np.frombuffer(b"ACGT", np.uint8), 12_000_000)
+    (tmp_path / "g.fa").write_bytes(b">c\n" + letters.tobytes() + b"\n")
+    paths = [str(REPOSITORY / folder) for folder in ("tests", "")]
+    used = []
+    for count in (15_000, 100_000):
+        script = MEASURED.format(paths=paths, folder=str(tmp_path), count=count)
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        used.append(float(done.stdout.split()[-1]))
+    # what is held of a peak: its line in a table, some 400 bytes with pandas' copies of it
+    assert used[1] - used[0] < 85_000 * 500

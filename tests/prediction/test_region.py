@@ -1,0 +1,431 @@
+"""Windows to coverage with a network whose right answer is plain counting, and device leases."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor
+
+from seqcov_models import load_model
+from seqcov_models.errors import SeqcovError
+from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.shared.base import TokenPredictionModel, TokenPredictionOutput
+from seqcov_models.prediction.coverage import predict_segment
+from seqcov_models.prediction.devices import Device, lease
+from seqcov_models.prediction.ensemble import Ensemble
+from seqcov_models.run.predict import predict_chunk
+from seqcov_models.tiling import Segment, Tiling, select_bins, split_into_chunks, tile
+from support.calico import Tiny, keras_weights, write_calico
+from support.data import REPOSITORY
+from support.fasta import write_fasta
+
+BIN = 4
+WINDOW, CROP, CORE_BINS = 64, 3, 10
+CONFIG = BorzoiConfig(
+    sequence_length=WINDOW,
+    conv_tower_channels=(4, 4, 4),
+    crop_bins=CROP,
+    num_labels=4,
+    head_hidden_size=0,
+    output_act="linear",
+)
+Values = npt.NDArray[np.float32]
+
+
+class Counting(TokenPredictionModel):
+    """Counts each letter in each bin: track 0 is A, 1 is C, 2 is G, 3 is T."""
+
+    def __init__(self) -> None:
+        super().__init__(CONFIG, 4, 4)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.eye(4))
+            self.head.bias.zero_()
+        self.eval()
+
+    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        assert inputs.shape[1:] == (4, WINDOW)
+        counts = inputs.unflatten(-1, (-1, BIN)).sum(-1)
+        return counts[..., CROP : counts.shape[-1] - CROP]
+
+
+class Broken(Counting):
+    """Counting, but `value` wherever there is a T."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def postprocess(self, output: TokenPredictionOutput) -> tuple[Tensor, list[str]]:
+        coverage, names = super().postprocess(output)
+        coverage[..., 3][coverage[..., 3] > 0] = self.value
+        return coverage, names
+
+
+SIDE_BY_SIDE = Tiling.from_overlap(CONFIG.geometry)
+
+
+def by_hand(sequence: str, wanted: set[int]) -> Values:
+    """Counts (4, bins) of a contig, NaN where a bin is not wanted or has no base."""
+    bins = -(-len(sequence) // BIN)
+    values = np.full((4, bins), np.nan, np.float32)
+    for number in wanted:
+        letters = sequence[number * BIN : (number + 1) * BIN].upper()
+        if set(letters) & set("ACGT"):
+            values[:, number] = [letters.count(letter) for letter in "ACGT"]
+    return values
+
+
+def unknown_by_hand(sequence: str, number: int, step: int = CORE_BINS) -> float:
+    """Share of window `number` that is no base."""
+    start = (number * step - CROP) * BIN
+    seen = sequence[max(start, 0) : start + WINDOW].upper()
+    return 1 - sum(letter in "ACGT" for letter in seen) / WINDOW
+
+
+def random_genome(rng: np.random.Generator) -> dict[str, str]:
+    """Contigs from shorter than a bin to several chunks, with runs of N and soft-masked bases."""
+    genome = {}
+    for number in range(rng.integers(1, 4)):
+        parts = [
+            "".join(rng.choice(list("ACGTacgtRN"), rng.integers(1, 90))) + "N" * rng.integers(0, 70)
+            for _ in range(rng.integers(1, 8))
+        ]
+        genome[f"c{number}"] = "".join(parts) if rng.random() < 0.8 else "ACGTN"[: len(parts)]
+    return genome
+
+
+def predicted_whole(
+    genome: dict[str, str],
+    tiling: Tiling,
+    exclude: list[tuple[str, int, int]],
+    windows: int,
+    batch_size: int,
+    folder: Path,
+) -> dict[str, Values]:
+    """All chunks of a run, put together: (5, bins) of each contig, NaN where there is no value."""
+    fasta = open_fasta(write_fasta(folder / "g.fa", genome), folder)
+    reader = Genome(fasta)
+    wanted = select_bins(fasta.contigs, BIN, None, exclude)
+    found = {
+        contig: np.full((5, -(-length // BIN)), np.nan, np.float32)
+        for contig, length in fasta.contigs.items()
+    }
+    for number, segments in enumerate(
+        split_into_chunks(tile(fasta.contigs, tiling, wanted), tiling.step, windows)
+    ):
+        path = folder / f"{number}.npy"
+        predict_chunk(
+            Ensemble([Counting()]), tiling, reader, segments, wanted, path, batch_size=batch_size
+        )
+        chunk = np.load(path)
+        assert chunk.shape == (5, sum(segment.bins for segment in segments))
+        offset = 0
+        for segment in segments:
+            first = segment.first_window * tiling.step
+            place = found[segment.contig][:, first : first + segment.bins]
+            assert np.isnan(place).all()  # no bin comes twice
+            place[:] = chunk[:, offset : offset + segment.bins]
+            offset += segment.bins
+    reader.close()
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("overlap", [(0.0, "crop"), (0.3, "crop"), (0.55, "mean"), (0.7, "taper")])
+def test_bins_hold_the_counts_of_their_letters_whatever_the_sizes(
+    overlap: tuple[float, str], seed: int, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(seed)
+    genome = random_genome(rng)
+    tiling = Tiling.from_overlap(CONFIG.geometry, *overlap)
+    exclude = []
+    for contig, text in genome.items():
+        start, end = sorted(rng.integers(0, len(text) + 1, 2).tolist())
+        exclude += [(contig, start, end)] if start < end and rng.random() < 0.7 else []
+    windows, batch_size = int(rng.integers(1, 5)), int(rng.integers(1, 5))
+    found = predicted_whole(genome, tiling, exclude, windows, batch_size, tmp_path)
+    for contig, text in genome.items():
+        dropped = {
+            base // BIN
+            for name, start, end in exclude
+            if name == contig
+            for base in range(start, end)
+        }
+        wanted = set(range(-(-len(text) // BIN))) - dropped
+        expected = by_hand(text, wanted)
+        # a mean of equal numbers errs by a rounding or two
+        assert np.allclose(found[contig][:4], expected, rtol=1e-6, equal_nan=True)
+        assert {*np.flatnonzero(~np.isnan(found[contig][4])).tolist()} == wanted
+        if not overlap[0]:
+            shares = [unknown_by_hand(text, number // CORE_BINS) for number in sorted(wanted)]
+            assert np.allclose(found[contig][4, sorted(wanted)], shares, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "tiling", [SIDE_BY_SIDE, Tiling.from_overlap(CONFIG.geometry, 0.5, "mean")]
+)
+@pytest.mark.parametrize("least", [0.0, 0.3, 0.62, 0.8125, 1.0])
+def test_windows_with_too_few_bases_count_for_nothing(
+    least: float, tiling: Tiling, tmp_path: Path
+) -> None:
+    text = "ACGT" * 20 + "N" * 50 + "ACGT" * 12 + "NNNA"
+    bins, step = -(-len(text) // BIN), tiling.step
+    count = -(-bins // step)
+    reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
+    parts = predict_segment(
+        Ensemble([Counting()]), tiling, reader, Segment("c", 0, count, bins), 3, min_acgt=least
+    )
+    found = np.concatenate([values for _, values, _ in parts]).T
+    reader.close()
+    enough = {
+        window * step + at
+        for window in range(count)
+        if 1 - unknown_by_hand(text, window, step) >= least
+        for at in range(CORE_BINS)
+    }
+    expected = by_hand(text, {number for number in enough if number < bins})
+    assert np.allclose(found, expected, rtol=1e-6, equal_nan=True)
+
+
+@pytest.fixture
+def genome(tmp_path: Path) -> Iterator[Genome]:
+    """One contig of 130 bp: A and C, then only N from 80, with a T at 100 and at the very end."""
+    text = "AC" * 40 + "N" * 20 + "T" + "N" * 28 + "T"
+    reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
+    yield reader
+    reader.close()
+
+
+WHOLE = [Segment("c", 0, 4, 33)]
+EVERYTHING = {"c": np.array([[0, 33]])}
+
+
+def write_chunk(model: TokenPredictionModel, genome: Genome, path: Path, **how: object) -> None:
+    ensemble = Ensemble([model])
+    predict_chunk(ensemble, SIDE_BY_SIDE, genome, WHOLE, EVERYTHING, path, **how)  # type: ignore[arg-type]
+
+
+def test_bins_of_n_alone_are_gaps_and_no_others(genome: Genome, tmp_path: Path) -> None:
+    write_chunk(Counting(), genome, tmp_path / "0.npy", batch_size=4)
+    gaps = np.isnan(np.load(tmp_path / "0.npy")[:4])
+    expected = {*range(20, 25), *range(26, 32)}
+    assert {*np.flatnonzero(gaps.all(0)).tolist()} == expected
+    assert {*np.flatnonzero(gaps.any(0)).tolist()} == expected
+
+
+def test_a_window_without_a_base_in_its_core_is_not_predicted(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    class Watched(Counting):
+        def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+            seen.append(len(inputs))
+            return super().hidden_state(inputs)
+
+    text = "ACGT" * 10 + "N" * 80 + "ACGT" * 10
+    reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
+    segment = Segment("c", 0, 4, 40)
+    list(predict_segment(Ensemble([Watched()]), SIDE_BY_SIDE, reader, segment, batch_size=9))
+    reader.close()
+    assert sum(seen) == 2
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("batch_size", [1, 3, 9])
+def test_an_output_that_is_not_a_number_is_an_error(
+    value: float, batch_size: int, genome: Genome, tmp_path: Path
+) -> None:
+    path = tmp_path / "out" / "0.npy"
+    path.parent.mkdir()
+    with pytest.raises(SeqcovError, match=r"^c\b.*track_3.*float32"):
+        write_chunk(Broken(value), genome, path, batch_size=batch_size)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_float16_clips_what_is_too_large_for_it(genome: Genome, tmp_path: Path) -> None:
+    write_chunk(Broken(1e6), genome, tmp_path / "0.npy", dtype="float16")
+    stored = np.load(tmp_path / "0.npy")
+    assert stored.dtype == np.float16
+    assert stored[3, 25] == 65_504
+    assert np.isnan(stored[:4, 26]).all()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_prediction_that_fails_half_way_leaves_no_file(
+    error: type[BaseException], genome: Genome, tmp_path: Path
+) -> None:
+    class Failing(Counting):
+        calls = 0
+
+        def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+            self.calls += 1
+            if self.calls == 3:
+                raise error
+            return super().hidden_state(inputs)
+
+    (tmp_path / "out").mkdir()
+    with pytest.raises(error):
+        write_chunk(Failing(), genome, tmp_path / "out" / "0.npy")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_error_of_the_reader_comes_through(tmp_path: Path) -> None:
+    path = write_fasta(tmp_path / "p.fa", {"c": "ACGT" * 30 + "E" + "ACGT" * 30})
+    reader = Genome(open_fasta(path, tmp_path))
+    with pytest.raises(SeqcovError, match="'E'"):
+        list(predict_segment(Ensemble([Counting()]), SIDE_BY_SIDE, reader, Segment("c", 0, 7, 61)))
+    reader.close()
+
+
+# A real network
+
+
+@pytest.fixture(scope="module")
+def borzoi(tmp_path_factory: pytest.TempPathFactory) -> TokenPredictionModel:
+    tiny = Tiny(length=256, crop=4)
+    folder = tmp_path_factory.mktemp("borzoi")
+    return load_model("borzoi", write_calico(folder, tiny, keras_weights(tiny)))
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 20])
+def test_batches_do_not_change_what_borzoi_predicts(
+    batch_size: int, borzoi: TokenPredictionModel, tmp_path: Path
+) -> None:
+    text = "".join(np.random.default_rng(1).choice(list("ACGTN"), 1_500))
+    tiling = Tiling.from_overlap(borzoi.geometry)
+    reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
+    wanted = select_bins(reader.contigs, borzoi.geometry.bin, None, [])
+    segments = tile(reader.contigs, tiling, wanted)
+    stored = []
+    for name, size in (("one", 1), ("many", batch_size)):
+        path = tmp_path / name
+        predict_chunk(Ensemble([borzoi]), tiling, reader, segments, wanted, path, batch_size=size)
+        stored.append(np.load(path))
+    reader.close()
+    # float32 sums in another order: the house's rule is 1e-5 of the range
+    assert np.array_equal(np.isnan(stored[0]), np.isnan(stored[1]))
+    assert np.nanmax(np.abs(stored[1] - stored[0])) < 1e-5 * np.ptp(stored[0][~np.isnan(stored[0])])
+
+
+def test_a_window_is_predicted_with_its_context_and_n_beyond_the_ends(
+    borzoi: TokenPredictionModel, tmp_path: Path
+) -> None:
+    text = "".join(np.random.default_rng(2).choice(list("ACGT"), 700))
+    geometry = borzoi.geometry
+    bins = -(-700 // geometry.bin)
+    segment = Segment("c", 0, -(-bins // geometry.bins), bins)
+    reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
+    parts = predict_segment(Ensemble([borzoi]), Tiling.from_overlap(geometry), reader, segment)
+    found = np.concatenate([values for _, values, _ in parts])
+    reader.close()
+    padded = "N" * geometry.context + text + "N" * geometry.window
+    starts = [number * geometry.core for number in range(segment.windows)]
+    windows = [padded[start : start + geometry.window] for start in starts]
+    expected = borzoi.predict(windows).reshape(-1, 7)[:bins]
+    assert np.abs(found - expected).max() < 1e-5 * np.ptp(expected)
+
+
+def test_a_network_in_training_predicts_as_in_evaluation_and_stays_unchanged(
+    borzoi: TokenPredictionModel, tmp_path: Path
+) -> None:
+    reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": "ACGGT" * 20}), tmp_path))
+    tiling, segment = Tiling.from_overlap(borzoi.geometry), Segment("c", 0, 1, 25)
+    [(_, expected, _)] = predict_segment(Ensemble([borzoi]), tiling, reader, segment)
+    before = {name: value.clone() for name, value in borzoi.state_dict().items()}
+    try:
+        borzoi.train()
+        [(_, found, _)] = predict_segment(Ensemble([borzoi]), tiling, reader, segment)
+        changed = [n for n, v in borzoi.state_dict().items() if not torch.equal(v, before[n])]
+    finally:
+        borzoi.load_state_dict(before)
+        borzoi.eval()
+        reader.close()
+    assert not changed
+    assert np.array_equal(found, expected)
+
+
+# Devices
+
+
+def test_the_cpu_needs_no_lease(tmp_path: Path) -> None:
+    device = Device("cpu", tmp_path)
+    assert (device.name, device.lock) == ("cpu", None)
+    device.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_where_there_is_none_is_refused_and_auto_takes_the_cpu(tmp_path: Path) -> None:
+    with pytest.raises(SeqcovError, match="cuda"):
+        Device("cuda", tmp_path)
+    assert Device("auto", tmp_path).name == "cpu"
+
+
+def test_leases_are_of_different_devices_until_one_is_given_back(tmp_path: Path) -> None:
+    names = ["gpu-a", "gpu-b", "gpu-c"]
+    handles, numbers = zip(*(lease(names, tmp_path) for _ in names), strict=True)
+    assert sorted(numbers) == [0, 1, 2]
+    handles[1].close()
+    again, number = lease(names, tmp_path, poll=0.01)
+    assert number == numbers[1]
+    for handle in (handles[0], handles[2], again):
+        handle.close()
+
+
+CROWD = """
+import os, sys, time
+from pathlib import Path
+from seqcov_models.prediction.devices import lease
+folder = Path(sys.argv[1])
+for child in range(8):
+    if os.fork() == 0:
+        for turn in range(3):
+            handle, number = lease(["a", "b", "c"], folder, poll=0.001)
+            busy = folder / f"busy-{number}"
+            os.close(os.open(busy, os.O_CREAT | os.O_EXCL))  # fails where another is there
+            time.sleep(0.005)
+            busy.unlink()
+            (folder / f"done-{child}-{turn}").touch()
+            handle.close()
+        os._exit(0)
+codes = [os.wait()[1] for _ in range(8)]
+print("codes", set(codes), flush=True)
+handle, number = lease(["a"], folder)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_processes_never_share_a_device_and_a_killed_holder_frees_it(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CROWD, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as crowd:
+        assert crowd.stdout is not None
+        assert crowd.stdout.readline() == "codes {0}\n"
+        assert len(list(tmp_path.glob("done-*"))) == 24
+        assert crowd.stdout.readline() == "held\n"
+        waited: list[int] = []
+
+        def wait() -> None:
+            handle, number = lease(["a"], tmp_path, poll=0.01)
+            handle.close()
+            waited.append(number)
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waiting.join(0.2)
+        assert not waited
+        crowd.kill()
+        waiting.join(10)
+        assert waited == [0]

@@ -1,0 +1,91 @@
+"""Tiny BPNets, and their predictions at peaks without the workflow."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from seqcov_models import BPNetConfig, BPNetLiteConfig
+from seqcov_models.checkpoints.load import build
+from seqcov_models.genome.fasta import Genome
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
+from seqcov_models.peaks.read import combine_peaks, read_peaks, write_peaks
+from seqcov_models.peaks.windows import Windows, read_windows, split_windows, statistic_names
+from seqcov_models.prediction.ensemble import ProfileEnsemble
+from seqcov_models.run.predict import predict_peaks
+from seqcov_models.run.profile_outputs import (
+    write_peak_table,
+    write_profile_windows,
+    write_task,
+)
+
+PLAIN = BPNetConfig(
+    sequence_length=40, target_length=40, tasks=("one", "two"), hidden_size=6, stem_kernel_size=5,
+    num_dilated_layers=2, profile_kernel_size=5,
+)  # fmt: skip
+LITE = BPNetLiteConfig(
+    sequence_length=61, target_length=41, tasks=("signal",), hidden_size=5, stem_kernel_size=3,
+    num_dilated_layers=2, profile_kernel_size=3, num_control_tracks=2,
+)  # fmt: skip
+UNSTRANDED = BPNetLiteConfig(
+    sequence_length=50, target_length=30, tasks=("a", "b"), num_strands=1, hidden_size=4,
+    stem_kernel_size=3, num_dilated_layers=1, profile_kernel_size=3,
+)  # fmt: skip
+
+
+def network(config: BPNetConfig, seed: int = 1) -> BPNetForProfilePrediction:
+    torch.manual_seed(seed)
+    model = build(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.randn_like(weight) * 0.4)
+    assert isinstance(model, BPNetForProfilePrediction)
+    return model.eval()
+
+
+def run(
+    folder: Path,
+    folds: list[BPNetForProfilePrediction],
+    genome: Genome,
+    jobs: int,
+    by_strand: bool,
+    wanted: dict[str, Any],
+    both: bool = False,
+    **options: Any,
+) -> Windows:
+    """Predict the peaks of peaks.bed as the workflow does, into bigWigs and tables."""
+    config = folds[0].config
+    peaks = combine_peaks(
+        [read_peaks(folder / "peaks.bed", "p", genome.contigs)], genome.contigs, wanted
+    )
+    write_peaks(folder / "all.bed", peaks)
+    windows = read_windows(folder / "all.bed", genome.contigs, by_strand)
+    chunks = split_windows(windows, genome.contigs, config.geometry, jobs)
+    files = [[folder / f"{number}{end}.npy" for end in ("", ".table", ".windows")]
+             for number in range(jobs)]  # fmt: skip
+    for chunk, paths in zip(chunks, files, strict=True):
+        ensemble = ProfileEnsemble(folds, reverse_complement=both)
+        predict_peaks(ensemble, genome, windows, chunk, wanted, *paths, **options)
+    kinds = ("plus", "minus", "both") if config.num_strands == 2 else ("both",)
+    held = [(paths[0], chunk.segments) for paths, chunk in zip(files, chunks, strict=True)]
+    for index, task in enumerate(config.tasks):
+        write_task(
+            {kind: folder / f"{task}.{kind}.bw" for kind in kinds}, folder / f"{task}.tsv", "model",
+            task, index * config.num_strands, held, genome.contigs, "reads",
+        )  # fmt: skip
+    columns = statistic_names(config.tasks, config.num_strands, config.joint_strands)
+    write_peak_table(
+        folder / "peaks.tsv.gz", folder / "all.bed", [p[1] for p in files], columns, by_strand
+    )
+    write_profile_windows(
+        folder / "profiles.h5", [p[2] for p in files], config.tasks, config.num_strands, windows,
+        config.geometry, list(genome.contigs),
+    )  # fmt: skip
+    return windows
+
+
+def close(found: npt.ArrayLike, expected: npt.ArrayLike) -> None:
+    # float32 through four layers and a softmax of a few dozen positions: some 1e-6 relative
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-9)

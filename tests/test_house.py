@@ -1,0 +1,85 @@
+"""The order of the rooms: what may import what, and what stays light."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import seqcov_models
+from support.data import REPOSITORY
+
+PACKAGE = REPOSITORY / "seqcov_models"
+FLOORS = (
+    {"errors"},
+    {"files", "progress", "sequence"},
+    {"genome"},
+    {"tiling"},
+    {"tracks"},
+    {"networks"},
+    {"checkpoints"},
+    {"peaks", "bigwig"},
+    {"prediction"},
+    {"run"},
+    {"browsers"},
+    {"cli"},
+    {"__init__", "__main__"},
+)
+"""Rooms of the package, ground floor first. A room imports from itself and from lower floors."""
+
+LIGHT = (
+    "errors", "sequence", "genome.fasta", "tiling", "tracks.table", "networks.registry",
+    "checkpoints.recognise", "run.plan", "run.planner", "run.peak_sets", "browsers",
+)  # fmt: skip
+"""Modules that planning imports: they import no torch."""
+
+
+def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, module) for every import of the package in a file, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(), path)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            module = node.module or ""
+            in_package = module == "seqcov_models"
+            names = [f"{module}.{alias.name}" for alias in node.names] if in_package else [module]
+        else:
+            continue
+        yield from ((node.lineno, name) for name in names if name.split(".")[0] == "seqcov_models")
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    assert rooms == set().union(*FLOORS)
+
+
+def test_rooms_import_only_from_lower_floors() -> None:
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    public = set(seqcov_models.__all__) - {"__version__"}  # `from seqcov_models import load_model`
+    floor["__version__"] = -1
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        for line, module in imported_modules(path):
+            source = module.split(".")[1]
+            source = "__init__" if source in public else source
+            if source != room and floor[source] >= floor[room]:
+                wrong.append(f"{path.relative_to(REPOSITORY)}:{line} imports {module}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_planning_imports_no_torch(module: str) -> None:
+    script = f"import sys, seqcov_models.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY).returncode == 0
+
+
+@pytest.mark.parametrize("name", sorted(set(seqcov_models.__all__) - {"__version__"}))
+def test_every_public_name_has_a_docstring(name: str) -> None:
+    value = getattr(seqcov_models, name)
+    text = value.__doc__ or ""
+    assert text, "what users import says what it is"
+    assert not text.startswith(f"{name}("), "that is the signature which `dataclass` puts there"

@@ -1,0 +1,184 @@
+"""Tiling against brute force over every base, bin and window of small random genomes."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqcov_models.genome.regions import Interval
+from seqcov_models.tiling import (
+    BinIntervals,
+    Geometry,
+    Segment,
+    Tiling,
+    count_bins,
+    select_bins,
+    split_into_chunks,
+    tile,
+)
+
+BORZOI = Tiling.from_overlap(Geometry(window=524_288, bin=32, bins=6_144, crop=5_120))
+TILINGS = [
+    Tiling.from_overlap(Geometry(window=24, bin=4, bins=3, crop=1)),
+    Tiling.from_overlap(Geometry(window=8, bin=1, bins=8, crop=0)),
+    Tiling.from_overlap(Geometry(window=70, bin=7, bins=2, crop=4)),
+    Tiling.from_overlap(Geometry(window=24, bin=4, bins=3, crop=1), 0.4),
+    Tiling.from_overlap(Geometry(window=60, bin=5, bins=10, crop=1), 0.6, "taper"),
+]
+"""Cores side by side, and cores that overlap: then a step takes the place of a core."""
+
+lengths = st.dictionaries(st.sampled_from("zyxabc"), st.integers(1, 130), min_size=1, max_size=4)
+
+
+@st.composite
+def genomes(draw: st.DrawFn) -> tuple[dict[str, int], list[Interval] | None, list[Interval]]:
+    """Contigs, regions to include (None: all) and to exclude, within the contigs."""
+    contigs = draw(lengths)
+
+    def interval() -> st.SearchStrategy[Interval]:
+        return st.sampled_from(sorted(contigs)).flatmap(
+            lambda name: st.lists(
+                st.integers(0, contigs[name]), min_size=2, max_size=2, unique=True
+            ).map(lambda ends: (name, min(ends), max(ends)))
+        )
+
+    include = draw(st.none() | st.lists(interval(), min_size=1, max_size=5))
+    return contigs, include, draw(st.lists(interval(), max_size=5))
+
+
+def wanted_by_hand(
+    contigs: Mapping[str, int],
+    size: int,
+    include: Sequence[Interval] | None,
+    exclude: Sequence[Interval],
+) -> dict[str, set[int]]:
+    """Bins with an included base and without an excluded one, base by base."""
+    found: dict[str, set[int]] = {}
+    for contig, length in contigs.items():
+
+        def bins(intervals: Sequence[Interval], contig: str = contig) -> set[int]:
+            return {
+                base // size
+                for name, start, end in intervals
+                if name == contig
+                for base in range(start, end)
+            }
+
+        taken = bins([(contig, 0, length)] if include is None else include) - bins(exclude)
+        if taken:
+            found[contig] = taken
+    return found
+
+
+def bins_in(bins: BinIntervals) -> list[int]:
+    return [number for start, end in bins.tolist() for number in range(start, end)]
+
+
+@given(genomes(), st.sampled_from([1, 3, 4, 7, 200]))
+def test_wanted_are_the_bins_that_touch_a_region_and_no_exclusion(
+    genome: tuple[dict[str, int], list[Interval] | None, list[Interval]], size: int
+) -> None:
+    contigs, include, exclude = genome
+    wanted = select_bins(contigs, size, include, exclude)
+    assert {contig: set(bins_in(bins)) for contig, bins in wanted.items()} == wanted_by_hand(
+        contigs, size, include, exclude
+    )
+    assert list(wanted) == [contig for contig in contigs if contig in wanted]
+    for bins in wanted.values():
+        assert bins.dtype == np.int64
+        ends = bins.ravel().tolist()  # sorted, disjoint, not touching
+        assert all(low < high for low, high in itertools.pairwise(ends))
+
+
+@settings(max_examples=150)
+@given(genomes(), st.sampled_from(TILINGS))
+def test_each_wanted_bin_lies_in_one_step_and_each_window_holds_one(
+    genome: tuple[dict[str, int], list[Interval] | None, list[Interval]], tiling: Tiling
+) -> None:
+    contigs, include, exclude = genome
+    size, step = tiling.geometry.bin, tiling.step
+    segments = tile(contigs, tiling, select_bins(contigs, size, include, exclude))
+    by_hand = wanted_by_hand(contigs, size, include, exclude)
+    windows = [
+        (segment.contig, number)
+        for segment in segments
+        for number in range(segment.first_window, segment.first_window + segment.windows)
+    ]
+    assert sorted(windows) == sorted(
+        {(contig, number // step) for contig, bins in by_hand.items() for number in bins}
+    )
+    order = list(contigs)
+    assert windows == sorted(windows, key=lambda window: (order.index(window[0]), window[1]))
+    for segment in segments:
+        total = -(-contigs[segment.contig] // size)
+        steps = range(segment.first_window * step, (segment.first_window + segment.windows) * step)
+        assert segment.bins == sum(number < total for number in steps)
+
+
+def windows_of(segments: Sequence[Segment], step: int) -> list[tuple[str, int, int]]:
+    """Contig, number and bins of each window."""
+    found = []
+    for segment in segments:
+        left = segment.bins
+        for number in range(segment.first_window, segment.first_window + segment.windows):
+            found.append((segment.contig, number, min(left, step)))
+            left -= step
+        assert -step < left <= 0
+    return found
+
+
+@settings(max_examples=150)
+@given(genomes(), st.sampled_from(TILINGS), st.integers(1, 9))
+def test_chunks_of_any_size_are_the_same_windows_one_after_the_other(
+    genome: tuple[dict[str, int], list[Interval] | None, list[Interval]],
+    tiling: Tiling,
+    size: int,
+) -> None:
+    contigs, include, exclude = genome
+    wanted = select_bins(contigs, tiling.geometry.bin, include, exclude)
+    segments = tile(contigs, tiling, wanted)
+    chunks = split_into_chunks(segments, tiling.step, size)
+    joined = [window for chunk in chunks for window in windows_of(chunk, tiling.step)]
+    assert joined == windows_of(segments, tiling.step)
+    whole, rest = divmod(len(joined), size)
+    counts = [sum(segment.windows for segment in chunk) for chunk in chunks]
+    assert counts == [size] * whole + [rest] * (rest > 0)
+    assert all(segment.windows > 0 and segment.bins > 0 for chunk in chunks for segment in chunk)
+
+
+def test_a_last_bin_shorter_than_the_others_counts() -> None:
+    assert [count_bins(length, 32) for length in (1, 31, 32, 33, 64)] == [1, 1, 1, 2, 2]
+
+
+def test_a_contig_shorter_than_a_bin_is_one_bin_in_one_window() -> None:
+    contigs = {"tiny": 5}
+    assert tile(contigs, BORZOI, select_bins(contigs, 32, None, [])) == [Segment("tiny", 0, 1, 1)]
+
+
+def test_human_chromosome_1_has_1267_borzoi_windows() -> None:
+    contigs = {"chr1": 248_956_422}
+    [segment] = tile(contigs, BORZOI, select_bins(contigs, 32, None, []))
+    assert (segment.first_window, segment.windows, segment.bins) == (0, 1_267, 7_779_889)
+
+
+def test_thousands_of_short_contigs_make_few_chunks() -> None:
+    contigs = {f"ctg{number}": 100 + number for number in range(5_000)}
+    segments = tile(contigs, BORZOI, select_bins(contigs, 32, None, []))
+    assert len(split_into_chunks(segments, BORZOI.step, 1_000)) == 5
+
+
+def test_excluding_everything_wants_nothing() -> None:
+    contigs = {"a": 100, "b": 7}
+    assert select_bins(contigs, 4, None, [("a", 0, 100), ("b", 0, 7)]) == {}
+    assert tile(contigs, BORZOI, {}) == []
+    assert split_into_chunks([], BORZOI.step, 5) == []
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_regions_may_overlap_touch_repeat_and_come_in_any_order(repeats: int) -> None:
+    contigs = {"a": 1_000}
+    regions = [("a", 500, 600), ("a", 0, 50), ("a", 90, 120), ("a", 40, 90)] * repeats
+    assert select_bins(contigs, 10, regions, [])["a"].tolist() == [[0, 12], [50, 60]]

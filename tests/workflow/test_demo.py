@@ -1,0 +1,210 @@
+"""The demo: its files come from its scripts, and the network really learned the simulation."""
+
+import csv
+import gzip
+import importlib
+import math
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import yaml
+
+from seqcov_models import load_model
+from support.data import REPOSITORY
+from support.runs import every_base, snakemake
+
+DEMO = REPOSITORY / "demo"
+BIN, TRACKS = 32, 8
+Array = npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def simulate() -> ModuleType:
+    sys.path.insert(0, str(DEMO))
+    try:
+        return importlib.import_module("simulate")
+    finally:
+        sys.path.remove(str(DEMO))
+
+
+@pytest.fixture(scope="module")
+def genome() -> dict[str, str]:
+    records = (DEMO / "genome.fa").read_text().split(">")[1:]
+    return {name: "".join(lines.split()) for name, _, lines in (r.partition("\n") for r in records)}
+
+
+@pytest.fixture(scope="module")
+def simulated(genome: dict[str, str]) -> dict[str, Array]:
+    return {name: np.load(DEMO / "simulated" / f"{name}.npy").astype(np.float32) for name in genome}
+
+
+@pytest.fixture(scope="module")
+def stated() -> list[float]:
+    """Pearson's r of each track as demo/README.md states it."""
+    lines = (DEMO / "README.md").read_text().splitlines()
+    return [float(line.split("|")[3]) for line in lines if line.startswith("| DEMO")]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of `make run`, which is config.yaml from the repository's folder."""
+    folder = tmp_path_factory.mktemp("demo")
+    (folder / "demo").symlink_to(DEMO)
+    done = snakemake(folder, yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+    assert done.returncode == 0, done.stderr
+    return folder / "results" / "demo"
+
+
+def test_the_committed_files_are_what_the_script_writes(
+    simulate: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["simulate.py", "--out", str(tmp_path)])
+    simulate.main()
+    made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(made) == 7 + 4
+    for path in made:
+        assert (tmp_path / path).read_bytes() == (DEMO / path).read_bytes(), path
+
+
+def test_the_other_strand_has_the_same_tracks_mirrored(
+    simulate: ModuleType, genome: dict[str, str]
+) -> None:
+    letters = genome["chrC"][: 60_000 // BIN * BIN]
+    complement = str.maketrans("ACGTRYSWKMacgtryswkm", "TGCAYRSWMKtgcayrswmk")
+    forward = simulate.simulate_tracks(letters)
+    other = simulate.simulate_tracks(letters.translate(complement)[::-1])
+    np.testing.assert_allclose(other[::-1, simulate.STRAND_PAIR], forward, rtol=1e-4, atol=1e-4)
+
+
+def test_the_genome_holds_what_makes_genomes_hard(genome: dict[str, str]) -> None:
+    window = load_model("borzoi", DEMO / "borzoi").geometry.window
+    assert len(genome) >= 4
+    assert any(BIN < len(letters) < window for letters in genome.values())
+    assert any(len(letters) < BIN for letters in genome.values())
+    assert all(len(letters) % BIN for letters in genome.values())
+    everything = "".join(genome.values())
+    assert "N" * 5_000 in everything.upper()  # a gap may be soft-masked
+    assert set("acgt") < set(everything)
+    assert set("RYSWKM") <= set(everything.upper())
+
+
+def test_the_weights_are_small(genome: dict[str, str]) -> None:
+    assert (DEMO / "borzoi" / "model.safetensors").stat().st_size < 2_000_000
+    assert (DEMO / "bpnet" / "model.safetensors").stat().st_size < 200_000
+
+
+def correlations(predicted: dict[str, Array], simulated: dict[str, Array]) -> Array:
+    """Pearson's r of each track over all bins with a value."""
+    ours = np.concatenate([predicted[name] for name in simulated])
+    theirs = np.concatenate(list(simulated.values()))
+    has_value = ~np.isnan(ours).any(1)
+    return np.array(
+        [np.corrcoef(ours[has_value, at], theirs[has_value, at])[0, 1] for at in range(TRACKS)]
+    )
+
+
+@pytest.mark.workflow
+def test_predicted_and_simulated_coverage_agree_as_stated(
+    genome: dict[str, str], simulated: dict[str, Array], stated: list[float], run: Path
+) -> None:
+    """`make run`'s own bigWigs against the simulation, on a genome the network never saw."""
+    model = load_model("borzoi", DEMO / "borzoi")
+    files = [next(run.rglob(f"borzoi.{track.file_name}.bw")) for track in model.tracks]
+    predicted = {
+        name: np.stack([every_base(path, name, len(letters))[::BIN] for path in files], 1)
+        for name, letters in genome.items()
+    }
+    assert all(
+        len(values) == math.ceil(len(genome[name]) / BIN) for name, values in predicted.items()
+    )
+    found = correlations(predicted, simulated)
+    assert len(stated) == TRACKS
+    # the table is rounded to three digits, the simulation stored as float16 (3 digits)
+    np.testing.assert_allclose(found, stated, atol=0.005)
+    assert (found > 0.8).all(), "agreement can no longer be seen by eye"
+
+
+def test_the_correlation_is_not_by_chance(
+    simulated: dict[str, Array], genome: dict[str, str]
+) -> None:
+    """A control: the simulation moved by 3 kb against itself agrees with nothing."""
+    moved = {name: np.roll(values, 100, 0) for name, values in simulated.items()}
+    known = {name: values for name, values in simulated.items() if len(values) > 1_000}
+    # RNA covers kilobases: moved by 3 kb it still resembles itself a little
+    assert (correlations(moved, known) < 0.55).all()
+
+
+@pytest.fixture(scope="module")
+def binding(simulate: ModuleType, genome: dict[str, str]) -> dict[str, Array]:
+    """Expected reads of each contig, (bases, tracks), computed from its letters."""
+    return {
+        name: simulate.simulate_binding(letters).reshape(len(letters), -1)
+        for name, letters in genome.items()
+    }
+
+
+def test_the_other_strand_binds_the_same_mirrored(
+    simulate: ModuleType, genome: dict[str, str]
+) -> None:
+    letters = genome["chrC"][:60_000]
+    complement = str.maketrans("ACGTRYSWKMacgtryswkm", "TGCAYRSWMKtgcayrswmk")
+    forward = simulate.simulate_binding(letters)
+    other = simulate.simulate_binding(letters.translate(complement)[::-1])
+    np.testing.assert_allclose(other[::-1, :, ::-1], forward, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.workflow
+def test_predicted_and_simulated_binding_agree_as_stated(
+    genome: dict[str, str], binding: dict[str, Array], run: Path
+) -> None:
+    """Window by window as the table in demo/README.md says, and base by base in the bigWigs."""
+    tracks = [f"{task}{sign}" for task in ("CTCF", "GATA", "AP-1", "Sp1") for sign in "+-"]
+    lines = [line.split("|") for line in (DEMO / "README.md").read_text().splitlines()]
+    stated = {cells[1].strip(): cells[2] for cells in lines if len(cells) == 4}
+    model = load_model("bpnet", DEMO / "bpnet")
+    padded = {name: "N" * 500 + letters + "N" * 500 for name, letters in genome.items()}
+    predicted, expected = [], []
+    for path in sorted((DEMO / "peaks").iterdir()):
+        for cells in (line.split("\t") for line in path.read_text().splitlines()):
+            contig, summit = cells[0], int(cells[1]) + int(cells[9])
+            predicted.append(model.predict([padded[contig][summit : summit + 1_000]])[0])
+            reads = np.pad(binding[contig], ((500, 500), (0, 0)))
+            expected.append(reads[summit : summit + 1_000])
+    p, e = np.concatenate(predicted), np.concatenate(expected)
+    for at, track in enumerate(tracks):
+        found = np.corrcoef(p[:, at], e[:, at])[0, 1]
+        assert found == pytest.approx(float(stated[track]), abs=0.002)
+
+    for at, track in enumerate(tracks):
+        path = run / "bpnet" / f"{track[:-1]}.{'plus' if track[-1] == '+' else 'minus'}.bw"
+        ours = np.concatenate([every_base(path, name, len(text)) for name, text in genome.items()])
+        theirs = np.concatenate([reads[:, at] for reads in binding.values()])
+        has_value = ~np.isnan(ours)
+        assert has_value.sum() > 100_000
+        assert np.corrcoef(ours[has_value], theirs[has_value])[0, 1] > 0.85
+        known = [letter in "ACGTacgt" for text in genome.values() for letter in text]
+        assert np.array(known)[has_value].all(), "no value at an unknown base"
+
+
+@pytest.mark.workflow
+def test_profiles_have_their_summits_where_the_factor_covers_its_motif(
+    simulate: ModuleType, binding: dict[str, Array], run: Path
+) -> None:
+    """The table's places where a profile is highest, against those of the simulated reads."""
+    with gzip.open(run / "bpnet" / "peaks.tsv.gz", "rt") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    hits = total = 0
+    for row in rows:
+        task = ["CTCF", "GATA", "AP-1", "Sp1"].index(row["set"])
+        start = int(row["summit"]) - 500
+        for strand, sign in enumerate(("plus", "minus")):
+            reads = binding[row["contig"]][max(start, 0) : start + 1_000, 2 * task + strand]
+            best = max(start, 0) + int(reads.argmax())
+            hits += abs(best - int(row[f"{row['set']}.{sign}.maximum"])) <= 2
+            total += 1
+    assert total == 2 * len(rows) > 800
+    assert hits > 0.8 * total

@@ -1,0 +1,94 @@
+"""kill -9 anywhere, the same command again: it finishes, and no byte differs."""
+
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.runs import (
+    command,
+    digests,
+    position_coded_bin,
+    save_position_coded,
+    snakemake,
+    start,
+    wait_for,
+)
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A run long enough to be hit: some seconds of prediction and of writing."""
+    folder = tmp_path_factory.mktemp("inputs")
+    draw = random.Random(3)
+    with (folder / "genome.fa").open("w") as fasta:
+        for contig in range(4):
+            bins = "".join(position_coded_bin(draw.randrange(3**12)) for _ in range(6_000))
+            fasta.write(f">chr{contig}\n{bins}\n")
+    save_position_coded(folder / "model", tracks=60)
+    return {
+        "genome": {"name": "g", "fasta": str(folder / "genome.fa")},
+        "models": {"toy": {"architecture": "borzoi", "weights": str(folder / "model")}},
+        "prediction": {"windows_per_chunk": 450},
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = snakemake(folder, config)
+    assert done.returncode == 0, done.stderr
+    return digests(folder)
+
+
+UNFINISHED = {
+    "prediction": "results/g/toy/chunks/.*.part",
+    "second prediction": "results/g/toy/chunks/.[1-9].npy.*.part",
+    "writing": "results/g/toy/tracks/.*.part",
+}
+
+
+@pytest.mark.parametrize("moment", UNFINISHED)
+def test_killed_snakemake_and_again(
+    moment: str, config: dict[str, Any], undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    running = start(tmp_path, config)
+    wait_for(tmp_path, UNFINISHED[moment])
+    running.kill()  # its job lives on, as an orphan
+    running.wait()
+    assert not digests(tmp_path / "results").items() - undisturbed.items(), "a torn bigWig"
+    again = subprocess.run(command(), cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert digests(tmp_path) == undisturbed
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("moment", ["prediction", "writing"])
+def test_killed_job_and_again(
+    moment: str, config: dict[str, Any], undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    running = start(tmp_path, config)
+    part = wait_for(tmp_path, UNFINISHED[moment])
+    os.kill(int(part.name.split(".")[-2]), signal.SIGKILL)
+    assert running.wait() != 0
+    again = subprocess.run(command(), cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert digests(tmp_path) == undisturbed
+
+
+def test_two_runs_at_once_do_not_mix(
+    config: dict[str, Any], undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    running = start(tmp_path, config)
+    wait_for(tmp_path, UNFINISHED["prediction"])
+    second = subprocess.run(command(), cwd=tmp_path, capture_output=True, text=True)
+    assert second.returncode != 0
+    assert "another run is writing here" in second.stderr
+    assert running.wait() == 0
+    assert digests(tmp_path) == undisturbed

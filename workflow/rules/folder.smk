@@ -1,0 +1,66 @@
+# The folder of a run's results: where a module's prefix puts it, who may write there, what to delete.
+# All of it also holds if another workflow imports this one: Snakemake then runs no onstart and no onsuccess.
+
+import atexit
+
+from snakemake.path_modifier import PathModifier
+
+from seqcov_models.files import lock_folder
+
+
+def take_prefix(*folders):
+    """Return folders of outputs below the prefix of the `module` statement, if there is one.
+
+    Left to itself, Snakemake puts the prefix before every relative path of a rule, also before the
+    FASTA and the weights, and does not tell the planner. From here on it changes no path.
+    """
+    modifier = workflow.modifier.path_modifier
+    workflow.modifier.path_modifier = PathModifier(None, None, workflow)
+    return [
+        modifier.replace_prefix(f"{folder}/").removesuffix("/") for folder in folders
+    ]
+
+
+def is_executing():
+    """Return whether this process is about to run jobs: not a job, a dry run, --lint or --dag."""
+    return (
+        workflow.is_main_process
+        and workflow.executor_plugin is not None
+        and not workflow.dryrun
+    )
+
+
+def begin_run():
+    """Lock the results folder and save the plan if Snakemake is about to run jobs.
+
+    Every job has a document of the plan as its input. Snakemake calls the functions that name these
+    before any job, in the process that starts the jobs.
+    """
+    if not is_executing():
+        return
+    try:
+        if not lock_folder(paths.folder):
+            return
+        run.save(paths)
+    except SeqcovError as error:
+        raise WorkflowError(str(error)) from None
+    # Absolute, since Snakemake has left --directory when the process exits
+    chunks, results = run.leftovers(paths)
+    atexit.register(remove_leftovers, [file.absolute() for file in chunks], results)
+
+
+def remove_leftovers(chunks, results):
+    """Delete the chunks that earlier runs left if this run has succeeded; name their results.
+
+    A run that was killed had perhaps other chunks, which no job of this run writes or deletes.
+    """
+    if workflow.scheduler is None or any(workflow.dag.needrun_jobs()):
+        return
+    for file in chunks:
+        file.unlink(missing_ok=True)
+    if results:
+        names = ", ".join(map(str, results))
+        print(
+            f"Left over from earlier runs (not used by this run): {names}",
+            file=sys.stderr,
+        )

@@ -1,0 +1,63 @@
+# What belongs to the whole run: the table of tracks, browser files, and the provenance.
+
+
+rule write_track_table:
+    input:
+        tables_of_run,
+    output:
+        report(
+            paths.track_table,
+            caption="../report/tracks.rst",
+            category="Tracks",
+            labels={"table": "all tracks", "genome": config["genome"]["name"]},
+        ),
+    log:
+        f"{LOGS}/write_track_table.log",
+    localrule: True
+    conda:
+        "../../envs/seqcov.yaml"
+    script:
+        "../../scripts/write_track_table.py"
+
+
+# A UCSC hub in one file and a session of IGV desktop.
+rule write_browser_files:
+    input:
+        tracks=rules.write_track_table.output[0],
+        peaks=[paths.peaks(name) for name in run.profiles],
+        fasta=run.fasta.path,
+        plan=plan_of_run,
+    output:
+        hub=paths.hub,
+        igv=paths.igv_session,
+        # UCSC knows no assembly without a name: the hub then carries the sequence
+        two_bit=[] if config["genome"]["assembly"] else paths.two_bit,
+    log:
+        f"{LOGS}/write_browser_files.log",
+    localrule: True
+    conda:
+        "../../envs/seqcov.yaml"
+    params:
+        digest=run.browser_digest,
+    script:
+        "../../scripts/write_browser_files.py"
+
+
+rule write_provenance:
+    input:
+        tracks=rules.write_track_table.output[0],
+        cards=[paths.card(name) for name in [*run.models, *run.profiles]],
+        peaks=[file for plan in run.profiles.values() for file in plan.peak_files],
+        fasta=run.fasta.path,
+        plan=plan_of_run,
+    output:
+        paths.provenance,
+    log:
+        f"{LOGS}/write_provenance.log",
+    localrule: True
+    conda:
+        "../../envs/seqcov.yaml"
+    params:
+        digest=run.provenance_digest,
+    script:
+        "../../scripts/write_provenance.py"
