@@ -14,7 +14,7 @@ from seqcov_models.errors import SeqcovError
 
 
 @contextmanager
-def written_whole(target: Path) -> Iterator[Path]:
+def write_atomically(target: Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `target` when the block ends without error.
 
     `target` is a file or a folder. Leftovers of an earlier, killed attempt are removed first. If

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import lock_folder, written_whole
+from seqcov_models.files import lock_folder, write_atomically
 from support.data import REPOSITORY
 
 
@@ -17,7 +17,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
-    with written_whole(tmp_path / "a.txt") as part:
+    with write_atomically(tmp_path / "a.txt") as part:
         part.write_text("half")
         assert not (tmp_path / "a.txt").exists()
         assert part.parent == tmp_path  # a rename within one file system is atomic
@@ -28,7 +28,7 @@ def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
 
 def stopped(target: Path, error: type[BaseException], folder: bool = False) -> None:
     """Write half of `target`, a file or a folder, and then fail."""
-    with written_whole(target) as part:
+    with write_atomically(target) as part:
         if folder:
             part.mkdir()
         (part / "half" if folder else part).write_text("half")
@@ -56,7 +56,7 @@ def test_an_exception_leaves_the_earlier_file_as_it_was(tmp_path: Path) -> None:
 def test_a_folder_replaces_an_earlier_folder_whole(tmp_path: Path) -> None:
     (tmp_path / "tracks").mkdir()
     (tmp_path / "tracks/old.bw").touch()
-    with written_whole(tmp_path / "tracks") as part:
+    with write_atomically(tmp_path / "tracks") as part:
         part.mkdir()
         (part / "new.bw").touch()
         assert names(tmp_path / "tracks") == ["old.bw"]
@@ -77,8 +77,8 @@ def test_an_exception_leaves_the_earlier_folder_as_it_was(tmp_path: Path) -> Non
 def test_what_a_killed_process_left_is_removed_by_the_next(name: str, tmp_path: Path) -> None:
     script = (
         "import os, sys, pathlib\n"
-        "from seqcov_models.files import written_whole\n"
-        "with written_whole(pathlib.Path(sys.argv[1])) as part:\n"
+        "from seqcov_models.files import write_atomically\n"
+        "with write_atomically(pathlib.Path(sys.argv[1])) as part:\n"
         "    part.write_text('half')\n"
         "    os.kill(os.getpid(), 9)\n"
     )
@@ -87,7 +87,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(name: str, tmp_path: 
     assert done.returncode == -signal.SIGKILL
     assert not target.exists()
     assert len(names(tmp_path)) == 1
-    with written_whole(target) as part:
+    with write_atomically(target) as part:
         part.write_text("whole")
     assert names(tmp_path) == [name]
 
@@ -95,9 +95,9 @@ def test_what_a_killed_process_left_is_removed_by_the_next(name: str, tmp_path: 
 @pytest.mark.parametrize("other", ["a.txt", "a.b", "a.txt.fai", "ab"])
 def test_what_is_being_written_under_another_name_is_left_alone(other: str, tmp_path: Path) -> None:
     """Two jobs write `a` and, say, `a.b` into one folder at the same time."""
-    with written_whole(tmp_path / other) as first:
+    with write_atomically(tmp_path / other) as first:
         first.write_text("first")
-        with written_whole(tmp_path / "a") as second:
+        with write_atomically(tmp_path / "a") as second:
             second.write_text("second")
         assert first.exists()
     assert names(tmp_path) == sorted(["a", other])

@@ -9,7 +9,7 @@ from seqcov_models.browsers.display import TrackRow, initial_view
 from seqcov_models.browsers.hub import build_hub
 from seqcov_models.browsers.igv import build_igv_session
 from seqcov_models.browsers.two_bit import write_two_bit
-from seqcov_models.files import written_whole
+from seqcov_models.files import write_atomically
 from seqcov_models.genome.fasta import Fasta
 
 
@@ -41,12 +41,12 @@ def write_browser_files(
         fasta.contigs, genome["regions"], genome["exclude"], genome["contig_aliases"]
     )
     if two_bit:
-        with written_whole(two_bit) as part:
+        with write_atomically(two_bit) as part:
             write_two_bit(part, fasta)
-    with written_whole(hub) as part:
+    with write_atomically(hub) as part:
         part.write_text(build_hub(genome["name"], genome["assembly"], rows, view), "utf-8")
     folder = igv_session.parent
     peak_files = [os.path.relpath(file, folder) for file in peaks]
     sequence = os.path.relpath(fasta.path.parent.resolve() / fasta.path.name, folder.resolve())
-    with written_whole(igv_session) as part:
+    with write_atomically(igv_session) as part:
         part.write_text(build_igv_session(sequence, rows, view, folder, peak_files), "utf-8")

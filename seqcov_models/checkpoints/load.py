@@ -19,7 +19,7 @@ from seqcov_models.checkpoints.formats import all_formats
 from seqcov_models.checkpoints.keymap import Array, Row, Shape, check_fit
 from seqcov_models.checkpoints.recognise import CONFIG, WEIGHTS, Checkpoint, recognise
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import sha256, written_whole
+from seqcov_models.files import sha256, write_atomically
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.config import Config
@@ -213,7 +213,7 @@ def save_model(model: CoverageModel, folder: str | Path) -> None:
     tables = {f"{stem}.txt": tracks for stem, tracks in model.track_tables().items()}
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with written_whole(folder) as part:
+        with write_atomically(folder) as part:
             part.mkdir()
             (part / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", "utf-8")
             for name, tracks in tables.items():

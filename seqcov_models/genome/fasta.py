@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import written_whole
+from seqcov_models.files import write_atomically
 from seqcov_models.sequence import UNKNOWN, Codes, encode
 
 
@@ -124,7 +124,7 @@ def _describe_source(path: Path) -> str:
 
 def _record_source(derived: Path, source: Path) -> None:
     """Write beside `derived` which file it comes from: two sources may share a name."""
-    with written_whole(derived.with_name(f"{derived.name}.source")) as part:
+    with write_atomically(derived.with_name(f"{derived.name}.source")) as part:
         part.write_text(_describe_source(source), encoding="utf-8")
 
 
@@ -145,7 +145,7 @@ def _unpack(path: Path, folder: Path) -> Path:
     print(f"{path} is plain gzip; unpacking it once into {target}", file=sys.stderr)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with written_whole(target) as part, gzip.open(path) as packed, part.open("wb") as out:
+        with write_atomically(target) as part, gzip.open(path) as packed, part.open("wb") as out:
             shutil.copyfileobj(packed, out, 1 << 20)
         _compression(target)
         _record_source(target, path)
@@ -158,8 +158,8 @@ def _write_index(path: Path, index: Path, bgzip: bool) -> None:
     """Write the .fai of a FASTA and, if it is bgzip, the .gzi."""
     from pyfaidx import Faidx, FastaIndexingError
 
-    offsets = written_whole(index.with_suffix(".gzi")) if bgzip else nullcontext(None)
-    with written_whole(index) as fai, offsets as gzi:
+    offsets = write_atomically(index.with_suffix(".gzi")) if bgzip else nullcontext(None)
+    with write_atomically(index) as fai, offsets as gzi:
         try:
             Faidx(str(path), indexname=str(fai), gzi_indexname=gzi and str(gzi)).close()
         except (FastaIndexingError, ValueError, EOFError, struct.error, zlib.error) as error:

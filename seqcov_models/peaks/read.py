@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import written_whole
+from seqcov_models.files import write_atomically
 from seqcov_models.genome.regions import (
     NO_ALIASES,
     find_synonym,
@@ -156,7 +156,7 @@ def combine_peaks(
 
 def write_peaks(path: Path, peaks: "DataFrame") -> None:
     """Write `peaks` as narrowPeak with an eleventh column, the set's name; measures stay empty."""
-    with written_whole(path) as part, part.open("w", encoding="utf-8", newline="\n") as handle:
+    with write_atomically(path) as part, part.open("w", encoding="utf-8", newline="\n") as handle:
         for contig, start, end, name, strand, summit, set_name in peaks.itertuples(index=False):
             place = f"{contig}\t{start}\t{end}\t{name}\t0\t{strand}"
             handle.write(f"{place}\t0\t-1\t-1\t{summit - start}\t{set_name}\n")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from seqcov_models.checkpoints.load import load_checkpoint, model_card, verify
-from seqcov_models.files import written_whole
+from seqcov_models.files import write_atomically
 from seqcov_models.run.plan import ModelPlan, ProfilePlan
 
 
@@ -17,7 +17,7 @@ def write_cards(path: Path, plan: ModelPlan | ProfilePlan) -> None:
     cards = [
         model_card(fold, load_checkpoint(fold, plan.tracks)) | plan.units for fold in plan.folds
     ]
-    with written_whole(path) as part:
+    with write_atomically(path) as part:
         part.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")
 
 

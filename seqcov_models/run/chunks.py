@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import written_whole
+from seqcov_models.files import write_atomically
 from seqcov_models.tiling import Segment
 
 Values = npt.NDArray[np.float32]
@@ -71,7 +71,7 @@ def _new_array(
 
     The file is mapped anew for every write, so that memory does not grow with the array.
     """
-    with written_whole(path) as part:
+    with write_atomically(path) as part:
         np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
         yield lambda: np.lib.format.open_memmap(part, mode="r+")
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqcov_models.bigwig.writer import write_bigwig
-from seqcov_models.files import written_whole
+from seqcov_models.files import write_atomically
 from seqcov_models.run.chunks import Values, track_runs
 from seqcov_models.run.paths import TRACK_TABLE, bigwig_name
 from seqcov_models.run.plan import ModelPlan
@@ -29,7 +29,7 @@ def write_coverage_bigwigs(
         SeqcovError: a chunk is not what the plan says, or a value is not a number.
     """
     contigs, bin_size = plan.fasta.contigs, plan.geometry.bin
-    with written_whole(folder) as part:
+    with write_atomically(folder) as part:
         part.mkdir(parents=True)
         rows = []
         for row, track in plan.members(group):
@@ -56,7 +56,7 @@ def write_mask(bed: Path, plan: ModelPlan, chunks: Sequence[Path]) -> None:
         SeqcovError: a chunk is not what the plan says.
     """
     size = plan.geometry.bin
-    with written_whole(bed) as part, part.open("w", encoding="utf-8") as out:
+    with write_atomically(bed) as part, part.open("w", encoding="utf-8") as out:
         for contig, first, values in track_runs(_with_segments(plan, chunks), -1, plan.tiling.step):
             edges = np.flatnonzero(np.diff(values, prepend=np.nan, append=np.nan) != 0)
             for start, end in pairwise(edges.tolist()):

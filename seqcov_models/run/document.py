@@ -16,7 +16,7 @@ from typing import Any, Union
 import numpy as np
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import written_whole
+from seqcov_models.files import write_atomically
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.config import Config
 
@@ -28,7 +28,7 @@ def write_document(path: Path, values: Mapping[str, Any]) -> None:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as part:
+    with write_atomically(path) as part:
         part.write_text(text, encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from seqcov_models.bigwig.writer import write_bigwig
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import written_whole
+from seqcov_models.files import write_atomically
 from seqcov_models.genome.regions import read_bed_lines
 from seqcov_models.peaks.windows import Windows
 from seqcov_models.run.chunks import Values, blocks_of, track_runs
@@ -98,7 +98,7 @@ def write_task(
         description = f"{task} profile{labels[strand]}"
         track = Track(row, index, f"{task}{signs[strand]}", description, path.stem)
         rows.append(table_row(model, "profiles", track, path, 1, unit, summary, ("", "")))
-    with written_whole(table) as part:
+    with write_atomically(table) as part:
         write_table(part, rows)
 
 
@@ -132,7 +132,7 @@ def write_peak_table(
     """
     rows = (row for block in blocks_of(tables) for row in block)
     with (
-        written_whole(path) as part,
+        write_atomically(path) as part,
         part.open("wb") as file,
         gzip.GzipFile("", "wb", mtime=0, fileobj=file) as packed,
         TextIOWrapper(packed, "utf-8", newline="") as handle,
@@ -188,7 +188,7 @@ def write_profile_windows(
     import h5py
 
     shape = (geometry.core, len(tasks), strands)
-    with written_whole(path) as part, h5py.File(part, "w") as file:
+    with write_atomically(path) as part, h5py.File(part, "w") as file:
         profiles = file.create_dataset(
             "profiles", (len(windows), *shape), np.float32, chunks=(1, *shape),
             shuffle=True, compression="gzip", compression_opts=1,

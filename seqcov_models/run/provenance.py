@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcov_models import __version__
-from seqcov_models.files import written_whole
+from seqcov_models.files import write_atomically
 from seqcov_models.run.plan import SharedPlan
 
 PACKAGES = ("torch", "numpy", "pyfaidx", "snakemake")
@@ -35,7 +35,7 @@ def write_provenance(
         "models": {card.parent.name: json.loads(card.read_text("utf-8")) for card in cards},
         "config": plan.config,
     }
-    with written_whole(path) as part:
+    with write_atomically(path) as part:
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 

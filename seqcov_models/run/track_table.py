@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcov_models.bigwig.writer import Summary
-from seqcov_models.files import written_whole
+from seqcov_models.files import write_atomically
 from seqcov_models.run.paths import TRACK_TABLE
 from seqcov_models.tracks.table import Track
 
@@ -66,5 +66,5 @@ def join_tables(tables: Iterable[Path], path: Path) -> None:
         for table in tables
         for row in read_table(table)
     ]
-    with written_whole(path) as part:
+    with write_atomically(path) as part:
         write_table(part, rows)
