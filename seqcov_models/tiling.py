@@ -159,7 +159,10 @@ class Tiling:
 
 
 def count_bins(length: int, bin_size: int) -> int:
-    """Return the number of bins of a contig of `length` bp; the last bin may be shorter."""
+    """Return the number of bins of a contig of `length` bp; the last may be shorter.
+
+    `bigwig.sections` clips it to the contig when it is written.
+    """
     return -(-length // bin_size)
 
 

@@ -1,6 +1,8 @@
 """Predict coverage along contigs: windows in batches, stitched into the bins of a segment."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +10,7 @@ import torch
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Genome
+from seqcov_models.networks.shared.compute import route
 from seqcov_models.prediction.batches import read_batches
 from seqcov_models.prediction.blending import WeightedMean
 from seqcov_models.prediction.devices import use_precision
@@ -19,6 +22,9 @@ from seqcov_models.tiling import Geometry, Segment, Tiling
 Core = tuple[int, Coverage | None, Mask, np.float64]
 """A window's number, its core's values (bins, columns) if it was predicted, which bins of the core
 hold an A, C, G or T (bins,), and the fraction of the window that is unknown."""
+Prediction = Callable[[], tuple[Coverage, bool]]
+"""Waits for the device; returns (windows, bins, columns), and whether all of it is finite."""
+Item = TypeVar("Item")
 
 
 def predict_segment(
@@ -87,13 +93,21 @@ def _predict_cores(
             [genome.fetch(segment.contig, start, start + geometry.window) for start in starts]
         )
 
-    for batch, codes in read_batches(numbers, batch_size, read, seconds):
-        unknown, has_base = _known_bases(codes, geometry)
-        live = has_base.any(1) & (unknown <= 1 - min_acgt)
+    def start() -> Iterator[tuple[range, Mask, Mask, npt.NDArray[np.float64], Prediction]]:
+        for batch, codes in read_batches(numbers, batch_size, read, seconds):
+            unknown, has_base = _known_bases(codes, geometry)
+            live = has_base.any(1) & (unknown <= 1 - min_acgt)
+            with seconds.measure("model"):
+                prediction = _start_batch(ensemble, codes[live], precision)
+            yield batch, live, has_base, unknown, prediction
+
+    batches = _delay(start(), 1 if route(ensemble.device).asynchronous else 0)
+    for batch, live, has_base, unknown, prediction in batches:
         with seconds.measure("model"):
-            predicted = _predict_batch(
-                ensemble, codes[live], precision, f"{segment.contig} from {batch[0] * step:,}"
-            )
+            predicted, finite = prediction()
+        if not finite:
+            place = f"{segment.contig} from {batch[0] * step:,}"
+            raise _not_finite(ensemble, predicted, precision, place)
         values = iter(predicted)
         for at, number in enumerate(batch):
             yield number, next(values) if live[at] else None, has_base[at], unknown[at]
@@ -106,23 +120,43 @@ def _known_bases(codes: Codes, geometry: Geometry) -> tuple[npt.NDArray[np.float
     return 1 - known.mean(1), core.reshape(len(codes), geometry.bins, geometry.bin).any(2)
 
 
-def _predict_batch(ensemble: Ensemble, codes: Codes, precision: str, place: str) -> Coverage:
-    """Predict codes (windows, window); return (windows, bins, columns) in the host's memory.
-
-    place: where the batch begins, for the message. Raises SeqcovError for NaN or infinity.
-    """
+def _start_batch(ensemble: Ensemble, codes: Codes, precision: str) -> Prediction:
+    """Start to predict codes (windows, window). A processor finishes before this returns."""
     if not len(codes):
-        return np.empty((0, 0, ensemble.columns), np.float32)
-    with torch.inference_mode(), use_precision(precision, ensemble.device):
-        predicted = ensemble.average(codes).cpu().numpy()
-    if not np.isfinite(predicted).all():
-        column = int(np.argmin(np.isfinite(predicted).all((0, 1))))
-        track = ensemble.tracks[column % len(ensemble.tracks)]
-        raise SeqcovError(
-            f"{place}: track {track.identifier} is NaN or infinite in {precision}; is the"
-            " precision too low for these weights? Try precision: float32"
-        )
-    return predicted
+        return lambda: (np.empty((0, 0, ensemble.columns), np.float32), True)
+    use_precision(precision)
+    with torch.inference_mode():
+        if not route(ensemble.device).asynchronous:
+            predicted = ensemble.average(codes, precision).cpu().numpy()
+            finite = bool(np.isfinite(predicted).all())
+            return lambda: (predicted, finite)
+        parts = ensemble.start(codes, precision)
+
+    def wait() -> tuple[Coverage, bool]:
+        values, finite = zip(*(part.wait() for part in parts), strict=True)
+        return values[0] if len(values) == 1 else np.concatenate(values), all(finite)
+
+    return wait
+
+
+def _delay(items: Iterator[Item], count: int) -> Iterator[Item]:
+    """Yield the same items, each after `count` more have been started."""
+    started: deque[Item] = deque()
+    for item in items:
+        started.append(item)
+        if len(started) > count:
+            yield started.popleft()
+    yield from started
+
+
+def _not_finite(ensemble: Ensemble, predicted: Coverage, precision: str, place: str) -> SeqcovError:
+    """Return the error for a batch with NaN or infinity that begins at `place`."""
+    column = int(np.argmin(np.isfinite(predicted).all((0, 1))))
+    track = ensemble.tracks[column % len(ensemble.tracks)]
+    return SeqcovError(
+        f"{place}: track {track.identifier} is NaN or infinite in {precision}; is the"
+        " precision too low for these weights? Try precision: float32"
+    )
 
 
 def _stitch(

@@ -5,7 +5,6 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -14,13 +13,14 @@ import torch
 from seqcov_models.errors import SeqcovError
 
 
-def use_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Compute in float32 (exact), tf32 (GPU only) or bfloat16 inside the returned context."""
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    if precision == "bfloat16":
-        return torch.autocast(device.type, torch.bfloat16)
-    return nullcontext()
+def use_precision(precision: str) -> None:
+    """Choose how products of float32 numbers are computed: exactly, or in tf32 (GPU only).
+
+    In bfloat16, too, they are computed in tf32: only the heads are left in float32, all other
+    weights are lowered by `prepare_network`.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
+    torch.backends.cudnn.allow_tf32 = precision != "float32"
 
 
 class Device:

@@ -5,6 +5,7 @@ coverage, if asked for. Then folds are averaged. This is the order of calico's o
 (baskerville `seqnn.py` `build_ensemble`; calico/borzoi `src/scripts`).
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Generic, Self, TypeVar
@@ -21,6 +22,7 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.bpnet.config import BPNetConfig
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction, profile_probabilities
 from seqcov_models.networks.shared.base import CoverageModel
+from seqcov_models.networks.shared.compute import prepare_network
 from seqcov_models.sequence import UNKNOWN, Codes, Mask
 from seqcov_models.tiling import Geometry
 from seqcov_models.tracks.table import Track
@@ -38,6 +40,14 @@ class FoldEnsemble(Generic[Model]):
     def __init__(self, folds: Sequence[Model], reverse_complement: bool = False) -> None:
         self.folds = [fold.eval() for fold in folds]
         self.reverse_complement = reverse_complement
+        self._prepared: dict[tuple[str, str], list[Model]] = {}
+
+    def networks(self, precision: str) -> list[Model]:
+        """Return the folds as predictions in `precision` use them, see `prepare_network`."""
+        key = (precision, str(self.device))
+        if key not in self._prepared:
+            self._prepared = {key: [prepare_network(fold, precision) for fold in self.folds]}
+        return self._prepared[key]
 
     @property
     def geometry(self) -> Geometry:
@@ -56,11 +66,36 @@ class FoldEnsemble(Generic[Model]):
         return self
 
 
+class PendingCoverage:
+    """Coverage (batch, bins, columns) that is being copied from the device to the host.
+
+    The device checks whether it is finite, and transposes it so that the bins of a track lie
+    together as in chunk files. Both take the host much longer.
+    """
+
+    def __init__(self, coverage: Tensor) -> None:
+        by_track = coverage.transpose(1, 2).contiguous()
+        self._finite = by_track.isfinite().all()
+        self._host = torch.empty(by_track.shape, dtype=by_track.dtype, pin_memory=by_track.is_cuda)
+        self._host.copy_(by_track, non_blocking=True)
+        self._copied: torch.cuda.Event | None = None
+        if by_track.is_cuda:
+            self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._copied.record()
+
+    def wait(self) -> tuple[npt.NDArray[np.float32], bool]:
+        """Wait; return (batch, bins, columns) ``float32``, and whether all of it is finite."""
+        if self._copied:
+            self._copied.synchronize()
+        return self._host.numpy().transpose(0, 2, 1), bool(self._finite)
+
+
 class Ensemble(FoldEnsemble[CoverageModel]):
     """Folds of a coverage network, averaged over strands and shifts.
 
     Attributes: `tracks`, in the order of the last axis; `columns`, the length of that axis: the
-    tracks, and once more as many if `standard_deviation`.
+    tracks, and once more as many if `standard_deviation`; `max_windows` per forward pass, known
+    once memory has run out.
 
     Example:
         >>> folds = [load_model("borzoi", path) for path in ("fold0", "fold1")]
@@ -98,6 +133,7 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         super().__init__(folds, reverse_complement)
         self.shifts, self.standard_deviation = tuple(shifts), standard_deviation
         self.untransform = untransform
+        self.max_windows = sys.maxsize
         head = self.folds[0].tracks
         self.tracks = list(head if tracks is None else tracks)
         place = {track.row: at for at, track in enumerate(head)}
@@ -129,11 +165,41 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         """
         return self.average(codes).cpu().numpy()
 
-    def average(self, codes: Codes) -> Tensor:
-        """Return what `predict` does as a tensor on the ensemble's device."""
+    def start(self, codes: Codes, precision: str = "float32") -> list["PendingCoverage"]:
+        """Start to predict windows of codes, (batch, window), without waiting for the device.
+
+        If the device's memory does not suffice, this and all later batches are split into halves.
+
+        Returns:
+            One or more parts of the batch, in order.
+
+        Raises:
+            SeqcovError: the memory does not suffice for one window.
+        """
+        while True:
+            try:
+                return [
+                    PendingCoverage(self.average(codes[at : at + self.max_windows], precision))
+                    for at in range(0, len(codes), self.max_windows)
+                ]
+            except torch.OutOfMemoryError as error:
+                windows = min(len(codes), self.max_windows)
+                if windows == 1:
+                    raise SeqcovError(
+                        f"{self.device}: out of memory with a single window. Choose fewer tracks,"
+                        " precision: bfloat16, or a device with more memory"
+                    ) from error
+                self.max_windows = windows // 2
+            torch.cuda.empty_cache()
+
+    def average(self, codes: Codes, precision: str = "float32") -> Tensor:
+        """Return what `predict` does as a tensor on the ensemble's device.
+
+        precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
+        """
         total: Tensor | None = None
         members: list[Tensor] = []
-        for fold in self.folds:
+        for fold in self.networks(precision):
             values = list(self._members_of(fold, codes))
             mean = self._inverse_transform(mean_of(values))
             total = mean if total is None else total + mean
@@ -154,7 +220,10 @@ class Ensemble(FoldEnsemble[CoverageModel]):
             moved = shifted(codes, shift)
             if reverse:
                 moved = sequence.reverse_complement(moved)
-            inputs = torch.from_numpy(np.ascontiguousarray(moved)).to(self.device)
+            inputs = torch.from_numpy(np.ascontiguousarray(moved))
+            if self.device.type == "cuda":  # from pinned memory a copy does not wait
+                inputs = inputs.pin_memory()
+            inputs = inputs.to(self.device, non_blocking=True)
             coverage = fold.postprocess(fold(inputs, output_contexts=False))[0].float()
             if reverse:
                 yield coverage.flip(1)[..., self._partners]
@@ -175,13 +244,16 @@ class ProfileEnsemble(FoldEnsemble[BPNetForProfilePrediction]):
         """The folds' config."""
         return self.folds[0].config
 
-    def average(self, codes: Codes, minus: Mask | None = None) -> tuple[Tensor, Tensor]:
+    def average(
+        self, codes: Codes, minus: Mask | None = None, precision: str = "float32"
+    ) -> tuple[Tensor, Tensor]:
         """Predict windows of codes, averaged over all members and given on the plus strand.
 
         Args:
             codes: (batch, window) ``uint8``.
             minus: which windows to read on the minus strand, (batch,); by default none. With
                 `reverse_complement` both strands of every window are read.
+            precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
 
         Returns:
             On the ensemble's device, fractions of reads (batch, length, tasks, strands), and
@@ -189,7 +261,8 @@ class ProfileEnsemble(FoldEnsemble[BPNetForProfilePrediction]):
         """
         other = np.zeros(len(codes), np.bool_) if minus is None else minus
         strands = (other, ~other) if self.reverse_complement else (other,)
-        members = [self._member(fold, codes, strand) for fold in self.folds for strand in strands]
+        folds = self.networks(precision)
+        members = [self._member(fold, codes, strand) for fold in folds for strand in strands]
         profile, logs = zip(*members, strict=True)
         return mean_of(profile), mean_of(logs)
 

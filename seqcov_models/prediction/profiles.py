@@ -137,8 +137,9 @@ def _predict_batch(
     ensemble: ProfileEnsemble, codes: Codes, minus: Mask, expm1: bool, precision: str
 ) -> tuple[Floats, Floats]:
     """Return values (windows, length, tasks, strands), and statistics up to the entropy."""
-    with torch.inference_mode(), use_precision(precision, ensemble.device):
-        profile, logs = ensemble.average(codes, minus)
+    use_precision(precision)
+    with torch.inference_mode():
+        profile, logs = ensemble.average(codes, minus, precision)
         values = profile * read_counts(logs, expm1)[:, None]
         shape = profile / profile.sum(1, keepdim=True)  # joint strands: each by itself
         entropy = -torch.xlogy(shape, shape).sum(1) / np.log(2)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from seqcov_models.bigwig.writer import write_bigwig
 from seqcov_models.files import write_atomically
-from seqcov_models.run.chunks import Values, track_runs
+from seqcov_models.run.chunk_files import Values, track_runs
 from seqcov_models.run.paths import TRACK_TABLE, bigwig_name
 from seqcov_models.run.plan import ModelPlan
 from seqcov_models.run.track_table import table_row, write_table

@@ -71,7 +71,7 @@ class Paths:
         return self.model(model) / "chunks"
 
     def chunk(self, model: str, chunk: str | int) -> Path:
-        """The predictions of one job, an array (see `run.chunks`)."""
+        """The predictions of one job, an array (see `run.chunk_files`)."""
         return self.chunks(model) / f"{chunk}.npy"
 
     # A model of coverage

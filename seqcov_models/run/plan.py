@@ -25,7 +25,7 @@ from seqcov_models.peaks.windows import (
     split_windows,
     statistic_names,
 )
-from seqcov_models.run.chunks import DTYPES
+from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.document import pack, read_document, write_document
 from seqcov_models.run.paths import Paths
 from seqcov_models.tiling import BinIntervals, Geometry, Segment, Tiling

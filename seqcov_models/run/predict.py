@@ -11,6 +11,7 @@ import torch
 
 from seqcov_models.checkpoints.load import load_checkpoint
 from seqcov_models.genome.fasta import Genome
+from seqcov_models.networks.shared.compute import route
 from seqcov_models.peaks.windows import PeakChunk, Windows, statistic_names
 from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.devices import Device
@@ -18,8 +19,8 @@ from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble, load_en
 from seqcov_models.prediction.profiles import predict_profiles
 from seqcov_models.prediction.timings import Seconds
 from seqcov_models.progress import progress
-from seqcov_models.run.cards import check_unchanged
-from seqcov_models.run.chunks import chunk_writer, rows_writer
+from seqcov_models.run.chunk_files import chunk_writer, rows_writer, write_behind
+from seqcov_models.run.model_cards import check_unchanged
 from seqcov_models.run.plan import ModelPlan, ProfilePlan
 from seqcov_models.tiling import BinIntervals, Segment, Tiling
 
@@ -132,7 +133,7 @@ def predict_chunk(
     precision: str = "float32",
     min_acgt: float = 0.0,
 ) -> Seconds:
-    """Predict the windows of `segments` and write the chunk file `path` (see `run.chunks`).
+    """Predict the windows of `segments` and write the chunk file `path` (see `run.chunk_files`).
 
     Its rows are the ensemble's tracks, then their standard deviations if the ensemble gives them,
     and last the fraction of unknown bases.
@@ -155,7 +156,8 @@ def predict_chunk(
     bins = sum(segment.bins for segment in segments)
     windows = sum(segment.windows for segment in segments)
     with (
-        chunk_writer(path, ensemble.columns + 1, bins, dtype) as write,
+        chunk_writer(path, ensemble.columns + 1, bins, dtype) as write_now,
+        write_behind(write_now, route(ensemble.device).asynchronous) as write,
         progress(windows, "windows") as advance,
     ):
         offset = 0
@@ -202,7 +204,7 @@ def predict_peaks(
 
     Args:
         values: what bigWigs are made of: the chunk file, one row per task and strand (see
-            `run.chunks`).
+            `run.chunk_files`).
         table: an .npy with one row per window and the columns of `statistic_names`.
         raw: an .npy of every window's own values, (windows, length, tasks, strands), whatever
             overlaps it; not written if None.

@@ -1,6 +1,7 @@
 """Basenji2, and what all networks do alike, against float64 arithmetic from its definition."""
 
 import dataclasses
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from seqcov_models import BasenjiForTokenPrediction
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.basenji.config import BasenjiBlockConfig, BasenjiConfig
-from seqcov_models.networks.shared import layers
+from seqcov_models.networks.shared import compute
 from support.naive import (
     ACTIVATIONS,
     AGREE,
@@ -170,7 +171,7 @@ def test_a_stem_in_pieces_is_the_whole_stem(piece: int, monkeypatch: pytest.Monk
     model = randomised(BasenjiForTokenPrediction(TINY))
     codes = np.stack([random_codes(512, seed) for seed in (1, 2, 3)])
     whole = predict(model, codes)
-    monkeypatch.setattr(layers, "PIECES", {"cpu": piece})
+    monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
     longest: list[int] = []
     local = model.model.stem.compute
     monkeypatch.setattr(

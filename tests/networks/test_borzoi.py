@@ -10,6 +10,7 @@ import gzip
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from seqcov_models import BorzoiForTokenPrediction, load_model
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.borzoi.config import BorzoiConfig
-from seqcov_models.networks.shared import attention
+from seqcov_models.networks.shared import compute
 from seqcov_models.networks.shared.attention import RelativeAttention, central_mask_features
 from seqcov_models.networks.shared.base import TokenPredictionModel
 from support.calico import Tiny, Weights, keras_weights, write_calico
@@ -89,7 +90,7 @@ def attend(x: Array, features: Array, weights: dict[str, Array], heads: int) -> 
 def test_attention_is_the_naive_loop_whatever_the_block_of_queries(
     queries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attention, "QUERIES_AT_ONCE", queries)
+    monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, queries=queries))
     length, width, heads, key, value, features = 13, 10, 3, 4, 5, 6
     rng = np.random.default_rng(3)
     weights = {

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from seqcov_models import BorzoiForTokenPrediction, EnformerForTokenPrediction
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.enformer.config import EnformerConfig
-from seqcov_models.networks.shared import attention, layers
+from seqcov_models.networks.shared import compute
 from seqcov_models.networks.shared.attention import (
     RotaryAttention,
     enformer_features,
@@ -224,7 +225,7 @@ def test_a_stem_in_pieces_is_the_whole_stem(piece: int, monkeypatch: pytest.Monk
     model = randomised(EnformerForTokenPrediction(TINY))
     codes = np.stack([random_codes(256, seed) for seed in (1, 2)])
     whole = predict(model, codes)
-    monkeypatch.setattr(layers, "PIECES", {"cpu": piece})
+    monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
     assert difference(predict(model, codes), whole) < ROUNDING
 
 
@@ -233,7 +234,7 @@ def test_the_last_block_computes_only_what_is_kept(
     queries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked for hidden states it computes all; the prediction is the same."""
-    monkeypatch.setattr(attention, "QUERIES_AT_ONCE", queries)
+    monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, queries=queries))
     model = randomised(EnformerForTokenPrediction(TINY))
     codes = torch.from_numpy(random_codes(256)[None])
     with torch.inference_mode():
@@ -441,7 +442,7 @@ def test_borzois_skips_come_in_pieces_too(piece: int, monkeypatch: pytest.Monkey
     model = randomised(BorzoiForTokenPrediction(BorzoiConfig(**SMALL)))
     codes = np.stack([random_codes(512, seed) for seed in (1, 2)])
     whole = predict(model, codes)
-    monkeypatch.setattr(layers, "PIECES", {"cpu": piece})
+    monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
     assert difference(predict(model, codes), whole) < ROUNDING
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from seqcov_models.networks.basenji.config import BasenjiConfig
 from seqcov_models.networks.shared.base import HeadlessModel, TokenPredictionModel
+from seqcov_models.networks.shared.compute import pad_to_multiple
 from seqcov_models.networks.shared.layers import (
     Stem,
     activate,
@@ -19,6 +20,7 @@ from seqcov_models.networks.shared.layers import (
     convolve,
     max_pool,
     same_padding_conv,
+    scale_and_shift,
 )
 
 
@@ -31,13 +33,22 @@ class BasenjiBlock(nn.Module):
         super().__init__()
         self.activation = config.hidden_act
         self.conv = same_padding_conv(width, out, kernel_size, dilation, bias=False)
-        self.norm = nn.BatchNorm1d(
+        self.norm: nn.BatchNorm1d | None = nn.BatchNorm1d(
             out, eps=config.batch_norm_eps, momentum=config.batch_norm_momentum
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, length) → (batch, out, length)."""
         return convolve(activate(x, self.activation), self.conv, self.norm)
+
+    def rewrite_for_prediction(self, multiple: int) -> None:
+        """Fold the norm into the convolution, in float32, once."""
+        if self.norm is None:
+            return
+        scale, shift = scale_and_shift(self.norm)
+        self.conv.weight = nn.Parameter(self.conv.weight * scale[:, None, None])
+        self.conv.bias = nn.Parameter(shift)
+        self.norm = None
 
 
 class BasenjiStem(Stem):
@@ -55,6 +66,22 @@ class BasenjiStem(Stem):
         )
         self.factors = (c.pool_factor,)
         self.reach = c.tower_reach
+
+    def rewrite_for_prediction(self, multiple: int) -> None:
+        """Pad the widths between the blocks, which are odd, to multiples of `multiple`.
+
+        The new channels are 0 or meet weights of 0. GPUs are fast at multiples of 16 bytes.
+        """
+        for number, block in enumerate(self.blocks):
+            assert isinstance(block, BasenjiBlock)
+            block.rewrite_for_prediction(multiple)
+            weight, bias = block.conv.weight, block.conv.bias
+            assert bias is not None
+            if number:  # the first block reads letters
+                weight = pad_to_multiple(weight.transpose(0, 1), multiple).transpose(0, 1)
+            if number < len(self.blocks) - 1:  # the last one writes the trunk's channels
+                weight, bias = pad_to_multiple(weight, multiple), pad_to_multiple(bias, multiple)
+            block.conv.weight, block.conv.bias = nn.Parameter(weight), nn.Parameter(bias)
 
     def compute(self, x: Tensor) -> tuple[Tensor, ...]:
         for block in self.blocks:

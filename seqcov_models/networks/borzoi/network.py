@@ -16,6 +16,7 @@ from seqcov_models.networks.shared.attention import (
     RotaryAttention,
     TransformerBlock,
     central_mask_features,
+    features_on,
     rotary_angles,
 )
 from seqcov_models.networks.shared.base import HeadlessModel, TokenPredictionModel
@@ -160,7 +161,8 @@ class BorzoiTrunk(nn.Module):
         c = self.config
         if c.attention_type == "rotary":
             return rotary_angles(length, c.rotary_size, c.rotary_base).to(like.device)
-        return central_mask_features(length, c.num_rel_pos_features, c.position_length).to(like)
+        sizes = length, c.num_rel_pos_features, c.position_length
+        return features_on(like.device, like.dtype, central_mask_features, *sizes)
 
 
 def _attention(config: BorzoiConfig) -> RelativeAttention | RotaryAttention:

@@ -21,9 +21,8 @@ from seqcov_models.networks.shared.base import (
     TokenPredictionModel,
     select_outputs,
 )
+from seqcov_models.networks.shared.compute import route
 from seqcov_models.networks.shared.layers import (
-    LARGE_PIECE,
-    PIECES,
     Stem,
     activate,
     append_hidden,
@@ -119,7 +118,7 @@ class BPNetModel(HeadlessModel):
         One-hot (batch, letters, length) → (batch, hidden, length − 2 · margin). A few windows are
         computed at a time, so that the tensors between the layers stay in the CPU's cache.
         """
-        most = max(1, PIECES.get(x.device.type, LARGE_PIECE) // x.shape[-1])
+        most = max(1, route(x.device).piece // x.shape[-1])
         if contexts is not None or len(x) <= most:
             return self.trunk(self.stem(x), contexts, margin)  # type: ignore[no-any-return]
         some = [self.trunk(self.stem(part), None, margin) for part in torch.split(x, most)]
@@ -205,6 +204,7 @@ class BPNetForProfilePrediction(CoverageModel):
         `padding` counts zeros beyond each end of the profile's input. Controls of 0 add nothing,
         so their weights are left out if there are none.
         """
+        hidden = hidden.to(self.profile.weight.dtype)  # heads are float32 in every precision
         mean = hidden.mean(-1)
         if controls is not None:
             hidden = torch.cat([hidden, controls], 1)

@@ -18,6 +18,7 @@ from seqcov_models.networks.shared.attention import (
     RelativeAttention,
     TransformerBlock,
     enformer_features,
+    features_on,
     with_gamma_table,
 )
 from seqcov_models.networks.shared.base import HeadlessModel, TokenPredictionModel
@@ -144,7 +145,8 @@ class EnformerTrunk(nn.Module):
         where there is one for this length.
         """
         c = self.config
-        features = enformer_features(x.shape[1], c.num_rel_pos_features).to(x)
+        sizes = x.shape[1], c.num_rel_pos_features
+        features = features_on(x.device, x.dtype, enformer_features, *sizes)
         if c.use_precomputed_gamma_basis and x.shape[1] == c.position_length:
             features = with_gamma_table(features, self.gamma_basis.to(x))
         return features

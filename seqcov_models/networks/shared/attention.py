@@ -6,6 +6,7 @@ rotary attention. Sources: deepmind-research `enformer/attention_module.py`; cal
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -13,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqcov_models.networks.shared.compute import route
 from seqcov_models.networks.shared.layers import apply_linear, linear
 
-QUERIES_AT_ONCE = 512  # limits the memory of the attention logits, not their values
 ALL_POSITIONS = slice(0, None)
 
 
@@ -71,6 +72,18 @@ def enformer_features(length: int, features: int) -> Tensor:
     return torch.cat([basis, distance.sign() * basis], 1)
 
 
+@lru_cache(maxsize=4)
+@torch.inference_mode(False)
+def features_on(
+    device: torch.device, dtype: torch.dtype, make: Callable[..., Tensor], *sizes: int
+) -> Tensor:
+    """Return the position features make(*sizes) on `device`, copied there once.
+
+    A copy in every pass would let the host wait for the device. Shared: not to be written to.
+    """
+    return make(*sizes).to(device, dtype)
+
+
 def with_gamma_table(features: Tensor, table: Tensor) -> Tensor:
     """Replace the gammas of `enformer_features` by `table`; return (2·length − 1, 6·count).
 
@@ -124,13 +137,16 @@ class RelativeAttention(nn.Module):
         q = self._heads(apply_linear(x[:, queries], self.to_q)) * self.key_size**-0.5
         k = self._heads(apply_linear(x, self.to_k)).contiguous()  # (batch, heads, length, key)
         v = self._heads(apply_linear(x, self.to_v))
-        v = v.transpose(-1, -2).contiguous()  # (batch, heads, value, length)
         (r,) = self._heads(
             apply_linear(positions[None], self.to_rel_k)
         )  # (heads, 2·length − 1, key)
         q_content, q_position = q + self.rel_content_bias, q + self.rel_pos_bias
         first = queries.indices(x.shape[1])[0]
-        if x.device.type != "cpu":
+        if route(x.device).fused_attention and x.dtype != torch.float32 and not self.training:
+            attended = attend_fused(q_content, q_position, k, v, r, first)
+            return apply_linear(attended.transpose(1, 2).flatten(2), self.to_out)
+        v = v.transpose(-1, -2).contiguous()  # (batch, heads, value, length)
+        if not route(x.device).dense_by_convolution:
             attended = self._attend(q_content, q_position, k, v, r.contiguous(), first)
         else:  # one head after the other, so that its tensors stay in the cache
             attended = torch.stack([
@@ -159,8 +175,7 @@ class RelativeAttention(nn.Module):
         """
         length, queries = k.shape[-2], q_content.shape[-2]
         attended = []
-        for start in range(0, queries, QUERIES_AT_ONCE):
-            stop = min(start + QUERIES_AT_ONCE, queries)
+        for start, stop in _blocks(queries, route(k.device).queries):
             # queries first + start … stop see distances −(first+stop−1) … length−1−first−start
             seen = r[..., length - first - stop : 2 * length - 1 - first - start, :]
             logits = _times_transposed(q_content[..., start:stop, :], k)
@@ -170,6 +185,30 @@ class RelativeAttention(nn.Module):
             weights = F.dropout(logits.softmax(-1), self.dropout, self.training)
             attended.append(_times_transposed(weights, v))
         return torch.cat(attended, -2)
+
+
+def attend_fused(
+    q_content: Tensor, q_position: Tensor, k: Tensor, v: Tensor, r: Tensor, first: int
+) -> Tensor:
+    """Attend as `RelativeAttention._attend`, without storing the logits by key.
+
+    Values `v` are (…, length, value). The logits by distance become the additive bias of torch's
+    attention kernel. They are copied into rows of a multiple of 16 bytes, which the kernel needs.
+    """
+    length, queries = k.shape[-2], q_content.shape[-2]
+    attended = []
+    for start, stop in _blocks(queries, route(k.device).queries):
+        seen = r[..., length - first - stop : 2 * length - 1 - first - start, :]
+        by_distance = _times_transposed(q_position[..., start:stop, :], seen)
+        bias = relative_shift(by_distance, length).contiguous()
+        query = q_content[..., start:stop, :]
+        attended.append(F.scaled_dot_product_attention(query, k, v, attn_mask=bias, scale=1.0))
+    return torch.cat(attended, -2)
+
+
+def _blocks(queries: int, size: int) -> list[tuple[int, int]]:
+    """Return the starts and stops of blocks of at most `size` queries."""
+    return [(start, min(start + size, queries)) for start in range(0, queries, size)]
 
 
 def _times_transposed(a: Tensor, b: Tensor) -> Tensor:

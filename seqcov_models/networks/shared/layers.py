@@ -5,13 +5,13 @@ of (batch, length, channels). Convolutions and linear layers are fastest in this
 twice as fast as in torch's own), and no layer has to copy the output of another one.
 """
 
+from functools import reduce
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PIECES = {"cpu": 1 << 14}
-"""Bases that a stem computes at once, by kind of device: limits its memory, not its values."""
-LARGE_PIECE = 1 << 19  # for all other kinds of device: longer than any published window
+from seqcov_models.networks.shared.compute import route
 
 
 def activate(x: Tensor, name: str, overwrite: bool = False) -> Tensor:
@@ -31,6 +31,8 @@ def activate(x: Tensor, name: str, overwrite: bool = False) -> Tensor:
             return gated.mul_(1 / 1.702) if in_place else gated * (1 / 1.702)
         case "gelu":
             return F.gelu(x)
+        case "silu":  # what `ConvBlock.rewrite_for_prediction` makes of quick_gelu
+            return F.silu(x, inplace=in_place)
         case "relu":
             return F.relu(x, inplace=in_place)
         case "softplus":
@@ -102,7 +104,11 @@ def _convolve(
     torch choose oneDNN for kernels of width 1 in a single thread too; its default there is a loop
     around MKL, which runs at half the speed on AMD processors.
     """
-    vertical_dilation = 2 if x.device.type == "cpu" else 1
+    vertical_dilation, x = 1, x.to(weight.dtype)
+    if route(x.device).dense_by_convolution:
+        vertical_dilation = 2
+    elif len(x) == 1:  # any stride is valid for a batch of 1, and conv2d infers the order from it
+        x = x.transpose(1, 2)[0].unsqueeze(0).transpose(1, 2)
     image = F.conv2d(
         x.unsqueeze(2), weight.unsqueeze(2), bias,
         stride=(1, stride), padding=(0, padding), dilation=(vertical_dilation, dilation),
@@ -122,8 +128,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     On CPUs this is a convolution of width 1 (oneDNN), which on AMD processors is twice as fast as a
     matrix product (MKL).
     """
-    if x.device.type != "cpu":
-        return F.linear(x, weight, bias)
+    if not route(x.device).dense_by_convolution:
+        return F.linear(x.to(weight.dtype), weight, bias)
     return _convolve(x.transpose(1, 2), weight[..., None], bias).transpose(1, 2)
 
 
@@ -144,12 +150,22 @@ def normalise(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
     """Apply `norm`; always return a new tensor of the same shape."""
     if norm.training:
         return norm(x)  # type: ignore[no-any-return]
+    if x.dtype != norm.weight.dtype:  # reduced: one pass that computes in float32 inside
+        image = F.batch_norm(
+            x.unsqueeze(2), norm.running_mean, norm.running_var, norm.weight, norm.bias,
+            eps=norm.eps,
+        )  # fmt: skip
+        return image.squeeze(2)
     scale, shift = scale_and_shift(norm)
     return torch.addcmul(shift[:, None], x, scale[:, None])
 
 
 def max_pool(x: Tensor, size: int = 2) -> Tensor:
     """Take the maximum of every `size` positions: (…, length) → (…, length / size)."""
+    if route(x.device).pool_by_maximum and not torch.is_grad_enabled():
+        length = x.shape[-1] // size * size
+        neighbours = [x[..., offset:length:size] for offset in range(size)]
+        return channels_together(reduce(torch.maximum, neighbours))
     return F.max_pool2d(channels_together(x).unsqueeze(2), (1, size)).squeeze(2)
 
 
@@ -183,6 +199,14 @@ class ConvBlock(nn.Module):
         return convolve(
             activate(normalise(x, self.norm), self.activation, overwrite=True), self.conv
         )
+
+    def rewrite_for_prediction(self, multiple: int) -> None:
+        """Make quick_gelu one pass: its factors go into the norm before and the weights after."""
+        if self.activation == "quick_gelu":
+            self.norm.weight.mul_(1.702)
+            self.norm.bias.mul_(1.702)
+            self.conv.weight.div_(1.702)
+            self.activation = "silu"
 
 
 class SeparableConv(nn.Module):
@@ -236,9 +260,18 @@ class Stem(nn.Module):
 
         The length is a multiple of `pool_factor`.
         """
-        piece = PIECES.get(x.device.type, LARGE_PIECE)
-        if self.training or x.shape[-1] <= piece:  # in training, batch norms must see all at once
+        piece, length = route(x.device).piece, x.shape[-1]
+        if self.training:  # batch norms must see all at once
             return self.compute(x)
+        if length <= piece:
+            windows = max(1, piece // length)
+            if len(x) <= windows or not route(x.device).splits_batches:
+                return self.compute(x)
+            parts = [self.compute(part) for part in torch.split(x, windows)]
+            return tuple(
+                torch.cat([output.transpose(1, 2) for output in outputs]).transpose(1, 2)
+                for outputs in zip(*parts, strict=True)
+            )
         rows = [self._pieces(row, piece) for row in torch.split(x, 1)]
         return tuple(torch.cat(tensors).transpose(1, 2) for tensors in zip(*rows, strict=True))
 

@@ -7,6 +7,7 @@ reads one row of every chunk.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -24,6 +25,28 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "float32": np.dtype(np.float32),
     "float16": np.dtype(np.float16),
 }
+
+
+@contextmanager
+def write_behind(write: Callable[..., None], asynchronous: bool) -> Iterator[Callable[..., None]]:
+    """Give `write` itself, or a function that returns while a thread writes.
+
+    The thread is at most one call behind. What it raises is raised by the next call or at the end.
+    """
+    if not asynchronous:
+        yield write
+        return
+    running: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as writer:
+
+        def start(*arguments: Any) -> None:
+            while running:
+                running.pop().result()
+            running.append(writer.submit(write, *arguments))
+
+        yield start
+        for call in running:
+            call.result()
 
 
 @contextmanager

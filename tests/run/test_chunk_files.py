@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.run.chunks import chunk_writer, track_runs
+from seqcov_models.run.chunk_files import chunk_writer, track_runs
 from seqcov_models.tiling import Segment
 
 Values = npt.NDArray[np.float32]

@@ -1,0 +1,621 @@
+"""One GPU in numbers: errors of each precision, windows per second, host time per window.
+
+    PYTHONPATH=. python benchmarks/gpu.py [--device cuda] [--minutes 9] [--output gpu]
+
+Writes OUTPUT.md and OUTPUT.json and prints the tables. Networks have their published sizes and
+random weights; --small shrinks them for a test of this script, also with `--device cpu`.
+
+1. Ceilings: the matrix products of the device in each precision, measured on random numbers.
+2. Errors: each network on the device against float32 on the CPU, one window. A share of the range
+   is the largest difference over the largest minus the smallest value of the reference.
+3. Speed: windows per second of the forward pass, its input and output on the device; batches double
+   until memory or speed ends. borzoi-pytorch, enformer-pytorch and borzoi-pytorch's Flashzoi
+   run in the same process if they are installed. Their bfloat16 is torch's autocast.
+4. Host: `predict_chunk` on a random genome. The share of the host is the wall time that is not the
+   forward pass's. Below it, the single steps on an output of the same size.
+5. End to end: the workflow on the CPU and on the device, every value of the bigWigs compared.
+   --weights, --architecture and --fasta choose the model and the genome; the default is the demo.
+
+What does not fit into --minutes is left out, and the table says so.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seqcov_models.errors import SeqcovError
+from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.networks import registry
+from seqcov_models.networks.shared.compute import prepare_network
+from seqcov_models.prediction.devices import use_precision
+from seqcov_models.prediction.ensemble import Ensemble
+from seqcov_models.run.chunk_files import chunk_writer
+from seqcov_models.run.predict import predict_chunk
+from seqcov_models.tiling import Tiling, select_bins, tile
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PRECISIONS = ("float32", "tf32", "bfloat16")
+TFLOP = {"Basenji2": 0.233, "Enformer": 3.284, "Borzoi": 4.910}
+"""Floating-point operations per window at the published size, in 10^12."""
+FLASHZOI = {
+    "attention_type": "rotary",
+    "attention_head_size": 192,
+    "num_key_value_heads": 4,
+}
+TOWER = {"stem_channels": 24, "conv_tower_channels": (27, 31, 40, 48, 56, 64)}
+ATTENTION = {"num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 64}
+NETWORKS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "Basenji2": (
+        "basenji2", {}, {"sequence_length": 32_768, "num_labels": 50, **TOWER}
+    ),
+    "Enformer": (
+        "enformer", {},
+        {"sequence_length": 32_768, "target_length": 128, "num_labels": 50, **TOWER, **ATTENTION},
+    ),
+    "Borzoi": (
+        "borzoi", {},
+        {"sequence_length": 32_768, "target_length": 512, "num_labels": 50, **TOWER, **ATTENTION},
+    ),
+    "Flashzoi": (
+        "borzoi", FLASHZOI,
+        {"sequence_length": 32_768, "target_length": 512, "num_labels": 50, **TOWER, **ATTENTION,
+         "attention_type": "rotary", "attention_head_size": 32, "attention_value_size": 32,
+         "num_key_value_heads": 1, "rotary_size": 16},
+    ),
+    "BPNet": ("bpnet", {}, {}),
+}  # fmt: skip
+"""Architecture, and the fields that differ from its defaults at full size and with --small."""
+BATCH_LIMIT = {"BPNet": 4096}
+Errors = dict[str, float]
+
+
+class Clock:
+    """Times calls on one device, until a deadline."""
+
+    def __init__(self, device: str, minutes: float) -> None:
+        self.device = torch.device(device)
+        self.deadline = time.monotonic() + 60 * minutes
+
+    @property
+    def expired(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    def wait(self) -> None:
+        """Wait until the device has done all that it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def seconds(
+        self, call: Callable[[], Any], repeats: int = 9, enough: float = 1.5
+    ) -> list[float]:
+        """Seconds of each of some calls after a first one: at least 3, `enough` seconds in all."""
+        call()
+        times: list[float] = []
+        while len(times) < 3 or (len(times) < repeats and sum(times) < enough):
+            self.wait()
+            began = time.perf_counter()
+            call()
+            self.wait()
+            times.append(time.perf_counter() - began)
+        return times
+
+    def free_memory(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def matmul_rates(clock: Clock, size: int) -> dict[str, float]:
+    """TFLOP per second of a square matrix product of random numbers in each precision."""
+    rates = {}
+    for precision in PRECISIONS:
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        a, b = (torch.randn(size, size, device=clock.device).to(dtype) for _ in range(2))
+        use_precision(precision)
+        with torch.inference_mode():
+            # ten products per measurement, so that starting them weighs nothing
+            times = clock.seconds(lambda a=a, b=b: [a @ b for _ in range(10)])
+        rates[precision] = 10 * 2 * size**3 / statistics.median(times) / 1e12
+    return rates
+
+
+@torch.no_grad()
+def randomise(model: nn.Module, seed: int = 1) -> None:
+    """Draw weights that carry the signal through all layers, and norms that differ by channel."""
+    draw = torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, nn.Conv1d | nn.Linear):
+            gain = 2.0 if isinstance(module, nn.Conv1d) else 1.0
+            deviation = (gain / module.weight[0].numel()) ** 0.5
+            module.weight.normal_(0, deviation, generator=draw)
+        elif isinstance(module, nn.BatchNorm1d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.weight.uniform_(0.7, 1.3, generator=draw)
+            module.bias.normal_(0, 0.1, generator=draw)
+            module.running_mean.normal_(0, 0.1, generator=draw)
+            module.running_var.uniform_(0.7, 1.3, generator=draw)
+
+
+def build(name: str, small: bool, tracks: int | None = None) -> Any:
+    """One of our networks with random weights, on the CPU; tracks: those kept in its head."""
+    from seqcov_models.checkpoints.load import build as build_network
+
+    architecture, full, reduced = NETWORKS[name]
+    config = registry.NETWORKS[architecture].config_class.from_dict(reduced if small else full)
+    torch.manual_seed(0)  # biases keep torch's own initialisation
+    model = build_network(config).eval()
+    randomise(model)
+    if tracks is not None and tracks < len(model.tracks):
+        model.select_tracks(range(tracks))
+    return model
+
+
+def codes_of(model: Any, windows: int, seed: int = 2) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Random windows as codes, with some unknown bases."""
+    draw = np.random.default_rng(seed)
+    shape = (windows, model.geometry.window)
+    return draw.choice(5, shape, p=[0.247, 0.247, 0.247, 0.247, 0.012]).astype(np.uint8)
+
+
+def on_device(model: Any, precision: str, clock: Clock) -> Any:
+    """`model` as a prediction in `precision` uses it on the device."""
+    return prepare_network(model.to(clock.device), precision)
+
+
+def forward_of(model: Any, codes: Tensor) -> Callable[[], Tensor]:
+    return lambda: model.postprocess(model(codes, output_contexts=False))[0]
+
+
+def compare(reference: Tensor, found: Tensor) -> Errors:
+    """Largest difference as a share of the reference's range, and the mean relative difference."""
+    reference, found = reference.double(), found.double()
+    difference = (found - reference).abs()
+    if not difference.isfinite().all():
+        return {"largest": np.inf, "mean": np.inf}
+    if not difference.any():  # also if all values are the same, as a track of unknown bases may be
+        return {"largest": 0.0, "mean": 0.0}
+    # a contig of one bin has no range: its value takes that place
+    spread = float(reference.max() - reference.min()) or float(reference.abs().max())
+    return {
+        "largest": float(difference.max()) / spread if spread else np.inf,
+        "mean": float(difference.mean() / reference.abs().mean()),
+    }
+
+
+def errors_of(name: str, small: bool, clock: Clock) -> dict[str, Errors]:
+    """Errors of each precision on the device against float32 on the CPU."""
+    model = build(name, small)
+    codes = torch.from_numpy(codes_of(model, 1))
+    use_precision("float32")
+    with torch.inference_mode():
+        reference = forward_of(model, codes)().float()
+    found = {}
+    for precision in PRECISIONS:
+        # a fresh copy, since a precision may change the weights in place
+        model = on_device(build(name, small), precision, clock)
+        use_precision(precision)
+        with torch.inference_mode():
+            found[precision] = compare(
+                reference, forward_of(model, codes.to(clock.device))().float().cpu()
+            )
+        del model
+        clock.free_memory()
+    return found
+
+
+def sweep(clock: Clock, forward: Callable[[int], Callable[[], Any]], limit: int) -> dict[str, Any]:
+    """The best windows per second over batches that double, its batch, spread and memory."""
+    best: dict[str, Any] = {"rate": 0.0}
+    batch = 1
+    while batch <= limit and not clock.expired:
+        if clock.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(clock.device)
+        try:
+            times = clock.seconds(forward(batch))
+        except torch.OutOfMemoryError:
+            clock.free_memory()
+            break
+        rates = [batch / seconds for seconds in times]
+        rate = statistics.median(rates)
+        used = total = 0
+        if clock.device.type == "cuda":
+            used = torch.cuda.max_memory_allocated(clock.device)
+            total = torch.cuda.get_device_properties(clock.device).total_memory
+        gain = rate / best["rate"] if best["rate"] else 2.0
+        if gain > 1:
+            best = {
+                "rate": rate, "low": min(rates), "high": max(rates), "batch": batch,
+                "gigabytes": used / 1e9,
+            }  # fmt: skip
+        if gain < 1.03 or 2 * used > 0.95 * total > 0:
+            break
+        batch *= 2
+    return best
+
+
+def speed_of(name: str, small: bool, precision: str, clock: Clock) -> dict[str, Any]:
+    """Windows per second of our network."""
+    model = on_device(build(name, small), precision, clock)
+
+    def forward(batch: int) -> Callable[[], Tensor]:
+        return forward_of(model, torch.from_numpy(codes_of(model, batch)).to(clock.device))
+
+    use_precision(precision)
+    with torch.inference_mode():
+        return sweep(clock, forward, BATCH_LIMIT.get(name, 32) if not small else 2)
+
+
+def _enformer_pytorch(small: bool) -> tuple[nn.Module, int, bool]:
+    from enformer_pytorch import Enformer
+
+    if small:
+        return Enformer.from_hparams(dim=384, depth=1, heads=2, target_length=128), 32_768, False
+    return Enformer.from_hparams(dim=1536), 196_608, False
+
+
+def _borzoi_pytorch(small: bool, flashed: bool = False) -> tuple[nn.Module, int, bool]:
+    from borzoi_pytorch import Borzoi
+
+    if small:
+        sizes = {"dim": 512, "depth": 1, "heads": 4, "bins_to_return": 512}  # its smallest
+        return Borzoi.from_hparams(flashed=flashed, **sizes), 32_768, True
+    return Borzoi.from_hparams(dim=1536, flashed=flashed), 524_288, True
+
+
+PEERS: dict[tuple[str, str], Callable[[bool], tuple[nn.Module, int, bool]]] = {
+    ("Enformer", "enformer-pytorch"): _enformer_pytorch,
+    ("Borzoi", "borzoi-pytorch"): _borzoi_pytorch,
+    ("Flashzoi", "borzoi-pytorch"): lambda small: _borzoi_pytorch(small, flashed=True),
+}
+"""By network and project: the module, its window, whether channels come first."""
+
+
+def peer_speed(
+    network: str, project: str, small: bool, precision: str, clock: Clock
+) -> dict[str, Any]:
+    """Windows per second of another project's network, or why there are none."""
+    try:
+        module, window, channels_first = PEERS[network, project](small)
+        module = module.eval().to(clock.device)
+    except (ImportError, RuntimeError, AttributeError, TypeError, OSError) as error:
+        return {"reason": f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"}
+    draw = torch.Generator().manual_seed(3)
+
+    def forward(batch: int) -> Callable[[], Any]:
+        codes = torch.randint(4, (batch, window), generator=draw)
+        letters = nn.functional.one_hot(codes, 4).float().to(clock.device)
+        letters = letters.transpose(1, 2).contiguous() if channels_first else letters
+
+        def call() -> Any:
+            with torch.autocast(clock.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                return module(letters)
+
+        return call
+
+    try:
+        # the products of another project in bfloat16 by autocast; tf32 as ours
+        with torch.inference_mode():
+            tf32 = precision == "tf32"
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+            return sweep(clock, forward, 1 if small else 16)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        return {"reason": f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"}
+
+
+def host_of(
+    name: str, small: bool, tracks: int | None, precision: str, batch: int, clock: Clock
+) -> dict[str, Any]:
+    """Milliseconds per window of a prediction: forward, all of it, and the host's single steps."""
+    model = build(name, small, tracks)
+    with tempfile.TemporaryDirectory() as folder:
+        size = model.geometry
+        windows = max(2, batch) * 4
+        draw = np.random.default_rng(4)
+        letters = draw.choice(np.frombuffer(b"ACGT", np.uint8), windows * size.core)
+        fasta = Path(folder, "genome.fa")
+        fasta.write_bytes(b">contig\n" + letters.tobytes() + b"\n")
+        opened = open_fasta(fasta, folder)
+        tiling = Tiling.from_overlap(size)
+        wanted = select_bins(opened.contigs, size.bin, None, [])
+        segments = tile(opened.contigs, tiling, wanted)
+        ensemble = Ensemble([model]).to(str(clock.device))
+        genome = Genome(opened)
+
+        def predict() -> Any:
+            return predict_chunk(
+                ensemble, tiling, genome, segments, wanted, Path(folder, "chunk.npy"),
+                batch_size=batch, precision=precision,
+            )  # fmt: skip
+
+        predict()  # kernels are chosen and memory is taken
+        clock.wait()
+        began = time.perf_counter()
+        seconds = predict()
+        clock.wait()
+        wall = (time.perf_counter() - began) / windows
+        genome.close()
+        codes = torch.from_numpy(codes_of(model, batch)).to(clock.device)
+        use_precision(precision)
+        with torch.inference_mode():
+            call = forward_of(ensemble.networks(precision)[0], codes)
+            forward = statistics.median(clock.seconds(call)) / batch
+            output = call().float()
+        steps = _steps(output, Path(folder), clock)
+    return {
+        "tracks": len(model.tracks), "batch": batch, "forward": 1e3 * forward, "wall": 1e3 * wall,
+        "host share": max(0.0, 1 - forward / wall),
+        **{part: 1e3 * value / windows for part, value in vars(seconds).items()},
+        **{step: 1e3 * value / batch for step, value in steps.items()},
+    }  # fmt: skip
+
+
+def _steps(output: Tensor, folder: Path, clock: Clock) -> dict[str, float]:
+    """Seconds of each step that one batch (windows, bins, tracks) may need on the host."""
+    batch, bins, tracks = output.shape
+    host = output.cpu().numpy()
+    turned = np.ascontiguousarray(host.transpose(0, 2, 1))
+    unknown = np.zeros((bins, 1), np.float32)
+
+    def write(values: Any) -> None:
+        with chunk_writer(folder / "steps.npy", tracks + 1, bins * batch) as writer:
+            for number, window in enumerate(values):
+                writer(number * bins, window, unknown)
+
+    calls: dict[str, Callable[[], Any]] = {
+        "copy to the host": lambda: output.cpu(),
+        "finite, host": lambda: np.isfinite(host).all(),
+        "finite, device": lambda: bool(torch.isfinite(output).all()),
+        "transpose, host": lambda: np.ascontiguousarray(host.transpose(0, 2, 1)),
+        "transpose, device": lambda: output.transpose(1, 2).contiguous(),
+        "write by bin": lambda: write(host),
+        "write by track": lambda: write(turned.transpose(0, 2, 1)),
+    }
+    if clock.device.type == "cuda":
+        pinned = torch.empty(output.shape, pin_memory=True)
+        calls["copy, pinned"] = lambda: pinned.copy_(output, non_blocking=True)
+    return {
+        name: statistics.median(clock.seconds(call, enough=0.5)) for name, call in calls.items()
+    }
+
+
+def end_to_end(given: argparse.Namespace) -> dict[str, Any]:
+    """Run the workflow on the CPU and on the device in each precision; compare all bigWigs."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {"cpu, float32": ("cpu", "float32")}
+        runs |= {
+            f"{given.device}, {precision}": (given.device, precision) for precision in PRECISIONS
+        }
+        values = {}
+        for name, (device, precision) in runs.items():
+            outcome = _bigwigs_of(given, Path(folder, f"{device}-{precision}"), device, precision)
+            if isinstance(outcome, str):
+                return {"reason": outcome}
+            values[name] = outcome
+    reference = values.pop("cpu, float32")
+    found: dict[str, Any] = {"bigWigs": len(reference)}
+    for name, files in values.items():
+        if files.keys() != reference.keys():
+            return {"reason": f"{name}: other bigWigs than on the CPU"}
+        both = [
+            (torch.from_numpy(reference[key]), torch.from_numpy(files[key])) for key in reference
+        ]
+        if any(not torch.equal(a.isnan(), b.isnan()) for a, b in both):
+            return {"reason": f"{name}: bigWigs have values at other bases than on the CPU"}
+        errors = [compare(a[~a.isnan()], b[~b.isnan()]) for a, b in both]
+        found[name] = {
+            "largest": max(error["largest"] for error in errors),
+            "mean": statistics.mean(error["mean"] for error in errors),
+        }
+    return found
+
+
+def _bigwigs_of(
+    given: argparse.Namespace, folder: Path, device: str, precision: str
+) -> dict[str, Any] | str:
+    """Every base of every bigWig that the workflow writes, by name and contig; or why not."""
+    try:
+        import pyBigWig
+    except ImportError as error:
+        return str(error)
+    folder.mkdir()
+    model = {"architecture": given.architecture, "weights": str(given.weights.resolve())}
+    config = {
+        "genome": {"name": "genome", "fasta": str(given.fasta.resolve())},
+        "models": {"model": model},
+        "prediction": {"device": device, "precision": precision, "threads": given.threads},
+    }
+    (folder / "run.yaml").write_text(json.dumps(config))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--cores", str(given.threads), "--configfile", "run.yaml", "--quiet"]
+    command += ["--until", "write_coverage_bigwigs"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return f"the workflow failed in {precision} on {device}: {done.stderr.strip()[-300:]}"
+    values = {}
+    for path in sorted(folder.glob("results/**/*.bw")):
+        with pyBigWig.open(str(path)) as file:
+            for contig, length in file.chroms().items():
+                key = f"{path.relative_to(folder)} {contig}"
+                values[key] = np.asarray(file.values(contig, 0, length, numpy=True))
+    return values or "the workflow wrote no bigWigs"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Rows as Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def number(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}g}"
+
+
+def report(results: dict[str, Any]) -> str:
+    """All tables as Markdown."""
+    rates = results["matmul"]
+    parts = [
+        f"{results['device']}, torch {results['torch']}, {results['note']}",
+        "Measured matrix products, TFLOP per second: "
+        + ", ".join(f"{name} {number(rate)}" for name, rate in rates.items()),
+    ]
+    rows = [
+        [name, precision, f"{error['largest']:.1e}", f"{error['mean']:.1e}"]
+        for name, found in results["errors"].items()
+        for precision, error in found.items()
+    ]
+    parts.append(table(["network", "precision", "largest, share of range", "mean relative"], rows))
+    rows = []
+    for key, found in results["speed"].items():
+        network, project, precision = key.split("/")
+        if found.get("rate"):
+            share = TFLOP.get(network, 0) * found["rate"] / rates[precision]
+            rows.append([
+                network, project, precision, number(found["rate"]),
+                f"{number(found['low'])} to {number(found['high'])}", str(found["batch"]),
+                number(found["gigabytes"]),
+                f"{share:.0%}" if share and not results["small"] else "–",
+            ])  # fmt: skip
+        else:
+            reason = found.get("reason", "not measured: out of time or memory")
+            rows.append([network, project, precision, reason, "–", "–", "–", "–"])
+    header = ["network", "project", "precision", "windows per second", "lowest to highest"]
+    header += ["batch", "GB", "share of the measured rate"]
+    parts.append(table(header, rows))
+    if results["host"]:
+        names = [name for name in next(iter(results["host"].values())) if name != "host share"]
+        rows = [
+            [key.replace("/", ", "), f"{found['host share']:.0%}"]
+            + [number(found[name]) for name in names]
+            for key, found in results["host"].items()
+        ]
+        parts.append("Milliseconds per window:")
+        parts.append(table(["network", "host share of the wall time", *names], rows))
+    whole = results["end to end"]
+    if "reason" in whole:
+        parts.append(f"End to end: not compared: {whole['reason']}")
+    else:
+        rows = [
+            [name, f"{error['largest']:.1e}", f"{error['mean']:.1e}"]
+            for name, error in whole.items()
+            if name != "bigWigs"
+        ]
+        parts.append(f"End to end, {whole['bigWigs']} contigs of bigWigs against the CPU's:")
+        parts.append(table(["run", "largest, share of a track's range", "mean relative"], rows))
+    if results["left out"]:
+        parts.append("Left out for lack of time: " + "; ".join(results["left out"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def measure(given: argparse.Namespace, save: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """All measurements; `save` is called after each, so that an early end loses little."""
+    clock = Clock(given.device, given.minutes)
+    small = given.small
+    results: dict[str, Any] = {
+        "device": device_name(clock.device), "torch": torch.__version__, "small": small,
+        "note": "small networks: a test of the script, not a result" if small else "full size",
+        "errors": {}, "speed": {}, "host": {}, "end to end": {"reason": "not reached"},
+        "left out": [],
+    }  # fmt: skip
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        clock.free_memory()
+        print(f"{name}: {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+        save(results)
+
+    def has_time(name: str) -> bool:
+        if clock.expired:
+            results["left out"].append(name)
+        return not clock.expired
+
+    with step("matmul"):
+        results["matmul"] = matmul_rates(clock, 512 if small else 8192)
+    for name in given.networks:
+        if has_time(f"errors of {name}"):
+            with step(f"errors of {name}"):
+                results["errors"][name] = errors_of(name, small, clock)
+    # what matters most first: ours in bfloat16, the host, the others
+    for precision in reversed(PRECISIONS):
+        for name in given.networks:
+            key = f"{name}/ours/{precision}"
+            if has_time(key):
+                with step(key):
+                    results["speed"][key] = speed_of(name, small, precision, clock)
+        if precision == "bfloat16":
+            for name in {"Borzoi", "Enformer"}.intersection(given.networks):
+                for tracks in (10 if small else 100, None):
+                    key = f"{name}/{tracks or 'all'} tracks/{precision}"
+                    if has_time(key):
+                        batch = results["speed"].get(f"{name}/ours/{precision}", {}).get("batch", 1)
+                        with step(key):
+                            results["host"][key] = host_of(
+                                name, small, tracks, precision, min(batch, 4), clock
+                            )
+        for network, project in PEERS:
+            key = f"{network}/{project}/{precision}"
+            if network in given.networks and not given.no_peers and has_time(key):
+                with step(key):
+                    results["speed"][key] = peer_speed(network, project, small, precision, clock)
+    if has_time("end to end"):
+        with step("end to end"):
+            results["end to end"] = end_to_end(given)
+    return results
+
+
+def main() -> None:
+    """Measure, print and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--small", action="store_true", help="small networks, to test the script")
+    parser.add_argument("--minutes", type=float, default=9)
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--no-peers", action="store_true", help="leave other projects out")
+    parser.add_argument("--output", type=Path, default=Path("gpu"))
+    parser.add_argument("--architecture", default="borzoi")
+    parser.add_argument("--weights", type=Path, default=REPOSITORY / "demo" / "borzoi")
+    parser.add_argument("--fasta", type=Path, default=REPOSITORY / "demo" / "genome.fa")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    given = parser.parse_args()
+    if given.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("gpu.py: torch sees no GPU here; use --device cpu --small to test")
+    torch.set_num_threads(given.threads)
+
+    def save(results: dict[str, Any]) -> None:
+        given.output.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n")
+
+    try:
+        results = measure(given, save)
+    except SeqcovError as error:
+        raise SystemExit(f"gpu.py: {error}") from None
+    save(results)
+    text = report(results)
+    given.output.with_suffix(".md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""What networks do on GPUs, done on the processor: the same values as its own way to compute."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from seqcov_models.checkpoints.load import build
+from seqcov_models.networks import registry
+from seqcov_models.networks.shared import compute
+from seqcov_models.networks.shared.attention import RelativeAttention, attend_fused
+from seqcov_models.networks.shared.base import CoverageModel
+from seqcov_models.networks.shared.compute import pad_to_multiple, prepare_network
+from seqcov_models.networks.shared.layers import max_pool
+from support.naive import random_codes, randomised
+
+TOWER = {"stem_channels": 6, "conv_tower_channels": (9, 11, 13, 14, 15, 16), "num_labels": 5}
+BLOCKS = {"num_attention_heads": 2, "attention_head_size": 8, "num_hidden_layers": 2}
+ROTARY = {
+    "attention_type": "rotary", "num_key_value_heads": 1, "attention_value_size": 8,
+    "rotary_size": 4,
+}  # fmt: skip
+SIZES: dict[str, tuple[str, dict[str, Any]]] = {
+    "basenji2": ("basenji2", {"sequence_length": 4_096, "crop_bins": 8, **TOWER}),
+    "basenji2 quick": (
+        "basenji2",
+        {"sequence_length": 4_096, "crop_bins": 8, "hidden_act": "quick_gelu", **TOWER},
+    ),
+    "enformer": ("enformer", {"sequence_length": 4_096, "target_length": 8, **TOWER, **BLOCKS}),
+    "borzoi": ("borzoi", {"sequence_length": 4_096, "target_length": 32, **TOWER, **BLOCKS}),
+    "flashzoi": (
+        "borzoi", {"sequence_length": 4_096, "target_length": 32, **TOWER, **BLOCKS, **ROTARY}
+    ),
+    "bpnet": ("bpnet", {"hidden_size": 12}),
+    "bpnetlite": ("bpnetlite", {"hidden_size": 12}),
+}  # fmt: skip
+
+
+def network(name: str) -> CoverageModel:
+    architecture, sizes = SIZES[name]
+    torch.manual_seed(1)
+    model: CoverageModel = randomised(
+        build(registry.NETWORKS[architecture].config_class.from_dict(sizes))
+    )
+    return model.eval()
+
+
+@torch.inference_mode()
+def coverage(model: CoverageModel, windows: int) -> npt.NDArray[np.float32]:
+    codes = np.stack([random_codes(model.geometry.window, seed) for seed in range(windows)])
+    output = model(torch.from_numpy(codes), output_contexts=False)
+    values: npt.NDArray[np.float32] = model.postprocess(output)[0].numpy()
+    return values
+
+
+def error(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
+    """The largest difference as a share of the range."""
+    assert found.shape == expected.shape
+    assert found.dtype == np.float32
+    return float(np.abs(found - expected).max() / np.ptp(expected))
+
+
+@pytest.mark.parametrize("windows", [1, 3])
+@pytest.mark.parametrize("name", SIZES)
+def test_the_way_of_gpus_gives_the_same_float32(
+    name: str, windows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if a batch does not fit into one piece."""
+    model = network(name)
+    expected = coverage(model, windows)
+    monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.GPU, piece=8_192, queries=12))
+    assert error(coverage(prepare_network(model, "float32"), windows), expected) < 1e-5
+
+
+@pytest.mark.parametrize("of_gpus", [False, True])
+@pytest.mark.parametrize("name", SIZES)
+def test_bfloat16_errs_little_and_leaves_heads_norms_and_the_original_alone(
+    name: str, of_gpus: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network(name)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    expected = coverage(model, 2)
+    if of_gpus:
+        monkeypatch.setitem(compute.ROUTES, "cpu", compute.GPU)
+    reduced = prepare_network(model, "bfloat16")
+    assert error(coverage(reduced, 2), expected) < 0.1
+    for key, value in reduced.named_parameters():
+        in_norm = isinstance(reduced.get_submodule(key.rpartition(".")[0]), torch.nn.BatchNorm1d)
+        kept = in_norm or not key.startswith("model.")
+        assert value.dtype == (torch.float32 if kept else torch.bfloat16), key
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_float32_on_processors_is_the_network_itself() -> None:
+    model = network("borzoi")
+    assert prepare_network(model, "float32") is model
+
+
+@pytest.mark.parametrize("rows", [slice(0, 24), slice(5, 19)])
+def test_fused_attention_is_the_attention_of_the_logits(
+    rows: slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, queries=7))
+    torch.manual_seed(2)
+    attention = RelativeAttention(10, 3, 4, 5, 6, 0.0, 0.0).eval()
+    count = rows.stop - rows.start
+    q_content, q_position = torch.randn(2, 2, 3, count, 4)
+    k, v, r = torch.randn(2, 3, 24, 4), torch.randn(2, 3, 24, 5), torch.randn(3, 47, 4)
+    with torch.inference_mode():
+        expected = attention._attend(q_content, q_position, k, v.mT.contiguous(), r, rows.start)
+        found = attend_fused(q_content, q_position, k, v, r, rows.start)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("length", "size"), [(12, 2), (13, 2), (13, 3)])
+def test_pooling_by_maximum_is_max_pooling(
+    length: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    x = torch.randn(1, 5, length)
+    x[0, 2, 3] = torch.nan
+    expected = max_pool(x, size)
+    monkeypatch.setitem(compute.ROUTES, "cpu", compute.GPU)
+    with torch.inference_mode():
+        found = max_pool(x, size)
+    assert torch.equal(found.nan_to_num(9), expected.nan_to_num(9))
+    assert found.unsqueeze(2).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_gpus_get_no_odd_widths_between_the_blocks_of_basenji2(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(compute.ROUTES, "cpu", compute.GPU)
+    stem: Any = prepare_network(network("basenji2"), "float32").model.stem
+    shapes = [tuple(block.conv.weight.shape[:2]) for block in stem.blocks]
+    assert shapes == [(8, 4), (16, 8), (16, 16), (16, 16), (16, 16), (16, 16), (16, 16)]
+    assert pad_to_multiple(torch.ones(3, 2), 4).tolist() == [[1, 1], [1, 1], [1, 1], [0, 0]]
