@@ -54,7 +54,7 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
     if kind == "gzip":
         path, kind = _unpack(path, folder), ""
     elif not kind and path.suffix.lower() in (".gz", ".bgz"):
-        raise SeqcovError(f"FASTA {path}: is not compressed, whatever its name; rename it")
+        raise SeqcovError(f"FASTA {path}: is not compressed, although its name says so; rename it")
     for home in (path.parent, folder):
         index = home / f"{path.name}.fai"
         needed = [index, index.with_suffix(".gzi")] if kind == "bgzip" else [index]

@@ -13,7 +13,7 @@ from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.shared.compute import route
 from seqcov_models.prediction.batches import read_batches
 from seqcov_models.prediction.blending import WeightedMean
-from seqcov_models.prediction.devices import use_precision
+from seqcov_models.prediction.devices import too_low_precision, use_precision
 from seqcov_models.prediction.ensemble import Ensemble
 from seqcov_models.prediction.timings import Seconds
 from seqcov_models.sequence import UNKNOWN, Codes, Coverage, Mask
@@ -153,10 +153,7 @@ def _not_finite(ensemble: Ensemble, predicted: Coverage, precision: str, place: 
     """Return the error for a batch with NaN or infinity that begins at `place`."""
     column = int(np.argmin(np.isfinite(predicted).all((0, 1))))
     track = ensemble.tracks[column % len(ensemble.tracks)]
-    return SeqcovError(
-        f"{place}: track {track.identifier} is NaN or infinite in {precision}; is the"
-        " precision too low for these weights? Try precision: float32"
-    )
+    return too_low_precision(f"{place}: track {track.identifier}", precision)
 
 
 def _stitch(

@@ -23,6 +23,14 @@ def use_precision(precision: str) -> None:
     torch.backends.cudnn.allow_tf32 = precision != "float32"
 
 
+def too_low_precision(output: str, precision: str) -> SeqcovError:
+    """Return the error for an output that is NaN or infinite; `output` says which and where."""
+    return SeqcovError(
+        f"{output} is NaN or infinite in {precision}; is the precision too low for these weights?"
+        " Try precision: float32"
+    )
+
+
 class Device:
     """One device for this process: a GPU that no other process of this user holds, or the CPU.
 

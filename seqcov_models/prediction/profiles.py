@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.bpnet.network import read_counts
 from seqcov_models.peaks.windows import PeakChunk, Windows
 from seqcov_models.prediction.batches import read_batches
 from seqcov_models.prediction.blending import PeakOverlap
-from seqcov_models.prediction.devices import use_precision
+from seqcov_models.prediction.devices import too_low_precision, use_precision
 from seqcov_models.prediction.ensemble import ProfileEnsemble
 from seqcov_models.prediction.timings import Seconds
 from seqcov_models.sequence import UNKNOWN, Codes, Floats, Mask
@@ -152,11 +151,8 @@ def _check_finite(profiles: Floats, windows: Windows, names: list[str], precisio
     finite = np.isfinite(profiles)
     if not finite.all():
         at = int(np.argmin(finite.all((1, 2, 3))))
-        raise SeqcovError(
-            f"{names[windows.contig[at]]}, summit {windows.summit[at]:,}: the profile is NaN or"
-            f" infinite in {precision}; is the precision too low for these weights? Try precision:"
-            " float32"
-        )
+        place = f"{names[windows.contig[at]]}, summit {windows.summit[at]:,}"
+        raise too_low_precision(f"{place}: the profile", precision)
 
 
 def _wanted_bases(

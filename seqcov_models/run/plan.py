@@ -56,8 +56,33 @@ class CoverageOptions:
     min_acgt: float
 
 
+class _ModelDocument:
+    """What the documents of both kinds of models share: how they are written and read."""
+
+    name: str
+    folds: list[Checkpoint]
+
+    def save(self, paths: Paths) -> None:
+        """Write the document, unless it exists with the same content.
+
+        Folds share a track table, which is written once.
+        """
+        values = pack(self)
+        column = values["folds"]["columns"].index("tracks")
+        for fold, packed in zip(self.folds[1:], values["folds"]["rows"][1:], strict=True):
+            if fold.tracks == self.folds[0].tracks:
+                packed[column] = []
+        write_document(paths.plan(self.name), values)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read the document. Raises SeqcovError if it is missing or damaged."""
+        plan: Self = _share_tracks(read_document(Path(path), cls))
+        return plan
+
+
 @dataclass(frozen=True)
-class ModelPlan:
+class ModelPlan(_ModelDocument):
     """What a model of coverage predicts along the genome."""
 
     name: str
@@ -172,16 +197,6 @@ class ModelPlan:
         ]
         return _digest(self.prediction_digest, labels)
 
-    def save(self, paths: Paths) -> None:
-        """Write the document, unless it exists with the same content."""
-        _save(self, paths)
-
-    @classmethod
-    def load(cls, path: str | Path) -> "ModelPlan":
-        """Read the document. Raises SeqcovError if it is missing or damaged."""
-        plan: ModelPlan = _share_tracks(read_document(Path(path), ModelPlan))
-        return plan
-
 
 @dataclass(frozen=True)
 class PeakFile:
@@ -218,7 +233,7 @@ class ProfileOptions:
 
 
 @dataclass(frozen=True)
-class ProfilePlan:
+class ProfilePlan(_ModelDocument):
     """What a BPNet predicts: profiles at peaks."""
 
     name: str
@@ -342,16 +357,6 @@ class ProfilePlan:
         """Changes with any byte of the bigWigs, and of their tables."""
         return _digest(self.prediction_digest, self.unit, self.negative_minus)
 
-    def save(self, paths: Paths) -> None:
-        """Write the document, unless it exists with the same content."""
-        _save(self, paths)
-
-    @classmethod
-    def load(cls, path: str | Path) -> "ProfilePlan":
-        """Read the document. Raises SeqcovError if it is missing or damaged."""
-        plan: ProfilePlan = _share_tracks(read_document(Path(path), ProfilePlan))
-        return plan
-
 
 @dataclass(frozen=True)
 class SharedPlan:
@@ -459,15 +464,6 @@ def _digest(*parts: Any) -> str:
     """Return 16 digits that change with `parts`, and with the package's version."""
     text = json.dumps([__version__, pack(parts)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _save(plan: ModelPlan | ProfilePlan, paths: Paths) -> None:
-    """Write a model's document. Folds share a track table, which is written once."""
-    values = pack(plan)
-    for fold, packed in zip(plan.folds[1:], values["folds"]["rows"][1:], strict=True):
-        if fold.tracks == plan.folds[0].tracks:
-            packed[values["folds"]["columns"].index("tracks")] = []
-    write_document(paths.plan(plan.name), values)
 
 
 def load_plan(path: str | Path) -> ModelPlan | ProfilePlan:

@@ -103,7 +103,7 @@ def _plan_model(
     tracks = select(folds[0].tracks, entry["tracks"])
     geometry = folds[0].config.geometry
     tiling = Tiling.from_overlap(geometry, prediction["overlap"], prediction["blend"])
-    _check_ensemble(entry, tracks, geometry)
+    _check_ensemble(entry, len(folds), tracks, geometry)
     wanted = genome.wanted(geometry.bin)
     segments = tile(genome.fasta.contigs, tiling, wanted)
     chunks = split_into_chunks(segments, tiling.step, prediction["windows_per_chunk"])
@@ -159,15 +159,17 @@ def recognise_folds(entry: Mapping[str, Any]) -> list[Checkpoint]:
     return folds
 
 
-def _check_ensemble(entry: Mapping[str, Any], tracks: Sequence[Track], geometry: Geometry) -> None:
+def _check_ensemble(
+    entry: Mapping[str, Any], folds: int, tracks: Sequence[Track], geometry: Geometry
+) -> None:
+    """Raise SeqcovError if the strands, shifts and folds of an entry cannot be averaged."""
     for shift in entry["shifts"]:
         if abs(shift) > geometry.context:
             raise SeqcovError(
                 f"shifts: {shift:,} bp is more than the {geometry.context:,} bp that are cropped;"
                 " the core would hold bases that were never read"
             )
-    folds = entry["weights"] if isinstance(entry["weights"], list) else [entry["weights"]]
-    members = len(folds) * len(entry["shifts"]) * (1 + entry["reverse_complement"])
+    members = folds * len(entry["shifts"]) * (1 + entry["reverse_complement"])
     if entry["standard_deviation"] and members == 1:
         raise SeqcovError(
             "standard_deviation: a single prediction has none; use several weights (folds),"

@@ -212,7 +212,7 @@ def _walk_contigs(cursor: Cursor, sizes: Sizes) -> dict[str, int]:
     try:
         return {keys[at].decode(): int(leaves["length"][at]) for at in np.argsort(leaves["id"])}
     except UnicodeDecodeError:
-        raise cursor.error("contig tree: a name is no text") from None
+        raise cursor.error("contig tree: a name is not text") from None
 
 
 def _walk_index(cursor: Cursor, at: int, what: str, sizes: Sizes) -> tuple[Rows, int]:
