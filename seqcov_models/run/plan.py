@@ -29,8 +29,8 @@ from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.document import is_saved, pack, read_document, write_document
 from seqcov_models.run.paths import Paths
 from seqcov_models.tiling import BinIntervals, Geometry, Segment, Tiling
-from seqcov_models.tracks.table import Track, file_names
-from seqcov_models.tracks.units import Untransform, unit
+from seqcov_models.tracks.table import Track, assign_file_names
+from seqcov_models.tracks.units import Untransform, describe_unit
 
 RESULTS_VERSION = 1
 """Part of every digest, so that raising it voids all finished results.
@@ -165,7 +165,7 @@ class ModelPlan(_ModelDocument):
         if track.row < 0:
             return "share of the window"
         options = self.options
-        return unit(track, self.geometry.bin, options.scale, options.transform)
+        return describe_unit(track, self.geometry.bin, options.scale, options.transform)
 
     @property
     def units(self) -> dict[str, str]:
@@ -287,7 +287,7 @@ class ProfilePlan(_ModelDocument):
         return {
             file: (task, number * self.config.num_strands)
             for number, (file, task) in enumerate(
-                zip(file_names(enumerate(tasks)), tasks, strict=True)
+                zip(assign_file_names(enumerate(tasks)), tasks, strict=True)
             )
         }
 

@@ -38,7 +38,7 @@ from seqcov_models.tiling import (
     tile,
 )
 from seqcov_models.tracks.selection import select
-from seqcov_models.tracks.table import Track, url_safe
+from seqcov_models.tracks.table import Track, make_url_safe
 
 INITIAL_VIEW = 100_000
 """Maximum width in bp of what a browser shows first: a few hundred bins or more on a screen."""
@@ -220,14 +220,14 @@ def group_tracks(
     """
     by_assay: dict[str, list[int]] = {}  # without regard to case, as some file systems
     for row, track in enumerate(tracks):
-        assay = url_safe(track.assay) if track.assay else "tracks"
+        assay = make_url_safe(track.assay) if track.assay else "tracks"
         by_assay.setdefault(assay.lower(), []).append(row)
     if len(by_assay) > 1 and len(tracks) / len(by_assay) < 2:
         by_assay = {"tracks": list(range(len(tracks)))}  # what precedes the colon is not an assay
     groups: dict[str, list[int]] = {}
     used = {MASK}
     for key, rows in by_assay.items():
-        assay = key if key == "tracks" else url_safe(tracks[rows[0]].assay)
+        assay = key if key == "tracks" else make_url_safe(tracks[rows[0]].assay)
         count = -(-len(rows) // limit)
         digits = len(str(count))
         for number in range(count):
