@@ -150,7 +150,7 @@ def write_blocks(handle: IO[bytes], blocks: Iterable[bytes], first: Rows, last: 
     return leaves
 
 
-def enclosing_boxes(items: Rows, fan: int) -> Rows:
+def build_boxes(items: Rows, fan: int) -> Rows:
     """Return the entries of the index level above `items`, without offsets."""
     first = np.arange(0, len(items), fan)
     last = np.minimum(first + fan, len(items)) - 1
@@ -160,7 +160,7 @@ def enclosing_boxes(items: Rows, fan: int) -> Rows:
     return boxes
 
 
-def first_keys(items: Rows, fan: int) -> Rows:
+def select_first_keys(items: Rows, fan: int) -> Rows:
     """Return the entries of the contig tree's level above `items`, without offsets."""
     keys = items["key"][::fan]
     nodes = np.zeros(len(keys), [("key", keys.dtype), ("offset", "<u8")])
@@ -194,7 +194,7 @@ def write_tree(
             handle.write(NODE_HEADER.pack(depth == len(levels), 0, len(node)) + node.tobytes())
 
 
-def contig_type(key_size: int) -> np.dtype[np.void]:
+def build_contig_type(key_size: int) -> np.dtype[np.void]:
     """Return the type of a contig's entry if the longest name has `key_size` bytes."""
     return np.dtype([("key", f"S{key_size}"), ("id", "<u4"), ("length", "<u4")])
 
@@ -202,18 +202,18 @@ def contig_type(key_size: int) -> np.dtype[np.void]:
 def write_contigs(handle: IO[bytes], contigs: Mapping[str, int], fan: int) -> None:
     """Write the contig tree; ids follow the order of `contigs` (lengths in bp, by name)."""
     keys = [name.encode() for name in contigs]
-    leaves = np.zeros(len(keys), contig_type(max(map(len, keys))))
+    leaves = np.zeros(len(keys), build_contig_type(max(map(len, keys))))
     leaves["key"], leaves["id"], leaves["length"] = keys, range(len(keys)), list(contigs.values())
     leaves = leaves[sorted(range(len(keys)), key=keys.__getitem__)]
     fan = min(fan, len(keys))
     key_size = leaves.dtype["key"].itemsize
     handle.write(TREE_HEADER.pack(TREE_MAGIC, fan, key_size, 8, len(keys), 0))
-    write_tree(handle, leaves, fan, first_keys)
+    write_tree(handle, leaves, fan, select_first_keys)
 
 
 def pack_index_header(leaves: Rows, end_of_data: int, fan: int) -> bytes:
     """Return the header of the index of `leaves`, whose blocks end at byte `end_of_data`."""
-    box = enclosing_boxes(leaves, len(leaves)).tolist()[0][:4] if len(leaves) else [0] * 4
+    box = build_boxes(leaves, len(leaves)).tolist()[0][:4] if len(leaves) else [0] * 4
     return INDEX_HEADER.pack(INDEX_MAGIC, fan, len(leaves), *box, end_of_data, 1, 0)
 
 
@@ -221,5 +221,5 @@ def write_index(handle: IO[bytes], leaves: list[Rows], fan: int) -> int:
     """Write the index of the blocks just written; return their number."""
     entries = np.concatenate([np.empty(0, LEAF), *leaves])
     handle.write(pack_index_header(entries, handle.tell(), fan))
-    write_tree(handle, entries, fan, enclosing_boxes)
+    write_tree(handle, entries, fan, build_boxes)
     return len(entries)

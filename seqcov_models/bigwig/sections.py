@@ -111,12 +111,15 @@ def build_batches(
                 held = last[3] % sizes.section
                 if last[3] > held:
                     stretches.append([*last[:3], last[3] - held])
-                yield section_headers(stretches, bin_size, sizes.section), buffer[: filled - held]
+                yield (
+                    build_section_headers(stretches, bin_size, sizes.section),
+                    buffer[: filled - held],
+                )
                 buffer[:held] = buffer[filled - held :]
                 stretches = [[chrom, first - held, span, held]] if held else []
                 filled = held
     if stretches:
-        yield section_headers(stretches, bin_size, sizes.section), buffer[:filled]
+        yield build_section_headers(stretches, bin_size, sizes.section), buffer[:filled]
 
 
 def split_ranges(length: Ints, lead: Ints, size: int) -> tuple[Ints, Ints, Ints]:
@@ -132,7 +135,7 @@ def split_ranges(length: Ints, lead: Ints, size: int) -> tuple[Ints, Ints, Ints]
     return source, np.maximum(begin, 0), np.minimum(begin + size, length[source])
 
 
-def section_headers(stretches: list[list[int]], bin_size: int, size: int) -> Rows:
+def build_section_headers(stretches: list[list[int]], bin_size: int, size: int) -> Rows:
     """Return the headers of sections of `size` bins that cover `stretches`.
 
     Args:

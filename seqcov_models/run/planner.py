@@ -38,7 +38,10 @@ from seqcov_models.tiling import (
     tile,
 )
 from seqcov_models.tracks.selection import select
-from seqcov_models.tracks.table import Track, url_safe
+from seqcov_models.tracks.table import Track, make_url_safe
+
+INITIAL_VIEW = 100_000
+"""Maximum width in bp of what a browser shows first: a few hundred bins or more on a screen."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
                 models[name] = _plan_model(name, entry, config, genome)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
-    return RunPlan(config, genome.fasta, models, profiles)
+    return RunPlan(config, genome.fasta, _initial_view(genome), models, profiles)
 
 
 def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
@@ -93,6 +96,21 @@ def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
         parse_regions(section[key], fasta.contigs, aliases) for key in ("regions", "exclude")
     )
     return _Genome(fasta, include if section["regions"] else None, exclude)
+
+
+def _initial_view(genome: _Genome) -> Interval:
+    """Choose what a browser shows first: a third of the way into the longest predicted stretch.
+
+    The middle of a chromosome would often be a centromere.
+    """
+    stretches = [
+        (contig, start, end)
+        for contig, intervals in genome.wanted(1).items()
+        for start, end in intervals.tolist()
+    ]
+    contig, start, end = max(stretches, key=lambda stretch: stretch[2] - stretch[1])
+    start += max(0, end - start - INITIAL_VIEW) // 3
+    return contig, start, min(end, start + INITIAL_VIEW)
 
 
 def _plan_model(
@@ -202,14 +220,14 @@ def group_tracks(
     """
     by_assay: dict[str, list[int]] = {}  # without regard to case, as some file systems
     for row, track in enumerate(tracks):
-        assay = url_safe(track.assay) if track.assay else "tracks"
+        assay = make_url_safe(track.assay) if track.assay else "tracks"
         by_assay.setdefault(assay.lower(), []).append(row)
     if len(by_assay) > 1 and len(tracks) / len(by_assay) < 2:
         by_assay = {"tracks": list(range(len(tracks)))}  # what precedes the colon is not an assay
     groups: dict[str, list[int]] = {}
     used = {MASK}
     for key, rows in by_assay.items():
-        assay = key if key == "tracks" else url_safe(tracks[rows[0]].assay)
+        assay = key if key == "tracks" else make_url_safe(tracks[rows[0]].assay)
         count = -(-len(rows) // limit)
         digits = len(str(count))
         for number in range(count):
@@ -356,8 +374,12 @@ def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
 def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
     """Raise SeqcovError if the disk is too small for what the run still has to write.
 
+    A finished run needs none: its chunks are gone, and nothing is written again.
+
     peaks: of `count_peaks`.
     """
+    if run.is_finished(run.paths):
+        return
     folder = run.paths.folder
     free = shutil.disk_usage(_nearest_existing(folder)).free
     needed = sum(sum(model.output_bytes) for model in run.models.values())

@@ -38,7 +38,7 @@ class Track:
         return head.strip() if colon else ""
 
 
-def url_safe(name: str) -> str:
+def make_url_safe(name: str) -> str:
     """Return `name` in [A-Za-z0-9_.-], a final strand sign spelt out, without leading . or -."""
     for sign, word in (("+", ".plus"), ("-", ".minus")):
         if name.endswith(sign) and len(name) > 1:
@@ -46,13 +46,13 @@ def url_safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".-")[:120] or "_"
 
 
-def file_names(tracks: Iterable[tuple[int, str]]) -> list[str]:
+def assign_file_names(tracks: Iterable[tuple[int, str]]) -> list[str]:
     """Return one file name per (index, identifier), with the index added to equal names.
 
     Names are compared without regard to case, as some file systems do.
     """
     pairs = list(tracks)
-    names = [url_safe(identifier) for _, identifier in pairs]
+    names = [make_url_safe(identifier) for _, identifier in pairs]
     seen = Counter(name.lower() for name in names)
     names = [
         name if seen[name.lower()] == 1 else f"{name}.{index}"
@@ -66,14 +66,14 @@ def file_names(tracks: Iterable[tuple[int, str]]) -> list[str]:
     return names
 
 
-def default_tracks(count: int) -> list[Track]:
+def build_default_tracks(count: int) -> list[Track]:
     """Return tracks for a head that comes without a table: track_0, track_1, …"""
     return [
         Track(row, row, f"track_{row}", file_name=f"track_{row}", pair=row) for row in range(count)
     ]
 
 
-def with_strand_pairs(tracks: Sequence[Track], pairs: Sequence[int] | None) -> list[Track]:
+def set_strand_pairs(tracks: Sequence[Track], pairs: Sequence[int] | None) -> list[Track]:
     """Return `tracks` with strand pairs, for a table that does not state them.
 
     Args:
@@ -94,7 +94,7 @@ def with_strand_pairs(tracks: Sequence[Track], pairs: Sequence[int] | None) -> l
     ]
 
 
-def strand_tracks(tasks: Sequence[str], strands: int) -> list[Track]:
+def build_strand_tracks(tasks: Sequence[str], strands: int) -> list[Track]:
     """Return one track per task and strand (1 or 2) of a BPNet: Oct4+, Oct4-, …"""
     signs = ("+", "-") if strands == 2 else ("",)
     names = [task + sign for task in tasks for sign in signs]
@@ -102,7 +102,7 @@ def strand_tracks(tasks: Sequence[str], strands: int) -> list[Track]:
     return [
         Track(row, row, name, f"{name} profile", file, {"strand_pair": str(pair)}, pair)
         for row, (name, file, pair) in enumerate(
-            zip(names, file_names(enumerate(names)), pairs, strict=True)
+            zip(names, assign_file_names(enumerate(names)), pairs, strict=True)
         )
     ]
 
@@ -150,7 +150,7 @@ def read_tracks(path: Path) -> list[Track]:
         if not row["identifier"]:
             raise SeqcovError(f"track table {path}, line {number}: empty identifier")
         rows.append((int(index), row))
-    names = file_names((index, row["identifier"]) for index, row in rows)
+    names = assign_file_names((index, row["identifier"]) for index, row in rows)
     pairs = _strand_pairs(rows, path)
     return [
         Track(at, index, row.pop("identifier"), row.pop("description", ""), name, row, pair)

@@ -26,7 +26,7 @@ TRANSFORMS = ("scale", "old", "new")
 SCALES = ("model", "raw")
 
 
-def unit(track: Track, bin_size: int, scale: str, transform: str) -> str:
+def describe_unit(track: Track, bin_size: int, scale: str, transform: str) -> str:
     """Return the unit of a track's values; scale is 'model', or 'raw' which undoes `transform`."""
     statistic = track.columns.get("sum_stat", "").partition("_")[0] or "coverage"
     over = f"{statistic} over {bin_size} bp"

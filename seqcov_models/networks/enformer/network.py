@@ -31,7 +31,7 @@ from seqcov_models.networks.shared.layers import (
     convolve,
     same_padding_conv,
 )
-from seqcov_models.tracks.table import Track, default_tracks
+from seqcov_models.tracks.table import Track, build_default_tracks
 
 
 class AttentionPool(nn.Module):
@@ -184,7 +184,7 @@ class EnformerForTokenPrediction(TokenPredictionModel):
             }
         )
         self.other_tracks: dict[str, list[Track]] = {
-            species: default_tracks(count) for species, count in config.other_heads.items()
+            species: build_default_tracks(count) for species, count in config.other_heads.items()
         }
 
     def assign_tracks(

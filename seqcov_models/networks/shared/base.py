@@ -19,7 +19,7 @@ from seqcov_models.networks.shared.layers import activate, apply_linear
 from seqcov_models.networks.shared.losses import poisson
 from seqcov_models.sequence import UNKNOWN, Codes, encode, one_hot_table
 from seqcov_models.tiling import Geometry
-from seqcov_models.tracks.table import Track, default_tracks
+from seqcov_models.tracks.table import Track, build_default_tracks
 
 
 @dataclass(kw_only=True)
@@ -284,7 +284,7 @@ class TokenPredictionModel(CoverageModel):
     """
 
     def __init__(self, config: Config, hidden: int, num_labels: int) -> None:
-        super().__init__(config, default_tracks(num_labels))
+        super().__init__(config, build_default_tracks(num_labels))
         self.head = nn.Linear(hidden, num_labels)
 
     def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:

@@ -33,7 +33,7 @@ from seqcov_models.networks.shared.fields import (
 )
 from seqcov_models.sequence import N_ENCODINGS
 from seqcov_models.tiling import Geometry
-from seqcov_models.tracks.table import Track, default_tracks, strand_tracks
+from seqcov_models.tracks.table import Track, build_default_tracks, build_strand_tracks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ class Config(ValidatedFields):
 
     def default_tracks(self) -> list[Track]:
         """Return the tracks of the selected head, as named if no track table tells."""
-        return default_tracks(self.num_labels)
+        return build_default_tracks(self.num_labels)
 
     def with_tracks(self, count: int) -> Self:
         """Return the same network with a head of `count` tracks, if the config says how many."""
@@ -146,7 +146,7 @@ class ProfileConfig(Config):
         return len(self.tasks) * self.num_strands
 
     def default_tracks(self) -> list[Track]:
-        return strand_tracks(self.tasks, self.num_strands)
+        return build_strand_tracks(self.tasks, self.num_strands)
 
 
 @dataclass(frozen=True, kw_only=True)
