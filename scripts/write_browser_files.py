@@ -12,7 +12,9 @@ with logged(snakemake.log[0]):
     plan = SharedPlan.load(snakemake.input.plan)
     write_browser_files(
         plan.fasta,
-        plan.config["genome"],
+        plan.config["genome"]["name"],
+        plan.config["genome"]["assembly"],
+        plan.view,
         read_table(Path(snakemake.input.tracks)),
         [Path(peaks) for peaks in snakemake.input.peaks],
         hub=Path(snakemake.output.hub),

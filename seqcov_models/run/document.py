@@ -23,13 +23,22 @@ from seqcov_models.networks.shared.config import Config
 
 def write_document(path: Path, values: Mapping[str, Any]) -> None:
     """Write `values`, one line per key, unless `path` already holds exactly them."""
-    lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
-    text = "{\n" + ",\n".join(lines) + "\n}\n"
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if is_saved(path, values):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(_format(values), encoding="utf-8")
+
+
+def is_saved(path: Path, values: Mapping[str, Any]) -> bool:
+    """Return whether `path` holds exactly what `write_document` would write."""
+    return path.is_file() and path.read_text(encoding="utf-8") == _format(values)
+
+
+def _format(values: Mapping[str, Any]) -> str:
+    """Return the text of a document, one line per key."""
+    lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def read_document(path: Path, kind: Any) -> Any:

@@ -12,6 +12,9 @@ from typing import Any, Self
 TRACK_TABLE = "tracks.tsv"
 """The table of all tracks of a run; in a folder of bigWigs, the table of these."""
 
+TWO_BIT = "genome.2bit"
+"""The sequence beside a hub, for an assembly that UCSC does not know."""
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -41,8 +44,7 @@ class Paths:
 
     @property
     def two_bit(self) -> Path:
-        """The sequence, for a hub whose assembly UCSC does not know."""
-        return self.folder / "genome.2bit"
+        return self.folder / TWO_BIT
 
     @property
     def igv_session(self) -> Path:

@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from seqcov_models import __version__
 from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.genome.fasta import Fasta
+from seqcov_models.genome.regions import Interval
 from seqcov_models.networks.shared.config import ProfileConfig
 from seqcov_models.peaks.windows import (
     PeakChunk,
@@ -26,11 +26,19 @@ from seqcov_models.peaks.windows import (
     statistic_names,
 )
 from seqcov_models.run.chunk_files import DTYPES
-from seqcov_models.run.document import pack, read_document, write_document
+from seqcov_models.run.document import is_saved, pack, read_document, write_document
 from seqcov_models.run.paths import Paths
 from seqcov_models.tiling import BinIntervals, Geometry, Segment, Tiling
 from seqcov_models.tracks.table import Track, assign_file_names
 from seqcov_models.tracks.units import Untransform, describe_unit
+
+RESULTS_VERSION = 1
+"""Part of every digest, so that raising it voids all finished results.
+
+Raise it by 1 in a change after which the same config predicts other numbers, or after which a file
+that other jobs read (a chunk, a table) is laid out differently. A new version of the package alone
+is not a reason: a genome takes days of GPU time.
+"""
 
 BIGWIG_BYTES = 5.1
 """Bytes per value in a bigWig, measured on coverage-like values."""
@@ -62,17 +70,14 @@ class _ModelDocument:
     name: str
     folds: list[Checkpoint]
 
-    def save(self, paths: Paths) -> None:
-        """Write the document, unless it exists with the same content.
-
-        Folds share a track table, which is written once.
-        """
-        values = pack(self)
+    def packed(self) -> dict[str, Any]:
+        """Return the content of the document. Folds share a track table, which it holds once."""
+        values: dict[str, Any] = pack(self)
         column = values["folds"]["columns"].index("tracks")
         for fold, packed in zip(self.folds[1:], values["folds"]["rows"][1:], strict=True):
             if fold.tracks == self.folds[0].tracks:
                 packed[column] = []
-        write_document(paths.plan(self.name), values)
+        return values
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -360,10 +365,19 @@ class ProfilePlan(_ModelDocument):
 
 @dataclass(frozen=True)
 class SharedPlan:
-    """The document of what all models share. models, profiles: names of the models of each kind."""
+    """The document of what all models share.
+
+    Attributes:
+        config: the config with all defaults.
+        fasta: the genome's sequence.
+        view: the interval that browsers show first (contig, start, end), 0-based half-open.
+        models: names of the models of coverage.
+        profiles: names of the BPNets.
+    """
 
     config: dict[str, Any]
     fasta: Fasta
+    view: Interval
     models: list[str]
     profiles: list[str]
 
@@ -376,13 +390,19 @@ class SharedPlan:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A whole run.
+    """All plans of a run.
 
-    config: with all defaults; models: those of coverage; profiles: the BPNets.
+    Attributes:
+        config: the config with all defaults.
+        fasta: the genome's sequence.
+        view: the interval that browsers show first (contig, start, end), 0-based half-open.
+        models: the plans of the models of coverage, by name.
+        profiles: the plans of the BPNets, by name.
     """
 
     config: Mapping[str, Any]
     fasta: Fasta
+    view: Interval
     models: dict[str, ModelPlan]
     profiles: dict[str, ProfilePlan]
 
@@ -399,8 +419,9 @@ class RunPlan:
 
     @property
     def browser_digest(self) -> str:
-        """Changes with what browsers show, beside the tracks."""
-        return _digest(self.genome, list(self.fasta.contigs.items()))
+        """Changes with what browsers show besides the tracks."""
+        name, assembly = self.genome["name"], self.genome["assembly"]
+        return _digest(name, assembly, self.view, list(self.fasta.contigs.items()))
 
     @property
     def provenance_digest(self) -> str:
@@ -409,12 +430,31 @@ class RunPlan:
 
     def save(self, paths: Paths) -> None:
         """Write the documents of the run and of its models, those whose content has changed."""
-        shared = SharedPlan(dict(self.config), self.fasta, [*self.models], [*self.profiles])
-        write_document(paths.run_plan, pack(shared))
-        for model in self.models.values():
-            model.save(paths)
-        for profile in self.profiles.values():
-            profile.save(paths)
+        for path, values in self._documents(paths).items():
+            write_document(path, values)
+
+    def is_finished(self, paths: Paths) -> bool:
+        """Return whether a run of this very plan has written its results.
+
+        The provenance is the last file of a run. A document is written only when it changes.
+        """
+        if not paths.provenance.is_file():
+            return False
+        end = paths.provenance.stat().st_mtime
+        return all(
+            is_saved(path, values) and path.stat().st_mtime <= end
+            for path, values in self._documents(paths).items()
+        )
+
+    def _documents(self, paths: Paths) -> dict[Path, dict[str, Any]]:
+        """Return the packed content of every document, by its path."""
+        shared = SharedPlan(
+            dict(self.config), self.fasta, self.view, [*self.models], [*self.profiles]
+        )
+        plans = (*self.models.values(), *self.profiles.values())
+        return {paths.run_plan: pack(shared)} | {
+            paths.plan(plan.name): plan.packed() for plan in plans
+        }
 
     @classmethod
     def load(cls, paths: Paths) -> Self:
@@ -423,6 +463,7 @@ class RunPlan:
         return cls(
             shared.config,
             shared.fasta,
+            shared.view,
             {name: ModelPlan.load(paths.plan(name)) for name in shared.models},
             {name: ProfilePlan.load(paths.plan(name)) for name in shared.profiles},
         )
@@ -461,8 +502,8 @@ def _identity(folds: Sequence[Checkpoint]) -> list[Any]:
 
 
 def _digest(*parts: Any) -> str:
-    """Return 16 digits that change with `parts`, and with the package's version."""
-    text = json.dumps([__version__, pack(parts)], sort_keys=True)
+    """Return 16 digits that change with `parts` and with `RESULTS_VERSION`."""
+    text = json.dumps([RESULTS_VERSION, pack(parts)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

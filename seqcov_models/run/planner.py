@@ -40,6 +40,9 @@ from seqcov_models.tiling import (
 from seqcov_models.tracks.selection import select
 from seqcov_models.tracks.table import Track, make_url_safe
 
+INITIAL_VIEW = 100_000
+"""Maximum width in bp of what a browser shows first: a few hundred bins or more on a screen."""
+
 
 @dataclass(frozen=True)
 class _Genome:
@@ -82,7 +85,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
                 models[name] = _plan_model(name, entry, config, genome)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
-    return RunPlan(config, genome.fasta, models, profiles)
+    return RunPlan(config, genome.fasta, _initial_view(genome), models, profiles)
 
 
 def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
@@ -93,6 +96,21 @@ def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
         parse_regions(section[key], fasta.contigs, aliases) for key in ("regions", "exclude")
     )
     return _Genome(fasta, include if section["regions"] else None, exclude)
+
+
+def _initial_view(genome: _Genome) -> Interval:
+    """Choose what a browser shows first: a third of the way into the longest predicted stretch.
+
+    The middle of a chromosome would often be a centromere.
+    """
+    stretches = [
+        (contig, start, end)
+        for contig, intervals in genome.wanted(1).items()
+        for start, end in intervals.tolist()
+    ]
+    contig, start, end = max(stretches, key=lambda stretch: stretch[2] - stretch[1])
+    start += max(0, end - start - INITIAL_VIEW) // 3
+    return contig, start, min(end, start + INITIAL_VIEW)
 
 
 def _plan_model(
@@ -356,8 +374,12 @@ def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
 def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
     """Raise SeqcovError if the disk is too small for what the run still has to write.
 
+    A finished run needs none: its chunks are gone, and nothing is written again.
+
     peaks: of `count_peaks`.
     """
+    if run.is_finished(run.paths):
+        return
     folder = run.paths.folder
     free = shutil.disk_usage(_nearest_existing(folder)).free
     needed = sum(sum(model.output_bytes) for model in run.models.values())

@@ -3,19 +3,18 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from seqcov_models.checkpoints.load import load_checkpoint
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.shared.compute import route
 from seqcov_models.peaks.windows import PeakChunk, Windows, statistic_names
 from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.devices import Device
-from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble, load_ensemble
+from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
+from seqcov_models.prediction.load import load_ensemble, load_profile_ensemble
 from seqcov_models.prediction.profiles import predict_profiles
 from seqcov_models.prediction.timings import Seconds
 from seqcov_models.progress import progress
@@ -99,9 +98,8 @@ def predict_profile_chunk(
     check_unchanged(plan, cards)
     torch.set_num_threads(threads)
     leased, options = Device(device), plan.options
-    ensemble = ProfileEnsemble(
-        [cast(Any, load_checkpoint(fold, fold.tracks)) for fold in plan.folds],
-        reverse_complement=options.reverse_complement,
+    ensemble = load_profile_ensemble(
+        plan.folds, plan.tracks, reverse_complement=options.reverse_complement
     )
     windows, chunks = plan.chunks(peaks)
     seconds = predict_peaks(

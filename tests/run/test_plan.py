@@ -4,6 +4,7 @@ import ast
 import copy
 import dataclasses
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.run import plan as plan_module
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import MASK, ModelPlan, RunPlan, load_plan
 from seqcov_models.run.planner import check_space, describe, group_tracks, plan_run
@@ -168,6 +170,32 @@ def test_bytes_of_chunks_are_those_of_the_files(config: dict[str, Any]) -> None:
         assert chunks == 1_502 * (7 + 1) * width  # a row a track and one of unknown bases
 
 
+@pytest.mark.parametrize(
+    ("regions", "gaps", "view"),
+    [
+        ([], "", ("chr1", 9_966_666, 10_066_666)),
+        (["b"], "", ("b", 0, 1_000)),
+        (["a", "chr1:101-600"], "", ("chr1", 100, 600)),
+        ([], "chr1\t0\t29000000\nchr1\t29050000\t30000000\n", ("chr1", 29_000_000, 29_050_000)),
+    ],
+)
+def test_browsers_first_show_a_place_in_the_longest_predicted_stretch(
+    regions: list[str],
+    gaps: str,
+    view: tuple[str, int, int],
+    config: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    fasta = tmp_path / "long.fa"
+    fasta.write_text(">a\nA\n")  # only the index is read
+    sizes = {"a": 50, "chr1": 30_000_000, "b": 1_000}
+    Path(f"{fasta}.fai").write_text("".join(f"{n}\t{s}\t3\t50\t51\n" for n, s in sizes.items()))
+    (tmp_path / "gaps.bed").write_text(gaps)
+    config["genome"] |= {"fasta": str(fasta), "regions": regions}
+    config["genome"]["exclude"] = [str(tmp_path / "gaps.bed")] if gaps else []
+    assert plan_run(config).view == view
+
+
 # Groups
 
 
@@ -256,10 +284,13 @@ def test_the_digest_stays_where_nothing_of_the_plan_changes(
     assert digest(changed(config, path, value)) == digest(config)
 
 
-def test_the_digest_is_the_same_in_every_process(config: dict[str, Any], tmp_path: Path) -> None:
+def test_the_digest_is_the_same_in_every_process_and_version_of_the_package(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     script = (
-        "import json, sys; from seqcov_models.run.planner import plan_run;"
+        "import json, sys, seqcov_models; seqcov_models.__version__ = '99.0';"
+        " from seqcov_models.run.planner import plan_run;"
         " print(plan_run(json.load(open(sys.argv[1]))).models['borzoi'].prediction_digest)"
     )
     done = subprocess.run(
@@ -270,6 +301,35 @@ def test_the_digest_is_the_same_in_every_process(config: dict[str, Any], tmp_pat
         check=True,
     )
     assert done.stdout.strip() == digest(config)
+
+
+def test_a_new_results_version_changes_every_digest(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def digests() -> list[str]:
+        run = plan_run(config)
+        model = run.models["borzoi"]
+        return [
+            run.browser_digest, run.provenance_digest, model.card_digest, model.prediction_digest,
+            *map(model.bigwig_digest, model.groups),
+        ]  # fmt: skip
+
+    before = digests()
+    monkeypatch.setattr(plan_module, "RESULTS_VERSION", plan_module.RESULTS_VERSION + 1)
+    assert not set(before) & set(digests())
+
+
+def test_browser_files_follow_an_edit_of_a_bed_file_that_moves_no_bin(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    bed = tmp_path / "regions.bed"
+    config["genome"]["regions"] = [str(bed)]
+    bed.write_text("chr1\t1\t200\n")
+    before = plan_run(config)
+    bed.write_text("chr1\t2\t200\n")  # still in the first bin of 4 bp
+    after = plan_run(config)
+    assert after.models["borzoi"].prediction_digest == before.models["borzoi"].prediction_digest
+    assert after.browser_digest != before.browser_digest
 
 
 def test_the_digest_changes_with_the_networks_geometry(config: dict[str, Any]) -> None:
@@ -432,6 +492,25 @@ def test_what_an_unfinished_run_has_written_is_not_needed_again(
         path.write_bytes(bytes(5_000))
     with_free(monkeypatch, needed(run) - 10_000)
     check_space(run, {})
+
+
+def test_a_finished_run_needs_no_space_until_its_plan_changes(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = plan_run(config)
+    with_free(monkeypatch, 0)
+    run.save(run.paths)
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
+    run.paths.provenance.touch()
+    check_space(run, {})
+    run = plan_run(changed(config, "models.borzoi.tracks", [0]))
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
+    run.save(run.paths)  # the run begins, and is killed
+    os.utime(run.paths.provenance, (1, 1))
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
 
 
 def test_space_is_looked_for_on_the_disk_of_the_results(

@@ -6,7 +6,7 @@ and whose strands share one profile and one total; the config says which.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,7 @@ from torch.nn import functional as F
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.bpnet.config import BPNetConfig
 from seqcov_models.networks.shared.base import (
-    CoverageModel,
     HeadlessModel,
-    ModelOutput,
     TokenPredictionModel,
     select_outputs,
 )
@@ -31,21 +29,7 @@ from seqcov_models.networks.shared.layers import (
     same_padding_conv,
 )
 from seqcov_models.networks.shared.losses import profile_and_counts
-from seqcov_models.tracks.table import Track
-
-
-@dataclass
-class BPNetOutput(ModelOutput):
-    """What `forward` of the profile network returns.
-
-    Attributes:
-        profile_logits: Profiles before the softmax over positions: (batch, length, tasks, strands).
-        count_logits: log(1 + reads): (batch, tasks, strands), or (batch, tasks, 1) for joint
-            strands.
-    """
-
-    profile_logits: Tensor
-    count_logits: Tensor
+from seqcov_models.networks.shared.profiles import ProfileModel, ProfileOutput
 
 
 class BPNetStem(Stem):
@@ -125,7 +109,7 @@ class BPNetModel(HeadlessModel):
         return torch.cat([hidden.transpose(1, 2) for hidden in some]).transpose(1, 2)
 
 
-class BPNetForProfilePrediction(CoverageModel):
+class BPNetForProfilePrediction(ProfileModel):
     """BPNet with its profile head and its count head.
 
     Attributes:
@@ -154,7 +138,7 @@ class BPNetForProfilePrediction(CoverageModel):
         output_contexts: bool | None = None,
         output_hidden_states: bool = False,
         controls: Tensor | None = None,
-    ) -> BPNetOutput:
+    ) -> ProfileOutput:
         """Predict profiles and read counts; `postprocess` combines them into coverage.
 
         Args:
@@ -184,7 +168,7 @@ class BPNetForProfilePrediction(CoverageModel):
             controls = controls[..., margin : controls.shape[-1] - margin]
         profile, counts = self._heads(hidden, controls, padding=reach + margin - c.crop_bins)
         beyond = c.crop_bins - margin
-        output = BPNetOutput(
+        output = ProfileOutput(
             _by_task(profile.transpose(1, 2), c.num_strands),
             _by_task(counts, c.num_counts),
             last_hidden_state=hidden[..., beyond : hidden.shape[-1] - beyond].transpose(1, 2),
@@ -214,26 +198,6 @@ class BPNetForProfilePrediction(CoverageModel):
         )
         return profile, F.linear(mean, self.counts.weight[:, : mean.shape[1]], self.counts.bias)
 
-    def postprocess(self, output: BPNetOutput, expm1: bool = False) -> tuple[Tensor, list[str]]:
-        """Combine profiles and counts into reads per base.
-
-        Args:
-            output: What `forward` returned.
-            expm1: Whether read counts are exp(logits) − 1 instead of exp(logits).
-
-        Returns:
-            Reads per base (batch, core, tracks), and the identifier of each track.
-        """
-        counts = read_counts(output.count_logits, expm1)
-        coverage = (profile_probabilities(output) * counts[:, None]).flatten(2)
-        if len(self.track_channels) < coverage.shape[-1]:
-            coverage = coverage[..., self.track_channels]
-        return coverage, [track.identifier for track in self.tracks]
-
-    def track_tables(self) -> dict[str, list[Track]]:
-        """As in every model, but of all strands of a task, which stay in the heads together."""
-        return {"targets": self.config.default_tracks()}
-
     def keep_rows(self, rows: list[int]) -> None:
         """Reduce the heads to the tasks of `rows`. Both strands of a task stay: they may be joint.
 
@@ -248,27 +212,6 @@ class BPNetForProfilePrediction(CoverageModel):
         self.profile = _outputs_of(self.profile, _rows(tasks, strands))
         self.counts = select_outputs(self.counts, _rows(tasks, c.num_counts))
         self.config = replace(c, tasks=tuple(c.tasks[task] for task in tasks))
-
-
-def profile_probabilities(output: BPNetOutput) -> Tensor:
-    """Compute the fraction of reads at each position: (batch, length, tasks, strands).
-
-    Fractions sum to 1 per task and strand, or per task over both strands if these are joint.
-    """
-    logits = output.profile_logits
-    if output.count_logits.shape[-1] == logits.shape[-1]:
-        return logits.softmax(1)
-    joint = logits.movedim(1, 2).flatten(2).softmax(-1)
-    return joint.view(*joint.shape[:2], *logits.shape[1:4:2]).movedim(1, 2)
-
-
-def read_counts(count_logits: Tensor, expm1: bool = False) -> Tensor:
-    """Compute the number of reads per window; same shape as `count_logits`.
-
-    Networks are trained on log(1 + reads), so the exponential is too large by 1. The original uses
-    it nevertheless; `expm1` subtracts the 1 and clips at 0.
-    """
-    return count_logits.expm1().clamp(min=0) if expm1 else count_logits.exp()
 
 
 def _by_task(x: Tensor, each: int) -> Tensor:

@@ -17,7 +17,7 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.shared.config import Config
 from seqcov_models.networks.shared.layers import activate, apply_linear
 from seqcov_models.networks.shared.losses import poisson
-from seqcov_models.sequence import UNKNOWN, encode, one_hot_table
+from seqcov_models.sequence import UNKNOWN, Codes, encode, one_hot_table
 from seqcov_models.tiling import Geometry
 from seqcov_models.tracks.table import Track, build_default_tracks
 
@@ -266,14 +266,7 @@ class CoverageModel(SequenceModel):
         Raises:
             SeqcovError: There is no sequence, or one has another length or other letters.
         """
-        window = self.geometry.window
-        if not sequences:
-            raise SeqcovError("no sequence to predict")
-        for number, letters in enumerate(sequences):
-            if len(letters) != window:
-                raise SeqcovError(f"sequence {number}: {len(letters):,} bp; this network reads"
-                                  f" windows of {window:,} bp")  # fmt: skip
-        codes = torch.from_numpy(np.stack([encode(letters) for letters in sequences]))
+        codes = torch.from_numpy(encode_windows(sequences, self.geometry.window))
         was_training = self.training
         self.eval()
         try:
@@ -340,6 +333,27 @@ class TokenPredictionModel(CoverageModel):
     def keep_rows(self, rows: list[int]) -> None:
         self.head = select_outputs(self.head, rows)
         self.config = self.config.with_tracks(len(rows))
+
+
+def encode_windows(sequences: Sequence[str], window: int) -> Codes:
+    """Encode sequences as codes, (batch, window) ``uint8``.
+
+    Args:
+        sequences: IUPAC nucleotide letters in either case.
+        window: The length that each sequence must have, in bp.
+
+    Raises:
+        SeqcovError: If there is no sequence, or one has another length or other letters.
+    """
+    if not sequences:
+        raise SeqcovError("there is no sequence to predict")
+    for number, letters in enumerate(sequences):
+        if len(letters) != window:
+            raise SeqcovError(
+                f"sequence {number} has {len(letters):,} bp; this network reads windows of"
+                f" {window:,} bp"
+            )
+    return np.stack([encode(letters) for letters in sequences])
 
 
 def _check_codes(codes: Tensor) -> None:
