@@ -2,11 +2,11 @@
 
 The format is that of Kent et al. 2010 (its supplement) as UCSC's programs write it. All numbers are
 little-endian, and parts follow each other without a gap: header, slots for zoom headers, total
-summary, contig tree, count and data blocks, their index, for each zoom level its count, blocks and
-index, and last the magic number once more. Coordinates are 0-based half-open, in bp.
+summary, contig tree, count and data blocks, their index; for each zoom level its count, blocks and
+index; at the end the magic number again. Coordinates are 0-based half-open, in bp.
 
-Contig ids are not the order of names: readers search the contig tree by name, so its keys are
-sorted by their bytes. Ids are values there and need only ascend in data and indices. Here they
+Contig ids are not in the order of names. Readers search the contig tree by name, so its keys are
+sorted by their bytes. Ids are values in that tree and must only ascend in data and indices. They
 follow the order of the given contigs, so that values may come in the order of the FASTA.
 """
 
@@ -78,8 +78,7 @@ class Sizes:
     Attributes:
         section: Bins of a data block.
         window: Bins of a window of the first zoom level; each further level joins 4 windows of the
-            level below. Half as many would make files a tenth larger and slower to write; data
-            within a window are read fast.
+            level below. Half as many would make files 10 % larger and slower to write.
         zoom_block: Records of a zoom block.
         least_records: Minimum number of records of every zoom level but the first.
         fan: Maximum number of children of a tree's node.
@@ -132,13 +131,16 @@ def write_blocks(handle: IO[bytes], blocks: Iterable[bytes], first: Rows, last: 
     """Compress and write blocks; return their index entries.
 
     libdeflate is used because its output is the same in every process; igzip is as fast, but its
-    output differs now and then.
+    output sometimes differs.
 
     Args:
-        handle: The file, at the place of the first block.
+        handle: The file, at the offset of the first block.
         blocks: Content of each block.
         first: The first row of each block, with its contig and start.
         last: The last row of each block, with its contig and end.
+
+    Returns:
+        Index entries of type `LEAF`, shape (blocks,).
     """
     packed = [deflate.zlib_compress(block, 1) for block in blocks]
     leaves = np.zeros(len(packed), LEAF)
@@ -171,13 +173,14 @@ def select_first_keys(items: Rows, fan: int) -> Rows:
 def write_tree(
     handle: IO[bytes], leaves: Rows, fan: int, build_level: Callable[[Rows, int], Rows]
 ) -> None:
-    """Write the nodes of a tree, level by level from the root; all but a level's last are full.
+    """Write the nodes of a tree, level by level from the root; only a level's last may be partial.
 
     Args:
-        handle: The file, at the place of the root.
+        handle: The file, at the offset of the root.
         leaves: Entries of the lowest level.
         fan: Maximum number of entries per node.
-        build_level: Function that returns the entries above given ones, without offsets.
+        build_level: Function of entries and `fan` that returns the entries of the level above,
+            without offsets.
     """
     levels = [leaves]
     while len(levels[0]) > fan:

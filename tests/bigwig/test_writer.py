@@ -338,7 +338,7 @@ REFUSALS: dict[str, tuple[list[Any], str]] = {
     "over the end": ([("a", 31, NAN[:2])], r"a, bin 31 .*: bins up to 32.* 1,000 bp have only 32"),
     "past the end": ([("a", 32, ONE)], r"a, bin 32 .*: bins up to 32.* have only 32"),
     "no contig to fill": ([("none", 0, ONE)], r"none, bin 0 .*0 bp have only 0"),
-    "negative": ([("a", -1, ONE)], r"a, bin -1 .*: there is no bin before the contig's start"),
+    "negative": ([("a", -1, ONE)], r"a, bin -1 .*: begins before the contig's start"),
     "float16": ([("a", 1, np.ones(3, np.float16))], r"a, bin 1 .*: values are float16 .*float32"),
     "float64": ([("a", 1, np.ones(3))], r"a, bin 1 .*: values are float64"),
     "two dimensions": ([("a", 1, np.ones((2, 2), np.float32))], r"shape \(2, 2\)"),

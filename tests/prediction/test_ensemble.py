@@ -357,5 +357,7 @@ def test_a_strand_pair_that_does_not_point_back_is_refused(folder: Path, tmp_pat
     row = "id4-\t0.5\t2\tsum_sqrt\t"
     table = (folder / "targets.txt").read_text().replace(f"{row}3", f"{row}5")
     (tmp_path / "targets.txt").write_text(table)
-    with pytest.raises(SeqcovError, match=r"strand_pair of id3\+ is id4-, whose own is another"):
+    with pytest.raises(
+        SeqcovError, match=r"strand_pair of id3\+ is id4-, but the pair of id4- is another track"
+    ):
         recognise("borzoi", folder, targets=tmp_path / "targets.txt")
