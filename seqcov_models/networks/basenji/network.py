@@ -84,6 +84,7 @@ class BasenjiStem(Stem):
             block.conv.weight, block.conv.bias = nn.Parameter(weight), nn.Parameter(bias)
 
     def compute(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Apply the stem: one-hot (batch, letters, length) → (batch, hidden, bins) in a tuple."""
         for block in self.blocks:
             x = max_pool(block(x), self.pool)
         return (x,)

@@ -57,6 +57,7 @@ class BorzoiStem(Stem):
         self.reach = c.tower_reach
 
     def compute(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Apply the stem: one-hot (batch, letters, length) → the deepest output, then the skips."""
         x = max_pool(convolve(x, self.conv))
         skips: list[Tensor] = []
         for depth, stage in enumerate(self.tower):
@@ -220,4 +221,5 @@ class BorzoiForTokenPrediction(TokenPredictionModel):
         self.model = BorzoiModel(config)
 
     def compute_loss(self, coverage: Tensor, labels: Tensor) -> Tensor:
+        """Compute Borzoi's loss, `poisson_multinomial`; both (batch, bins, tracks), ≥ 0."""
         return poisson_multinomial(coverage, labels)

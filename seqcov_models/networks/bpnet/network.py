@@ -44,6 +44,7 @@ class BPNetStem(Stem):
         self.factors, self.reach = (1,), config.stem_kernel_size // 2
 
     def compute(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Apply the stem: one-hot (batch, letters, length) → (batch, hidden, length) in a tuple."""
         return (activate(convolve(x, self.conv), self.activation, overwrite=True),)
 
 
@@ -103,6 +104,7 @@ class BPNetModel(HeadlessModel):
         self.trunk = BPNetTrunk(config)
 
     def compute_hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        """Compute the core's hidden states: (batch, letters, length) → (batch, hidden, core)."""
         hidden, crop = self.compute_trimmed(0, inputs, contexts), self.geometry.crop
         return hidden[..., crop : hidden.shape[-1] - crop]
 

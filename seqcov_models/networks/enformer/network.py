@@ -92,6 +92,7 @@ class EnformerStem(Stem):
         self.reach = c.tower_reach
 
     def compute(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Apply the stem: one-hot (batch, letters, length) → (batch, hidden, bins) in a tuple."""
         x = convolve(x, self.conv)
         x = self.pool(self.pointwise(x).add_(x))
         for stage in self.tower:
@@ -210,10 +211,12 @@ class EnformerForTokenPrediction(TokenPredictionModel):
     def assign_tracks(
         self, tracks: Sequence[Track], other_tracks: Mapping[str, list[Track]] | None = None
     ) -> None:
+        """Set what the outputs of the selected head and of `other_heads` are."""
         super().assign_tracks(tracks)
         self.other_tracks |= other_tracks or {}
 
     def track_tables(self) -> dict[str, list[Track]]:
+        """Return the track tables of all heads: `targets`, and `targets_<species>` for others."""
         others = {f"targets_{name}": tracks for name, tracks in self.other_tracks.items()}
         return super().track_tables() | others
 

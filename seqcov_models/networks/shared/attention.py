@@ -302,4 +302,5 @@ class TransformerBlock(nn.Module):
         return x + self._drop(apply_linear(hidden, self.ffn_out))
 
     def _drop(self, x: Tensor) -> Tensor:
+        """Apply dropout in training."""
         return F.dropout(x, self.dropout, self.training)

@@ -154,6 +154,7 @@ class SequenceModel(nn.Module):
             output.hidden_states = (*contexts, output.last_hidden_state)
 
     def _returns_contexts(self, output_contexts: bool | None) -> bool:
+        """Return whether contexts are requested, by the caller or else by the config."""
         return self.config.output_contexts if output_contexts is None else output_contexts
 
 
@@ -175,6 +176,7 @@ class HeadlessModel(SequenceModel):
     trunk: nn.Module
 
     def compute_hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        """Apply stem and trunk: one-hot (batch, letters, length) → (batch, hidden, bins)."""
         return self.trunk(self.stem(inputs), contexts)  # type: ignore[no-any-return]
 
     def forward(
@@ -222,18 +224,7 @@ class CoverageModel(SequenceModel):
         self.tracks = tracks
 
     def postprocess(self, output: Any) -> tuple[Tensor, list[str]]:
-        """Compute coverage from an output of `forward`.
-
-        Args:
-            output: What `forward` returned.
-
-        Returns:
-            Coverage (batch, bins, tracks), non-negative, in the units of the training data, on the
-            device of the model; and the identifier of each track.
-
-        Example:
-            >>> coverage, names = model.postprocess(model(codes))
-        """
+        """Compute coverage (batch, bins, tracks) from an output; return it and the track names."""
         raise NotImplementedError
 
     def assign_tracks(
@@ -323,6 +314,7 @@ class TokenPredictionModel(CoverageModel):
         self.head = nn.Linear(hidden, num_labels)
 
     def compute_hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        """Apply the network without its head: (batch, letters, length) → (batch, hidden, bins)."""
         return self.model.compute_hidden_state(inputs, contexts)
 
     def compute_loss(self, coverage: Tensor, labels: Tensor) -> Tensor:
@@ -369,10 +361,23 @@ class TokenPredictionModel(CoverageModel):
         return output
 
     def postprocess(self, output: TokenPredictionOutput) -> tuple[Tensor, list[str]]:
+        """Compute coverage from an output of `forward`.
+
+        Args:
+            output: What `forward` returned.
+
+        Returns:
+            Coverage (batch, bins, tracks), non-negative, in the units of the training data, on the
+            device of the model; and the identifier of each track.
+
+        Example:
+            >>> coverage, names = model.postprocess(model(codes))
+        """
         coverage = activate(output.logits, self.config.output_act)
         return coverage, [track.identifier for track in self.tracks]
 
     def reduce_heads(self, rows: list[int]) -> None:
+        """Reduce the head and the config to `rows` of `tracks`."""
         self.head = select_outputs(self.head, rows)
         self.config = self.config.with_tracks(len(rows))
 
