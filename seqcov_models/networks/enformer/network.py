@@ -197,7 +197,9 @@ class EnformerForTokenPrediction(TokenPredictionModel):
         self.model = EnformerModel(config)
         for name in config.other_heads and (config.species, *config.other_heads):
             if hasattr(nn.ModuleDict(), name):
-                raise config.refusal("other_heads", f"{name!r} is a name that torch uses itself")
+                raise config.field_error(
+                    "other_heads", f"{name!r} is a name that torch uses itself"
+                )
         self.other_heads = nn.ModuleDict(
             {
                 species: nn.Linear(config.last_hidden_size, count)
