@@ -256,6 +256,8 @@ def merge_intervals(intervals: npt.NDArray[np.int64]) -> BinIntervals:
     Returns:
         Sorted, disjoint rows with a gap between neighbours, shape (merged intervals, 2).
     """
+    if len(intervals) == 1:  # most contigs of a draft assembly, of which there are thousands
+        return intervals
     reach = np.maximum.accumulate(intervals[:, 1])
     first = np.flatnonzero(np.r_[True, intervals[1:, 0] > reach[:-1]])
     last = np.r_[first[1:] - 1, len(intervals) - 1]
@@ -264,6 +266,8 @@ def merge_intervals(intervals: npt.NDArray[np.int64]) -> BinIntervals:
 
 def _subtract_intervals(included: BinIntervals, excluded: BinIntervals) -> BinIntervals:
     """Return the bins of `included` that are not in `excluded`."""
+    if not len(excluded):
+        return included[included[:, 0] < included[:, 1]]
     low, high = included[0, 0], included[-1, 1]
     gaps = np.stack([np.r_[low, excluded[:, 1]], np.r_[excluded[:, 0], high]], 1)
     # Pair every included interval with the gaps first … last between the excluded that overlap it.

@@ -68,10 +68,11 @@ def pack(value: Any) -> Any:
     if isinstance(value, list | tuple):
         if value and _is_row(value[0]):
             names = [item.name for item in dataclasses.fields(value[0])]
-            return {
-                "columns": names,
-                "rows": [[pack(getattr(row, n)) for n in names] for row in value],
-            }
+            rows = [
+                [v if type(v := getattr(row, name)) in (str, int) else pack(v) for name in names]
+                for row in value
+            ]
+            return {"columns": names, "rows": rows}
         return [pack(item) for item in value]
     if isinstance(value, np.ndarray):
         return value.tolist()

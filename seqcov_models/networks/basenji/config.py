@@ -37,9 +37,9 @@ class BasenjiBlockConfig(ValidatedFields):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.dilation_rate < 1:
-            raise self.refusal("dilation_rate", f"{self.dilation_rate} is below 1")
+            raise self.field_error("dilation_rate", f"{self.dilation_rate} is below 1")
         if max(self.dilations, default=1) > MAX_INT:
-            raise self.refusal(
+            raise self.field_error(
                 "dilation_rate", f"{self.dilation_rate}: dilations beyond {MAX_INT:,}"
             )
 
@@ -92,7 +92,7 @@ class BasenjiConfig(BinnedConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.head_hidden_size == 0:
-            raise self.refusal("head_hidden_size", "this network always has one")
+            raise self.field_error("head_hidden_size", "this network always has one")
 
     @property
     def _pool_size(self) -> int:

@@ -79,15 +79,15 @@ class BorzoiConfig(AttentionConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rotary_base <= 1:
-            raise self.refusal("rotary_base", f"{self.rotary_base} is not above 1")
+            raise self.field_error("rotary_base", f"{self.rotary_base} is not above 1")
         if self.num_hidden_layers and self.num_rel_pos_features % 2:
-            raise self.refusal("num_rel_pos_features", "must be even")
+            raise self.field_error("num_rel_pos_features", "must be even")
         if self.attention_type == "rotary":
             self._check_rotary()
 
     def _check_crop(self) -> None:
         if self.num_upsamples >= self.num_downsamples:
-            raise self.refusal(
+            raise self.field_error(
                 "num_upsamples",
                 f"{self.num_upsamples} of them need more than"
                 f" {len(self.conv_tower_channels)} conv_tower_channels to take up again",
@@ -102,22 +102,22 @@ class BorzoiConfig(AttentionConfig):
         if self.target_length not in (self.num_bins, -1 if self.crop_bins == 0 else None):
             why = f"{self.crop_bins:,} leave {self.num_bins:,} bins, target_length says"
             why += f" {self.target_length:,}; one of the two is enough"
-            raise self.refusal("crop_bins", why)
+            raise self.field_error("crop_bins", why)
 
     def _check_rotary(self) -> None:
         if self.num_attention_heads % self.num_key_value_heads:
-            raise self.refusal(
+            raise self.field_error(
                 "num_key_value_heads",
                 f"{self.num_key_value_heads} do not divide {self.num_attention_heads} heads",
             )
         if self.attention_head_size != self.attention_value_size:
-            raise self.refusal(
+            raise self.field_error(
                 "attention_head_size",
                 f"{self.attention_head_size}; rotary attention has keys and values of one size"
                 f" ({self.attention_value_size})",
             )
         if self.rotary_size % 2 or self.rotary_size > self.attention_head_size:
-            raise self.refusal(
+            raise self.field_error(
                 "rotary_size",
                 f"{self.rotary_size} is not even and at most {self.attention_head_size}",
             )

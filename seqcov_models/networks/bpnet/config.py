@@ -58,16 +58,16 @@ class BPNetConfig(ProfileConfig):
         super().__post_init__()
         lost = self.sequence_length - self.target_length
         if self.target_length != -1 and (lost < 0 or lost % 2):
-            raise self.refusal(
+            raise self.field_error(
                 "target_length",
                 f"{self.target_length:,} bp do not lie in the middle of {self.sequence_length:,}",
             )
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
-            raise self.refusal("tasks", f"{self.tasks!r}: at least one, and no name twice")
+            raise self.field_error("tasks", f"{self.tasks!r}: at least one, and no name twice")
         if 2**self.num_dilated_layers > MAX_INT:
-            raise self.refusal("num_dilated_layers", f"{self.num_dilated_layers}: at most 30")
+            raise self.field_error("num_dilated_layers", f"{self.num_dilated_layers}: at most 30")
         if self.num_strands > 2:
-            raise self.refusal("num_strands", f"{self.num_strands}; a base has two strands")
+            raise self.field_error("num_strands", f"{self.num_strands}; a base has two strands")
 
     @property
     def num_counts(self) -> int:

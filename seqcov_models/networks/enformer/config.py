@@ -63,18 +63,22 @@ class EnformerConfig(AttentionConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.head_hidden_size == 0:
-            raise self.refusal("head_hidden_size", "this network always has one")
+            raise self.field_error("head_hidden_size", "this network always has one")
         if self.num_rel_pos_features % 6:
-            raise self.refusal(
+            raise self.field_error(
                 "num_rel_pos_features", f"{self.num_rel_pos_features} is not a multiple of 6"
             )
         if self.species in self.other_heads:
-            raise self.refusal("other_heads", f"{self.species!r} is the species already selected")
+            raise self.field_error(
+                "other_heads", f"{self.species!r} is the species already selected"
+            )
         for name in self.other_heads and (self.species, *self.other_heads):
             if not re.fullmatch(r"[A-Za-z0-9_-]+", name):  # they become names of files
-                raise self.refusal("other_heads", f"{name!r}: only letters, digits, - and _")
+                raise self.field_error("other_heads", f"{name!r}: only letters, digits, - and _")
         if (total := sum((self.num_labels, *self.other_heads.values()))) > MAX_TRACKS:
-            raise self.refusal("other_heads", f"{total:,} tracks in all; at most {MAX_TRACKS:,}")
+            raise self.field_error(
+                "other_heads", f"{total:,} tracks in all; at most {MAX_TRACKS:,}"
+            )
 
     @property
     def heads(self) -> dict[str, int]:

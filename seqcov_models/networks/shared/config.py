@@ -61,7 +61,7 @@ class Config(ValidatedFields):
         if self.vocab_size is None:
             self._set("vocab_size", ComputedInt(len(N_ENCODINGS[self.n_encoding])))
         if self.vocab_size != len(N_ENCODINGS[self.n_encoding]):
-            raise self.refusal(
+            raise self.field_error(
                 "vocab_size",
                 f"{self.vocab_size}, but n_encoding {self.n_encoding!r} makes"
                 f" {len(N_ENCODINGS[self.n_encoding])} channels",
@@ -176,10 +176,10 @@ class BinnedConfig(Config):
             if self.species not in self.HEADS:
                 known = ", ".join(self.HEADS)
                 why = f"must be given for {self.species!r}; published are heads for {known}"
-                raise self.refusal("num_labels", why)
+                raise self.field_error("num_labels", why)
             self._set("num_labels", ComputedInt(self.HEADS[self.species]))
         if self.sequence_length % self.pool_factor:
-            raise self.refusal(
+            raise self.field_error(
                 "sequence_length",
                 f"{self.sequence_length:,} is not a multiple of {self._pool_size} to the power of"
                 f" {self.num_pool_layers} (the product of all poolings)",
@@ -195,7 +195,7 @@ class BinnedConfig(Config):
 
     def _check_crop(self) -> None:
         if self.num_bins < 1:
-            raise self.refusal(
+            raise self.field_error(
                 "crop_bins",
                 f"{self._crop:,} from each side leave nothing of"
                 f" {self.sequence_length // self.bin_size:,} bins",
@@ -294,7 +294,7 @@ class AttentionConfig(BinnedConfig):
         kept = bins if self.target_length == -1 else self.target_length
         if kept > bins or (bins - kept) % 2:
             why = f"{kept:,} bins do not lie in the middle of {bins:,}"
-            raise self.refusal("target_length", why)
+            raise self.field_error("target_length", why)
         return (bins - kept) // 2
 
 
