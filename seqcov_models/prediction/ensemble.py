@@ -69,14 +69,14 @@ class FoldEnsemble(Generic[Model]):
             codes: Codes = sequences
         else:
             codes = encode_windows(sequences, self.geometry.window)
-        return self.coverage(codes).cpu().numpy()
+        return self.compute_coverage(codes).cpu().numpy()
 
-    def coverage(self, codes: Codes) -> Tensor:
+    def compute_coverage(self, codes: Codes) -> Tensor:
         """Return what `predict` does of codes (batch, window), on the ensemble's device."""
         raise NotImplementedError
 
-    def networks(self, precision: str) -> list[Model]:
-        """Return the folds as predictions in `precision` use them, see `prepare_network`."""
+    def prepare_networks(self, precision: str) -> list[Model]:
+        """Prepare the folds for predictions in `precision`, once; see `prepare_network`."""
         key = (precision, str(self.device))
         if key not in self._prepared:
             self._prepared = {key: [prepare_network(fold, precision) for fold in self.folds]}
@@ -185,13 +185,15 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         return len(self.tracks) * (2 if self.standard_deviation else 1)
 
     def to(self, device: str | torch.device) -> Self:
+        """Move the weights to `device` in place; return the ensemble."""
         self._channels, self._partner_channels = (
             self._channels.to(device),
             self._partner_channels.to(device),
         )
         return super().to(device)
 
-    def coverage(self, codes: Codes) -> Tensor:
+    def compute_coverage(self, codes: Codes) -> Tensor:
+        """Average codes (batch, window) over all members: (batch, bins, columns)."""
         return self.average(codes)
 
     def start(self, codes: Codes, precision: str = "float32") -> list["PendingCoverage"]:
@@ -212,8 +214,10 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         while True:
             try:
                 return [
-                    PendingCoverage(self.average(codes[at : at + self.max_windows], precision))
-                    for at in range(0, len(codes), self.max_windows)
+                    PendingCoverage(
+                        self.average(codes[start : start + self.max_windows], precision)
+                    )
+                    for start in range(0, len(codes), self.max_windows)
                 ]
             except torch.OutOfMemoryError as error:
                 windows = min(len(codes), self.max_windows)
@@ -237,7 +241,7 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         """
         total: Tensor | None = None
         members: list[Tensor] = []
-        for fold in self.networks(precision):
+        for fold in self.prepare_networks(precision):
             values = list(self._predict_members(fold, codes))
             mean = self._inverse_transform(average_tensors(values))
             total = mean if total is None else total + mean
@@ -271,6 +275,7 @@ class Ensemble(FoldEnsemble[CoverageModel]):
                 yield coverage
 
     def _inverse_transform(self, values: Tensor) -> Tensor:
+        """Transform the network's output back to coverage, if asked for."""
         return self.untransform(values) if self.untransform else values
 
 
@@ -281,7 +286,8 @@ class ProfileEnsemble(FoldEnsemble[ProfileModel]):
     are distributed over bases.
     """
 
-    def coverage(self, codes: Codes) -> Tensor:
+    def compute_coverage(self, codes: Codes) -> Tensor:
+        """Average codes (batch, window): reads per base (batch, core, tracks)."""
         return self.folds[0].select_channels(reads_per_base(*self.average(codes)))
 
     @property
@@ -306,12 +312,16 @@ class ProfileEnsemble(FoldEnsemble[ProfileModel]):
         """
         other = np.zeros(len(codes), np.bool_) if minus is None else minus
         strands = (other, ~other) if self.reverse_complement else (other,)
-        folds = self.networks(precision)
-        members = [self._member(fold, codes, strand) for fold in folds for strand in strands]
+        folds = self.prepare_networks(precision)
+        members = [
+            self._predict_member(fold, codes, strand) for fold in folds for strand in strands
+        ]
         profile, logs = zip(*members, strict=True)
         return average_tensors(profile), average_tensors(logs)
 
-    def _member(self, fold: ProfileModel, codes: Codes, minus: Mask) -> tuple[Tensor, Tensor]:
+    def _predict_member(
+        self, fold: ProfileModel, codes: Codes, minus: Mask
+    ) -> tuple[Tensor, Tensor]:
         """Read the windows `minus` on the minus strand; return them on the plus strand."""
         if minus.any():
             codes = np.where(minus[:, None], sequence.reverse_complement(codes), codes)

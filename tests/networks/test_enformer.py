@@ -432,7 +432,7 @@ def test_borzoi_computes_only_what_the_kept_bins_need(extra: dict[str, Any], cro
 def test_the_published_borzoi_needs_1538_of_4096_positions_at_its_end() -> None:
     with torch.device("meta"):
         model = BorzoiForTokenPrediction(BorzoiConfig(num_hidden_layers=0))
-    needed = model.model.trunk.needed(4096)
+    needed = model.model.trunk.needed_positions(4096)
     assert needed.stop - needed.start == 1_538
     assert BorzoiConfig().tower_reach == 7 + 2 * sum(2**power for power in range(1, 7))
 
