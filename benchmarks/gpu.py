@@ -350,7 +350,7 @@ def host_of(
         codes = torch.from_numpy(codes_of(model, batch)).to(clock.device)
         use_precision(precision)
         with torch.inference_mode():
-            call = forward_of(ensemble.networks(precision)[0], codes)
+            call = forward_of(ensemble.prepare_networks(precision)[0], codes)
             forward = statistics.median(clock.seconds(call)) / batch
             output = call().float()
         steps = _steps(output, Path(folder), clock)

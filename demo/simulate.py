@@ -1,11 +1,10 @@
-"""A make-believe genome, its coverage tracks and its peaks, from seeds; writes what demo/ commits.
+"""Simulate a genome, its coverage tracks and its peaks from seeds; write the files of demo/.
 
-Two steps that know nothing of each other. `simulate_genome` writes DNA: a background whose GC
-content drifts and which has lost most of its CpGs, and in it enhancers, CTCF sites and genes.
-`simulate_tracks` and `simulate_binding` read DNA, as a cell would: they find the motifs, whoever
-put them there, and work out the expected coverage in bins, and the reads of four factors at each
-base. Both are thus functions of the letters alone, which a network can learn, and the other strand
-has the same values, mirrored. Coordinates are 0-based, half-open.
+Two independent steps. `simulate_genome` writes DNA: a background with drifting GC content and few
+CpGs, and in it enhancers, CTCF sites and genes. `simulate_tracks` and `simulate_binding` read DNA:
+they find all motifs, planted or not, and compute the expected coverage in bins, and the reads of
+four factors at each base. Both are functions of the letters alone, which a network can learn. The
+other strand has the same values, mirrored. Coordinates are 0-based half-open.
 """
 
 import argparse
@@ -49,7 +48,7 @@ MOTIFS = {  # letter frequencies in tenths, rows A, C, G, T, after the well-know
     "poly(A)": ("980999", "000000", "000000", "019000"),
     "GU-rich": ("00000000", "10000011", "09090011", "80909978"),
 }
-CELLS = {"GATA": "GATA cells", "AP-1": "AP-1 cells"}  # which factor opens enhancers, in which cells
+CELLS = {"GATA": "GATA cells", "AP-1": "AP-1 cells"}  # factors that open enhancers, and their cells
 
 TRACKS = [  # identifier, strand pair, description
     ("DEMO0001", 0, "DNASE:GATA cells"),
@@ -65,15 +64,19 @@ STRAND_PAIR = [pair for _, pair, _ in TRACKS]
 
 
 class Factor(NamedTuple):
-    """How a factor's sites look in ChIP-nexus, where reads begin at the edges of what it covers.
+    """A factor's binding as ChIP-nexus shows it: reads begin at the edges of the covered bases.
 
-    For a site on strand +: reads on + begin `upstream` bp before the motif's first base, those on −
-    `downstream` bp behind its last one, `ratio` times as many. `helpers`: the motifs whose sites
-    near by it needs; without any it binds alone.
+    Attributes:
+        motif: Name of the motif in `MOTIFS`.
+        height: Reads at the edge's base on strand +.
+        upstream: Bases from the start of the reads on strand + to the motif's first base.
+        downstream: Bases from the motif's last base to the start of the reads on strand −.
+        ratio: Reads on strand − per read on strand +.
+        helpers: Motifs of which a site must be near; without helpers the factor binds alone.
     """
 
     motif: str
-    height: float  # reads at the edge's base
+    height: float
     upstream: int
     downstream: int
     ratio: float
@@ -87,16 +90,18 @@ FACTORS = {
     "Sp1": Factor("GC box", 60, 5, 8, 1.2, ("GC box", "CCAAT")),
 }
 STRANDS = 2
-SHARP, SHOULDER, SHOULDER_HEIGHT = 1.5, 40, 0.06  # of the edge: bp, bp, part of its height
-BACKGROUND = 0.03  # reads of a base and strand
+EDGE_WIDTH, SHOULDER_WIDTH = 1.5, 40  # bp
+SHOULDER_HEIGHT = 0.06  # share of the edge's height
+BACKGROUND = 0.03  # reads per base and strand
 
-SMOOTHING, APART, CALLED = 50, 300, 40  # bp, bp between summits, reads within `SMOOTHING` bp
+SMOOTHING, SUMMIT_DISTANCE = 50, 300  # bp
+MIN_READS = 40  # reads within `SMOOTHING` bp of a summit
 
 # --- writing DNA ---------------------------------------------------------------------------------
 
 
-def background(rng: np.random.Generator, length: int) -> Codes:
-    """DNA between the elements: 34–54 % GC, drifting over 20 kb, a quarter of its CpGs left."""
+def draw_background(rng: np.random.Generator, length: int) -> Codes:
+    """Draw the DNA between the elements: 34–54 % GC, drifting over 20 kb, a quarter of the CpGs."""
     knots = rng.uniform(0.34, 0.54, length // 20_000 + 2)
     gc = np.interp(np.arange(length) / 20_000, np.arange(len(knots)), knots)
     is_gc, second = rng.random(length) < gc, rng.random(length) < 0.5
@@ -111,23 +116,23 @@ def background(rng: np.random.Generator, length: int) -> Codes:
 def plant(
     rng: np.random.Generator, codes: Codes, index: int, name: str, flip: bool = False
 ) -> None:
-    """Write an instance of a motif, drawn letter by letter, at `index`, if `flip` on strand −."""
+    """Write a motif, drawn letter by letter, at `index`; on strand − if `flip`."""
     frequencies = np.array([[int(digit) for digit in row] for row in MOTIFS[name]], float)
-    below = np.cumsum(frequencies / frequencies.sum(0), 0) < rng.random(frequencies.shape[1])
-    word = below.sum(0).astype(np.uint8)
+    is_below = np.cumsum(frequencies / frequencies.sum(0), 0) < rng.random(frequencies.shape[1])
+    word = is_below.sum(0).astype(np.uint8)
     codes[index : index + len(word)] = reverse_complement(word) if flip else word
 
 
 def plant_enhancer(rng: np.random.Generator, codes: Codes, factor: str) -> None:
-    """Two to four sites of a factor in 240 bp, either way round."""
+    """Write two to four sites of a factor into 240 bp, each on either strand."""
     for slot in rng.permutation(6)[: rng.integers(2, 5)]:
         plant(rng, codes, int(40 * slot + rng.integers(0, 28)), factor, rng.random() < 0.5)
 
 
 def plant_gene(rng: np.random.Generator, codes: Codes) -> None:
-    """A gene on strand +: upstream boxes, TATA, Inr at 300, and a terminator 300 bp from the end.
+    """Write a gene on strand +: boxes, TATA, Inr at base 300, a terminator 300 bp from the end.
 
-    One in three carries an enhancer in its first kilobase.
+    One gene in three has an enhancer in its first kilobase.
     """
     for slot in rng.permutation(5)[: rng.integers(1, 5)]:
         box = "GC box" if rng.random() < 0.6 else "CCAAT"
@@ -141,9 +146,9 @@ def plant_gene(rng: np.random.Generator, codes: Codes) -> None:
     plant(rng, codes, len(codes) - 300 + int(rng.integers(18, 26)), "GU-rich")
 
 
-def contig(rng: np.random.Generator, length: int) -> Codes:
-    """A contig: elements one after the other, a third of a kilobase to two kilobases apart."""
-    codes = background(rng, length)
+def draw_contig(rng: np.random.Generator, length: int) -> Codes:
+    """Draw a contig: elements one after the other, 0.3 to 2 kb apart."""
+    codes = draw_background(rng, length)
     index = 300
     while True:
         kind = rng.choice(["gene", "GATA", "AP-1", "CTCF"], p=[0.4, 0.25, 0.2, 0.15])
@@ -162,28 +167,28 @@ def contig(rng: np.random.Generator, length: int) -> Codes:
         index += size + int(rng.integers(300, 2_000))
 
 
-def as_assembled(rng: np.random.Generator, codes: Codes, gaps: bool) -> str:
-    """Letters with what assemblies have: lower case over a third, IUPAC letters, Ns if `gaps`.
+def add_assembly_features(rng: np.random.Generator, codes: Codes, gaps: bool) -> str:
+    """Return letters as in an assembly: a third in lower case, IUPAC letters, Ns if `gaps`.
 
     The Ns are 1,537 bp at the contig's start and 6 kb in its middle.
     """
     letters = np.frombuffer(LETTERS.encode(), np.uint8)[codes]
-    unsure = np.flatnonzero(rng.random(len(letters)) < 1 / 4_000)
-    letters[unsure] = np.frombuffer(b"RYSWKM", np.uint8)[rng.integers(0, 6, len(unsure))]
+    ambiguous = np.flatnonzero(rng.random(len(letters)) < 1 / 4_000)
+    letters[ambiguous] = np.frombuffer(b"RYSWKM", np.uint8)[rng.integers(0, 6, len(ambiguous))]
     if gaps:
         middle = len(letters) // 2
         letters[:1_537] = letters[middle : middle + 6_000] = ord("N")
-    for _ in range(len(letters) // 3_000):  # so many repeats, each of 0.1 to 2 kb
+    for _ in range(len(letters) // 3_000):  # repeats of 0.1 to 2 kb
         start = rng.integers(0, len(letters))
         letters[start : start + rng.integers(100, 2_000)] |= 0x20
     return letters.tobytes().decode()
 
 
 def simulate_genome(seed: int, contigs: dict[str, int]) -> Genome:
-    """Letters of each contig of the given lengths; the first has gaps."""
+    """Return the letters of each contig, by name; the first contig has gaps."""
     rng = np.random.default_rng(seed)
     return {
-        name: as_assembled(rng, contig(rng, length), gaps=number == 0)
+        name: add_assembly_features(rng, draw_contig(rng, length), gaps=number == 0)
         for number, (name, length) in enumerate(contigs.items())
     }
 
@@ -191,69 +196,69 @@ def simulate_genome(seed: int, contigs: dict[str, int]) -> Genome:
 # --- reading DNA ---------------------------------------------------------------------------------
 
 
-def occupancy(codes: Codes, name: str) -> Floats:
-    """How well each base starts a motif on strand +, from 0 (not at all) to 1, in whole steps.
+def score_motif(codes: Codes, name: str) -> Floats:
+    """Score each base as the start of a motif on strand +, from 0 to 1, shape (bases,).
 
     The log-odds are rounded to tenths of a bit: sums of integers are the same on every machine.
     """
     frequencies = np.array([[int(digit) + 0.2 for digit in row] for row in MOTIFS[name]])
     odds = 4 * frequencies / frequencies.sum(0)
-    table = np.array([[round(10 * math.log2(odd)) for odd in row] for row in odds], np.int16)
+    table = np.array([[round(10 * math.log2(ratio)) for ratio in row] for row in odds], np.int16)
     best = int(table.max(0).sum())
     table = np.vstack([table, np.full(table.shape[1], -1_000, np.int16)])  # an unknown base
-    width, found = table.shape[1], np.zeros(len(codes))
+    width, scores = table.shape[1], np.zeros(len(codes))
     if len(codes) < width:
-        return found
-    score = np.zeros(len(codes) - width + 1, np.int16)
+        return scores
+    log_odds = np.zeros(len(codes) - width + 1, np.int16)
     for column in range(width):
-        score += table[:, column][codes[column : column + len(score)]]
-    found[: len(score)] = np.clip((score - 0.6 * best) / (0.25 * best), 0, 1)
-    return found
+        log_odds += table[:, column][codes[column : column + len(log_odds)]]
+    scores[: len(log_odds)] = np.clip((log_odds - 0.6 * best) / (0.25 * best), 0, 1)
+    return scores
 
 
-def either_strand(codes: Codes, name: str) -> Floats:
-    """Occupancy of a motif by its middle, on the strand where it is better."""
+def score_both_strands(codes: Codes, name: str) -> Floats:
+    """Score each base as the middle of a motif on either strand, the better one, from 0 to 1."""
     width = len(MOTIFS[name][0])
     plus, minus = (
-        np.roll(occupancy(strand, name), width // 2)
+        np.roll(score_motif(strand, name), width // 2)
         for strand in (codes, reverse_complement(codes))
     )
     return np.maximum(plus, minus[::-1])
 
 
-def lay(spikes: Floats, shape: Floats) -> Floats:
+def place_shapes(spikes: Floats, shape: Floats) -> Floats:
     """Return the sum of one `shape` per spike, of its height, with its middle at the spike."""
     reach = len(shape) // 2
-    out = np.zeros(len(spikes) + 2 * reach)
+    total = np.zeros(len(spikes) + 2 * reach)
     for position in np.flatnonzero(spikes):
-        out[position : position + len(shape)] += spikes[position] * shape
-    return out[reach : reach + len(spikes)]
+        total[position : position + len(shape)] += spikes[position] * shape
+    return total[reach : reach + len(spikes)]
 
 
-def bell(distance: Floats, sigma: float) -> Floats:
-    """A bell of height 1 and of standard deviation `sigma` bp, at each distance from its middle."""
+def compute_bell(distance: Floats, sigma: float) -> Floats:
+    """Return a bell of height 1 and standard deviation `sigma` bp at distances from its middle."""
     return np.asarray(np.exp(-0.5 * (distance / sigma) ** 2))
 
 
-def spread(spikes: Floats, sigma: float) -> Floats:
+def smooth_spikes(spikes: Floats, sigma: float) -> Floats:
     """Return the sum of one bell per spike, of its height and standard deviation `sigma` bp."""
     reach = math.ceil(4 * sigma)
-    return lay(spikes, bell(np.arange(-reach, reach + 1.0), sigma))
+    return place_shapes(spikes, compute_bell(np.arange(-reach, reach + 1.0), sigma))
 
 
-def enhancer(sites: Floats) -> Floats:
-    """Activity from 0 to 1 of a factor's sites: they help each other, one alone does little."""
-    density = spread(sites, 80) ** 2
+def compute_activity(sites: Floats) -> Floats:
+    """Return the activity, 0 to 1, of a factor's sites: neighbours raise it more than linearly."""
+    density = smooth_spikes(sites, 80) ** 2
     return density / (density + 1.5)
 
 
-def promoter(codes: Codes, boxes: Floats) -> Floats:
-    """Strength of each base as a start of transcription of strand +, from 0 to 1.
+def score_promoters(codes: Codes, boxes: Floats) -> Floats:
+    """Score each base as a start of transcription on strand +, from 0 to 1.
 
-    It takes an Inr, a TATA 27 to 33 bp upstream and, 35 to 250 bp upstream, boxes.
+    A start needs an Inr, a TATA 27 to 33 bp upstream and boxes 35 to 250 bp upstream.
     """
-    strength, tata = np.zeros(len(codes)), occupancy(codes, "TATA")
-    inr = np.roll(occupancy(codes, "Inr"), 2)
+    strength, tata = np.zeros(len(codes)), score_motif(codes, "TATA")
+    inr = np.roll(score_motif(codes, "Inr"), 2)
     for index in np.flatnonzero(inr):
         if index >= 250 and (best := tata[index - 33 : index - 26].max()) > 0:
             upstream = boxes[index - 250 : index - 35].sum()
@@ -262,54 +267,57 @@ def promoter(codes: Codes, boxes: Floats) -> Floats:
 
 
 def transcribe(codes: Codes, start: Floats) -> Floats:
-    """Polymerases on each base of strand +: they start at `start`, 12 kb is a half-life for them,
-    and at a terminator (poly(A) signal, GU-rich within 16 to 30 bp) they fall off.
+    """Return the polymerases on each base of strand +.
+
+    They begin at `start`, halve every 12 kb, and leave at a terminator: a poly(A) signal with a
+    GU-rich element 16 to 30 bp behind it.
     """
-    end, downstream = occupancy(codes, "poly(A)"), occupancy(codes, "GU-rich")
+    end, downstream = score_motif(codes, "poly(A)"), score_motif(codes, "GU-rich")
     for index in np.flatnonzero(end):
         end[index] *= downstream[index + 16 : index + 30].max(initial=0)
-    out, flow, last = np.zeros(len(codes)), 0.0, 0
+    polymerases, flow, last = np.zeros(len(codes)), 0.0, 0
     for index in [*np.flatnonzero(start + end), len(codes)]:
         fading = 0.5 ** (np.arange(1, index - last + 1) / 12_000)
-        out[last:index] = flow * fading
+        polymerases[last:index] = flow * fading
         if index < len(codes):
             flow = (flow * fading[-1] if index > last else flow) * (1 - end[index]) + start[index]
         last = index
-    return out
+    return polymerases
 
 
 def simulate_tracks(letters: str) -> Coverage:
-    """Expected coverage of a contig, shape (bins, tracks): per bin, the sum over its bases.
+    """Compute the expected coverage of a contig, shape (bins, tracks): sums over a bin's bases.
 
-    The last bin may be shorter than 32 bp. Unknown bases have no coverage.
+    The last bin may be shorter than 32 bp. Unknown bases have a coverage of 0.
     """
     codes = encode(letters)
-    other = reverse_complement(codes)
-    open_by = {factor: enhancer(either_strand(codes, factor)) for factor in CELLS}
-    ctcf = either_strand(codes, "CTCF")
-    boxes = either_strand(codes, "GC box") + either_strand(codes, "CCAAT")
-    # strand − is strand + of the other strand's letters, read backwards
-    promoters = [promoter(codes, boxes), promoter(other, boxes[::-1])[::-1]]
-    promoting = spread(promoters[0] + promoters[1], 100)
-    marked = spread(promoters[0] + promoters[1], 400)
+    minus = reverse_complement(codes)
+    activity = {factor: compute_activity(score_both_strands(codes, factor)) for factor in CELLS}
+    ctcf = score_both_strands(codes, "CTCF")
+    boxes = score_both_strands(codes, "GC box") + score_both_strands(codes, "CCAAT")
+    # strand − is strand + of the reverse complement, flipped
+    promoters = [score_promoters(codes, boxes), score_promoters(minus, boxes[::-1])[::-1]]
+    promoting = smooth_spikes(promoters[0] + promoters[1], 100)
+    marked = smooth_spikes(promoters[0] + promoters[1], 400)
 
-    near = np.arange(-5_000, 5_001)
-    help_of = 0.5 ** (np.abs(near) / 1_000) / 200  # of an enhancer's base, by its distance
-    padded = np.pad(open_by["GATA"], 5_000)
+    distance = np.arange(-5_000, 5_001)
+    effect = 0.5 ** (np.abs(distance) / 1_000) / 200  # of an enhancer's base on a promoter
+    enhancers = np.pad(activity["GATA"], 5_000)
     starts = [np.zeros(len(codes)), np.zeros(len(codes))]
     for start, strength in zip(starts, promoters, strict=True):
         for index in np.flatnonzero(strength):
-            start[index] = strength[index] * (0.3 + padded[index : index + 10_001] @ help_of)
-    rna = [transcribe(codes, starts[0]), transcribe(other, starts[1][::-1])[::-1]]
+            start[index] = strength[index] * (0.3 + enhancers[index : index + 10_001] @ effect)
+    rna = [transcribe(codes, starts[0]), transcribe(minus, starts[1][::-1])[::-1]]
 
     dnase = [
-        0.03 + 1.2 * open_by[factor] + 0.8 * promoting + 0.5 * spread(ctcf, 70) for factor in CELLS
+        0.03 + 1.2 * activity[factor] + 0.8 * promoting + 0.5 * smooth_spikes(ctcf, 70)
+        for factor in CELLS
     ]
     tracks = [
         *dnase,
-        0.02 + 2.0 * spread(ctcf, 60) + 0.1 * dnase[0],
+        0.02 + 2.0 * smooth_spikes(ctcf, 60) + 0.1 * dnase[0],
         0.02 + 1.5 * marked / (marked + 0.5),
-        *(4.0 * spread(start, 40) for start in starts),
+        *(4.0 * smooth_spikes(start, 40) for start in starts),
         *(0.8 * strand for strand in rna),
     ]
     coverage = np.where(codes == UNKNOWN, 0, tracks)
@@ -318,51 +326,54 @@ def simulate_tracks(letters: str) -> Coverage:
     return bins.astype(np.float32)
 
 
-def footprint(factor: Factor) -> list[Floats]:
-    """Reads of a site on strand + about the first base of its motif, on strand + and on −.
+def build_footprint(factor: Factor) -> list[Floats]:
+    """Return the reads of a site on strand + around the first base of its motif, per strand.
 
-    Both rise sharply at an edge of what the factor covers, and have a low shoulder outside of it.
+    They rise sharply at the edges of the covered bases, and have a low shoulder outside.
     """
-    reach = 5 * SHOULDER
+    reach = 5 * SHOULDER_WIDTH
     offsets = np.arange(-reach, reach + 1.0)
     outside = (
         -offsets - factor.upstream,
         offsets - (len(MOTIFS[factor.motif][0]) - 1) - factor.downstream,
     )
     return [
-        height * (bell(bp, SHARP) + SHOULDER_HEIGHT * np.exp(-bp / SHOULDER) * (bp > 0))
+        height
+        * (compute_bell(bp, EDGE_WIDTH) + SHOULDER_HEIGHT * np.exp(-bp / SHOULDER_WIDTH) * (bp > 0))
         for bp, height in zip(outside, (factor.height, factor.height * factor.ratio), strict=True)
     ]
 
 
-def bound(codes: Codes, factor: Factor, helped: Floats) -> Floats:
-    """Reads of a factor at its sites on strand +, (bases, strands); `helped`: from 0 to 1, by the
-    motif's middle.
+def place_reads(codes: Codes, factor: Factor, support: Floats) -> Floats:
+    """Return the reads of a factor at its sites on strand +, shape (bases, strands).
+
+    `support` is the effect of the helpers, from 0 to 1, at the middle of a motif.
     """
     middle = len(MOTIFS[factor.motif][0]) // 2
-    sites = occupancy(codes, factor.motif) * np.roll(helped, -middle)
-    return np.stack([lay(sites, shape) for shape in footprint(factor)], 1)
+    sites = score_motif(codes, factor.motif) * np.roll(support, -middle)
+    return np.stack([place_shapes(sites, shape) for shape in build_footprint(factor)], 1)
 
 
 def simulate_binding(letters: str) -> Coverage:
-    """Expected 5' ends of reads at each base of a contig, shape (bases, tasks, strands).
+    """Compute the expected 5' ends of reads at each base of a contig.
 
-    The tasks are `FACTORS`, the strands + and −. Unknown bases have no reads.
+    Returns an array of shape (bases, tasks, strands). The tasks are `FACTORS`, the strands + and −.
+    Unknown bases have 0 reads.
     """
     codes = encode(letters)
-    other = reverse_complement(codes)
+    minus = reverse_complement(codes)
     binding = np.full((len(codes), len(FACTORS), STRANDS), BACKGROUND)
     for task, factor in enumerate(FACTORS.values()):
-        helpers = [either_strand(codes, name) for name in factor.helpers]
-        helped = enhancer(np.sum(helpers, 0)) if helpers else np.ones(len(codes))
-        binding[:, task] += bound(codes, factor, helped)
-        binding[:, task] += bound(other, factor, helped[::-1])[::-1, ::-1]
+        helpers = [score_both_strands(codes, name) for name in factor.helpers]
+        support = compute_activity(np.sum(helpers, 0)) if helpers else np.ones(len(codes))
+        binding[:, task] += place_reads(codes, factor, support)
+        binding[:, task] += place_reads(minus, factor, support[::-1])[::-1, ::-1]
     binding[codes == UNKNOWN] = 0
     return binding.astype(np.float32)
 
 
 class Peak(NamedTuple):
-    """An interval, its summit, and the reads of both strands within `SMOOTHING` bp of that."""
+    """An interval, its summit, and the reads within `SMOOTHING` bp of it, of both strands."""
 
     start: int
     end: int
@@ -371,32 +382,33 @@ class Peak(NamedTuple):
 
 
 def call_peaks(reads: Coverage) -> list[Peak]:
-    """The peaks of a task's reads, (bases, strands), in order: `APART` bp or more between summits.
+    """Return the peaks of a task's reads, shape (bases, strands), in order.
 
-    Both strands' reads are smoothed. A summit is the highest base within `APART` bp, `CALLED` or
-    more; its peak is what has a quarter of `CALLED` around it, up to half of `APART` at each side.
+    The reads of both strands are smoothed. A summit is the highest base within `SUMMIT_DISTANCE` bp
+    with at least `MIN_READS`. Its peak reaches as far as the smoothed reads are at least a quarter
+    of `MIN_READS`, and at most half of `SUMMIT_DISTANCE` to each side.
     """
     # in thousandths of reads: sums of integers are the same on every machine
-    each = np.rint(1_000.0 * reads).astype(np.int64).sum(1)
+    counts = np.rint(1_000.0 * reads).astype(np.int64).sum(1)
     tent = SMOOTHING - np.abs(np.arange(1 - SMOOTHING, SMOOTHING))
-    smooth: Ints = np.convolve(each, tent)[SMOOTHING - 1 :][: len(each)] // SMOOTHING
-    high, low = smooth >= 1_000 * CALLED, smooth < 250 * CALLED
-    beyond = np.pad(smooth, APART - 1, constant_values=-1)
-    around = np.lib.stride_tricks.sliding_window_view(beyond, 2 * APART - 1)
+    smooth: Ints = np.convolve(counts, tent)[SMOOTHING - 1 :][: len(counts)] // SMOOTHING
+    is_high, is_low = smooth >= 1_000 * MIN_READS, smooth < 250 * MIN_READS
+    padded = np.pad(smooth, SUMMIT_DISTANCE - 1, constant_values=-1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * SUMMIT_DISTANCE - 1)
     rises = np.diff(smooth, prepend=-1) > 0
     peaks = []
-    for summit in np.flatnonzero(high & rises).tolist():
-        if around[summit].argmax() == APART - 1:  # of bases as high as one another the first
-            first = max(0, summit - APART // 2)
-            before, behind = low[first:summit], low[summit : summit + APART // 2]
-            start = first + int(np.flatnonzero(before).max(initial=-1)) + 1
-            end = summit + int(np.flatnonzero(behind).min(initial=len(behind)))
+    for summit in np.flatnonzero(is_high & rises).tolist():
+        if windows[summit].argmax() == SUMMIT_DISTANCE - 1:  # the first of equally high bases
+            first = max(0, summit - SUMMIT_DISTANCE // 2)
+            left, right = is_low[first:summit], is_low[summit : summit + SUMMIT_DISTANCE // 2]
+            start = first + int(np.flatnonzero(left).max(initial=-1)) + 1
+            end = summit + int(np.flatnonzero(right).min(initial=len(right)))
             peaks.append(Peak(start, end, summit, int(smooth[summit]) / 1_000))
     return peaks
 
 
-def tracks_table() -> list[Track]:
-    """The tracks with the columns of calico's tables: sums of 32 bp, neither scaled nor clipped."""
+def build_track_table() -> list[Track]:
+    """Return the tracks with the columns of calico's tables: sums over 32 bp, not transformed."""
     return [
         Track(
             row, row, identifier, description, "",
@@ -410,7 +422,7 @@ def tracks_table() -> list[Track]:
 
 
 def write_fasta(path: Path, genome: Genome) -> None:
-    """A FASTA of 80 columns."""
+    """Write a FASTA of 80 columns."""
     with path.open("w", encoding="ascii", newline="\n") as handle:
         for name, letters in genome.items():
             handle.write(f">{name}\n")
@@ -420,16 +432,16 @@ def write_fasta(path: Path, genome: Genome) -> None:
 
 
 def write_peaks(path: Path, task: str, peaks: dict[str, list[Peak]]) -> None:
-    """A task's peaks of each contig as narrowPeak: the tenth column is the summit, from the start.
+    """Write a task's peaks, by contig, as narrowPeak.
 
-    The score is the summit's part of the highest one's reads, of 1,000. P and q values there are
-    none: −1.
+    The score is the share of the highest peak's reads, times 1,000. The p and q values are unknown:
+    −1. The tenth column is the summit, counted from the start of the peak.
     """
-    highest = max(peak.reads for called in peaks.values() for peak in called)
+    highest = max(peak.reads for contig_peaks in peaks.values() for peak in contig_peaks)
     number = 0
     with path.open("w", encoding="ascii", newline="\n") as handle:
-        for contig, called in peaks.items():
-            for start, end, summit, reads in called:
+        for contig, contig_peaks in peaks.items():
+            for start, end, summit, reads in contig_peaks:
                 number += 1
                 name, score = f"{task}_peak_{number}", round(1_000 * reads / highest)
                 fields = (
@@ -451,19 +463,19 @@ def main() -> None:
     """Write genome.fa, simulated/ and peaks/ of the demo."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=DEMO, help="folder to write to (demo/)")
-    out: Path = parser.parse_args().out
+    folder: Path = parser.parse_args().out
     genome = simulate_genome(DEMO_SEED, DEMO_CONTIGS)
-    (out / "simulated").mkdir(parents=True, exist_ok=True)
-    write_fasta(out / "genome.fa", genome)
-    write_tracks(out / "simulated" / "targets.txt", tracks_table())
+    (folder / "simulated").mkdir(parents=True, exist_ok=True)
+    write_fasta(folder / "genome.fa", genome)
+    write_tracks(folder / "simulated" / "targets.txt", build_track_table())
     for name, letters in genome.items():
         # not compressed: other versions of zlib would write other bytes
-        np.save(out / "simulated" / f"{name}.npy", simulate_tracks(letters).astype(np.float16))
-    (out / "peaks").mkdir(exist_ok=True)
+        np.save(folder / "simulated" / f"{name}.npy", simulate_tracks(letters).astype(np.float16))
+    (folder / "peaks").mkdir(exist_ok=True)
     binding = {name: simulate_binding(letters) for name, letters in genome.items()}
     for task, factor in enumerate(FACTORS):
         peaks = {name: call_peaks(reads[:, task]) for name, reads in binding.items()}
-        write_peaks(out / "peaks" / f"{factor}.narrowPeak", factor, peaks)
+        write_peaks(folder / "peaks" / f"{factor}.narrowPeak", factor, peaks)
 
 
 if __name__ == "__main__":

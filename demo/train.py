@@ -1,8 +1,8 @@
-"""Train the demo's small Borzoi on a simulated genome, then judge it on the demo genome.
+"""Train the demo's small Borzoi on a simulated genome, then test it on the demo genome.
 
 Writes borzoi/: config.json, model.safetensors, targets.txt and pearson.tsv, whose values README.md
-repeats. The training genome comes from another seed than the demo genome, which is read only after
-the last step; one contig of the training genome is held out to watch the training.
+repeats. The training genome has another seed than the demo genome, which is read only after the
+last step. One contig of the training genome is held out, to print the progress.
 """
 
 import argparse
@@ -28,9 +28,9 @@ from simulate import (
     TRAINING_SEED,
     Coverage,
     Genome,
+    build_track_table,
     simulate_genome,
     simulate_tracks,
-    tracks_table,
 )
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -68,49 +68,51 @@ MOTIF_RATE, RATE = 1e-2, 2e-3
 SHIFT, SEED = 3, 1
 
 
-def padded(letters: str) -> Codes:
-    """A contig's codes with what a window may read beyond its ends: unknown bases."""
+def encode_padded(letters: str) -> Codes:
+    """Return a contig's codes with a window of unknown bases on either side."""
     return np.pad(encode(letters), GEOMETRY.window, constant_values=UNKNOWN)
 
 
-def measured(rng: np.random.Generator, expected: Coverage) -> Coverage:
-    """Coverage as an experiment would count it: gamma-distributed rates, Poisson counts."""
+def draw_counts(rng: np.random.Generator, expected: Coverage) -> Coverage:
+    """Draw coverage as an experiment would count it: gamma-distributed rates, Poisson counts."""
     rates = expected * rng.gamma(20, 1 / 20, expected.shape)
     return rng.poisson(rates).astype(np.float32)
 
 
 class Examples:
-    """Random windows of some contigs: codes and, for the core, counts."""
+    """Random windows of the genome's contigs: codes of the window and counts of its core."""
 
     def __init__(self, genome: Genome, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.codes = [padded(letters) for letters in genome.values()]
-        self.counts = [measured(self.rng, simulate_tracks(letters)) for letters in genome.values()]
+        self.codes = [encode_padded(letters) for letters in genome.values()]
+        self.counts = [
+            draw_counts(self.rng, simulate_tracks(letters)) for letters in genome.values()
+        ]
 
     def draw(self, geometry: Geometry) -> tuple[Codes, Coverage]:
-        """One window, on either strand, its letters moved by up to `SHIFT` bp."""
-        chosen = self.rng.integers(len(self.codes))
-        codes, counts = self.codes[chosen], self.counts[chosen]
-        start = int(self.rng.integers(len(counts) - geometry.bins + 1))
-        at = GEOMETRY.window + start * BIN - geometry.context
-        at += int(self.rng.integers(-SHIFT, SHIFT + 1))
-        window = codes[at : at + geometry.window]
-        core = counts[start : start + geometry.bins]
+        """Draw one window, on either strand, its letters moved by up to `SHIFT` bp."""
+        contig = self.rng.integers(len(self.codes))
+        codes, counts = self.codes[contig], self.counts[contig]
+        first_bin = int(self.rng.integers(len(counts) - geometry.bins + 1))
+        start = GEOMETRY.window + first_bin * BIN - geometry.context
+        start += int(self.rng.integers(-SHIFT, SHIFT + 1))
+        window = codes[start : start + geometry.window]
+        core = counts[first_bin : first_bin + geometry.bins]
         if self.rng.random() < 0.5:
             return reverse_complement(window), core[::-1, STRAND_PAIR]
         return window, core
 
     def batch(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
-        """(batch, window) codes and (batch, bins, tracks) counts."""
+        """Draw a batch: codes (batch, window) and counts (batch, bins, tracks)."""
         codes, counts = zip(*(self.draw(geometry) for _ in range(BATCH)), strict=True)
         return torch.from_numpy(np.stack(codes)), torch.from_numpy(np.stack(counts))
 
 
 class MotifReader(nn.Module):
-    """The stem's filters with a shallow head: each bin's best match of each, nine bins mixed.
+    """The stem's filters with a shallow head: the best match per bin and filter, nine bins mixed.
 
-    Through a deep network the gradient reaches the filters as noise for thousands of steps; through
-    this head they become motifs within seconds.
+    Through a deep network the filters' gradient is noise for thousands of steps. Through this head
+    the filters become motifs within seconds.
     """
 
     def __init__(self, filters: nn.Conv1d, one_hot: Tensor, means: Tensor) -> None:
@@ -123,7 +125,7 @@ class MotifReader(nn.Module):
             self.head.bias.copy_(means.expm1().log())
 
     def forward(self, codes: Tensor) -> Tensor:
-        """(batch, window) codes → (batch, bins of `SHORT`, tracks) coverage."""
+        """Predict the coverage (batch, bins of `SHORT`, tracks) of codes (batch, window)."""
         x = F.embedding(codes.int(), self.one_hot).transpose(1, 2)
         x = F.relu(self.norm(F.max_pool1d(self.filters(x), BIN)))
         x = F.softplus(self.head(F.relu(self.mix(x))))
@@ -131,8 +133,8 @@ class MotifReader(nn.Module):
 
 
 def predict(model: BorzoiForTokenPrediction, letters: str) -> Coverage:
-    """Coverage of a contig, (bins, tracks): cores side by side, unknown bases beyond the ends."""
-    codes, bins = padded(letters), math.ceil(len(letters) / BIN)
+    """Predict the coverage of a contig, shape (bins, tracks): cores side by side, N at the ends."""
+    codes, bins = encode_padded(letters), math.ceil(len(letters) / BIN)
     first = GEOMETRY.window - GEOMETRY.context
     starts = range(first, first + len(letters), GEOMETRY.core)
     cores = []
@@ -144,28 +146,28 @@ def predict(model: BorzoiForTokenPrediction, letters: str) -> Coverage:
     return np.concatenate(cores)[:bins]
 
 
-def pearson(model: BorzoiForTokenPrediction, genome: Genome) -> npt.NDArray[np.float64]:
-    """Pearson's r of predicted and expected coverage, a track each, over bins not all N."""
+def compute_pearson(model: BorzoiForTokenPrediction, genome: Genome) -> npt.NDArray[np.float64]:
+    """Return Pearson's r of predicted and expected coverage per track, over bins that are not N."""
     predicted, expected = [], []
     for letters in genome.values():
-        known = np.pad(encode(letters) != UNKNOWN, (0, -len(letters) % BIN))
-        known = known.reshape(-1, BIN).any(1)
-        predicted.append(predict(model, letters)[known])
-        expected.append(simulate_tracks(letters)[known])
+        has_value = np.pad(encode(letters) != UNKNOWN, (0, -len(letters) % BIN))
+        has_value = has_value.reshape(-1, BIN).any(1)
+        predicted.append(predict(model, letters)[has_value])
+        expected.append(simulate_tracks(letters)[has_value])
     p, e = np.concatenate(predicted), np.concatenate(expected)
     return np.array([np.corrcoef(p[:, row], e[:, row])[0, 1] for row in range(len(TRACKS))])
 
 
 def fit(
     model: nn.Module,
-    coverage_of: Callable[[Tensor], Tensor],
+    predict_coverage: Callable[[Tensor], Tensor],
     batches: Iterable[tuple[Tensor, Tensor]],
     means: Tensor,
     steps: int,
     peak_rate: float,
     report: Callable[[], str] = str,
 ) -> None:
-    """Minimise the Poisson loss, each track weighing as if its mean were 1, by AdamW."""
+    """Minimise the Poisson loss by AdamW; the loss of a track is divided by its mean."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=peak_rate, weight_decay=0.01)
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, peak_rate, total_steps=steps, pct_start=0.1
@@ -173,7 +175,7 @@ def fit(
     began, losses = time.perf_counter(), []
     for step, (codes, counts) in enumerate(batches, 1):
         model.train()
-        coverage = coverage_of(codes)
+        coverage = predict_coverage(codes)
         loss = ((coverage - counts * (coverage + 1e-6).log()) / means).mean()
         optimiser.zero_grad()
         loss.backward()
@@ -190,14 +192,14 @@ def fit(
 
 
 def train(motif_steps: int, steps: int) -> BorzoiForTokenPrediction:
-    """A trained network; prints how it does on the held-out contig."""
+    """Train a network and return it; print Pearson's r on the held-out contig."""
     torch.manual_seed(SEED)
     genome = simulate_genome(TRAINING_SEED, TRAINING_CONTIGS)
     held_out = dict([genome.popitem()])
     examples = Examples(genome, SEED)
     means = torch.from_numpy(np.concatenate(examples.counts).mean(0))
     model = BorzoiForTokenPrediction(CONFIG)
-    model.tracks = tracks_table()
+    model.tracks = build_track_table()
     with torch.no_grad():
         model.head.bias.copy_(means.expm1().log())  # softplus of it is the mean
         for stage in model.model.stem.tower:  # so that the stem's motifs arrive at the trunk
@@ -210,13 +212,13 @@ def train(motif_steps: int, steps: int) -> BorzoiForTokenPrediction:
     batches = (examples.batch(GEOMETRY) for _ in range(steps))
     fit(
         model, lambda codes: F.softplus(model(codes).logits), batches, means, steps, RATE,
-        lambda: "held-out r " + " ".join(f"{r:.3f}" for r in pearson(model, held_out)),
+        lambda: "held-out r " + " ".join(f"{r:.3f}" for r in compute_pearson(model, held_out)),
     )  # fmt: skip
     return model
 
 
 def main() -> None:
-    """Train, store, judge."""
+    """Train the network, save it, and write its agreement on the demo genome."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--motif-steps", type=int, default=MOTIF_STEPS, help="batches for the stem")
     parser.add_argument("--steps", type=int, default=STEPS, help="batches for the network")
@@ -224,7 +226,7 @@ def main() -> None:
     args = parser.parse_args()
     model = train(args.motif_steps, args.steps)
     save_model(model, args.out / "borzoi")
-    r = pearson(model, simulate_genome(DEMO_SEED, DEMO_CONTIGS))
+    r = compute_pearson(model, simulate_genome(DEMO_SEED, DEMO_CONTIGS))
     rows = [
         f"{identifier}\t{description}\t{value:.3f}\n"
         for (identifier, _, description), value in zip(TRACKS, r, strict=True)

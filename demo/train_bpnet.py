@@ -1,8 +1,8 @@
-"""Train the demo's small BPNet on simulated binding, then judge it at the demo genome's peaks.
+"""Train the demo's small BPNet on simulated binding, then test it at the demo genome's peaks.
 
 Writes bpnet/: config.json, model.safetensors, targets.txt and pearson.tsv, whose values README.md
-repeats. The training genome comes from another seed than the demo genome, which is read only after
-the last step; one contig of the training genome is held out to watch the training.
+repeats. The training genome has another seed than the demo genome, which is read only after the
+last step. One contig of the training genome is held out, to print the progress.
 """
 
 import argparse
@@ -38,38 +38,44 @@ CONFIG = BPNetConfig(
     tasks=tuple(FACTORS),
     hidden_size=32,
     num_dilated_layers=8,
-    count_loss_weight=300.0,  # with the published 10 the counts, of rare CTCF above all, stay vague
+    count_loss_weight=300.0,  # with the published 10, counts stay inaccurate, mostly of rare CTCF
 )
 WINDOW = CONFIG.sequence_length
 CONTIGS = {f"train{number}": 1_000_003 for number in range(1, 15)}
 STEPS, BATCH, RATE = 4_000, 32, 4e-3
-JITTER, ELSEWHERE = 150, 0.15  # bp; part of the windows that are anywhere
+JITTER = 150  # bp
+BACKGROUND_SHARE = 0.15  # of the windows, drawn anywhere
 SEED = 1
 
 
 class Binding:
-    """A contig with a window of unknown bases, on which nothing binds, at each side.
+    """A contig with a window of unknown bases at each side, and the reads of all factors.
 
-    Attributes: `letters`; `codes`; `expected` reads, (bases, tasks, strands); `summits`, the places
-    of each task's peaks in them.
+    Attributes:
+        letters: Sequence with the added Ns.
+        codes: The same as codes.
+        expected: Expected reads, shape (bases, tasks, strands).
+        summits: Positions of each task's peaks.
     """
 
     def __init__(self, letters: str) -> None:
         self.letters = f"{'N' * WINDOW}{letters}{'N' * WINDOW}"
         self.codes = encode(self.letters)
         self.expected = simulate_binding(self.letters)
-        each = (self.expected[:, task] for task in range(len(FACTORS)))
-        self.summits = [[peak.summit for peak in call_peaks(reads)] for reads in each]
+        self.summits = [
+            [peak.summit for peak in call_peaks(self.expected[:, task])]
+            for task in range(len(FACTORS))
+        ]
 
 
-def measured(rng: np.random.Generator, expected: Coverage) -> Coverage:
-    """Reads as an experiment would count them: a gamma-distributed yield, Poisson counts."""
+def draw_counts(rng: np.random.Generator, expected: Coverage) -> Coverage:
+    """Draw reads as an experiment would count them: a gamma-distributed yield, Poisson counts."""
     yields = rng.gamma(20, 1 / 20, expected.shape[1:])
     return rng.poisson(expected * yields).astype(np.float32)
 
 
 class Examples:
-    """Windows of some contigs, at peaks and elsewhere: codes and counts."""
+    """Random windows of the genome's contigs, at peaks and elsewhere: codes and counts."""
 
     def __init__(self, genome: Genome, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -80,26 +86,26 @@ class Examples:
         ]
 
     def draw(self) -> tuple[Codes, Coverage]:
-        """One window, on either strand; the tasks' peaks equally often, however many they are."""
+        """Draw one window, on either strand; each task is equally frequent."""
         peaks = self.peaks[self.rng.integers(len(FACTORS))]
         contig, middle = peaks[self.rng.integers(len(peaks))]
         middle += int(self.rng.integers(-JITTER, JITTER + 1))
-        if self.rng.random() < ELSEWHERE:
+        if self.rng.random() < BACKGROUND_SHARE:
             middle = int(self.rng.integers(WINDOW, len(contig.codes) - WINDOW))
         window = slice(middle - WINDOW // 2, middle + WINDOW // 2)
-        codes, counts = contig.codes[window], measured(self.rng, contig.expected[window])
+        codes, counts = contig.codes[window], draw_counts(self.rng, contig.expected[window])
         if self.rng.random() < 0.5:
             return reverse_complement(codes), counts[::-1, :, ::-1]
         return codes, counts
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """(batch, window) codes and (batch, window, tasks, strands) counts."""
+        """Draw a batch: codes (batch, window) and counts (batch, window, tasks, strands)."""
         codes, counts = zip(*(self.draw() for _ in range(BATCH)), strict=True)
         return torch.from_numpy(np.stack(codes)), torch.from_numpy(np.stack(counts))
 
 
-def pearson(model: BPNetForProfilePrediction, genome: Genome) -> npt.NDArray[np.float64]:
-    """Pearson's r of predicted and expected reads, a track each, over all bases of all peaks."""
+def compute_pearson(model: BPNetForProfilePrediction, genome: Genome) -> npt.NDArray[np.float64]:
+    """Return Pearson's r of predicted and expected reads per track, over all bases of all peaks."""
     predicted, expected = [], []
     for contig in map(Binding, genome.values()):
         for summit in (summit for summits in contig.summits for summit in summits):
@@ -111,8 +117,8 @@ def pearson(model: BPNetForProfilePrediction, genome: Genome) -> npt.NDArray[np.
 
 
 def train(steps: int) -> BPNetForProfilePrediction:
-    """A trained network; prints how it does on the held-out contig."""
-    torch.set_num_threads(1)  # sums in one order, however many cores there are
+    """Train a network and return it; print Pearson's r on the held-out contig."""
+    torch.set_num_threads(1)  # sums in the same order on any number of cores
     torch.manual_seed(SEED)
     genome = simulate_genome(TRAINING_SEED, CONTIGS)
     held_out = dict([genome.popitem()])
@@ -134,21 +140,21 @@ def train(steps: int) -> BPNetForProfilePrediction:
             print(
                 f"step {step:,}, {time.perf_counter() - began:.0f} s:"
                 f" loss {np.mean(losses[-300:]):.1f}"
-                f" held-out r {' '.join(f'{r:.3f}' for r in pearson(model, held_out))}",
+                f" held-out r {' '.join(f'{r:.3f}' for r in compute_pearson(model, held_out))}",
                 flush=True,
             )
     return model.eval()
 
 
 def main() -> None:
-    """Train, store, judge."""
+    """Train the network, save it, and write its agreement at the demo genome's peaks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=STEPS, help="batches")
     parser.add_argument("--out", type=Path, default=DEMO, help="folder to write to (demo/)")
     args = parser.parse_args()
     model = train(args.steps)
     save_model(model, args.out / "bpnet")
-    r = pearson(model, simulate_genome(DEMO_SEED, DEMO_CONTIGS))
+    r = compute_pearson(model, simulate_genome(DEMO_SEED, DEMO_CONTIGS))
     rows = [f"{track.identifier}\t{v:.3f}\n" for track, v in zip(model.tracks, r, strict=True)]
     table = "identifier\tpearson_r\n" + "".join(rows)
     (args.out / "bpnet" / "pearson.tsv").write_text(table, encoding="utf-8")

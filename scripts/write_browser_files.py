@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from seqcov_models.run.job import logged
+from seqcov_models.run.job import job_log
 
-with logged(snakemake.log[0]):
+with job_log(snakemake.log[0]):
     from seqcov_models.browsers.files import write_browser_files
     from seqcov_models.run.plan import SharedPlan
     from seqcov_models.run.track_table import read_table
@@ -12,7 +12,9 @@ with logged(snakemake.log[0]):
     plan = SharedPlan.load(snakemake.input.plan)
     write_browser_files(
         plan.fasta,
-        plan.config["genome"],
+        plan.config["genome"]["name"],
+        plan.config["genome"]["assembly"],
+        plan.view,
         read_table(Path(snakemake.input.tracks)),
         [Path(peaks) for peaks in snakemake.input.peaks],
         hub=Path(snakemake.output.hub),

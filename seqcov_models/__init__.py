@@ -29,8 +29,8 @@ _HOMES = {
     "Track": "tracks.table",
     "Ensemble": "prediction.ensemble",
     "RegionPrediction": "prediction.region",
-    "load_ensemble": "prediction.ensemble",
-    "load_model": "checkpoints.load",
+    "load_ensemble": "prediction.load",
+    "load_model": "prediction.load",
     "predict_region": "prediction.region",
     "save_model": "checkpoints.load",
 }

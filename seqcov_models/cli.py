@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     describe = commands.add_parser(
         "describe",
-        help="print what a checkpoint holds: network, window, bins, tracks, hashes",
+        help="print the network, window, bins, tracks and hashes of a checkpoint",
         epilog="example: python -m seqcov_models describe weights/ --species mouse",
     )
     describe.set_defaults(run=_describe)
@@ -64,24 +64,22 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--architecture", choices=list(NETWORKS), help="refuse any other network"
         )
-        command.add_argument(
-            "--species", help="which head (default: human, or mouse if there is no human head)"
-        )
+        command.add_argument("--species", help="species of the head (default: human, else mouse)")
         command.add_argument("--targets", help="track table (default: the one beside the weights)")
         command.add_argument(
-            "--n-encoding", choices=list(N_ENCODINGS), help="how N is encoded (default: as trained)"
+            "--n-encoding", choices=list(N_ENCODINGS), help="encoding of N (default: as trained)"
         )
         command.add_argument(
             "--hidden-act",
             choices=("gelu_new", "quick_gelu", "gelu"),
-            help="which GELU (default: what the file says)",
+            help="kind of GELU (default: as the checkpoint names it)",
         )
     convert.add_argument("out", type=Path, help="new folder to write")
     return parser
 
 
 def _recognise(options: argparse.Namespace) -> "Checkpoint":
-    """Return the checkpoint that the options name, with its first head if no species is given."""
+    """Return the checkpoint of the options; without a species, its human or else its mouse head."""
     from seqcov_models.checkpoints.recognise import recognise
 
     refusals = []
@@ -101,7 +99,18 @@ def _recognise(options: argparse.Namespace) -> "Checkpoint":
 
 
 def _describe(options: argparse.Namespace) -> None:
-    """Print what a checkpoint holds, one property per line."""
+    """Print the properties of a checkpoint, one per line, and the SHA-256 of its files.
+
+    Args:
+        options: The words of the command line: path, architecture, species, targets, n_encoding,
+            hidden_act.
+
+    Raises:
+        SeqcovError: If the checkpoint is missing, damaged, or contradicts the options.
+
+    Example:
+        python -m seqcov_models describe weights/ --species mouse
+    """
     checkpoint = _recognise(options)
     from seqcov_models.checkpoints.formats import all_formats
     from seqcov_models.checkpoints.load import check_checkpoint
@@ -132,7 +141,18 @@ def _describe(options: argparse.Namespace) -> None:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    """Write a checkpoint as a folder in this package's format."""
+    """Write a checkpoint as a folder in this package's format: config, weights, track table.
+
+    Args:
+        options: The words of the command line: as for `describe`, and out, the new folder.
+
+    Raises:
+        SeqcovError: If the checkpoint is missing, damaged, or contradicts the options, or if the
+            folder exists and is not empty.
+
+    Example:
+        python -m seqcov_models convert model0_best.h5 converted/
+    """
     if options.out.exists() and not (options.out.is_dir() and not any(options.out.iterdir())):
         raise SeqcovError(f"{options.out}: already exists; name a new folder")
     checkpoint = _recognise(options)

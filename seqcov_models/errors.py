@@ -1,4 +1,4 @@
-"""The one exception that carries a message for the user rather than for a programmer."""
+"""The exception whose message is written for users."""
 
 
 class SeqcovError(ValueError):

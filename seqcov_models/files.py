@@ -17,8 +17,18 @@ from seqcov_models.errors import SeqcovError
 def write_atomically(target: Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `target` when the block ends without error.
 
-    `target` is a file or a folder. Leftovers of an earlier, killed attempt are removed first. If
-    that attempt is still alive, it fails: only one result can appear.
+    Leftovers of an earlier, killed attempt are removed first. If that attempt is still running, it
+    fails: only one result can appear.
+
+    Args:
+        target: File or folder to write. An existing one is replaced.
+
+    Yields:
+        A path in the same folder, to be created by the caller as a file or a folder.
+
+    Example:
+        >>> with write_atomically(Path("tracks.tsv")) as temporary:
+        ...     temporary.write_text("track")
     """
     for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
         if leftover.name.removeprefix(f".{target.name}.").removesuffix(".part").isdecimal():
@@ -51,11 +61,18 @@ _LOCKS: dict[Path, IO[str]] = {}  # open as long as this process lives
 
 
 def lock_folder(folder: Path) -> bool:
-    """Keep other processes out of `folder` until this process ends; return False if it was locked.
+    """Keep other processes out of a folder until this process ends.
 
-    The kernel releases the lock then, however the process ends: a killed run needs no unlocking.
-    To lock a folder again in the same process changes nothing.
-    Raises SeqcovError if another process holds the lock or the folder cannot be written.
+    The kernel releases the lock when the process ends, also if it is killed.
+
+    Args:
+        folder: Folder to lock; it is created if it is missing.
+
+    Returns:
+        True if the lock is new, False if this process already holds it.
+
+    Raises:
+        SeqcovError: If another process holds the lock, or if the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

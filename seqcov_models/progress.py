@@ -12,18 +12,25 @@ log = logging.getLogger("seqcov")
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
+def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Yield a function `advance(count)` that reports the rate and the remaining time.
 
     Args:
-        total: Number of items of the whole loop.
-        what: What the items are, in the plural, e.g. "windows".
+        total: Number of items that the loop handles.
+        unit: Name of the items in the plural, such as "windows".
+
+    Yields:
+        Function to call after each step with the number of items that the step handled.
+
+    Example:
+        >>> with progress(1_267, "windows") as advance:
+        ...     advance(8)
     """
     from tqdm import tqdm
 
     start = last_report = time.monotonic()
     finished = 0
-    with tqdm(total=total, unit=what, disable=not sys.stderr.isatty()) as bar:
+    with tqdm(total=total, unit=unit, disable=not sys.stderr.isatty()) as bar:
 
         def advance(count: int) -> None:
             nonlocal finished, last_report
@@ -38,7 +45,7 @@ def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
                     "%d of %d %s, %.3g per second, %s remaining",
                     finished,
                     total,
-                    what,
+                    unit,
                     rate,
                     remaining,
                 )

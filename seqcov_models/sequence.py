@@ -1,6 +1,6 @@
-"""Letters to numbers: codes, one-hot, reverse complement. Knows neither files nor models.
+"""Letters to numbers: codes, one-hot, reverse complement.
 
-A sequence is held as *codes*, one ``uint8`` a base: A 0, C 1, G 2, T (and U) 3, anything else 4.
+A sequence is held as *codes*, one ``uint8`` per base: A 0, C 1, G 2, T (and U) 3, anything else 4.
 Lower case (soft-masked) letters mean the same as upper case: the published models were trained on
 upper-cased sequence. N and the other IUPAC letters all become code 4, as in calico's
 ``dna_1hot`` (basenji and baskerville, ``dna_io.py``).
@@ -27,14 +27,16 @@ N_ENCODINGS: dict[str, tuple[float, ...]] = {
     "uniform": (0.25,) * 4,
     "multimolecule": (0.0, 0.0, 0.0, 0.0, 1.0),
 }
-"""What an unknown base looks like to a network, by name: channels in the order A, C, G, T, and for
-weights converted by the multimolecule project a fifth one for the unknown base itself."""
+"""One-hot channels of an unknown base, by the name of the encoding: A, C, G, T.
 
-_CODE_OF = np.full(256, 255, np.uint8)
+Weights that the multimolecule project converted have a fifth channel, for the unknown base.
+"""
+
+_CODES = np.full(256, 255, np.uint8)
 for _letter in IUPAC:
     _code = "ACGT".find(_letter.replace("U", "T"))
     for _byte in (ord(_letter), ord(_letter.lower())):
-        _CODE_OF[_byte] = _code if _code >= 0 else UNKNOWN
+        _CODES[_byte] = _code if _code >= 0 else UNKNOWN
 
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
 
@@ -56,23 +58,40 @@ def encode(letters: str | bytes) -> Codes:
         [0, 1, 2, 3, 4]
     """
     raw = letters.encode("ascii", "replace") if isinstance(letters, str) else letters
-    codes = _CODE_OF[np.frombuffer(raw, np.uint8)]
+    codes = _CODES[np.frombuffer(raw, np.uint8)]
     if codes.size and codes.max() == 255:
-        at = int(np.argmax(codes == 255))
-        letter = letters[at] if isinstance(letters, str) else chr(letters[at])
+        index = int(np.argmax(codes == 255))
+        letter = letters[index] if isinstance(letters, str) else chr(letters[index])
         raise SeqcovError(
-            f"{letter!r} at position {at + 1} is not a nucleotide letter (IUPAC: {IUPAC})"
+            f"{letter!r} at position {index + 1} is not a nucleotide letter (IUPAC: {IUPAC})"
         )
     return codes
 
 
 def reverse_complement(codes: Codes) -> Codes:
-    """Return the other strand of `codes`, (..., length), in its own 5'→3' direction."""
+    """Return the other strand, read in its 5'→3' direction.
+
+    Args:
+        codes: Sequences as codes, shape (..., length).
+
+    Returns:
+        Codes of the same shape.
+
+    Example:
+        >>> reverse_complement(encode("AACN")).tolist()
+        [4, 2, 3, 3]
+    """
     return _COMPLEMENT[codes[..., ::-1]]
 
 
 def one_hot_table(n_encoding: str = "zeros") -> npt.NDArray[np.float32]:
-    """Return the one-hot row of each code, shape (5, channels); row 4 is the unknown base.
+    """Return the one-hot row of each code.
+
+    Args:
+        n_encoding: Encoding of unknown bases, a key of `N_ENCODINGS`.
+
+    Returns:
+        Array of shape (5, channels), ``float32``; row 4 is the unknown base.
 
     Raises:
         SeqcovError: If `n_encoding` is not a key of `N_ENCODINGS`.
@@ -84,5 +103,16 @@ def one_hot_table(n_encoding: str = "zeros") -> npt.NDArray[np.float32]:
 
 
 def one_hot(codes: Codes, n_encoding: str = "zeros") -> npt.NDArray[np.float32]:
-    """Encode `codes` (..., length) as one-hot (..., length, channels), ``float32``."""
+    """Encode codes as one-hot.
+
+    Args:
+        codes: Sequences as codes, shape (..., length).
+        n_encoding: Encoding of unknown bases, a key of `N_ENCODINGS`.
+
+    Returns:
+        Array of shape (..., length, channels), ``float32``; channels are A, C, G, T.
+
+    Raises:
+        SeqcovError: If `n_encoding` is not a key of `N_ENCODINGS`.
+    """
     return one_hot_table(n_encoding)[codes]

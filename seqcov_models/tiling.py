@@ -33,14 +33,17 @@ BLENDS = ("crop", "mean", "taper")
 class Geometry:
     """The lengths of a network's window, core and bins.
 
-    Example: Enformer reads 196,608 bp and predicts the central 896 bins of 128 bp:
-    ``Geometry(window=196_608, bin=128, bins=896, crop=320)`` has a core of 114,688 bp.
-
     Attributes:
         window: Bases that one forward pass reads.
-        bin: Bases per output position.
-        bins: Output positions per window, after cropping.
-        crop: Output positions that are cropped at each side.
+        bin: Bases per bin.
+        bins: Bins per window, after cropping.
+        crop: Bins that are cropped at each side.
+
+    Example:
+        Enformer reads 196,608 bp and predicts the central 896 bins of 128 bp.
+
+        >>> Geometry(window=196_608, bin=128, bins=896, crop=320).core
+        114688
     """
 
     window: int
@@ -67,7 +70,7 @@ class Segment:
         contig: Name of the contig.
         first_window: Number of the first window. Its core begins at bin `first_window` × step.
         windows: Number of windows.
-        bins: Number of bins: step × windows, less what lies beyond the end of the contig.
+        bins: Number of bins: step × windows, less the bins beyond the contig's end.
     """
 
     contig: str
@@ -83,9 +86,13 @@ class Tiling:
     Attributes:
         geometry: The network's window, core and bins.
         step: Bins between the starts of neighbouring cores, at most the bins of a core.
-        blend: What a bin gets if several cores cover it. "crop": the window whose core's centre
-            is nearest. "mean": the mean of all. "taper": a mean in which the weight of a window
-            falls linearly towards the ends of its core.
+        blend: The value of a bin that several cores cover. "crop": that of the window whose core's
+            centre is nearest. "mean": the mean of all windows. "taper": a mean in which the weight
+            of a window falls linearly towards the ends of its core.
+
+    Example:
+        >>> Tiling.from_overlap(Geometry(window=196_608, bin=128, bins=896, crop=320), 0.5).step
+        448
     """
 
     geometry: Geometry
@@ -101,8 +108,11 @@ class Tiling:
             overlap: Fraction of a core that its neighbour covers, 0 to 0.9, rounded to whole bins.
             blend: "crop", "mean" or "taper"; see the class.
 
+        Returns:
+            The tiling; without overlap, cores lie side by side.
+
         Raises:
-            SeqcovError: If a value is not valid, or would have no effect.
+            SeqcovError: If a value is not valid, or does not have an effect.
         """
         if blend not in BLENDS:
             raise SeqcovError(f"blend {blend!r} is not valid: choose one of {', '.join(BLENDS)}")
@@ -124,15 +134,18 @@ class Tiling:
         return -(-self.geometry.bins // self.step) - 1
 
     def count_windows(self, length: int) -> int:
-        """Return the number of windows along a contig of `length` bp."""
+        """Return the number of windows along a contig of `length` bp, which cover all its bins."""
         return -(-count_bins(length, self.geometry.bin) // self.step)
 
     def blend_weights(self, window: int, windows: int) -> npt.NDArray[np.float32]:
-        """Return the weight of each bin in the core of one window, shape (bins,).
+        """Return the weight of each bin in the core of one window.
 
         Args:
-            window: Number of the window on its contig.
+            window: Number of the window on its contig, counted from 0.
             windows: Number of windows along the contig.
+
+        Returns:
+            Weights of shape (bins,), ``float32``. They do not add up to 1 over windows.
         """
         bins = self.geometry.bins
         if self.blend == "mean":
@@ -146,10 +159,14 @@ class Tiling:
         return weights
 
     def seams(self, windows: int) -> npt.NDArray[np.int64]:
-        """Return the bins that other windows predict than the bin before, in ascending order.
+        """Return the bins at which the set of predicting windows changes.
 
         Args:
             windows: Number of windows along the contig.
+
+        Returns:
+            Numbers of bins on their contig, ascending, ``int64``. Other windows predict such a bin
+            than the bin before it.
         """
         starts = np.arange(1, windows, dtype=np.int64) * self.step
         if self.blend == "crop":
@@ -159,9 +176,13 @@ class Tiling:
 
 
 def count_bins(length: int, bin_size: int) -> int:
-    """Return the number of bins of a contig of `length` bp; the last may be shorter.
+    """Return the number of bins of a contig.
 
-    `bigwig.sections` clips it to the contig when it is written.
+    The last bin may be shorter than the others: `bigwig.sections` clips it to the contig.
+
+    Args:
+        length: Length of the contig in bp.
+        bin_size: Bases per bin.
     """
     return -(-length // bin_size)
 
@@ -177,12 +198,16 @@ def select_bins(
     Args:
         contigs: Contig lengths in bp, by name.
         bin_size: Bases per bin.
-        include: Intervals (contig, start, end) in bp; None for whole contigs.
-        exclude: Intervals (contig, start, end) in bp.
+        include: Intervals (contig, start, end), 0-based half-open, in bp; None for all contigs.
+        exclude: Intervals (contig, start, end), 0-based half-open, in bp.
 
     Returns:
         The intervals of selected bins, by contig, in the order of `contigs`. Contigs without a
         selected bin are left out.
+
+    Example:
+        >>> select_bins({"chr1": 100}, 10, [("chr1", 5, 25)], [])
+        {'chr1': array([[0, 3]])}
     """
     if include is None:
         include = [(contig, 0, length) for contig, length in contigs.items()]
@@ -196,7 +221,15 @@ def select_bins(
 
 
 def is_inside(positions: npt.NDArray[np.int64], intervals: BinIntervals) -> npt.NDArray[np.bool_]:
-    """Return whether each of `positions`, of any shape, lies in one of `intervals`."""
+    """Return whether each position lies in one of the intervals.
+
+    Args:
+        positions: Numbers of bins (or bases) on one contig, of any shape.
+        intervals: Intervals of that contig in the same unit, shape (intervals, 2).
+
+    Returns:
+        Array of the shape of `positions`.
+    """
     inside: npt.NDArray[np.bool_] = (
         np.searchsorted(intervals.ravel(), positions, side="right") % 2 == 1
     )
@@ -219,7 +252,12 @@ def merge_intervals(intervals: npt.NDArray[np.int64]) -> BinIntervals:
 
     Args:
         intervals: Rows (start, end), sorted by start, shape (intervals, 2), at least one row.
+
+    Returns:
+        Sorted, disjoint rows with a gap between neighbours, shape (merged intervals, 2).
     """
+    if len(intervals) == 1:  # most contigs of a draft assembly, of which there are thousands
+        return intervals
     reach = np.maximum.accumulate(intervals[:, 1])
     first = np.flatnonzero(np.r_[True, intervals[1:, 0] > reach[:-1]])
     last = np.r_[first[1:] - 1, len(intervals) - 1]
@@ -227,7 +265,9 @@ def merge_intervals(intervals: npt.NDArray[np.int64]) -> BinIntervals:
 
 
 def _subtract_intervals(included: BinIntervals, excluded: BinIntervals) -> BinIntervals:
-    """Return what `included` holds outside `excluded`."""
+    """Return the bins of `included` that are not in `excluded`."""
+    if not len(excluded):
+        return included[included[:, 0] < included[:, 1]]
     low, high = included[0, 0], included[-1, 1]
     gaps = np.stack([np.r_[low, excluded[:, 1]], np.r_[excluded[:, 0], high]], 1)
     # Pair every included interval with the gaps first … last between the excluded that overlap it.
@@ -254,6 +294,11 @@ def tile(
 
     Returns:
         Runs of consecutive windows, in the order of `selected`, ascending within a contig.
+
+    Example:
+        >>> tiling = Tiling.from_overlap(Geometry(window=196_608, bin=128, bins=896, crop=320))
+        >>> tile({"chr1": 300_000}, tiling, select_bins({"chr1": 300_000}, 128, None, []))
+        [Segment(contig='chr1', first_window=0, windows=3, bins=2344)]
     """
     segments = []
     for contig, intervals in selected.items():
@@ -273,8 +318,8 @@ def split_into_chunks(
     Long segments are divided and short ones combined, so that thousands of contigs make few chunks.
 
     Args:
-        segments: What to predict.
-        step: Bins between neighbouring windows; see `Tiling`.
+        segments: Runs of windows to predict, as `tile` returns them.
+        step: Bins between the starts of neighbouring cores; see `Tiling`.
         windows_per_chunk: Windows that one job predicts.
 
     Returns:

@@ -1,14 +1,18 @@
 """The order of the rooms: what may import what, and what stays light."""
 
 import ast
+import inspect
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 import seqcov_models
+from seqcov_models.run.paths import Paths
 from support.data import REPOSITORY
 
 PACKAGE = REPOSITORY / "seqcov_models"
@@ -68,6 +72,50 @@ def test_rooms_import_only_from_lower_floors() -> None:
             source = "__init__" if source in public else source
             if source != room and floor[source] >= floor[room]:
                 wrong.append(f"{path.relative_to(REPOSITORY)}:{line} imports {module}")
+    assert not wrong, "\n".join(wrong)
+
+
+def names_in_results() -> set[str]:
+    """Return how the names of results end, whatever model, track or task they are of."""
+    paths, names = Paths(Path("results")), set[str]()
+    for name, member in vars(Paths).items():
+        if isinstance(member, property):
+            path = getattr(paths, name)
+        elif inspect.isfunction(member) and get_type_hints(member).get("return") is Path:
+            path = getattr(paths, name)(*"*" * (len(inspect.signature(member).parameters) - 1))
+        else:
+            continue
+        names |= {part.rpartition("*")[2] for part in path.relative_to("results").parts}
+    return names - {""}
+
+
+def string_literals(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, literal) for every string of a file except docstrings."""
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            is_string = tokenize.tok_name[token.type] in ("STRING", "FSTRING_MIDDLE")
+            if is_string and not token.string.endswith('"""'):
+                yield token.start[0], token.string
+
+
+def test_every_path_in_results_is_spelt_once() -> None:
+    names = names_in_results()
+    assert {"genome.2bit", "plan.json", "chunks", ".bw", ".table.npy", "tracks.tsv"} <= names
+    # A folder's name is an everyday word, too: it is a path if a slash follows.
+    spellings = {name if "." in name else f"{name}/" for name in names}
+    files = [
+        *PACKAGE.rglob("*.py"),
+        *(REPOSITORY / "scripts").glob("*.py"),
+        *(REPOSITORY / "workflow").rglob("*.smk"),
+        *(REPOSITORY / "workflow/Snakefile", REPOSITORY / "Snakefile"),
+    ]
+    wrong = [
+        f"{path.relative_to(REPOSITORY)}:{line}: {literal}"
+        for path in files
+        if path != PACKAGE / "run/paths.py"
+        for line, literal in string_literals(path)
+        if any(spelling in literal for spelling in spellings) and "{LOGS}/" not in literal
+    ]
     assert not wrong, "\n".join(wrong)
 
 

@@ -2,11 +2,11 @@
 
 The format is that of Kent et al. 2010 (its supplement) as UCSC's programs write it. All numbers are
 little-endian, and parts follow each other without a gap: header, slots for zoom headers, total
-summary, contig tree, count and data blocks, their index, for each zoom level its count, blocks and
-index, and last the magic number once more. Coordinates are 0-based half-open, in bp.
+summary, contig tree, count and data blocks, their index; for each zoom level its count, blocks and
+index; at the end the magic number again. Coordinates are 0-based half-open, in bp.
 
-Contig ids are not the order of names: readers search the contig tree by name, so its keys are
-sorted by their bytes. Ids are values there and need only ascend in data and indices. Here they
+Contig ids are not in the order of names. Readers search the contig tree by name, so its keys are
+sorted by their bytes. Ids are values in that tree and must only ascend in data and indices. They
 follow the order of the given contigs, so that values may come in the order of the FASTA.
 """
 
@@ -78,8 +78,7 @@ class Sizes:
     Attributes:
         section: Bins of a data block.
         window: Bins of a window of the first zoom level; each further level joins 4 windows of the
-            level below. Half as many would make files a tenth larger and slower to write; data
-            within a window are read fast.
+            level below. Half as many would make files 10 % larger and slower to write.
         zoom_block: Records of a zoom block.
         least_records: Minimum number of records of every zoom level but the first.
         fan: Maximum number of children of a tree's node.
@@ -132,13 +131,16 @@ def write_blocks(handle: IO[bytes], blocks: Iterable[bytes], first: Rows, last: 
     """Compress and write blocks; return their index entries.
 
     libdeflate is used because its output is the same in every process; igzip is as fast, but its
-    output differs now and then.
+    output sometimes differs.
 
     Args:
-        handle: The file, at the place of the first block.
+        handle: The file, at the offset of the first block.
         blocks: Content of each block.
         first: The first row of each block, with its contig and start.
         last: The last row of each block, with its contig and end.
+
+    Returns:
+        Index entries of type `LEAF`, shape (blocks,).
     """
     packed = [deflate.zlib_compress(block, 1) for block in blocks]
     leaves = np.zeros(len(packed), LEAF)
@@ -150,7 +152,7 @@ def write_blocks(handle: IO[bytes], blocks: Iterable[bytes], first: Rows, last: 
     return leaves
 
 
-def enclosing_boxes(items: Rows, fan: int) -> Rows:
+def build_boxes(items: Rows, fan: int) -> Rows:
     """Return the entries of the index level above `items`, without offsets."""
     first = np.arange(0, len(items), fan)
     last = np.minimum(first + fan, len(items)) - 1
@@ -160,7 +162,7 @@ def enclosing_boxes(items: Rows, fan: int) -> Rows:
     return boxes
 
 
-def first_keys(items: Rows, fan: int) -> Rows:
+def select_first_keys(items: Rows, fan: int) -> Rows:
     """Return the entries of the contig tree's level above `items`, without offsets."""
     keys = items["key"][::fan]
     nodes = np.zeros(len(keys), [("key", keys.dtype), ("offset", "<u8")])
@@ -171,13 +173,14 @@ def first_keys(items: Rows, fan: int) -> Rows:
 def write_tree(
     handle: IO[bytes], leaves: Rows, fan: int, build_level: Callable[[Rows, int], Rows]
 ) -> None:
-    """Write the nodes of a tree, level by level from the root; all but a level's last are full.
+    """Write the nodes of a tree, level by level from the root; only a level's last may be partial.
 
     Args:
-        handle: The file, at the place of the root.
+        handle: The file, at the offset of the root.
         leaves: Entries of the lowest level.
         fan: Maximum number of entries per node.
-        build_level: Function that returns the entries above given ones, without offsets.
+        build_level: Function of entries and `fan` that returns the entries of the level above,
+            without offsets.
     """
     levels = [leaves]
     while len(levels[0]) > fan:
@@ -194,7 +197,7 @@ def write_tree(
             handle.write(NODE_HEADER.pack(depth == len(levels), 0, len(node)) + node.tobytes())
 
 
-def contig_type(key_size: int) -> np.dtype[np.void]:
+def build_contig_type(key_size: int) -> np.dtype[np.void]:
     """Return the type of a contig's entry if the longest name has `key_size` bytes."""
     return np.dtype([("key", f"S{key_size}"), ("id", "<u4"), ("length", "<u4")])
 
@@ -202,18 +205,18 @@ def contig_type(key_size: int) -> np.dtype[np.void]:
 def write_contigs(handle: IO[bytes], contigs: Mapping[str, int], fan: int) -> None:
     """Write the contig tree; ids follow the order of `contigs` (lengths in bp, by name)."""
     keys = [name.encode() for name in contigs]
-    leaves = np.zeros(len(keys), contig_type(max(map(len, keys))))
+    leaves = np.zeros(len(keys), build_contig_type(max(map(len, keys))))
     leaves["key"], leaves["id"], leaves["length"] = keys, range(len(keys)), list(contigs.values())
     leaves = leaves[sorted(range(len(keys)), key=keys.__getitem__)]
     fan = min(fan, len(keys))
     key_size = leaves.dtype["key"].itemsize
     handle.write(TREE_HEADER.pack(TREE_MAGIC, fan, key_size, 8, len(keys), 0))
-    write_tree(handle, leaves, fan, first_keys)
+    write_tree(handle, leaves, fan, select_first_keys)
 
 
 def pack_index_header(leaves: Rows, end_of_data: int, fan: int) -> bytes:
     """Return the header of the index of `leaves`, whose blocks end at byte `end_of_data`."""
-    box = enclosing_boxes(leaves, len(leaves)).tolist()[0][:4] if len(leaves) else [0] * 4
+    box = build_boxes(leaves, len(leaves)).tolist()[0][:4] if len(leaves) else [0] * 4
     return INDEX_HEADER.pack(INDEX_MAGIC, fan, len(leaves), *box, end_of_data, 1, 0)
 
 
@@ -221,5 +224,5 @@ def write_index(handle: IO[bytes], leaves: list[Rows], fan: int) -> int:
     """Write the index of the blocks just written; return their number."""
     entries = np.concatenate([np.empty(0, LEAF), *leaves])
     handle.write(pack_index_header(entries, handle.tell(), fan))
-    write_tree(handle, entries, fan, enclosing_boxes)
+    write_tree(handle, entries, fan, build_boxes)
     return len(entries)

@@ -24,19 +24,28 @@ def check_runs(
 ) -> Iterator[Piece]:
     """Check the runs and yield them in pieces of at most `batch` bins.
 
+    Args:
+        contigs: Lengths in bp, by name, in the order of their ids.
+        bin_size: Bases per bin.
+        runs: Runs of values; see `write_bigwig`.
+        batch: Maximum number of bins of a piece.
+
+    Yields:
+        Pieces in ascending order; a bin that is clipped at its contig's end is its own piece.
+
     Raises:
         SeqcovError: If a run cannot be written; the message names the contig and the position.
     """
     ids = {name: number for number, name in enumerate(contigs)}
-    written = (0, 0)  # contig id, and the bin before which no run may begin
+    reached = (0, 0)  # contig id, and the bin before which no run may begin
     for contig, first, values in runs:
         first, chrom = operator.index(first), ids.get(contig, -1)
-        if problem := _find_problem(contigs, contig, chrom, first, values, bin_size, written):
+        if problem := _find_problem(contigs, contig, chrom, first, values, bin_size, reached):
             raise SeqcovError(f"bigWig: {contig}, {_describe_bin(first, bin_size)}: {problem}")
         if not values.size:
             continue
         end = first + values.size
-        written = (chrom, end)
+        reached = (chrom, end)
         full_bins, clipped = divmod(contigs[contig], bin_size)
         for begin, stop, span in (
             (first, min(end, full_bins), bin_size),
@@ -45,14 +54,14 @@ def check_runs(
             for start in range(begin, stop, batch):
                 piece = values[start - first : min(start + batch, stop) - first]
                 if not (finite := np.isfinite(piece)).all():
-                    bad = int(np.argmin(finite))
-                    where = f"{contig}, {_describe_bin(start + bad, bin_size)}"
-                    raise SeqcovError(f"bigWig: {where}: {piece[bad]} is not a finite value")
+                    index = int(np.argmin(finite))
+                    location = f"{contig}, {_describe_bin(start + index, bin_size)}"
+                    raise SeqcovError(f"bigWig: {location}: {piece[index]} is not a finite value")
                 yield chrom, start, span, piece
 
 
 def _describe_bin(number: int, bin_size: int) -> str:
-    """Return where a bin lies, for messages."""
+    """Return number and position of a bin, for messages."""
     return f"bin {number:,} (from base {number * bin_size:,}, counted from 0)"
 
 
@@ -63,7 +72,7 @@ def _find_problem(
     first: int,
     values: npt.NDArray[Any],
     bin_size: int,
-    written: tuple[int, int],
+    reached: tuple[int, int],
 ) -> str:
     """Return why a run cannot be written, or '' if it can."""
     if chrom < 0:
@@ -73,14 +82,14 @@ def _find_problem(
     if not values.size:
         return ""
     if first < 0:
-        return "there is no bin before the contig's start"
+        return "begins before the contig's start"
     bins = -(-contigs[contig] // bin_size)
     if (end := first + values.size) > bins:
         return f"bins up to {end - 1:,}, but the contig's {contigs[contig]:,} bp have only {bins:,}"
-    if chrom < written[0]:
-        return f"comes after {list(contigs)[written[0]]}; runs follow the order of the contigs"
-    if (chrom, first) < written:
-        return f"runs must ascend and not overlap; bins up to {written[1] - 1:,} are written"
+    if chrom < reached[0]:
+        return f"comes after {list(contigs)[reached[0]]}; runs follow the order of the contigs"
+    if (chrom, first) < reached:
+        return f"runs must ascend and not overlap; bins up to {reached[1] - 1:,} are written"
     return ""
 
 
@@ -89,8 +98,17 @@ def build_batches(
 ) -> Iterator[tuple[Rows, Floats]]:
     """Yield headers of complete sections and all their values.
 
-    A section begins at the first bin after a gap, and after every `sizes.section` bins from there,
-    however the pieces are divided. The values are a view that is valid until the next batch.
+    A section begins at the first bin after a gap, and after every `sizes.section` bins from there.
+    The division into pieces does not matter.
+
+    Args:
+        pieces: Values as `check_runs` yields them.
+        bin_size: Bases per bin.
+        sizes: Sizes of sections and batches.
+
+    Yields:
+        Headers of shape (sections,), and the values of all of them, a view that is valid until the
+        next batch.
     """
     buffer, filled = np.empty(sizes.batch, "<f4"), 0
     stretches: list[list[int]] = []  # contig id, first bin, span, bins; adjacent pieces are joined
@@ -108,22 +126,31 @@ def build_batches(
             if filled == sizes.batch:
                 # The next piece may continue this stretch: hold its last section back if not full.
                 last = stretches.pop()
-                held = last[3] % sizes.section
-                if last[3] > held:
-                    stretches.append([*last[:3], last[3] - held])
-                yield section_headers(stretches, bin_size, sizes.section), buffer[: filled - held]
-                buffer[:held] = buffer[filled - held :]
-                stretches = [[chrom, first - held, span, held]] if held else []
-                filled = held
+                rest = last[3] % sizes.section
+                if last[3] > rest:
+                    stretches.append([*last[:3], last[3] - rest])
+                yield (
+                    build_section_headers(stretches, bin_size, sizes.section),
+                    buffer[: filled - rest],
+                )
+                buffer[:rest] = buffer[filled - rest :]
+                stretches = [[chrom, first - rest, span, rest]] if rest else []
+                filled = rest
     if stretches:
-        yield section_headers(stretches, bin_size, sizes.section), buffer[:filled]
+        yield build_section_headers(stretches, bin_size, sizes.section), buffer[:filled]
 
 
 def split_ranges(length: Ints, lead: Ints, size: int) -> tuple[Ints, Ints, Ints]:
     """Split ranges [0, length) every `size`, counted from `lead` before the start of a range.
 
+    Args:
+        length: Length of each range, shape (ranges,).
+        lead: Distance from the origin of the pieces to the start of each range, shape (ranges,).
+        size: Maximum length of a piece.
+
     Returns:
-        For each piece the number of its range, and its begin and end in that range.
+        The number of each piece's range, and its begin and end in that range, each of shape
+        (pieces,).
     """
     pieces = (lead + length + size - 1) // size
     source = np.repeat(np.arange(len(length)), pieces)
@@ -132,13 +159,16 @@ def split_ranges(length: Ints, lead: Ints, size: int) -> tuple[Ints, Ints, Ints]
     return source, np.maximum(begin, 0), np.minimum(begin + size, length[source])
 
 
-def section_headers(stretches: list[list[int]], bin_size: int, size: int) -> Rows:
+def build_section_headers(stretches: list[list[int]], bin_size: int, size: int) -> Rows:
     """Return the headers of sections of `size` bins that cover `stretches`.
 
     Args:
         stretches: Contig id, first bin, bases per bin and number of bins of each.
         bin_size: Bases between the starts of neighbouring bins.
         size: Maximum number of bins of a section.
+
+    Returns:
+        Headers of shape (sections,), of type `SECTION`.
     """
     chrom, first, span, bins = np.array(stretches, np.int64).T
     source, begin, end = split_ranges(bins, np.zeros_like(bins), size)
@@ -156,7 +186,7 @@ def section_headers(stretches: list[list[int]], bin_size: int, size: int) -> Row
 def write_sections(
     handle: IO[bytes], batches: Iterable[tuple[Rows, Floats]], leaves: list[Rows]
 ) -> Iterator[tuple[Rows, Floats]]:
-    """Write the data blocks, append their index entries to `leaves`, yield the batches again."""
+    """Write data blocks, append their index entries to `leaves`, and yield the batches."""
     for sections, values in batches:
         headers, body = sections.tobytes(), values.tobytes()
         size, ends = SECTION.itemsize, np.cumsum(sections["count"], dtype=np.int64) * 4

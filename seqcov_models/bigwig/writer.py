@@ -4,10 +4,10 @@ A run writes thousands of tracks; general writers handle them value by value and
 than the predictions. This one knows that the values are float32 in bins of one width and works on
 arrays.
 
-The bytes of a file depend on nothing but the arguments (and the versions of libdeflate and numpy).
-In particular they do not depend on how the caller divides the values into runs: a data block begins
-where values begin after a gap and every 1,024 bins from there, and a zoom window is summed only
-when all of its values are known.
+The bytes of a file depend on the arguments alone (and on the versions of libdeflate and numpy).
+They do not depend on how the caller divides the values into runs: a data block begins at the first
+bin after a gap and every 1,024 bins from there, and a zoom window is summed only when all of its
+values are known.
 """
 
 import os
@@ -84,16 +84,16 @@ def write_bigwig(
         Summary(bases=100, minimum=1.0, maximum=1.0, sum=100.0, sum_squares=100.0)
     """
     _check_arguments(contigs, bin_size)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("w+b") as handle:
+        with temporary.open("w+b") as handle:
             summary = _write(handle, contigs, bin_size, runs, path.parent, sizes)
             handle.flush()
             os.fsync(handle.fileno())
             _check_written(handle, path)
-        part.replace(path)
+        temporary.replace(path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     return summary
 
@@ -101,9 +101,9 @@ def write_bigwig(
 def _check_arguments(contigs: Mapping[str, int], bin_size: int) -> None:
     """Raise SeqcovError if the format cannot hold the contigs or the bin size."""
     if not 1 <= bin_size <= 2**24:
-        raise SeqcovError(f"bigWig: bin size {bin_size}: must be from 1 to {2**24:,} bp")
+        raise SeqcovError(f"bigWig: bin size {bin_size} is not from 1 to {2**24:,} bp")
     if not contigs:
-        raise SeqcovError("bigWig: no contigs")
+        raise SeqcovError("bigWig: no contigs are given")
     for name, length in contigs.items():
         if not 0 < len(name.encode()) <= MAX_NAME or "\0" in name:
             raise SeqcovError(f"bigWig: {name[:80]!r} cannot be a contig's name")
@@ -119,7 +119,7 @@ def _write(
     folder: Path,
     sizes: Sizes,
 ) -> Summary:
-    """Write all parts of the file in their order, then the places of the parts into its header."""
+    """Write all parts of the file in order, then fill in the header with their offsets."""
     handle.write(bytes(TREE_OFFSET))
     write_contigs(handle, contigs, sizes.fan)
     data_offset = handle.tell()
@@ -128,10 +128,10 @@ def _write(
     zooms: list[tuple[int, int, int, int]] = []
     leaves: list[Rows] = []
     with (
-        SpooledTemporaryFile(_SPOOL, dir=str(folder)) as level,
-        SpooledTemporaryFile(_SPOOL, dir=str(folder)) as above,
+        SpooledTemporaryFile(_SPOOL, dir=str(folder)) as first_spool,
+        SpooledTemporaryFile(_SPOOL, dir=str(folder)) as second_spool,
     ):
-        spool, other = level, above
+        spool, next_spool = first_spool, second_spool
         pieces = check_runs(contigs, bin_size, runs, sizes.batch)
         batches = write_sections(handle, build_batches(pieces, bin_size, sizes), leaves)
         records = (summarise_sections(*batch, bin_size, sizes.window) for batch in batches)
@@ -147,10 +147,9 @@ def _write(
                 break
             leaves, zoom_offset = [], handle.tell()
             handle.write(RECORD_COUNT.pack(count))
-            fill_spool(
-                other, reduce_records(write_zoom(handle, spool, leaves, sizes), 4 * reduction)
-            )
-            spool, other = other, spool
+            level = write_zoom(handle, spool, leaves, sizes)
+            fill_spool(next_spool, reduce_records(level, 4 * reduction))
+            spool, next_spool = next_spool, spool
             zooms.append((reduction, 0, zoom_offset, handle.tell()))
             write_index(handle, leaves, sizes.fan)
     handle.write(MAGIC)
@@ -158,8 +157,8 @@ def _write(
     handle.write(SECTION_COUNT.pack(sections))
     handle.seek(0)
     total_offset = TREE_OFFSET - TOTAL.size
-    places = (TREE_OFFSET, data_offset, index_offset, 0, 0, 0, total_offset, BUFFER, 0)
-    handle.write(HEADER.pack(MAGIC, 4, len(zooms), *places))
+    offsets = (TREE_OFFSET, data_offset, index_offset, 0, 0, 0, total_offset, BUFFER, 0)
+    handle.write(HEADER.pack(MAGIC, 4, len(zooms), *offsets))
     for zoom in zooms:
         handle.write(ZOOM_HEADER.pack(*zoom))
     handle.seek(total_offset)
@@ -168,7 +167,7 @@ def _write(
 
 
 def _check_written(handle: IO[bytes], path: Path) -> None:
-    """Read both ends back; raise SeqcovError if they are not what was written."""
+    """Read both ends of the file; raise SeqcovError if they differ from what was written."""
     handle.seek(0)
     first = handle.read(4)
     handle.seek(-4, os.SEEK_END)

@@ -12,7 +12,17 @@ from seqcov_models.bigwig.sections import Floats, Ints, split_ranges
 
 
 def summarise_sections(sections: Rows, values: Floats, bin_size: int, window: int) -> Rows:
-    """Return a record for each part of a section that lies in one window of `window` bins."""
+    """Return a zoom record for each overlap of a section with a window.
+
+    Args:
+        sections: Headers of data blocks, shape (sections,).
+        values: Values of all sections, shape (bins,).
+        bin_size: Bases per bin.
+        window: Bins per window.
+
+    Returns:
+        Records of type `RECORD`, ascending.
+    """
     start = sections["start"].astype(np.int64)
     count = sections["count"].astype(np.int64)
     source, begin, end = split_ranges(count, start // bin_size % window, window)
@@ -46,22 +56,22 @@ def _merge_records(records: Rows, first: Ints) -> Rows:
 
 
 def reduce_records(chunks: Iterable[Rows], reduction: int) -> Iterator[Rows]:
-    """Join ascending records to one per window of `reduction` bp that has a value.
+    """Join ascending records to one per window of `reduction` bp with a value.
 
     A record reaches from the first to the last base with a value in its window. The last window is
-    held back, because it may continue in the next chunk.
+    kept until the end, because it may continue in the next chunk.
     """
-    held = np.empty(0, RECORD)
+    pending = np.empty(0, RECORD)
     for chunk in chunks:
-        rows = np.concatenate([held, chunk])
+        rows = np.concatenate([pending, chunk])
         chrom, window = rows["chrom"], rows["start"].astype(np.int64) // reduction
         changes = (chrom[1:] != chrom[:-1]) | (window[1:] != window[:-1])
         first = np.append(0, np.flatnonzero(changes) + 1)
-        held = rows[first[-1] :]
+        pending = rows[first[-1] :]
         if len(first) > 1:
             yield _merge_records(rows[: first[-1]], first[:-1])
-    if len(held):
-        yield _merge_records(held, np.zeros(1, np.int64))
+    if len(pending):
+        yield _merge_records(pending, np.zeros(1, np.int64))
 
 
 def fill_spool(spool: IO[bytes], chunks: Iterable[Rows]) -> None:
@@ -78,14 +88,14 @@ def count_records(spool: IO[bytes]) -> int:
 
 
 def read_spool(spool: IO[bytes], records: int) -> Iterator[Rows]:
-    """Yield the content of `spool`, `records` at a time, however it was filled."""
+    """Yield the content of `spool` in arrays of `records` records; the last may be shorter."""
     spool.seek(0)
     while raw := spool.read(records * RECORD.itemsize):
         yield np.frombuffer(raw, RECORD)
 
 
 def summarise_track(spool: IO[bytes], records: int) -> Summary:
-    """Return the summary of all records in `spool`, added up `records` at a time."""
+    """Return the summary of all records in `spool`, read `records` at a time."""
     totals = [_merge_records(chunk, np.zeros(1, np.int64)) for chunk in read_spool(spool, records)]
     if not totals:
         return Summary(0, 0.0, 0.0, 0.0, 0.0)
@@ -108,7 +118,7 @@ def round_records(records: Rows) -> Rows:
 def write_zoom(
     handle: IO[bytes], spool: IO[bytes], leaves: list[Rows], sizes: Sizes
 ) -> Iterator[Rows]:
-    """Write the blocks of a zoom level, append their index entries to `leaves`, yield records."""
+    """Write the blocks of a zoom level, append index entries to `leaves`, and yield the records."""
     for records in read_spool(spool, sizes.records):
         rows, size = round_records(records), sizes.zoom_block
         groups = [rows[begin : begin + size] for begin in range(0, len(rows), size)]

@@ -10,14 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.genome.regions import NO_ALIASES, Interval, parse_regions
-from seqcov_models.tiling import select_bins
+from seqcov_models.genome.regions import Interval
 
 TrackRow = Mapping[str, str]
 """A row of the run's table of tracks: model, group, identifier, file, bin, minimum, maximum, …"""
-
-INITIAL_VIEW = 100_000
-"""Maximum width of the first view in bp: a few hundred bins or more on a screen."""
 
 COLOURS = {
     "CAGE": (213, 94, 0),
@@ -28,37 +24,6 @@ COLOURS = {
 }
 """RGB colour per assay, from the colour-blind safe palette of Okabe and Ito (2008)."""
 OTHER_COLOUR = (90, 90, 90)
-
-
-def initial_view(
-    contigs: Mapping[str, int],
-    regions: Sequence[str],
-    exclude: Sequence[str],
-    aliases: Mapping[str, str] = NO_ALIASES,
-) -> Interval:
-    """Choose the interval that a browser shows first.
-
-    The view lies a third of the way into the longest predicted stretch. The middle of a chromosome
-    would often be a centromere.
-
-    Args:
-        contigs: Contig lengths in bp, by name.
-        regions: Predicted regions as in the config; empty for the whole genome.
-        exclude: Excluded regions as in the config.
-        aliases: Names of contigs in the FASTA, by their names in regions and BED files.
-
-    Returns:
-        The interval (contig, start, end), 0-based half-open, at most `INITIAL_VIEW` bp wide.
-
-    Raises:
-        SeqcovError: If a region cannot be read, as in `parse_regions`.
-    """
-    include = parse_regions(regions, contigs, aliases) if regions else None
-    wanted = select_bins(contigs, 1, include, parse_regions(exclude, contigs, aliases))
-    stretches = [(name, *span) for name, spans in wanted.items() for span in spans.tolist()]
-    contig, start, end = max(stretches, key=lambda stretch: stretch[2] - stretch[1])
-    start += max(0, end - start - INITIAL_VIEW) // 3
-    return contig, start, min(end, start + INITIAL_VIEW)
 
 
 def format_locus(interval: Interval) -> str:

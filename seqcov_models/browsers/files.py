@@ -1,21 +1,23 @@
 """Write what genome browsers open, from the table of tracks."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from seqcov_models.browsers.display import TrackRow, initial_view
+from seqcov_models.browsers.display import TrackRow
 from seqcov_models.browsers.hub import build_hub
 from seqcov_models.browsers.igv import build_igv_session
 from seqcov_models.browsers.two_bit import write_two_bit
 from seqcov_models.files import write_atomically
 from seqcov_models.genome.fasta import Fasta
+from seqcov_models.genome.regions import Interval
 
 
 def write_browser_files(
     fasta: Fasta,
-    genome: Mapping[str, Any],
+    name: str,
+    assembly: str | None,
+    view: Interval,
     rows: Sequence[TrackRow],
     peaks: Sequence[Path],
     *,
@@ -27,7 +29,9 @@ def write_browser_files(
 
     Args:
         fasta: The genome's sequence.
-        genome: The section of the config of that name.
+        name: The genome's name, as in the config.
+        assembly: UCSC's name of the assembly; None if UCSC does not know it.
+        view: The interval shown first (contig, start, end), 0-based half-open.
         rows: The table of tracks, whose files are relative to the folder of `hub`.
         peaks: narrowPeak files to show.
         hub: The hub to write.
@@ -37,14 +41,11 @@ def write_browser_files(
     Raises:
         SeqcovError: If a file of the table is not safe to name, or the FASTA cannot be read.
     """
-    view = initial_view(
-        fasta.contigs, genome["regions"], genome["exclude"], genome["contig_aliases"]
-    )
     if two_bit:
         with write_atomically(two_bit) as part:
             write_two_bit(part, fasta)
     with write_atomically(hub) as part:
-        part.write_text(build_hub(genome["name"], genome["assembly"], rows, view), "utf-8")
+        part.write_text(build_hub(name, assembly, rows, view), "utf-8")
     folder = igv_session.parent
     peak_files = [os.path.relpath(file, folder) for file in peaks]
     sequence = os.path.relpath(fasta.path.parent.resolve() / fasta.path.name, folder.resolve())

@@ -20,8 +20,8 @@ from seqcov_models.browsers.display import (
     track_colour,
     window_function,
 )
-from seqcov_models.browsers.two_bit import TWO_BIT
 from seqcov_models.genome.regions import Interval
+from seqcov_models.run.paths import TWO_BIT
 
 SHOWN_PER_ASSAY, SHOWN = 10, 40
 """Maximum number of tracks shown at first: UCSC draws all of them on one page."""

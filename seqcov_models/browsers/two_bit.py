@@ -13,9 +13,6 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.sequence import UNKNOWN, encode
 
-TWO_BIT = "genome.2bit"
-"""Name of the sequence file beside a hub."""
-
 _TWO_BITS = np.array([2, 1, 3, 0, 0], np.uint8)  # by code: A 2, C 1, G 3, T 0; N is stored as T
 
 

@@ -11,7 +11,7 @@ from seqcov_models.checkpoints.containers import container_of, open_files
 from seqcov_models.checkpoints.keymap import KeyMap, Shape, Shapes
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.shared.config import Config, read_json
-from seqcov_models.networks.shared.fields import MAX_INT, is_whole_number
+from seqcov_models.networks.shared.fields import MAX_INT, is_integer
 
 CanonicalName = Callable[[str], str | None]
 
@@ -68,7 +68,7 @@ class Files:
     def integer(self, name: str, default: int, least: int = 1, most: int = MAX_INT) -> int:
         """Return a whole number of config.json. Raises SeqcovError for any other value."""
         value = self.described.get(name, default)
-        if not is_whole_number(value, least, most):
+        if not is_integer(value, least, most):
             raise self.error(name, f"a whole number from {least} to {most:,}")
         return int(value)
 

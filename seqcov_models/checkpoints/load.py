@@ -17,59 +17,15 @@ from seqcov_models.checkpoints.arrays import Arrays
 from seqcov_models.checkpoints.containers import open_files
 from seqcov_models.checkpoints.formats import all_formats
 from seqcov_models.checkpoints.keymap import Array, Row, Shape, Shapes, check_fit
-from seqcov_models.checkpoints.recognise import CONFIG, WEIGHTS, Checkpoint, recognise
+from seqcov_models.checkpoints.recognise import CONFIG, WEIGHTS, Checkpoint
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import sha256, write_atomically
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.config import Config
-from seqcov_models.tracks.selection import select
 from seqcov_models.tracks.table import Track, write_tracks
 
 _DERIVED = "num_batches_tracked"  # batch norm's counter of training steps; no inference uses it
-
-
-def load_model(
-    architecture: str,
-    path: str | Path,
-    *,
-    species: str = "human",
-    tracks: str | Sequence[str | int] = "all",
-    targets: str | Path | None = None,
-    device: str | torch.device = "cpu",
-    n_encoding: str | None = None,
-    hidden_act: str | None = None,
-) -> CoverageModel:
-    """Load a network with its weights, in evaluation mode, its head cut down to some tracks.
-
-    Args:
-        architecture: 'basenji2', 'enformer', 'borzoi', 'bpnet' or 'bpnetlite'.
-        path: A folder or weights file of any supported format, or hf://owner/name[@revision].
-        species: Whose head.
-        tracks: Selectors as in `select`; 'all' keeps the whole head.
-        targets: The track table, if it is not in the folder of the weights.
-        device: Where the model runs: 'cpu', 'cuda', 'cuda:1'.
-        n_encoding: What an unknown base is, if other than in the original network ('zeros',
-            'uniform', 'multimolecule').
-        hidden_act: The activation, if other than the file says.
-
-    Returns:
-        The model; its `tracks` are those chosen, in the order of the table.
-
-    Raises:
-        SeqcovError: If anything does not fit, is damaged or is missing; before it is predicted.
-
-    Example:
-        >>> model = load_model("borzoi", "weights/", tracks=["assay:CAGE"])
-        >>> model.predict(["ACGT" * 131_072]).shape  # (batch, bins, tracks)
-        (1, 6144, 638)
-    """
-    target = device_of(device)
-    checkpoint = recognise(
-        architecture, path, species, targets, n_encoding=n_encoding, hidden_act=hidden_act
-    )
-    chosen = select(checkpoint.tracks, tracks)
-    return load_checkpoint(checkpoint, chosen).to(target)
 
 
 def device_of(name: str | torch.device) -> torch.device:

@@ -22,7 +22,7 @@ from seqcov_models.sequence import N_ENCODINGS
 from seqcov_models.tracks.table import (
     Track,
     read_tracks,
-    with_strand_pairs,
+    set_strand_pairs,
 )
 
 WEIGHTS = "model.safetensors"
@@ -251,7 +251,7 @@ def _tracks(
     stranded = NETWORKS[config.ARCHITECTURE].stranded
     if stranded and "strand_pair" not in tracks[0].columns:
         try:
-            return with_strand_pairs(tracks, found.strand_pairs(files, labels))
+            return set_strand_pairs(tracks, found.strand_pairs(files, labels))
         except SeqcovError as error:
             raise SeqcovError(f"{files.source}: {error}") from None
     return tracks

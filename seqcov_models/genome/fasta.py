@@ -1,7 +1,6 @@
-"""FASTA access: contigs, sequence with N beyond a contig's ends, regions and their spelling.
+"""FASTA access: index, contig lengths, and sequence with N beyond a contig's ends.
 
-Coordinates are 0-based half-open; a region that a person writes, `chr1:1-1,000,000`, counts from 1
-and includes its end, as browsers and samtools do.
+Coordinates are 0-based half-open, in bp.
 """
 
 import gzip
@@ -23,12 +22,17 @@ from seqcov_models.sequence import UNKNOWN, Codes, encode
 
 @dataclass(frozen=True)
 class Fasta:
-    """A FASTA file that can be read at random, and its contigs in the file's order."""
+    """A FASTA file with an index, which allows random access.
+
+    Attributes:
+        path: The file, not compressed or bgzip.
+        index: Its .fai. The .gzi of a bgzip file lies beside it.
+        contigs: Lengths in bp by name, in the order of the file; contigs of 0 bp are left out.
+    """
 
     path: Path
     index: Path
     contigs: dict[str, int]
-    """Length in bp by name."""
 
 
 def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
@@ -44,6 +48,10 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
 
     Raises:
         SeqcovError: If the file is missing, empty or damaged, or if a contig appears twice.
+
+    Example:
+        >>> open_fasta("hg38.fa.gz", "results/hg38").contigs["chr1"]
+        248956422
     """
     path, folder = Path(path), Path(folder)
     if not path.is_file():
@@ -54,12 +62,12 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
     if kind == "gzip":
         path, kind = _unpack(path, folder), ""
     elif not kind and path.suffix.lower() in (".gz", ".bgz"):
-        raise SeqcovError(f"FASTA {path}: is not compressed, although its name says so; rename it")
-    for home in (path.parent, folder):
-        index = home / f"{path.name}.fai"
+        raise SeqcovError(f"FASTA {path} is not compressed, but its name ends in .gz; rename it")
+    for index_folder in (path.parent, folder):
+        index = index_folder / f"{path.name}.fai"
         needed = [index, index.with_suffix(".gzi")] if kind == "bgzip" else [index]
         if all(file.is_file() and not _is_older(file, path) for file in needed) and (
-            home == path.parent or _is_derived_from(index, path)
+            index_folder == path.parent or _is_derived_from(index, path)
         ):
             return Fasta(path, index, read_index(index, path))
     try:
@@ -77,21 +85,32 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
 
 
 def read_index(index: Path, fasta: Path) -> dict[str, int]:
-    """Read the contig lengths of a .fai, in file order; raise SeqcovError if it is damaged."""
+    """Read the contig lengths of a .fai.
+
+    Args:
+        index: The .fai.
+        fasta: The file that it indexes, for messages.
+
+    Returns:
+        Lengths in bp by name, in the order of the file; contigs of 0 bp are left out.
+
+    Raises:
+        SeqcovError: If the index is damaged, if a contig appears twice, or if all are empty.
+    """
     contigs: dict[str, int] = {}
     try:
         lines = index.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        raise SeqcovError(f"{index}: not an index; delete the file") from None
+        raise SeqcovError(f"{index} is not an index; delete the file") from None
     for number, line in enumerate(lines, 1):
         cells = line.split("\t")
         if len(cells) != 5 or not all(is_number(cell) for cell in cells[1:]):
-            raise SeqcovError(f"{index}, line {number}: not an index line; delete the file")
+            raise SeqcovError(f"{index}, line {number} is not an index line; delete the file")
         if cells[0] in contigs:
             raise SeqcovError(f"FASTA {fasta}: contig {cells[0]!r} appears twice; rename one")
         contigs[cells[0]] = int(cells[1])
     if not any(contigs.values()):
-        raise SeqcovError(f"FASTA {fasta}: holds no sequence")
+        raise SeqcovError(f"FASTA {fasta} does not hold any sequence")
     return {name: length for name, length in contigs.items() if length}
 
 
@@ -101,7 +120,7 @@ def _compression(path: Path) -> str:
         start = handle.read(16)
     if start[:2] != b"\x1f\x8b":
         if not start.lstrip().startswith((b">", b";")):
-            raise SeqcovError(f"FASTA {path}: does not begin with '>'; is it a FASTA file?")
+            raise SeqcovError(f"FASTA {path} does not begin with '>'. Is it a FASTA file?")
         return ""
     return "bgzip" if len(start) == 16 and start[3] & 4 and start[12:14] == b"BC" else "gzip"
 
@@ -124,8 +143,8 @@ def _describe_source(path: Path) -> str:
 
 def _record_source(derived: Path, source: Path) -> None:
     """Write beside `derived` which file it comes from: two sources may share a name."""
-    with write_atomically(derived.with_name(f"{derived.name}.source")) as part:
-        part.write_text(_describe_source(source), encoding="utf-8")
+    with write_atomically(derived.with_name(f"{derived.name}.source")) as temporary:
+        temporary.write_text(_describe_source(source), encoding="utf-8")
 
 
 def _is_derived_from(derived: Path, source: Path) -> bool:
@@ -145,8 +164,12 @@ def _unpack(path: Path, folder: Path) -> Path:
     print(f"{path} is plain gzip; unpacking it once into {target}", file=sys.stderr)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with write_atomically(target) as part, gzip.open(path) as packed, part.open("wb") as out:
-            shutil.copyfileobj(packed, out, 1 << 20)
+        with (
+            write_atomically(target) as temporary,
+            gzip.open(path) as packed,
+            temporary.open("wb") as unpacked,
+        ):
+            shutil.copyfileobj(packed, unpacked, 1 << 20)
         _compression(target)
         _record_source(target, path)
     except (OSError, EOFError, zlib.error) as error:
@@ -167,14 +190,23 @@ def _write_index(path: Path, index: Path, bgzip: bool) -> None:
 
 
 def _explain_index_error(error: Exception) -> str:
-    """Return what is wrong with a FASTA that cannot be indexed."""
-    if twice := re.search(r"Duplicate key ['\"]?(.+?)['\"]?(?: |$)", str(error)):
-        return f"contig {twice[1]!r} appears twice; rename one"
+    """Return a message for a FASTA that cannot be indexed."""
+    if duplicate := re.search(r"Duplicate key ['\"]?(.+?)['\"]?(?: |$)", str(error)):
+        return f"contig {duplicate[1]!r} appears twice; rename one"
     return str(error)
 
 
 class Genome:
-    """Sequence of a FASTA as codes (see `sequence`)."""
+    """Sequence of a FASTA as codes (see `sequence`).
+
+    Attributes:
+        contigs: Lengths in bp by name, in the order of the file.
+
+    Example:
+        >>> genome = Genome(open_fasta("hg38.fa", "results/hg38"))
+        >>> genome.fetch("chr1", 10_000, 10_004).tolist()  # TAAC
+        [3, 0, 0, 1]
+    """
 
     def __init__(self, fasta: Fasta) -> None:
         from pyfaidx import Faidx
@@ -189,9 +221,16 @@ class Genome:
         )
 
     def fetch(self, contig: str, start: int, end: int) -> Codes:
-        """Read the codes of [start, end) on `contig`, 0-based, shape (end − start,).
+        """Read the sequence of an interval.
 
-        Positions before the contig's start and beyond its end have the code of an unknown base.
+        Args:
+            contig: Name of the contig.
+            start: First base, 0-based; may lie before the contig's start.
+            end: Base after the last one; may lie beyond the contig's end.
+
+        Returns:
+            Codes of shape (end − start,), ``uint8``. Positions outside the contig have the code of
+            an unknown base.
 
         Raises:
             SeqcovError: If the file is shorter than its index says, or if a character is not a
@@ -203,8 +242,8 @@ class Genome:
             letters = self._faidx.fetch(contig, first + 1, last).seq
             if len(letters) != last - first:
                 raise SeqcovError(
-                    f"FASTA {self._path}: {contig} ends before {last:,}; its index is of another"
-                    " file, delete it"
+                    f"FASTA {self._path}: {contig} ends before {last:,}; its index belongs to"
+                    " another file: delete the index"
                 )
             try:
                 codes[first - start : last - start] = encode(letters)
@@ -215,5 +254,5 @@ class Genome:
         return codes
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the FASTA and its index."""
         self._faidx.close()

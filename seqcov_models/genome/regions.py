@@ -14,19 +14,27 @@ from seqcov_models.genome.fasta import is_number
 Interval = tuple[str, int, int]
 """Contig, start, end: 0-based half-open, in bp."""
 
-
 NO_ALIASES: Mapping[str, str] = {}
 
 
 def suggest_contigs(name: str, contigs: Iterable[str]) -> str:
-    """Return a hint at the contig meant by `name`: another naming scheme or a similar name."""
-    known = list(contigs)
-    if synonym := find_synonym(name, known):
+    """Return a hint at the contig that `name` may mean, for the end of a message.
+
+    Args:
+        name: Name that is not in the FASTA.
+        contigs: Names in the FASTA.
+
+    Returns:
+        The name in another naming scheme, or else similar names, or else the first names.
+    """
+    candidates = list(contigs)
+    if synonym := find_synonym(name, candidates):
         aliases = format_aliases({name: synonym})
         return f"this FASTA calls it {synonym!r} (genome.contig_aliases: {aliases})"
-    if near := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
-        return f"similar names: {', '.join(near)}"
-    return f"contigs of this FASTA: {', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
+    if similar := difflib.get_close_matches(name, candidates, n=3, cutoff=0.5):
+        return f"similar names: {', '.join(similar)}"
+    first, ellipsis = ", ".join(candidates[:5]), ", …" if len(candidates) > 5 else ""
+    return f"contigs of this FASTA: {first}{ellipsis}"
 
 
 def format_aliases(aliases: Mapping[str, str]) -> str:
@@ -35,18 +43,25 @@ def format_aliases(aliases: Mapping[str, str]) -> str:
 
 
 def find_synonym(name: str, contigs: Iterable[str]) -> str | None:
-    """Return the contig that `name` means in another naming scheme; None if there is none."""
-    known = list(contigs)
+    """Return the contig that `name` means in another naming scheme, or None.
+
+    Args:
+        name: Name in UCSC's, Ensembl's or a Roman scheme.
+        contigs: Names in the FASTA.
+
+    Example:
+        >>> find_synonym("chrIV", ["1", "2", "3", "4"])
+        '4'
+    """
+    candidates = list(contigs)
     for normalise in (_strip_prefix, _read_roman):  # X: a sex chromosome, or Roman for ten
-        contig_by_name = {normalise(contig): contig for contig in reversed(known)}
+        contig_by_name = {normalise(contig): contig for contig in reversed(candidates)}
         if synonym := contig_by_name.get(normalise(name)):
             return synonym
     return None
 
 
 _ROMAN_NUMERALS = "i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi"
-
-
 _ROMAN = {roman: str(number) for number, roman in enumerate(_ROMAN_NUMERALS.split(), 1)}
 
 
@@ -99,7 +114,7 @@ def parse_regions(
             intervals.append(_check_interval(name, start - 1, end, contigs, f"region {entry}"))
         else:
             raise SeqcovError(
-                f"region {entry!r}: neither a contig, nor contig:start-end, nor a BED file;"
+                f"region {entry!r} is not a contig, a contig:start-end or a BED file;"
                 f" {suggest_contigs(entry, contigs)}"
             )
     return intervals
@@ -116,25 +131,38 @@ def _is_file(entry: str) -> bool:
 def read_bed(
     path: Path, contigs: Mapping[str, int], aliases: Mapping[str, str] = NO_ALIASES
 ) -> list[Interval]:
-    """Read the intervals of a BED file (three columns or more, plain or gzip), in file order.
+    """Read the intervals of a BED file.
+
+    Args:
+        path: File of three columns or more, plain or gzip.
+        contigs: Lengths in bp by name.
+        aliases: The FASTA's name of a contig by the name used in the file.
+
+    Returns:
+        Intervals in the order of the file, 0-based half-open.
 
     Raises:
-        SeqcovError: If a line is not an interval; the message names the line.
+        SeqcovError: If a line is not an interval within a contig; the message names the line.
     """
     return [
         _check_interval(
-            aliases.get(cells[0], cells[0]), int(cells[1]), int(cells[2]), contigs, where
+            aliases.get(cells[0], cells[0]), int(cells[1]), int(cells[2]), contigs, location
         )
-        for where, cells in read_bed_lines(path)
+        for location, cells in read_bed_lines(path)
     ]
 
 
 def read_bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield the location (file and line number) and the cells of each interval of a BED file.
+    """Read the lines of a BED file that hold intervals.
 
-    The file is plain or gzip. Comments, 'track' and 'browser' lines are skipped. Start and end are
-    whole numbers; start is negative if a region was widened beyond its contig's start. Empty cells
-    at the end of a line are ignored.
+    Comments, 'track' and 'browser' lines are skipped. Start and end are integers; start is negative
+    if a region was widened beyond its contig's start. Empty cells at the end of a line are ignored.
+
+    Args:
+        path: File of three columns or more, plain or gzip.
+
+    Yields:
+        The location (file and line number, for messages) and the cells of a line.
 
     Raises:
         SeqcovError: If a line is anything else (with its number), or the file is not text.
@@ -149,36 +177,45 @@ def read_bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
                     continue
                 cells = [cell.strip() for cell in line.rstrip().split("\t")]  # names hold spaces
                 cells = cells if len(cells) >= 3 else words
-                where = f"BED {path}, line {number}"
+                location = f"BED {path}, line {number}"
                 if len(cells) < 3 or not all(
                     is_number(cell.removeprefix("-")) for cell in cells[1:3]
                 ):
                     raise SeqcovError(
-                        f"{where}: {line.rstrip()[:60]!r} does not begin with contig, start, end"
+                        f"{location}: {line.rstrip()[:60]!r} does not begin with contig, start, end"
                     )
-                yield where, cells
+                yield location, cells
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise SeqcovError(f"BED {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _check_interval(
-    contig: str, start: int, end: int, contigs: Mapping[str, int], where: str
+    contig: str, start: int, end: int, contigs: Mapping[str, int], location: str
 ) -> Interval:
     """Return the interval; raise SeqcovError if it does not lie within a known contig."""
     if contig not in contigs:
-        raise SeqcovError(f"{where}: no contig {contig!r}; {suggest_contigs(contig, contigs)}")
+        raise SeqcovError(f"{location}: no contig {contig!r}; {suggest_contigs(contig, contigs)}")
     if not 0 <= start < end:
-        raise SeqcovError(f"{where}: {start:,}-{end:,} (0-based) is not an interval")
+        raise SeqcovError(f"{location}: {start:,}-{end:,} (0-based) is not an interval")
     if end > contigs[contig]:
-        raise SeqcovError(f"{where}: ends at {end:,}, but {contig} has {contigs[contig]:,} bp")
+        raise SeqcovError(f"{location}: ends at {end:,}, but {contig} has {contigs[contig]:,} bp")
     return contig, start, end
 
 
 def check_aliases(aliases: Mapping[str, str], contigs: Mapping[str, int]) -> None:
-    """Raise SeqcovError if an alias names no contig, or is itself the name of another contig."""
+    """Check that aliases name contigs of the FASTA.
+
+    Args:
+        aliases: The FASTA's name of a contig by another name.
+        contigs: Lengths in bp by name.
+
+    Raises:
+        SeqcovError: If an alias stands for an unknown contig, or is the name of another contig.
+    """
     for alias, contig in aliases.items():
-        where = f"genome.contig_aliases, {alias}: {contig}"
+        location = f"genome.contig_aliases, {alias}: {contig}"
         if contig not in contigs:
-            raise SeqcovError(f"{where}: no contig {contig!r}; {suggest_contigs(contig, contigs)}")
+            hint = suggest_contigs(contig, contigs)
+            raise SeqcovError(f"{location}: no contig {contig!r}; {hint}")
         if alias in contigs and alias != contig:
-            raise SeqcovError(f"{where}: {alias!r} is itself a contig of this FASTA")
+            raise SeqcovError(f"{location}: {alias!r} is itself a contig of this FASTA")

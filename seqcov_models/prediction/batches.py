@@ -12,15 +12,18 @@ def read_batches(
 ) -> Iterator[tuple[range, Codes]]:
     """Yield each batch of window numbers with its codes, shape (windows, window).
 
-    A thread reads the next batch while the caller works on the one it was given.
+    A thread reads the next batch while the caller works on the current one.
 
     Args:
-        windows: numbers of the windows to read.
-        batch_size: windows per batch; the last batch may have fewer.
-        read: returns the codes of a range of windows; called by one thread, in order.
-        seconds: gets the time that the caller had to wait, as `reading`.
+        windows: Numbers of the windows to read.
+        batch_size: Windows per batch; the last batch may have fewer.
+        read: Returns the codes of a range of windows; called by one thread, in order.
+        seconds: Receives the time that the caller had to wait, as `reading`.
+
+    Yields:
+        The numbers of the windows of one batch, and their codes (windows, window) ``uint8``.
     """
-    batches = [windows[at : at + batch_size] for at in range(0, len(windows), batch_size)]
+    batches = [windows[start : start + batch_size] for start in range(0, len(windows), batch_size)]
     with ThreadPoolExecutor(1) as reader:
         pending = reader.submit(read, batches[0]) if batches else None
         for number, batch in enumerate(batches, 1):

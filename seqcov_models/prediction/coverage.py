@@ -39,27 +39,27 @@ def predict_segment(
 ) -> Iterator[tuple[int, Coverage, Coverage]]:
     """Yield the coverage of a segment's bins, window by window, in order.
 
-    A bin without any A, C, G or T is NaN: it has no value. So is a bin that only windows with less
-    than the fraction `min_acgt` of A, C, G and T cover. Windows that would give no value are not
-    predicted. Values do not depend on the batch size.
+    A bin without any A, C, G or T has no value: it is NaN. So is a bin that is covered only by
+    windows with less than the fraction `min_acgt` of A, C, G and T. Windows without any value are
+    not predicted. Values do not depend on the batch size.
 
     Args:
-        ensemble: the network or networks; `columns` below are its tracks, then their standard
+        ensemble: The network or networks; `columns` below are its tracks, then their standard
             deviations if it gives them.
-        tiling: where the windows lie and how overlapping cores are blended.
-        genome: the sequence.
-        segment: neighbouring windows of one contig.
-        batch_size: windows per forward pass.
+        tiling: How windows lie and how overlapping cores are blended.
+        genome: The sequence.
+        segment: Neighbouring windows of one contig.
+        batch_size: Windows per forward pass.
         precision: float32, tf32 or bfloat16.
-        min_acgt: 0 … 1.
-        seconds: gets the time spent in each stage.
+        min_acgt: Least fraction of A, C, G and T in a window that counts, 0 … 1.
+        seconds: Receives the time spent in each stage.
 
     Yields:
-        The first bin, counted from the segment's first; values (bins, columns) ``float32``; the
-        fraction of each bin's windows that is N or beyond the contig, (bins,) ``float32``.
+        The first bin, counted from the segment's first bin; values (bins, columns) ``float32``;
+        the fraction of each bin's windows that is N or beyond the contig, (bins,) ``float32``.
 
     Raises:
-        SeqcovError: the network's output is NaN or infinite, or the sequence cannot be read.
+        SeqcovError: If the network's output is NaN or infinite, or the sequence cannot be read.
     """
     seconds = seconds or Seconds()
     cores = _predict_cores(
@@ -96,21 +96,21 @@ def _predict_cores(
     def start() -> Iterator[tuple[range, Mask, Mask, npt.NDArray[np.float64], Prediction]]:
         for batch, codes in read_batches(numbers, batch_size, read, seconds):
             unknown, has_base = _known_bases(codes, geometry)
-            live = has_base.any(1) & (unknown <= 1 - min_acgt)
+            is_predicted = has_base.any(1) & (unknown <= 1 - min_acgt)
             with seconds.measure("model"):
-                prediction = _start_batch(ensemble, codes[live], precision)
-            yield batch, live, has_base, unknown, prediction
+                prediction = _start_batch(ensemble, codes[is_predicted], precision)
+            yield batch, is_predicted, has_base, unknown, prediction
 
-    batches = _delay(start(), 1 if route(ensemble.device).asynchronous else 0)
-    for batch, live, has_base, unknown, prediction in batches:
+    batches = _start_ahead(start(), 1 if route(ensemble.device).asynchronous else 0)
+    for batch, is_predicted, has_base, unknown, prediction in batches:
         with seconds.measure("model"):
             predicted, finite = prediction()
         if not finite:
             place = f"{segment.contig} from {batch[0] * step:,}"
             raise _not_finite(ensemble, predicted, precision, place)
         values = iter(predicted)
-        for at, number in enumerate(batch):
-            yield number, next(values) if live[at] else None, has_base[at], unknown[at]
+        for row, number in enumerate(batch):
+            yield number, next(values) if is_predicted[row] else None, has_base[row], unknown[row]
 
 
 def _known_bases(codes: Codes, geometry: Geometry) -> tuple[npt.NDArray[np.float64], Mask]:
@@ -121,7 +121,7 @@ def _known_bases(codes: Codes, geometry: Geometry) -> tuple[npt.NDArray[np.float
 
 
 def _start_batch(ensemble: Ensemble, codes: Codes, precision: str) -> Prediction:
-    """Start to predict codes (windows, window). A processor finishes before this returns."""
+    """Start to predict codes (windows, window). A CPU finishes before this returns."""
     if not len(codes):
         return lambda: (np.empty((0, 0, ensemble.columns), np.float32), True)
     use_precision(precision)
@@ -139,8 +139,8 @@ def _start_batch(ensemble: Ensemble, codes: Codes, precision: str) -> Prediction
     return wait
 
 
-def _delay(items: Iterator[Item], count: int) -> Iterator[Item]:
-    """Yield the same items, each after `count` more have been started."""
+def _start_ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
+    """Yield `items`, each after `count` more have been started."""
     started: deque[Item] = deque()
     for item in items:
         started.append(item)
@@ -150,7 +150,7 @@ def _delay(items: Iterator[Item], count: int) -> Iterator[Item]:
 
 
 def _not_finite(ensemble: Ensemble, predicted: Coverage, precision: str, place: str) -> SeqcovError:
-    """Return the error for a batch with NaN or infinity that begins at `place`."""
+    """Return the error for a batch that begins at `place` and has NaN or infinite values."""
     column = int(np.argmin(np.isfinite(predicted).all((0, 1))))
     track = ensemble.tracks[column % len(ensemble.tracks)]
     return too_low_precision(f"{place}: track {track.identifier}", precision)
@@ -167,7 +167,7 @@ def _stitch(
     """Stitch the cores of neighbouring windows, blending them if they overlap.
 
     Yields what `predict_segment` does: for each window the bins from its core's start to the start
-    of the next one. windows: of the whole contig.
+    of the next one. `windows` counts those of the entire contig.
     """
     bins, step = tiling.geometry.bins, tiling.step
     first_bin = max(0, segment.first_window - tiling.preceding_windows) * step

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 
 from seqcov_models import sequence
-from seqcov_models.checkpoints.load import load_checkpoint
-from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.errors import SeqcovError
-from seqcov_models.networks.bpnet.config import BPNetConfig
-from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction, profile_probabilities
-from seqcov_models.networks.shared.base import CoverageModel
+from seqcov_models.networks.shared.base import CoverageModel, encode_windows
 from seqcov_models.networks.shared.compute import prepare_network
+from seqcov_models.networks.shared.config import ProfileConfig
+from seqcov_models.networks.shared.profiles import (
+    ProfileModel,
+    profile_probabilities,
+    reads_per_base,
+)
 from seqcov_models.sequence import UNKNOWN, Codes, Mask
 from seqcov_models.tiling import Geometry
 from seqcov_models.tracks.table import Track
@@ -34,16 +36,47 @@ Model = TypeVar("Model", bound=CoverageModel)
 class FoldEnsemble(Generic[Model]):
     """The folds of one network, in evaluation mode and on one device.
 
-    Attributes: `folds`; `reverse_complement`, whether the other strand is predicted, too.
+    Attributes:
+        folds: The networks.
+        tracks: The tracks, in the order of the last axis of `predict`.
+        reverse_complement: Whether the other strand of the sequence is predicted, too.
     """
 
     def __init__(self, folds: Sequence[Model], reverse_complement: bool = False) -> None:
         self.folds = [fold.eval() for fold in folds]
+        self.tracks = list(self.folds[0].tracks)
         self.reverse_complement = reverse_complement
         self._prepared: dict[tuple[str, str], list[Model]] = {}
 
-    def networks(self, precision: str) -> list[Model]:
-        """Return the folds as predictions in `precision` use them, see `prepare_network`."""
+    @torch.inference_mode()
+    def predict(self, sequences: Sequence[str] | Codes) -> npt.NDArray[np.float32]:
+        """Predict the coverage of windows, averaged over all members.
+
+        Args:
+            sequences: IUPAC nucleotide letters in either case, each exactly `geometry.window` long;
+                or codes (batch, window) ``uint8``: A 0, C 1, G 2, T 3, unknown 4.
+
+        Returns:
+            Coverage (batch, bins, columns) ``float32``, on the strand that was given. Bin i of a
+            window covers its bases from ``geometry.context + i * geometry.bin`` on, 0-based. An
+            `Ensemble` with standard deviations gives all means, then all standard deviations (of
+            the members as a population, on the scale of the means).
+
+        Raises:
+            SeqcovError: If there is no sequence, or one has another length or other letters.
+        """
+        if isinstance(sequences, np.ndarray):
+            codes: Codes = sequences
+        else:
+            codes = encode_windows(sequences, self.geometry.window)
+        return self.compute_coverage(codes).cpu().numpy()
+
+    def compute_coverage(self, codes: Codes) -> Tensor:
+        """Return what `predict` does of codes (batch, window), on the ensemble's device."""
+        raise NotImplementedError
+
+    def prepare_networks(self, precision: str) -> list[Model]:
+        """Prepare the folds for predictions in `precision`, once; see `prepare_network`."""
         key = (precision, str(self.device))
         if key not in self._prepared:
             self._prepared = {key: [prepare_network(fold, precision) for fold in self.folds]}
@@ -51,15 +84,15 @@ class FoldEnsemble(Generic[Model]):
 
     @property
     def geometry(self) -> Geometry:
-        """Window, core and bin in bp."""
+        """Window, core and bin in bp, kept bins, and bins cropped at each side."""
         return self.folds[0].geometry
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device that holds the weights; `to` moves them."""
         return self.folds[0].device
 
-    def to(self, device: str) -> Self:
+    def to(self, device: str | torch.device) -> Self:
         """Move the weights to `device` in place; return the ensemble."""
         for fold in self.folds:
             fold.to(device)
@@ -84,7 +117,7 @@ class PendingCoverage:
             self._copied.record()
 
     def wait(self) -> tuple[npt.NDArray[np.float32], bool]:
-        """Wait; return (batch, bins, columns) ``float32``, and whether all of it is finite."""
+        """Wait for the copy; return (batch, bins, columns), and whether all of it is finite."""
         if self._copied:
             self._copied.synchronize()
         return self._host.numpy().transpose(0, 2, 1), bool(self._finite)
@@ -93,9 +126,11 @@ class PendingCoverage:
 class Ensemble(FoldEnsemble[CoverageModel]):
     """Folds of a coverage network, averaged over strands and shifts.
 
-    Attributes: `tracks`, in the order of the last axis; `columns`, the length of that axis: the
-    tracks, and once more as many if `standard_deviation`; `max_windows` per forward pass, known
-    once memory has run out.
+    Attributes:
+        shifts: bp by which the sequence is moved to the right before it is read.
+        untransform: The transform of the network's output back to coverage, if any.
+        standard_deviation: Whether `predict` also gives the standard deviation over all members.
+        max_windows: Windows per forward pass at most; lowered once memory has run out.
 
     Example:
         >>> folds = [load_model("borzoi", path) for path in ("fold0", "fold1")]
@@ -117,70 +152,72 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         """Combine networks that predict the same tracks.
 
         Args:
-            folds: the networks; they are set to evaluation mode.
-            tracks: tracks to give, in this order; by default all of the folds' heads.
-            reverse_complement: also predict the other strand; its bins are flipped, and the tracks
-                of a strand pair exchanged.
+            folds: The networks; they are set to evaluation mode.
+            tracks: Tracks to predict, in this order; by default all of the folds' heads.
+            reverse_complement: Whether to predict the other strand, too. Its bins are flipped, and
+                the tracks of a strand pair are exchanged.
             shifts: bp by which the sequence is moved to the right before it is read. Predictions
                 are not moved back.
-            untransform: transforms the network's output back to coverage.
-            standard_deviation: also give the standard deviation over all members (every fold,
-                strand and shift).
+            untransform: Transforms the network's output back to coverage.
+            standard_deviation: Whether to give the standard deviation over all members (every
+                fold, strand and shift), too.
 
         Raises:
-            SeqcovError: the partner of a strand pair is not among the heads' tracks.
+            SeqcovError: If the partner of a strand pair is not among the heads' tracks.
         """
         super().__init__(folds, reverse_complement)
         self.shifts, self.standard_deviation = tuple(shifts), standard_deviation
         self.untransform = untransform
         self.max_windows = sys.maxsize
         head = self.folds[0].tracks
-        self.tracks = list(head if tracks is None else tracks)
-        place = {track.row: at for at, track in enumerate(head)}
-        self._chosen = torch.tensor([place[track.row] for track in self.tracks])
-        self._partners = self._chosen
+        if tracks is not None:
+            self.tracks = list(tracks)
+        channel = {track.row: number for number, track in enumerate(head)}
+        self._channels = torch.tensor([channel[track.row] for track in self.tracks])
+        self._partner_channels = self._channels
         if reverse_complement:
-            partners = [place[_partner_row(track, head)] for track in self.tracks]
-            self._partners = torch.tensor(partners)
+            partners = [channel[find_partner(track, head)] for track in self.tracks]
+            self._partner_channels = torch.tensor(partners)
 
     @property
     def columns(self) -> int:
-        """Values per bin: one per track, two with standard deviations."""
+        """Values per bin: one per track; two per track with standard deviations."""
         return len(self.tracks) * (2 if self.standard_deviation else 1)
 
-    def to(self, device: str) -> Self:
-        self._chosen, self._partners = self._chosen.to(device), self._partners.to(device)
+    def to(self, device: str | torch.device) -> Self:
+        """Move the weights to `device` in place; return the ensemble."""
+        self._channels, self._partner_channels = (
+            self._channels.to(device),
+            self._partner_channels.to(device),
+        )
         return super().to(device)
 
-    @torch.inference_mode()
-    def predict(self, codes: Codes) -> npt.NDArray[np.float32]:
-        """Predict windows of codes, averaged over all members.
-
-        Args:
-            codes: (batch, window) ``uint8``, A 0, C 1, G 2, T 3, unknown 4.
-
-        Returns:
-            (batch, bins, columns) ``float32``: the means, then the standard deviations (of the
-            members as a population, on the scale of the means) if the ensemble gives them.
-        """
-        return self.average(codes).cpu().numpy()
+    def compute_coverage(self, codes: Codes) -> Tensor:
+        """Average codes (batch, window) over all members: (batch, bins, columns)."""
+        return self.average(codes)
 
     def start(self, codes: Codes, precision: str = "float32") -> list["PendingCoverage"]:
-        """Start to predict windows of codes, (batch, window), without waiting for the device.
+        """Start to predict windows without waiting for the device; return pending coverage.
 
         If the device's memory does not suffice, this and all later batches are split into halves.
+
+        Args:
+            codes: (batch, window) ``uint8``: A 0, C 1, G 2, T 3, unknown 4.
+            precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
 
         Returns:
             One or more parts of the batch, in order.
 
         Raises:
-            SeqcovError: the memory does not suffice for one window.
+            SeqcovError: If the memory does not suffice for one window.
         """
         while True:
             try:
                 return [
-                    PendingCoverage(self.average(codes[at : at + self.max_windows], precision))
-                    for at in range(0, len(codes), self.max_windows)
+                    PendingCoverage(
+                        self.average(codes[start : start + self.max_windows], precision)
+                    )
+                    for start in range(0, len(codes), self.max_windows)
                 ]
             except torch.OutOfMemoryError as error:
                 windows = min(len(codes), self.max_windows)
@@ -193,54 +230,68 @@ class Ensemble(FoldEnsemble[CoverageModel]):
             torch.cuda.empty_cache()
 
     def average(self, codes: Codes, precision: str = "float32") -> Tensor:
-        """Return what `predict` does as a tensor on the ensemble's device.
+        """Average windows over all members; return coverage on the ensemble's device.
 
-        precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
+        Args:
+            codes: (batch, window) ``uint8``: A 0, C 1, G 2, T 3, unknown 4.
+            precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
+
+        Returns:
+            (batch, bins, columns) ``float32``, columns as in `predict`.
         """
         total: Tensor | None = None
         members: list[Tensor] = []
-        for fold in self.networks(precision):
-            values = list(self._members_of(fold, codes))
-            mean = self._inverse_transform(mean_of(values))
+        for fold in self.prepare_networks(precision):
+            values = list(self._predict_members(fold, codes))
+            mean = self._inverse_transform(average_tensors(values))
             total = mean if total is None else total + mean
             if self.standard_deviation:
                 members += [self._inverse_transform(value) for value in values]
         assert total is not None
         mean = total / len(self.folds) if len(self.folds) > 1 else total
         if self.standard_deviation:
-            centre = mean_of(members)
-            variance = mean_of([(member - centre) ** 2 for member in members])
+            centre = average_tensors(members)
+            variance = average_tensors([(member - centre) ** 2 for member in members])
             mean = torch.cat([mean, variance.sqrt()], -1)
         return mean
 
-    def _members_of(self, fold: CoverageModel, codes: Codes) -> Iterator[Tensor]:
+    def _predict_members(self, fold: CoverageModel, codes: Codes) -> Iterator[Tensor]:
         """Yield one fold's coverage for each shift and strand, (batch, bins, tracks)."""
         strands = (False, True) if self.reverse_complement else (False,)
         for shift, reverse in product(self.shifts, strands):
-            moved = shifted(codes, shift)
+            read = shift_codes(codes, shift)
             if reverse:
-                moved = sequence.reverse_complement(moved)
-            inputs = torch.from_numpy(np.ascontiguousarray(moved))
+                read = sequence.reverse_complement(read)
+            inputs = torch.from_numpy(np.ascontiguousarray(read))
             if self.device.type == "cuda":  # from pinned memory a copy does not wait
                 inputs = inputs.pin_memory()
             inputs = inputs.to(self.device, non_blocking=True)
             coverage = fold.postprocess(fold(inputs, output_contexts=False))[0].float()
             if reverse:
-                yield coverage.flip(1)[..., self._partners]
+                yield coverage.flip(1)[..., self._partner_channels]
             elif len(self.tracks) < coverage.shape[-1]:
-                yield coverage[..., self._chosen]
+                yield coverage[..., self._channels]
             else:
                 yield coverage
 
     def _inverse_transform(self, values: Tensor) -> Tensor:
+        """Transform the network's output back to coverage, if asked for."""
         return self.untransform(values) if self.untransform else values
 
 
-class ProfileEnsemble(FoldEnsemble[BPNetForProfilePrediction]):
-    """Folds of a BPNet, averaged over strands."""
+class ProfileEnsemble(FoldEnsemble[ProfileModel]):
+    """Folds of a profile network, averaged over strands.
+
+    Fractions and log(1 + reads) are averaged, each in the space in which it was trained. Then reads
+    are distributed over bases.
+    """
+
+    def compute_coverage(self, codes: Codes) -> Tensor:
+        """Average codes (batch, window): reads per base (batch, core, tracks)."""
+        return self.folds[0].select_channels(reads_per_base(*self.average(codes)))
 
     @property
-    def config(self) -> BPNetConfig:
+    def config(self) -> ProfileConfig:
         """The folds' config."""
         return self.folds[0].config
 
@@ -250,9 +301,9 @@ class ProfileEnsemble(FoldEnsemble[BPNetForProfilePrediction]):
         """Predict windows of codes, averaged over all members and given on the plus strand.
 
         Args:
-            codes: (batch, window) ``uint8``.
-            minus: which windows to read on the minus strand, (batch,); by default none. With
-                `reverse_complement` both strands of every window are read.
+            codes: (batch, window) ``uint8``: A 0, C 1, G 2, T 3, unknown 4.
+            minus: Whether each window is read on the minus strand, (batch,); by default none is.
+                With `reverse_complement` both strands of every window are read.
             precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
 
         Returns:
@@ -261,13 +312,15 @@ class ProfileEnsemble(FoldEnsemble[BPNetForProfilePrediction]):
         """
         other = np.zeros(len(codes), np.bool_) if minus is None else minus
         strands = (other, ~other) if self.reverse_complement else (other,)
-        folds = self.networks(precision)
-        members = [self._member(fold, codes, strand) for fold in folds for strand in strands]
+        folds = self.prepare_networks(precision)
+        members = [
+            self._predict_member(fold, codes, strand) for fold in folds for strand in strands
+        ]
         profile, logs = zip(*members, strict=True)
-        return mean_of(profile), mean_of(logs)
+        return average_tensors(profile), average_tensors(logs)
 
-    def _member(
-        self, fold: BPNetForProfilePrediction, codes: Codes, minus: Mask
+    def _predict_member(
+        self, fold: ProfileModel, codes: Codes, minus: Mask
     ) -> tuple[Tensor, Tensor]:
         """Read the windows `minus` on the minus strand; return them on the plus strand."""
         if minus.any():
@@ -281,60 +334,12 @@ class ProfileEnsemble(FoldEnsemble[BPNetForProfilePrediction]):
         return profile, logs
 
 
-def load_ensemble(
-    folds: Sequence[Checkpoint],
-    tracks: Sequence[Track],
-    *,
-    reverse_complement: bool = False,
-    shifts: Sequence[int] = (0,),
-    untransform: Untransform | None = None,
-    standard_deviation: bool = False,
-) -> Ensemble:
-    """Load checkpoints as an ensemble that predicts `tracks`.
-
-    Only the rows of the heads that are needed are loaded: those of `tracks`, and of their strand
-    partners with `reverse_complement`.
-
-    Args:
-        folds: checkpoints with the same tracks, as `recognise` returns them.
-        tracks: tracks to give, in this order.
-        reverse_complement: see `Ensemble`, also for the other arguments.
-        shifts: bp.
-        untransform: transforms the network's output back to coverage.
-        standard_deviation: also give standard deviations.
-
-    Returns:
-        The ensemble, on the CPU.
-
-    Raises:
-        SeqcovError: a checkpoint cannot be read or does not fit, or a track has no strand partner.
-
-    Example:
-        >>> fold = recognise("borzoi", "weights/borzoi_fold0")
-        >>> ensemble = load_ensemble([fold], fold.tracks[:3], reverse_complement=True)
-        >>> ensemble.predict(codes).shape  # codes (1, 524288)
-        (1, 6144, 3)
-    """
-    rows = {track.row for track in tracks}
-    if reverse_complement:
-        rows |= {track.pair for track in tracks}
-    head = [track for track in folds[0].tracks if track.row in rows]
-    return Ensemble(
-        [load_checkpoint(fold, head) for fold in folds],
-        tracks,
-        reverse_complement=reverse_complement,
-        shifts=shifts,
-        untransform=untransform,
-        standard_deviation=standard_deviation,
-    )
-
-
-def mean_of(values: Sequence[Tensor]) -> Tensor:
+def average_tensors(values: Sequence[Tensor]) -> Tensor:
     """Return the mean of tensors of one shape; of a single one, that tensor itself."""
     return sum(values[1:], values[0]) / len(values) if len(values) > 1 else values[0]
 
 
-def _partner_row(track: Track, head: Sequence[Track]) -> int:
+def find_partner(track: Track, head: Sequence[Track]) -> int:
     """Return the row of a track's strand partner. Raises SeqcovError if the head lacks it."""
     if all(candidate.row != track.pair for candidate in head):
         raise SeqcovError(
@@ -344,7 +349,7 @@ def _partner_row(track: Track, head: Sequence[Track]) -> int:
     return track.pair
 
 
-def shifted(codes: Codes, shift: int) -> Codes:
+def shift_codes(codes: Codes, shift: int) -> Codes:
     """Move codes (batch, window) to the right by `shift` bp; unknown enters at the other end."""
     if shift == 0:
         return codes

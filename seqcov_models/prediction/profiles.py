@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from seqcov_models.genome.fasta import Genome
-from seqcov_models.networks.bpnet.network import read_counts
+from seqcov_models.networks.shared.profiles import reads_per_base
 from seqcov_models.peaks.windows import PeakChunk, Windows
 from seqcov_models.prediction.batches import read_batches
 from seqcov_models.prediction.blending import PeakOverlap
@@ -139,7 +139,7 @@ def _predict_batch(
     use_precision(precision)
     with torch.inference_mode():
         profile, logs = ensemble.average(codes, minus, precision)
-        values = profile * read_counts(logs, expm1)[:, None]
+        values = reads_per_base(profile, logs, expm1)
         shape = profile / profile.sum(1, keepdim=True)  # joint strands: each by itself
         entropy = -torch.xlogy(shape, shape).sum(1) / np.log(2)
         parts = [logs.flatten(1), values.sum(1).flatten(1), entropy.flatten(1)]

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.genome.regions import parse_regions
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.prediction.coverage import predict_segment
-from seqcov_models.prediction.ensemble import Ensemble
+from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
 from seqcov_models.sequence import Coverage
 from seqcov_models.tiling import Tiling, select_bins, tile
 from seqcov_models.tracks.table import Track
@@ -60,7 +61,7 @@ class RegionPrediction:
 
 
 def predict_region(
-    model: CoverageModel | Ensemble,
+    model: CoverageModel | Ensemble | ProfileEnsemble,
     fasta: str | Path,
     region: str,
     *,
@@ -101,6 +102,8 @@ def predict_region(
         >>> found.start, found.end, found.bin, found.values.shape
         (100000, 120000, 32, (625, 8))
     """
+    if isinstance(model, ProfileEnsemble):
+        raise SeqcovError("a profile network predicts at peaks, not along regions: use predict")
     ensemble = model if isinstance(model, Ensemble) else Ensemble([model])
     tiling = Tiling.from_overlap(ensemble.geometry, overlap, blend)
     opened = open_fasta(fasta, Path(tempfile.gettempdir()) / "seqcov")

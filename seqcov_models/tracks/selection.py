@@ -19,8 +19,11 @@ def select(tracks: Sequence[Track], selectors: str | Sequence[str | int]) -> lis
             description), 'file:PATH' (a file with an index in the first column of each line), or
             else a regular expression that is searched in descriptions without regard to case.
 
+    Returns:
+        The selected tracks, with the rows of the table.
+
     Raises:
-        SeqcovError: If a selector matches no track; the message names the nearest matches.
+        SeqcovError: If a selector does not match any track; the message names similar tracks.
 
     Example:
         >>> select(read_tracks(Path("targets_human.txt")), ["assay:CAGE", 12])
@@ -36,7 +39,7 @@ def select(tracks: Sequence[Track], selectors: str | Sequence[str | int]) -> lis
 
 
 def _matches(tracks: Sequence[Track], selector: str | int) -> list[int]:
-    """Return the rows that one selector matches; raise SeqcovError if there are none."""
+    """Return the rows that one selector matches; raise SeqcovError if it does not match any."""
     text = str(selector)
     if text == "all":
         return [track.row for track in tracks]
@@ -57,11 +60,13 @@ def _matches(tracks: Sequence[Track], selector: str | int) -> list[int]:
             pattern = re.compile(text, re.IGNORECASE)
         except re.error as error:
             raise SeqcovError(
-                f"track selector {text!r}: not a regular expression: {error}"
+                f"track selector {text!r} is not a regular expression: {error}"
             ) from None
         rows = [track.row for track in tracks if pattern.search(track.description)]
     if not rows:
-        raise SeqcovError(f"track selector {text!r} matches no track; {_suggest(tracks, text)}")
+        raise SeqcovError(
+            f"track selector {text!r} does not match any track; {_suggest(tracks, text)}"
+        )
     return rows
 
 
@@ -72,25 +77,27 @@ def _suggest(tracks: Sequence[Track], text: str) -> str:
         for name in (track.identifier, track.description, track.description.partition(":")[2]):
             names.setdefault(name.lower(), name)
     assays = list(dict.fromkeys(track.assay for track in tracks if track.assay))
-    near = difflib.get_close_matches(text.lower(), list(names), n=3, cutoff=0.5)
-    hint = f"near: {', '.join(names[name] for name in near)}" if near else "no name is similar"
+    similar = difflib.get_close_matches(text.lower(), list(names), n=3, cutoff=0.5)
+    hint = "no name is similar"
+    if similar:
+        hint = f"similar names: {', '.join(names[name] for name in similar)}"
     return f"{hint}; assays: {', '.join(f'assay:{a}' for a in assays[:12])}" if assays else hint
 
 
-def _rows_of_indices(tracks: Sequence[Track], indices: set[int], where: str) -> list[int]:
+def _rows_of_indices(tracks: Sequence[Track], indices: set[int], source: str) -> list[int]:
     """Return the rows with these indices; raise SeqcovError if one is missing."""
     rows = [track.row for track in tracks if track.index in indices]
     if missing := sorted(indices - {track.index for track in tracks}):
-        known = [track.index for track in tracks]
+        existing = [track.index for track in tracks]
         raise SeqcovError(
-            f"{where}: no track has index {missing[0]};"
-            f" the table has {len(known)} from {min(known)} to {max(known)}"
+            f"{source}: no track has index {missing[0]};"
+            f" the table has {len(existing)} from {min(existing)} to {max(existing)}"
         )
     return rows
 
 
 def _rows_of_file(tracks: Sequence[Track], path: Path) -> list[int]:
-    """Return the rows whose indices stand in the first column of a file."""
+    """Return the rows whose indices are in the first column of a file."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

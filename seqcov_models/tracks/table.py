@@ -1,10 +1,10 @@
-"""The track table: which output channel is what, which are chosen, what their files are called.
+"""The track table: the output channels of a head, their strand pairs and file names.
 
 Tables are tab-separated with a header, as calico publishes them (`targets_human.txt` and so on of
 calico/basenji and calico/borzoi): an index (its header may be empty), identifier, file, clip,
 clip_soft, scale, sum_stat, strand_pair, description; only identifier is required here. The output
-channel is the *row number*; the index is what the publication calls the track (mouse tables of
-Basenji2 and Enformer count on from the human ones; subset tables keep the original numbers).
+channel is the *row number*; the index is the track's number in the publication (mouse tables of
+Basenji2 and Enformer continue the human ones; subset tables keep the original numbers).
 """
 
 import csv
@@ -19,17 +19,29 @@ from seqcov_models.errors import SeqcovError
 
 @dataclass(frozen=True)
 class Track:
-    """One output channel. `columns` holds the other columns of its row, as text."""
+    """One output channel of a head, with its row of the track table.
+
+    Attributes:
+        row: Number of the output channel and of the table's row, counted from 0.
+        index: Number of the track in the publication; selectors use it.
+        identifier: Short name, such as an ENCODE or FANTOM accession.
+        description: Assay and sample, such as "CAGE:liver, adult".
+        file_name: Name for files, without an ending: unique in its table, of [A-Za-z0-9_.-].
+        columns: Text of the other columns by name, such as clip_soft, scale, sum_stat.
+        pair: Row of the other strand; `row` if the track is unstranded, -1 if the table lacks it.
+
+    Example:
+        >>> Track(0, 0, "CNhs1+", "CAGE:liver", "CNhs1.plus", pair=1).assay
+        'CAGE'
+    """
 
     row: int
     index: int
     identifier: str
     description: str = ""
     file_name: str = ""
-    """Unique in its table, of [A-Za-z0-9_.-] only, without an ending."""
     columns: dict[str, str] = field(default_factory=dict)
     pair: int = -1
-    """Row of the other strand; its own row if unstranded, -1 if the table lacks the other one."""
 
     @property
     def assay(self) -> str:
@@ -38,47 +50,69 @@ class Track:
         return head.strip() if colon else ""
 
 
-def url_safe(name: str) -> str:
-    """Return `name` in [A-Za-z0-9_.-], a final strand sign spelt out, without leading . or -."""
+def make_url_safe(name: str) -> str:
+    """Return a name that is safe in file names and URLs.
+
+    Args:
+        name: Any text.
+
+    Returns:
+        1 to 120 characters of [A-Za-z0-9_.-] that do not begin with . or -; a strand sign at the
+        end becomes ".plus" or ".minus".
+
+    Example:
+        >>> make_url_safe("CNhs1+")
+        'CNhs1.plus'
+    """
     for sign, word in (("+", ".plus"), ("-", ".minus")):
         if name.endswith(sign) and len(name) > 1:
             name = name[: -len(sign)] + word
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".-")[:120] or "_"
 
 
-def file_names(tracks: Iterable[tuple[int, str]]) -> list[str]:
-    """Return one file name per (index, identifier), with the index added to equal names.
+def assign_file_names(tracks: Iterable[tuple[int, str]]) -> list[str]:
+    """Return a unique file name per track, without an ending.
 
-    Names are compared without regard to case, as some file systems do.
+    Names are compared without regard to case, as some file systems do. The index is added to equal
+    names.
+
+    Args:
+        tracks: Index and identifier of each track.
+
+    Returns:
+        Names as `make_url_safe` returns them, in the order of the tracks.
     """
     pairs = list(tracks)
-    names = [url_safe(identifier) for _, identifier in pairs]
-    seen = Counter(name.lower() for name in names)
+    names = [make_url_safe(identifier) for _, identifier in pairs]
+    counts = Counter(name.lower() for name in names)
     names = [
-        name if seen[name.lower()] == 1 else f"{name}.{index}"
+        name if counts[name.lower()] == 1 else f"{name}.{index}"
         for name, (index, _) in zip(names, pairs, strict=True)
     ]
-    taken: set[str] = set()
-    for at in range(len(names)):
-        while names[at].lower() in taken:
-            names[at] = f"{names[at]}_{at}"
-        taken.add(names[at].lower())
+    assigned: set[str] = set()
+    for row in range(len(names)):
+        while names[row].lower() in assigned:
+            names[row] = f"{names[row]}_{row}"
+        assigned.add(names[row].lower())
     return names
 
 
-def default_tracks(count: int) -> list[Track]:
-    """Return tracks for a head that comes without a table: track_0, track_1, …"""
+def build_default_tracks(count: int) -> list[Track]:
+    """Return `count` unstranded tracks for a head without a table: track_0, track_1, …"""
     return [
         Track(row, row, f"track_{row}", file_name=f"track_{row}", pair=row) for row in range(count)
     ]
 
 
-def with_strand_pairs(tracks: Sequence[Track], pairs: Sequence[int] | None) -> list[Track]:
+def set_strand_pairs(tracks: Sequence[Track], pairs: Sequence[int] | None) -> list[Track]:
     """Return `tracks` with strand pairs, for a table that does not state them.
 
     Args:
         tracks: All tracks of a table.
-        pairs: Per track the row of its other strand; None if that is not known.
+        pairs: Row of the other strand per track; None if that is unknown.
+
+    Returns:
+        The tracks with `pair` and the column strand_pair set; with `pair` -1 if `pairs` is None.
 
     Raises:
         SeqcovError: If two tracks are not each other's pair.
@@ -94,15 +128,23 @@ def with_strand_pairs(tracks: Sequence[Track], pairs: Sequence[int] | None) -> l
     ]
 
 
-def strand_tracks(tasks: Sequence[str], strands: int) -> list[Track]:
-    """Return one track per task and strand (1 or 2) of a BPNet: Oct4+, Oct4-, …"""
+def build_strand_tracks(tasks: Sequence[str], strands: int) -> list[Track]:
+    """Return one track per task and strand of a BPNet: Oct4+, Oct4-, …
+
+    Args:
+        tasks: Names of the tasks.
+        strands: Strands per task, 1 or 2.
+
+    Returns:
+        Tracks in the order of the network's channels: tasks, and within a task strands.
+    """
     signs = ("+", "-") if strands == 2 else ("",)
     names = [task + sign for task in tasks for sign in signs]
     pairs = [row ^ 1 if strands == 2 else row for row in range(len(names))]
     return [
         Track(row, row, name, f"{name} profile", file, {"strand_pair": str(pair)}, pair)
         for row, (name, file, pair) in enumerate(
-            zip(names, file_names(enumerate(names)), pairs, strict=True)
+            zip(names, assign_file_names(enumerate(names)), pairs, strict=True)
         )
     ]
 
@@ -118,6 +160,10 @@ def read_tracks(path: Path) -> list[Track]:
 
     Raises:
         SeqcovError: If the table cannot be read; the message names the line.
+
+    Example:
+        >>> read_tracks(Path("targets_human.txt"))[0].identifier
+        'CNhs10608+'
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
@@ -125,9 +171,9 @@ def read_tracks(path: Path) -> list[Track]:
     except OSError as error:
         raise SeqcovError(f"track table {path}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise SeqcovError(f"track table {path}: not a text table: {error}") from None
+        raise SeqcovError(f"track table {path} is not a text table: {error}") from None
     if not lines:
-        raise SeqcovError(f"track table {path}: empty")
+        raise SeqcovError(f"track table {path} is empty")
     header = [name or "index" for name in lines[0]]
     if "identifier" not in header:
         raise SeqcovError(
@@ -150,36 +196,43 @@ def read_tracks(path: Path) -> list[Track]:
         if not row["identifier"]:
             raise SeqcovError(f"track table {path}, line {number}: empty identifier")
         rows.append((int(index), row))
-    names = file_names((index, row["identifier"]) for index, row in rows)
+    names = assign_file_names((index, row["identifier"]) for index, row in rows)
     pairs = _strand_pairs(rows, path)
     return [
-        Track(at, index, row.pop("identifier"), row.pop("description", ""), name, row, pair)
-        for at, ((index, row), name, pair) in enumerate(zip(rows, names, pairs, strict=True))
+        Track(number, index, row.pop("identifier"), row.pop("description", ""), name, row, pair)
+        for number, ((index, row), name, pair) in enumerate(zip(rows, names, pairs, strict=True))
     ]
 
 
 def _strand_pairs(rows: Sequence[tuple[int, dict[str, str]]], path: Path) -> list[int]:
-    """Return per row the row of its other strand, from the indices in column strand_pair."""
-    row_of = {index: at for at, (index, _) in enumerate(rows)}
+    """Return the row of each track's other strand, from the indices in column strand_pair."""
+    row_by_index = {index: number for number, (index, _) in enumerate(rows)}
     pairs = []
-    for at, (_, row) in enumerate(rows):
+    for number, (_, row) in enumerate(rows):
         text = row.get("strand_pair", "")
         if text and not re.fullmatch(r"\d{1,9}", text):
             raise SeqcovError(
                 f"track table {path}, {row['identifier']}: strand_pair {text!r} is not an index"
             )
-        pairs.append(row_of.get(int(text), -1) if text else at)
-    for at, pair in enumerate(pairs):
-        if pair >= 0 and pairs[pair] != at:
-            names = rows[at][1]["identifier"], rows[pair][1]["identifier"]
+        pairs.append(row_by_index.get(int(text), -1) if text else number)
+    for number, pair in enumerate(pairs):
+        if pair >= 0 and pairs[pair] != number:
+            names = rows[number][1]["identifier"], rows[pair][1]["identifier"]
             raise SeqcovError(
-                f"track table {path}: strand_pair of {names[0]} is {names[1]}, whose own is another"
+                f"track table {path}: strand_pair of {names[0]} is {names[1]}, but the pair of"
+                f" {names[1]} is another track"
             )
     return pairs
 
 
 def write_tracks(path: Path, tracks: Sequence[Track]) -> None:
-    """Write `tracks` as a table that `read_tracks` can read; rows are numbered from 0."""
+    """Write tracks as a table that `read_tracks` can read.
+
+    Args:
+        path: File to write.
+        tracks: Tracks in the order of the table; `row` and `pair` are not written, the columns
+            with strand_pair are.
+    """
     extra = list(dict.fromkeys(name for track in tracks for name in track.columns))
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(

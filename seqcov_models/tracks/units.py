@@ -1,13 +1,14 @@
 """Name the units of a network's output, and invert the transform of its training.
 
-Calico trains on coverage that was summed or averaged over a bin, squashed, clipped and scaled; a
-track table says how, one row per track. `Untransform` inverts it, as far as it can be inverted:
-what was clipped stays clipped.
+Calico trains on coverage that was summed or averaged over a bin, squashed, clipped and scaled. The
+track table has the constants, one row per track. `Untransform` inverts all but the hard clip:
+values at the clip stay there.
 
 Sources: calico/basenji `basenji_data_read.py` (scale, clip); calico/baskerville `dataset.py`
 (`untransform_preds1`, the transform of the published Borzoi folds, here 'old', and
-`untransform_preds`, that of later models, here 'new'). Both of theirs leave or put the scale back
-by default; here it is always divided out, and the 3/4 power of `sum_exp75` is undone too.
+`untransform_preds`, that of later models, here 'new'). By default both functions of baskerville
+return scaled values; here the scale is always divided out, and the 3/4 power of `sum_exp75` is
+undone too.
 """
 
 from collections.abc import Sequence
@@ -23,22 +24,54 @@ if TYPE_CHECKING:  # a plan checks units too, and must not pay for importing tor
     from torch import Tensor, device
 
 TRANSFORMS = ("scale", "old", "new")
+"""Transforms of training: of Basenji2 and Enformer, of the published Borzois, of later Borzois."""
 SCALES = ("model", "raw")
+"""Scales of the output: the network's units, or coverage before the transform."""
 
 
-def unit(track: Track, bin_size: int, scale: str, transform: str) -> str:
-    """Return the unit of a track's values; scale is 'model', or 'raw' which undoes `transform`."""
+def describe_unit(track: Track, bin_size: int, scale: str, transform: str) -> str:
+    """Return the unit of a track's values, in words.
+
+    Args:
+        track: Track with its columns of the table.
+        bin_size: Bases per bin.
+        scale: One of `SCALES`.
+        transform: One of `TRANSFORMS`, which the scale "raw" undoes.
+
+    Example:
+        >>> describe_unit(Track(0, 0, "x", columns={"sum_stat": "sum_sqrt"}), 32, "raw", "old")
+        'sum over 32 bp, raw (old transform undone)'
+    """
     statistic = track.columns.get("sum_stat", "").partition("_")[0] or "coverage"
-    over = f"{statistic} over {bin_size} bp"
-    undone = {"scale": "scale undone"}.get(transform, f"{transform} transform undone")
-    return f"{over}, raw ({undone})" if scale == "raw" else f"{over}, in the model's units"
+    quantity = f"{statistic} over {bin_size} bp"
+    if scale != "raw":
+        return f"{quantity}, in the model's units"
+    inverse = "scale undone" if transform == "scale" else f"{transform} transform undone"
+    return f"{quantity}, raw ({inverse})"
 
 
 class Untransform:
-    """The inverse of the transform that `tracks` were trained with, on their model's output."""
+    """The inverse of the transform that tracks were trained with.
+
+    Args:
+        tracks: Tracks in the order of the output's last axis, with the columns scale and, unless
+            the transform is "scale", sum_stat and clip_soft.
+        transform: One of `TRANSFORMS`.
+
+    Raises:
+        SeqcovError: If the transform is unknown, or if the table lacks a column or a value.
+
+    Attributes:
+        transform: The transform that a call undoes.
+
+    Example:
+        >>> tracks = [Track(0, 0, "x", columns={"scale": "0.5"})]
+        >>> Untransform(tracks, "scale")(torch.tensor([[1.0], [3.0]])).tolist()
+        [[2.0], [6.0]]
+    """
 
     def __init__(self, tracks: Sequence[Track], transform: str) -> None:
-        """Raise SeqcovError if the table lacks a column or a value that the inverse needs."""
+        """Read the constants of each track."""
         if transform not in TRANSFORMS:
             raise SeqcovError(f"transform {transform!r}: choose one of {', '.join(TRANSFORMS)}")
         self.transform = transform
@@ -52,16 +85,23 @@ class Untransform:
                 "root": np.array(["_sqrt" in name for name in statistics]),
                 "power": np.array(["_exp75" in name for name in statistics]),
             }
-        self._on: tuple[device, dict[str, Tensor]] | None = None
+        self._moved: tuple[device, dict[str, Tensor]] | None = None
 
     def __call__(self, y: "Tensor") -> "Tensor":
-        """Return the raw statistic of coverage for model output (..., tracks), same shape."""
+        """Return the sum or mean of coverage over a bin, before the transform.
+
+        Args:
+            y: Output of the network, shape (..., tracks).
+
+        Returns:
+            Tensor of the same shape, type and device.
+        """
         import torch
 
-        if self._on is None or self._on[0] != y.device:
-            held = {k: torch.from_numpy(v).to(y.device) for k, v in self._constants.items()}
-            self._on = y.device, held
-        c = self._on[1]
+        if self._moved is None or self._moved[0] != y.device:
+            constants = {k: torch.from_numpy(v).to(y.device) for k, v in self._constants.items()}
+            self._moved = y.device, constants
+        c = self._moved[1]
         if self.transform == "scale":
             return y / c["scale"]
         if self.transform == "old":
@@ -84,6 +124,7 @@ def _cell(track: Track, column: str) -> str:
 def _numbers(
     tracks: Sequence[Track], column: str, absent: float | None = None
 ) -> npt.NDArray[np.float32]:
+    """Return the positive numbers of a column, `absent` for empty cells, shape (tracks,)."""
     values = []
     for track in tracks:
         text = _cell(track, column)

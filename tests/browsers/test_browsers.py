@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from seqcov_models import SeqcovError
-from seqcov_models.browsers.display import initial_view
 from seqcov_models.browsers.hub import build_hub
 from seqcov_models.browsers.igv import build_igv_session
 from seqcov_models.browsers.two_bit import write_two_bit
@@ -313,18 +312,6 @@ def test_an_own_genome():
     assert genome["defaultPos"] == "chr1:1001-2000"
 
 
-def test_first_view(tmp_path):
-    contigs = {"a": 50, "chr1": 30_000_000, "b": 1000}
-    assert initial_view(contigs, [], []) == ("chr1", 9_966_666, 10_066_666)
-    assert initial_view(contigs, ["b"], []) == ("b", 0, 1000)
-    assert initial_view(contigs, ["a", "chr1:101-600"], []) == ("chr1", 100, 600)
-    gaps = tmp_path / "gaps.bed"
-    gaps.write_text("chr1\t0\t29000000\nchr1\t29050000\t30000000\n")
-    assert initial_view(contigs, [], [str(gaps)]) == ("chr1", 29_000_000, 29_050_000)
-    with pytest.raises(SeqcovError, match="no contig 'chr9'"):
-        initial_view(contigs, ["chr9:1-5"], [])
-
-
 def read_two_bit(path):
     """Name to sequence, letter by letter as the format's description says."""
     data = path.read_bytes()
@@ -429,9 +416,9 @@ from seqcov_models.genome.fasta import open_fasta
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.paths import Paths
 from pathlib import Path
-genome = dict(name="toy", fasta="data/toy.fa", assembly=assembly or None, regions=[], exclude=[],
-              contig_aliases={})
-RunPlan({"genome": genome}, open_fasta("data/toy.fa", folder), {}, {}).save(Paths(Path(folder)))
+genome = {"name": "toy", "assembly": assembly or None}
+fasta = open_fasta("data/toy.fa", folder)
+RunPlan({"genome": genome}, fasta, ("chr1", 100, 500), {}, {}).save(Paths(Path(folder)))
 snakemake = Names(
     log=["log"],
     input=Names(tracks=f"{folder}/tracks.tsv", peaks=[], plan=f"{folder}/plan.json"),
@@ -472,7 +459,7 @@ def test_script_in_a_small_tree(tmp_path):
     assert not (folder / "genome.2bit").exists()
     genome, _, children = check_hub(run(""), table, own_assembly=True)
     assert read_two_bit(folder / genome["twoBitPath"]) == {"chr1": "ACGTacgtNN" * 100}
-    assert genome["defaultPos"] == "chr1:1-1000"
+    assert genome["defaultPos"] == "chr1:101-500"
     for track in children:
         with pyBigWig.open(str(folder / track["bigDataUrl"])) as bigwig:
             low, high = (float(value) for value in track["type"].split()[1:])

@@ -163,7 +163,7 @@ def test_measured_controls_are_read_where_there_are_any() -> None:
 
 @pytest.mark.parametrize("config", [LITE, dataclasses.replace(LITE, num_control_tracks=1)])
 def test_controls_that_the_weights_do_not_read_are_refused(config: BPNetConfig) -> None:
-    with pytest.raises(SeqcovError, match="2 controls"):
+    with pytest.raises(SeqcovError, match="2 control tracks"):
         run(
             BPNetForProfilePrediction(config), random_codes(60)[None], controls=torch.ones(1, 2, 60)
         )

@@ -22,7 +22,7 @@ from seqcov_models.networks.shared.attention import (
     gamma_basis,
     rotary_angles,
 )
-from seqcov_models.tracks.table import default_tracks
+from seqcov_models.tracks.table import build_default_tracks
 from support.naive import (
     ACTIVATIONS,
     AGREE,
@@ -251,7 +251,7 @@ def test_the_last_block_computes_only_what_is_kept(
 
 def test_both_heads_live_on_one_trunk() -> None:
     model = randomised(EnformerForTokenPrediction(TINY))
-    model.other_tracks["mouse"] = default_tracks(3)[::-1]
+    model.other_tracks["mouse"] = build_default_tracks(3)[::-1]
     codes = random_codes(256)
     weights, inputs = weights_of(model), one_hot(codes, "zeros")
     human = predict(model, codes[None])
@@ -432,7 +432,7 @@ def test_borzoi_computes_only_what_the_kept_bins_need(extra: dict[str, Any], cro
 def test_the_published_borzoi_needs_1538_of_4096_positions_at_its_end() -> None:
     with torch.device("meta"):
         model = BorzoiForTokenPrediction(BorzoiConfig(num_hidden_layers=0))
-    needed = model.model.trunk.needed(4096)
+    needed = model.model.trunk.needed_positions(4096)
     assert needed.stop - needed.start == 1_538
     assert BorzoiConfig().tower_reach == 7 + 2 * sum(2**power for power in range(1, 7))
 

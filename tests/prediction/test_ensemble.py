@@ -91,6 +91,20 @@ def test_one_strand_of_a_pair_is_averaged_with_its_unwritten_partner(fold: Check
     np.testing.assert_allclose(found, everything[:, [2, 4, 0]], rtol=1e-5)
 
 
+def test_load_model_averages_both_strands_of_the_selected_tracks(
+    folder: Path, fold: Checkpoint
+) -> None:
+    sequences = [letters(512), letters(512, 1)]
+    model = load_model("borzoi", folder, tracks=["id3+", "id2"], reverse_complement=True)
+    assert [track.identifier for track in model.tracks] == ["id2", "id3+"]
+    assert model.geometry == fold.config.geometry
+    everything = load_ensemble([fold], fold.tracks, reverse_complement=True)
+    expected = everything.predict(np.concatenate([codes(text) for text in sequences]))
+    np.testing.assert_allclose(model.predict(sequences), expected[..., [2, 3]], rtol=1e-5)
+    with pytest.raises(SeqcovError, match="sequence 1 has 511 bp; this network reads windows of"):
+        model.predict([sequences[0], sequences[1][:-1]])
+
+
 def test_a_model_without_the_partner_cannot_be_asked_on_both_strands(folder: Path) -> None:
     model = load_model("borzoi", folder, tracks=["id3+", "id2"])
     with pytest.raises(SeqcovError, match=r"id3\+: its other strand \(row 4\) is not among"):
@@ -343,5 +357,7 @@ def test_a_strand_pair_that_does_not_point_back_is_refused(folder: Path, tmp_pat
     row = "id4-\t0.5\t2\tsum_sqrt\t"
     table = (folder / "targets.txt").read_text().replace(f"{row}3", f"{row}5")
     (tmp_path / "targets.txt").write_text(table)
-    with pytest.raises(SeqcovError, match=r"strand_pair of id3\+ is id4-, whose own is another"):
+    with pytest.raises(
+        SeqcovError, match=r"strand_pair of id3\+ is id4-, but the pair of id4- is another track"
+    ):
         recognise("borzoi", folder, targets=tmp_path / "targets.txt")

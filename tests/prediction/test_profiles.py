@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from seqcov_models import BPNetConfig, SeqcovError
+from seqcov_models import BPNetConfig, SeqcovError, load_model, predict_region, save_model
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
 from seqcov_models.peaks.windows import split_windows
@@ -129,6 +129,26 @@ def naive(
                 else:  # of windows as near the first, which is the left one
                     result[contig][base] = min(rows, key=lambda row: row[0])[1]
     return result, each
+
+
+@pytest.mark.parametrize("config", [PLAIN, LITE], ids=["bpnet", "bpnetlite"])
+def test_load_model_averages_the_profiles_and_the_counts_of_both_strands(
+    tmp_path: Path, config: BPNetConfig
+) -> None:
+    fold = network(config)
+    save_model(fold, tmp_path / "saved")
+    rng = np.random.default_rng(3)
+    letters = ["".join(rng.choice(list("ACGTN"), config.sequence_length)) for _ in range(2)]
+    expected = [one_window([fold], text, False, both=True, expm1=False)[0] for text in letters]
+    last = config.num_labels - 1
+    model = load_model(
+        config.ARCHITECTURE, tmp_path / "saved", tracks=[last], reverse_complement=True
+    )
+    assert [track.row for track in model.tracks] == [last]
+    values = np.stack(expected).reshape(2, -1, config.num_labels)
+    close(model.predict(letters), values[..., [last]])
+    with pytest.raises(SeqcovError, match="a profile network predicts at peaks"):
+        predict_region(model, tmp_path / "genome.fa", "chr1")
 
 
 CASES = [

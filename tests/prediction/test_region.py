@@ -50,7 +50,7 @@ class Counting(TokenPredictionModel):
             self.head.bias.zero_()
         self.eval()
 
-    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+    def compute_hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
         assert inputs.shape[1:] == (4, WINDOW)
         counts = inputs.unflatten(-1, (-1, BIN)).sum(-1)
         return counts[..., CROP : counts.shape[-1] - CROP]
@@ -225,9 +225,11 @@ def test_a_window_without_a_base_in_its_core_is_not_predicted(tmp_path: Path) ->
     seen: list[int] = []
 
     class Watched(Counting):
-        def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        def compute_hidden_state(
+            self, inputs: Tensor, contexts: list[Tensor] | None = None
+        ) -> Tensor:
             seen.append(len(inputs))
-            return super().hidden_state(inputs)
+            return super().compute_hidden_state(inputs)
 
     text = "ACGT" * 10 + "N" * 80 + "ACGT" * 10
     reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
@@ -264,11 +266,13 @@ def test_a_prediction_that_fails_half_way_leaves_no_file(
     class Failing(Counting):
         calls = 0
 
-        def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        def compute_hidden_state(
+            self, inputs: Tensor, contexts: list[Tensor] | None = None
+        ) -> Tensor:
             self.calls += 1
             if self.calls == 3:
                 raise error
-            return super().hidden_state(inputs)
+            return super().compute_hidden_state(inputs)
 
     (tmp_path / "out").mkdir()
     with pytest.raises(error):

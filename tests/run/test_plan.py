@@ -4,6 +4,7 @@ import ast
 import copy
 import dataclasses
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.run import plan as plan_module
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import MASK, ModelPlan, RunPlan, load_plan
 from seqcov_models.run.planner import check_space, describe, group_tracks, plan_run
@@ -105,12 +107,12 @@ def test_a_whole_genome_is_planned_window_by_window(config: dict[str, Any]) -> N
     plan = run.models["borzoi"]
     assert run.fasta.contigs == GENOME
     assert run.paths.folder == Path(config["output"], "tiny")
-    assert plan.windows == sum(-(-length // CORE) for length in GENOME.values())
-    assert plan.bins == sum(-(-length // 4) for length in GENOME.values())
+    assert plan.window_count == sum(-(-length // CORE) for length in GENOME.values())
+    assert plan.bin_count == sum(-(-length // 4) for length in GENOME.values())
     assert [track.identifier for track in plan.tracks] == [f"id{row}" for row in range(7)]
     assert (plan.geometry.window, plan.geometry.bin, plan.geometry.core) == (512, 4, CORE)
-    assert sum(s.windows for chunk in plan.chunks.values() for s in chunk) == plan.windows
-    assert len(plan.chunks) == -(-plan.windows // 4)
+    assert sum(s.windows for chunk in plan.chunks.values() for s in chunk) == plan.window_count
+    assert len(plan.chunks) == -(-plan.window_count // 4)
 
 
 def test_names_of_chunks_sort_as_they_are_computed(config: dict[str, Any]) -> None:
@@ -124,7 +126,7 @@ def test_regions_and_exclusions_narrow_the_plan(config: dict[str, Any]) -> None:
     config = changed(config, "genome.regions", ["chr1:1-100", "chr2"])
     config = changed(config, "genome.exclude", ["chr2:501-1,003"])
     plan = plan_run(config).models["borzoi"]
-    assert {contig: bins.tolist() for contig, bins in plan.wanted.items()} == {
+    assert {contig: bins.tolist() for contig, bins in plan.selected_bins.items()} == {
         "chr1": [[0, 25]],
         "chr2": [[0, 125]],
     }
@@ -141,7 +143,7 @@ def test_two_models_are_planned_side_by_side(config: dict[str, Any], tmp_path: P
     assert list(run.models) == ["borzoi", "coarse"]
     assert [track.row for track in run.models["coarse"].tracks] == [0, 1, 6]
     assert run.models["coarse"].geometry.bin == 8
-    assert run.models["coarse"].bins == sum(-(-length // 8) for length in GENOME.values())
+    assert run.models["coarse"].bin_count == sum(-(-length // 8) for length in GENOME.values())
 
 
 def test_groups_hold_each_track_with_its_row_in_the_chunks(config: dict[str, Any]) -> None:
@@ -166,6 +168,32 @@ def test_bytes_of_chunks_are_those_of_the_files(config: dict[str, Any]) -> None:
         run = plan_run(changed(config, "prediction.chunk_dtype", dtype))
         chunks, _ = run.models["borzoi"].output_bytes
         assert chunks == 1_502 * (7 + 1) * width  # a row a track and one of unknown bases
+
+
+@pytest.mark.parametrize(
+    ("regions", "gaps", "view"),
+    [
+        ([], "", ("chr1", 9_966_666, 10_066_666)),
+        (["b"], "", ("b", 0, 1_000)),
+        (["a", "chr1:101-600"], "", ("chr1", 100, 600)),
+        ([], "chr1\t0\t29000000\nchr1\t29050000\t30000000\n", ("chr1", 29_000_000, 29_050_000)),
+    ],
+)
+def test_browsers_first_show_a_place_in_the_longest_predicted_stretch(
+    regions: list[str],
+    gaps: str,
+    view: tuple[str, int, int],
+    config: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    fasta = tmp_path / "long.fa"
+    fasta.write_text(">a\nA\n")  # only the index is read
+    sizes = {"a": 50, "chr1": 30_000_000, "b": 1_000}
+    Path(f"{fasta}.fai").write_text("".join(f"{n}\t{s}\t3\t50\t51\n" for n, s in sizes.items()))
+    (tmp_path / "gaps.bed").write_text(gaps)
+    config["genome"] |= {"fasta": str(fasta), "regions": regions}
+    config["genome"]["exclude"] = [str(tmp_path / "gaps.bed")] if gaps else []
+    assert plan_run(config).view == view
 
 
 # Groups
@@ -256,10 +284,13 @@ def test_the_digest_stays_where_nothing_of_the_plan_changes(
     assert digest(changed(config, path, value)) == digest(config)
 
 
-def test_the_digest_is_the_same_in_every_process(config: dict[str, Any], tmp_path: Path) -> None:
+def test_the_digest_is_the_same_in_every_process_and_version_of_the_package(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     script = (
-        "import json, sys; from seqcov_models.run.planner import plan_run;"
+        "import json, sys, seqcov_models; seqcov_models.__version__ = '99.0';"
+        " from seqcov_models.run.planner import plan_run;"
         " print(plan_run(json.load(open(sys.argv[1]))).models['borzoi'].prediction_digest)"
     )
     done = subprocess.run(
@@ -270,6 +301,35 @@ def test_the_digest_is_the_same_in_every_process(config: dict[str, Any], tmp_pat
         check=True,
     )
     assert done.stdout.strip() == digest(config)
+
+
+def test_a_new_results_version_changes_every_digest(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def digests() -> list[str]:
+        run = plan_run(config)
+        model = run.models["borzoi"]
+        return [
+            run.browser_digest, run.provenance_digest, model.card_digest, model.prediction_digest,
+            *map(model.bigwig_digest, model.groups),
+        ]  # fmt: skip
+
+    before = digests()
+    monkeypatch.setattr(plan_module, "RESULTS_VERSION", plan_module.RESULTS_VERSION + 1)
+    assert not set(before) & set(digests())
+
+
+def test_browser_files_follow_an_edit_of_a_bed_file_that_moves_no_bin(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    bed = tmp_path / "regions.bed"
+    config["genome"]["regions"] = [str(bed)]
+    bed.write_text("chr1\t1\t200\n")
+    before = plan_run(config)
+    bed.write_text("chr1\t2\t200\n")  # still in the first bin of 4 bp
+    after = plan_run(config)
+    assert after.models["borzoi"].prediction_digest == before.models["borzoi"].prediction_digest
+    assert after.browser_digest != before.browser_digest
 
 
 def test_the_digest_changes_with_the_networks_geometry(config: dict[str, Any]) -> None:
@@ -300,12 +360,12 @@ def test_a_plan_is_read_back_as_it_was(config: dict[str, Any], tmp_path: Path) -
     assert loaded.fasta == run.fasta
     before, after = run.models["borzoi"], loaded.models["borzoi"]
     for field in dataclasses.fields(ModelPlan):
-        if field.name != "wanted":
+        if field.name != "selected_bins":
             assert getattr(after, field.name) == getattr(before, field.name), field.name
-    assert before.wanted.keys() == after.wanted.keys()
-    for contig, bins in before.wanted.items():
-        assert after.wanted[contig].dtype == bins.dtype
-        assert after.wanted[contig].tolist() == bins.tolist()
+    assert before.selected_bins.keys() == after.selected_bins.keys()
+    for contig, bins in before.selected_bins.items():
+        assert after.selected_bins[contig].dtype == bins.dtype
+        assert after.selected_bins[contig].tolist() == bins.tolist()
     assert after.prediction_digest == before.prediction_digest
     assert after.card_digest == before.card_digest
     for group in before.groups:
@@ -434,6 +494,25 @@ def test_what_an_unfinished_run_has_written_is_not_needed_again(
     check_space(run, {})
 
 
+def test_a_finished_run_needs_no_space_until_its_plan_changes(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = plan_run(config)
+    with_free(monkeypatch, 0)
+    run.save(run.paths)
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
+    run.paths.provenance.touch()
+    check_space(run, {})
+    run = plan_run(changed(config, "models.borzoi.tracks", [0]))
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
+    run.save(run.paths)  # the run begins, and is killed
+    os.utime(run.paths.provenance, (1, 1))
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
+
+
 def test_space_is_looked_for_on_the_disk_of_the_results(
     config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -483,8 +562,8 @@ def test_the_published_network_and_table_are_planned_along_hg38(
     run = plan_run(config)
     plan = run.models["borzoi"]
     bases = sum(int(size) for _, size in lines)
-    assert plan.windows == sum(-(-int(size) // 196_608) for _, size in lines)
-    assert plan.bins == pytest.approx(bases / 32, rel=1e-4)
+    assert plan.window_count == sum(-(-int(size) // 196_608) for _, size in lines)
+    assert plan.bin_count == pytest.approx(bases / 32, rel=1e-4)
     assert plan.output_bytes[0] == pytest.approx(1.5e12, rel=0.05)
     assert len(plan.tracks) == 7_611
     assert {name.rpartition("_")[0] or name for name in plan.groups} - {MASK} == {

@@ -199,9 +199,9 @@ def _walk_contigs(cursor: Cursor, sizes: Sizes) -> dict[str, int]:
     cursor.expect("values of the contig tree", (value_size, reserved), (8, 0))
     if not 0 < key_size <= layout.MAX_NAME:
         raise cursor.error(f"contig tree: keys of {key_size:,} bytes")
-    leaf_type = layout.contig_type(key_size)
-    node_type = layout.first_keys(np.empty(0, leaf_type), 1).dtype
-    leaves = _walk_tree(cursor, leaf_type, node_type, fan, layout.first_keys, "contig tree")
+    leaf_type = layout.build_contig_type(key_size)
+    node_type = layout.select_first_keys(np.empty(0, leaf_type), 1).dtype
+    leaves = _walk_tree(cursor, leaf_type, node_type, fan, layout.select_first_keys, "contig tree")
     cursor.expect("entries of the contig tree", len(leaves), count)
     keys: list[bytes] = leaves["key"].tolist()
     cursor.expect("longest name of the contig tree", max(map(len, keys), default=0), key_size)
@@ -220,7 +220,7 @@ def _walk_index(cursor: Cursor, at: int, what: str, sizes: Sizes) -> tuple[Rows,
     behind, cursor.at = cursor.at, at
     header = cursor.unpack(layout.INDEX_HEADER, what)
     cursor.expect(f"magic number of the {what}", header[0], layout.INDEX_MAGIC)
-    leaves = _walk_tree(cursor, layout.LEAF, layout.NODE, sizes.fan, layout.enclosing_boxes, what)
+    leaves = _walk_tree(cursor, layout.LEAF, layout.NODE, sizes.fan, layout.build_boxes, what)
     cursor.expect(
         f"header of the {what}",
         header,

@@ -1,16 +1,81 @@
-"""Small genomes as files."""
+"""Small genomes as files, in every compression, and their sequence."""
 
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from Bio import bgzf
 
-def write_fasta(path: Path, contigs: dict[str, str], width: int = 60, end: str = "\n") -> Path:
-    """A plain FASTA with lines of `width` letters."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+from seqcov_models.genome.fasta import Fasta, Genome
+
+TWO_CONTIGS = {"chr1": "ACGTNacgtnRYKM" * 10 + "A", "chr2": "TTGCA"}
+
+Writer = Callable[[Path, bytes], Path]
+"""Function that writes the content of a FASTA into a folder and returns the file."""
+
+
+def build_fasta(contigs: dict[str, str], width: int = 60, end: str = "\n") -> bytes:
+    """Return the content of a FASTA with lines of `width` letters."""
     lines = []
     for name, letters in contigs.items():
         lines += [
             f">{name}",
             *(letters[index : index + width] for index in range(0, len(letters), width)),
         ]
-    path.write_bytes("".join(line + end for line in lines).encode())
+    return "".join(line + end for line in lines).encode()
+
+
+def write_fasta(path: Path, contigs: dict[str, str], width: int = 60) -> Path:
+    """Write a FASTA that is not compressed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(build_fasta(contigs, width))
     return path
+
+
+def write_plain(folder: Path, content: bytes) -> Path:
+    """Write genome.fa, not compressed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "genome.fa").write_bytes(content)
+    return folder / "genome.fa"
+
+
+def write_gzip(folder: Path, content: bytes) -> Path:
+    """Write genome.fa.gz as plain gzip."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "genome.fa.gz").write_bytes(gzip.compress(content))
+    return folder / "genome.fa.gz"
+
+
+def write_bgzip(folder: Path, content: bytes) -> Path:
+    """Write genome.fa.gz as bgzip."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with bgzf.BgzfWriter(str(folder / "genome.fa.gz")) as handle:
+        handle.write(content)
+    return folder / "genome.fa.gz"
+
+
+every_compression = pytest.mark.parametrize("write", [write_plain, write_gzip, write_bgzip])
+
+
+@contextmanager
+def open_genome(fasta: Fasta) -> Iterator[Genome]:
+    """Yield the genome of a FASTA, and close it."""
+    genome = Genome(fasta)
+    try:
+        yield genome
+    finally:
+        genome.close()
+
+
+def fetch_letters(genome: Genome, contig: str, start: int, end: int) -> str:
+    """Return the codes of [start, end) as letters."""
+    return "".join("ACGTN"[code] for code in genome.fetch(contig, start, end))
+
+
+def spell_interval(sequence: str, start: int, end: int) -> str:
+    """Return [start, end) in upper case, with N for other letters and beyond the ends."""
+    upper = sequence.upper()
+    letters = (upper[index] if 0 <= index < len(upper) else "N" for index in range(start, end))
+    return "".join(letter if letter in "ACGT" else "N" for letter in letters)

@@ -19,16 +19,21 @@ from seqcov_models import BorzoiConfig, save_model
 from seqcov_models.checkpoints.load import build
 from support.data import REPOSITORY
 
+SNAKEFILE = REPOSITORY / "Snakefile"
+
 
 def snakemake(
-    folder: Path, config: dict[str, Any], *arguments: str, cores: int = 2
+    folder: Path,
+    config: dict[str, Any],
+    *arguments: str,
+    cores: int = 2,
+    snakefile: Path = SNAKEFILE,
 ) -> subprocess.CompletedProcess[str]:
     """Run the workflow in `folder` with `config` and wait for its end."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    return subprocess.run(
-        command(*arguments, cores=cores), cwd=folder, capture_output=True, text=True
-    )
+    line = command(*arguments, cores=cores, snakefile=snakefile)
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True)
 
 
 def start(folder: Path, config: dict[str, Any]) -> subprocess.Popen[bytes]:
@@ -47,10 +52,13 @@ def wait_for(folder: Path, pattern: str) -> Path:
     raise AssertionError(f"{pattern} never appeared")
 
 
-def command(*arguments: str, cores: int = 2) -> list[str]:
-    """The command line of a run whose config is run.yaml."""
-    start = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    return [*start, "--cores", str(cores), "--configfile", "run.yaml", *arguments]
+def command(*arguments: str, cores: int = 2, snakefile: Path = SNAKEFILE) -> list[str]:
+    """Return the command line of a run whose config is run.yaml."""
+    return [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)),
+        *("--cores", str(cores), "--configfile", "run.yaml"),
+        *arguments,
+    ]
 
 
 def bigwigs(folder: Path) -> dict[str, Path]:

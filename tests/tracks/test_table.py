@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.tracks.selection import select
-from seqcov_models.tracks.table import Track, default_tracks, file_names, read_tracks, write_tracks
+from seqcov_models.tracks.table import (
+    Track,
+    assign_file_names,
+    build_default_tracks,
+    read_tracks,
+    write_tracks,
+)
 
 TABLES = {
     # name: (rows, first index, last index, number of CAGE rows, first identifier)
@@ -297,7 +303,7 @@ cell = st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n\0"), max_
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 10**6), cell.filter(bool), cell, cell), max_size=8))
 def test_any_table_survives_writing(values: list[tuple[int, str, str, str]]) -> None:
-    names = file_names((index, identifier) for index, identifier, _, _ in values)
+    names = assign_file_names((index, identifier) for index, identifier, _, _ in values)
     tracks = [
         Track(row, index, identifier, description, name, {"unit": unit}, pair=row)
         for row, ((index, identifier, description, unit), name) in enumerate(
@@ -317,7 +323,7 @@ def test_rows_of_a_selection_are_numbered_anew_when_written(tmp_path: Path) -> N
 
 
 def test_a_head_without_a_table_has_numbered_tracks() -> None:
-    tracks = default_tracks(3)
+    tracks = build_default_tracks(3)
     assert [(t.row, t.index) for t in tracks] == [(0, 0), (1, 1), (2, 2)]
     assert len({t.identifier for t in tracks}) == 3
     assert_unique_and_safe([t.file_name for t in tracks])
@@ -355,7 +361,7 @@ HOSTILE = [
 
 
 def test_hostile_identifiers_get_unique_and_safe_names() -> None:
-    assert_unique_and_safe(file_names(enumerate(HOSTILE)))
+    assert_unique_and_safe(assign_file_names(enumerate(HOSTILE)))
 
 
 @given(
@@ -369,16 +375,19 @@ def test_hostile_identifiers_get_unique_and_safe_names() -> None:
     )
 )
 def test_any_identifiers_get_unique_and_safe_names(tracks: list[tuple[int, str]]) -> None:
-    names = file_names(tracks)
+    names = assign_file_names(tracks)
     assert len(names) == len(tracks)
     assert_unique_and_safe(names)
 
 
 def test_a_plain_identifier_names_its_file() -> None:
-    assert file_names([(0, "ENCFF833POA"), (1, "GTEX-132QS.1")]) == ["ENCFF833POA", "GTEX-132QS.1"]
+    assert assign_file_names([(0, "ENCFF833POA"), (1, "GTEX-132QS.1")]) == [
+        "ENCFF833POA",
+        "GTEX-132QS.1",
+    ]
 
 
 def test_strands_of_a_pair_are_told_apart_in_words() -> None:
-    plus, minus = file_names([(0, "CNhs1+"), (1, "CNhs1-")])
+    plus, minus = assign_file_names([(0, "CNhs1+"), (1, "CNhs1-")])
     assert "plus" in plus
     assert "minus" in minus

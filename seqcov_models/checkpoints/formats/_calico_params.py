@@ -11,7 +11,7 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.basenji.config import BasenjiConfig
 from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.shared.config import Config, read_json
-from seqcov_models.networks.shared.fields import MAX_INT, MAX_LAYERS, is_whole_number
+from seqcov_models.networks.shared.fields import MAX_INT, MAX_LAYERS, is_integer
 
 _TRAINING = {"l2_scale", "mha_l2_scale", "kernel_initializer", "mha_initializer", "bn_momentum"}
 """Keys of any layer that do not change what it computes."""
@@ -40,7 +40,7 @@ class Block:
     def take_integer(self, key: str, default: int | None = None, most: int = MAX_INT) -> int:
         """Return a whole number from 1 to `most`; raise SeqcovError for any other value."""
         value = self.take(key, default)
-        if not is_whole_number(value, 1, most):
+        if not is_integer(value, 1, most):
             raise self.error(key, f"{reprlib.repr(value)} is not a whole number from 1 to {most:,}")
         return int(value)
 

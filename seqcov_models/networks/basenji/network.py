@@ -38,7 +38,7 @@ class BasenjiBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, width, length) → (batch, out, length)."""
+        """Apply the block: (batch, width, length) → (batch, out, length)."""
         return convolve(activate(x, self.activation), self.conv, self.norm)
 
     def rewrite_for_prediction(self, multiple: int) -> None:
@@ -68,7 +68,7 @@ class BasenjiStem(Stem):
         self.reach = c.tower_reach
 
     def rewrite_for_prediction(self, multiple: int) -> None:
-        """Pad the widths between the blocks, which are odd, to multiples of `multiple`.
+        """Pad the odd widths between the blocks to multiples of `multiple`.
 
         The new channels are 0 or meet weights of 0. GPUs are fast at multiples of 16 bytes.
         """
@@ -84,6 +84,7 @@ class BasenjiStem(Stem):
             block.conv.weight, block.conv.bias = nn.Parameter(weight), nn.Parameter(bias)
 
     def compute(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Apply the stem: one-hot (batch, letters, length) → (batch, hidden, bins) in a tuple."""
         for block in self.blocks:
             x = max_pool(block(x), self.pool)
         return (x,)
@@ -100,7 +101,7 @@ class BasenjiDilatedBlock(nn.Module):
         self.wide = BasenjiBlock(config, narrow, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, width, positions) → the same shape."""
+        """Apply the block: (batch, width, positions) → the same shape."""
         return x + F.dropout(self.wide(self.narrow(x)), self.dropout, self.training)
 
 
@@ -128,7 +129,17 @@ class BasenjiTrunk(nn.Module):
 
 
 class BasenjiModel(HeadlessModel):
-    """Basenji2 without a head: windows to hidden states."""
+    """Basenji2 without a head: windows to hidden states.
+
+    Attributes:
+        config: The sizes of the network.
+        stem: The convolutions and poolings; bases to bins.
+        trunk: The dilated blocks and the final pointwise block.
+
+    Example:
+        >>> BasenjiModel(BasenjiConfig())(codes).last_hidden_state.shape  # codes (1, 131072)
+        torch.Size([1, 896, 1536])
+    """
 
     def __init__(self, config: BasenjiConfig) -> None:
         super().__init__(config)
@@ -137,7 +148,19 @@ class BasenjiModel(HeadlessModel):
 
 
 class BasenjiForTokenPrediction(TokenPredictionModel):
-    """Basenji2 with the head of one species: coverage of every track in every bin."""
+    """Basenji2 with the head of one species: coverage of every track in every bin.
+
+    Attributes:
+        config: The sizes of the network.
+        tracks: The tracks, in the order of the last axis of the coverage.
+        model: The same network without its head.
+        head: Linear from hidden states to tracks.
+
+    Example:
+        >>> model = load_model("basenji2", "weights/", species="mouse")
+        >>> model.predict(["ACGT" * 32_768]).shape  # (batch, bins, tracks)
+        (1, 896, 1643)
+    """
 
     def __init__(self, config: BasenjiConfig) -> None:
         super().__init__(config, config.last_hidden_size, config.num_labels)

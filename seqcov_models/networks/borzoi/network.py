@@ -15,8 +15,8 @@ from seqcov_models.networks.shared.attention import (
     RelativeAttention,
     RotaryAttention,
     TransformerBlock,
+    cached_features,
     central_mask_features,
-    features_on,
     rotary_angles,
 )
 from seqcov_models.networks.shared.base import HeadlessModel, TokenPredictionModel
@@ -57,6 +57,7 @@ class BorzoiStem(Stem):
         self.reach = c.tower_reach
 
     def compute(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Apply the stem: one-hot (batch, letters, length) → the deepest output, then the skips."""
         x = max_pool(convolve(x, self.conv))
         skips: list[Tensor] = []
         for depth, stage in enumerate(self.tower):
@@ -83,13 +84,15 @@ class BorzoiUpsample(nn.Module):
         self.separable = SeparableConv(width, c.upsample_kernel_size)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """(batch, hidden, T), (batch, skip channels, 2T) → (batch, hidden, 2T)."""
+        """Apply the step: (batch, hidden, T), (batch, skip channels, 2T) → (batch, hidden, 2T)."""
         x = activate(normalise(x, self.norm), self.activation, overwrite=True)
         if self.dense is not None:
             x = apply_pointwise(x, self.dense)
         skip = activate(normalise(skip, self.skip_norm), self.activation, overwrite=True)
         skip = apply_pointwise(skip, self.skip_dense)
-        up = skip.view(*skip.shape[:-1], -1, 2) + x[..., None]  # each position of x stands for two
+        up = (
+            skip.view(*skip.shape[:-1], -1, 2) + x[..., None]
+        )  # one position of x is two positions of skip
         return self.separable(up.flatten(-2))  # type: ignore[no-any-return]
 
 
@@ -124,8 +127,8 @@ class BorzoiTrunk(nn.Module):
         x, *skips = features
         x = x.transpose(1, 2)  # (batch, positions, width) through the transformer
         length = x.shape[1]
-        needed = self.needed(length)
-        positions = self.positions(length, x) if self.blocks else x
+        needed = self.needed_positions(length)
+        positions = self.encode_positions(length, x) if self.blocks else x
         append_hidden(contexts, x)
         for number, block in enumerate(self.blocks, 1):
             last = number == len(self.blocks) and contexts is None
@@ -144,8 +147,8 @@ class BorzoiTrunk(nn.Module):
             x = F.dropout(self.final(x), c.hidden_dropout, self.training)
         return activate(x, c.hidden_act)
 
-    def needed(self, length: int) -> slice:
-        """The transformer's positions that the kept bins are made from, out of `length`.
+    def needed_positions(self, length: int) -> slice:
+        """Return the transformer's positions, out of `length`, on which the kept bins depend.
 
         Each U-net step looks half a kernel to each side on its own grid, which is less than half a
         kernel of the transformer's positions in all.
@@ -156,16 +159,17 @@ class BorzoiTrunk(nn.Module):
         cropped = max(0, c.crop_bins // 2**c.num_upsamples - c.upsample_kernel_size // 2)
         return slice(cropped, length - cropped)
 
-    def positions(self, length: int, like: Tensor) -> Tensor:
-        """Compute what the attention expects of `length` positions, on the device of `like`."""
+    def encode_positions(self, length: int, reference: Tensor) -> Tensor:
+        """Compute the attention's encoding of `length` positions, on `reference`'s device."""
         c = self.config
         if c.attention_type == "rotary":
-            return rotary_angles(length, c.rotary_size, c.rotary_base).to(like.device)
+            return rotary_angles(length, c.rotary_size, c.rotary_base).to(reference.device)
         sizes = length, c.num_rel_pos_features, c.position_length
-        return features_on(like.device, like.dtype, central_mask_features, *sizes)
+        return cached_features(reference.device, reference.dtype, central_mask_features, *sizes)
 
 
 def _attention(config: BorzoiConfig) -> RelativeAttention | RotaryAttention:
+    """Build the attention of one transformer block."""
     c = config
     if c.attention_type == "rotary":
         return RotaryAttention(
@@ -179,7 +183,17 @@ def _attention(config: BorzoiConfig) -> RelativeAttention | RotaryAttention:
 
 
 class BorzoiModel(HeadlessModel):
-    """Borzoi without a head: windows to hidden states."""
+    """Borzoi without a head: windows to hidden states.
+
+    Attributes:
+        config: The sizes of the network.
+        stem: The convolutions and poolings; bases to positions of the transformer, and the skips.
+        trunk: The transformer, the U-net steps and the final pointwise block.
+
+    Example:
+        >>> BorzoiModel(BorzoiConfig())(codes).last_hidden_state.shape  # codes (1, 524288)
+        torch.Size([1, 6144, 1920])
+    """
 
     def __init__(self, config: BorzoiConfig) -> None:
         super().__init__(config)
@@ -188,11 +202,24 @@ class BorzoiModel(HeadlessModel):
 
 
 class BorzoiForTokenPrediction(TokenPredictionModel):
-    """Borzoi with the head of one species: coverage of every track in every bin."""
+    """Borzoi with the head of one species: coverage of every track in every bin.
+
+    Attributes:
+        config: The sizes of the network.
+        tracks: The tracks, in the order of the last axis of the coverage.
+        model: The same network without its head.
+        head: Linear from hidden states to tracks.
+
+    Example:
+        >>> model = load_model("borzoi", "weights/", tracks=["assay:CAGE"])
+        >>> model.predict(["ACGT" * 131_072]).shape  # (batch, bins, tracks)
+        (1, 6144, 638)
+    """
 
     def __init__(self, config: BorzoiConfig) -> None:
         super().__init__(config, config.last_hidden_size, config.num_labels)
         self.model = BorzoiModel(config)
 
-    def loss(self, coverage: Tensor, labels: Tensor) -> Tensor:
+    def compute_loss(self, coverage: Tensor, labels: Tensor) -> Tensor:
+        """Compute Borzoi's loss, `poisson_multinomial`; both (batch, bins, tracks), ≥ 0."""
         return poisson_multinomial(coverage, labels)

@@ -6,7 +6,7 @@ and whose strands share one profile and one total; the config says which.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,7 @@ from torch.nn import functional as F
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.bpnet.config import BPNetConfig
 from seqcov_models.networks.shared.base import (
-    CoverageModel,
     HeadlessModel,
-    ModelOutput,
     TokenPredictionModel,
     select_outputs,
 )
@@ -31,21 +29,7 @@ from seqcov_models.networks.shared.layers import (
     same_padding_conv,
 )
 from seqcov_models.networks.shared.losses import profile_and_counts
-from seqcov_models.tracks.table import Track
-
-
-@dataclass
-class BPNetOutput(ModelOutput):
-    """What `forward` of the profile network returns.
-
-    Attributes:
-        profile_logits: Profiles before the softmax over positions: (batch, length, tasks, strands).
-        count_logits: log(1 + reads): (batch, tasks, strands), or (batch, tasks, 1) for joint
-            strands.
-    """
-
-    profile_logits: Tensor
-    count_logits: Tensor
+from seqcov_models.networks.shared.profiles import ProfileModel, ProfileOutput
 
 
 class BPNetStem(Stem):
@@ -60,6 +44,7 @@ class BPNetStem(Stem):
         self.factors, self.reach = (1,), config.stem_kernel_size // 2
 
     def compute(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Apply the stem: one-hot (batch, letters, length) → (batch, hidden, length) in a tuple."""
         return (activate(convolve(x, self.conv), self.activation, overwrite=True),)
 
 
@@ -91,45 +76,68 @@ class BPNetTrunk(nn.Module):
         reaches = [conv.dilation[0] * (conv.kernel_size[0] // 2) for conv in convs]
         for layer, conv in enumerate(convs):
             valid = contexts is None and margin >= sum(reaches[layer:])
-            lost = reaches[layer] if valid else 0
-            margin -= lost
+            trimmed = reaches[layer] if valid else 0
+            margin -= trimmed
             y = activate(convolve(x, conv, valid=valid), self.activation, overwrite=True)
-            x = x[..., lost : x.shape[-1] - lost]
+            x = x[..., trimmed : x.shape[-1] - trimmed]
             x = x + y if torch.is_grad_enabled() else y.add_(x)
             append_hidden(contexts, x.transpose(1, 2))
         return x[..., margin : x.shape[-1] - margin]
 
 
 class BPNetModel(HeadlessModel):
-    """BPNet without heads: windows to hidden states."""
+    """BPNet without heads: windows to hidden states.
+
+    Attributes:
+        config: The sizes of the network.
+        stem: One wide convolution.
+        trunk: The dilated convolutions.
+
+    Example:
+        >>> BPNetModel(BPNetConfig())(codes).last_hidden_state.shape  # codes (1, 1000)
+        torch.Size([1, 1000, 64])
+    """
 
     def __init__(self, config: BPNetConfig) -> None:
         super().__init__(config)
         self.stem = BPNetStem(config)
         self.trunk = BPNetTrunk(config)
 
-    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        hidden, crop = self.trim_margin(0, inputs, contexts), self.geometry.crop
+    def compute_hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        """Compute the core's hidden states: (batch, letters, length) → (batch, hidden, core)."""
+        hidden, crop = self.compute_trimmed(0, inputs, contexts), self.geometry.crop
         return hidden[..., crop : hidden.shape[-1] - crop]
 
-    def trim_margin(self, margin: int, x: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+    def compute_trimmed(
+        self, margin: int, x: Tensor, contexts: list[Tensor] | None = None
+    ) -> Tensor:
         """Compute hidden states without `margin` positions at each end.
 
         One-hot (batch, letters, length) → (batch, hidden, length − 2 · margin). A few windows are
         computed at a time, so that the tensors between the layers stay in the CPU's cache.
         """
-        most = max(1, route(x.device).piece // x.shape[-1])
-        if contexts is not None or len(x) <= most:
+        windows = max(1, route(x.device).piece // x.shape[-1])
+        if contexts is not None or len(x) <= windows:
             return self.trunk(self.stem(x), contexts, margin)  # type: ignore[no-any-return]
-        some = [self.trunk(self.stem(part), None, margin) for part in torch.split(x, most)]
-        return torch.cat([hidden.transpose(1, 2) for hidden in some]).transpose(1, 2)
+        batches = [self.trunk(self.stem(batch), None, margin) for batch in torch.split(x, windows)]
+        return torch.cat([hidden.transpose(1, 2) for hidden in batches]).transpose(1, 2)
 
 
-class BPNetForProfilePrediction(CoverageModel):
-    """BPNet with its profile head and its count head.
+class BPNetForProfilePrediction(ProfileModel):
+    """BPNet with its profile head and its count head: reads per base of every task and strand.
 
     Attributes:
-        track_channels: Place of each of `tracks` among all strands of the computed tasks.
+        config: The sizes of the network.
+        tracks: The tracks, in the order of the last axis of the coverage.
+        model: The same network without its heads.
+        profile: The profile head, a convolution from hidden states to all strands of the tasks.
+        counts: The count head, Linear from the mean hidden state to log(1 + reads).
+        track_channels: Index of each of `tracks` among all strands of the computed tasks.
+
+    Example:
+        >>> model = load_model("bpnet", "weights/")
+        >>> model.predict(["ACGT" * 250]).shape  # (batch, bases, tracks)
+        (1, 1000, 8)
     """
 
     config: BPNetConfig
@@ -154,46 +162,59 @@ class BPNetForProfilePrediction(CoverageModel):
         output_contexts: bool | None = None,
         output_hidden_states: bool = False,
         controls: Tensor | None = None,
-    ) -> BPNetOutput:
-        """Predict profiles and read counts; `postprocess` combines them into coverage.
+    ) -> ProfileOutput:
+        """Predict profiles and read counts; `postprocess` computes coverage from them.
 
         Args:
             input_ids: Codes 0 … 4 for A, C, G, T, N: (batch, length), any integer type.
             inputs_embeds: One-hot (batch, length, letters) floating point, instead of `input_ids`.
-            labels: Read counts per base (batch, core, tasks, strands).
+            labels: Measured reads per base (batch, core, tasks, strands).
             output_contexts: Whether to return `contexts`; None means as the config says.
             output_hidden_states: Whether to return `hidden_states`.
             controls: Measured control tracks (batch, tracks, length); 0 if not given.
 
         Returns:
-            Profile and count logits, `loss` if labels were given, and what was requested.
+            `profile_logits` (batch, core, tasks, strands), `count_logits` (batch, tasks, strands)
+            or for joint strands (batch, tasks, 1), `loss` if labels were given, and what was
+            requested.
 
         Raises:
-            ValueError: As in `embed`, and for labels of another shape than the profile's.
+            ValueError: If both inputs or neither are given, a shape, type or code is wrong, or the
+                labels have another shape than the profile.
+            SeqcovError: If the length leaves no base after the crop, or the number of controls is
+                wrong.
+
+        Example:
+            >>> output = model(input_ids)  # codes (batch, window)
+            >>> coverage, names = model.postprocess(output)
         """
         c = self.config
-        contexts = self.contexts_for(output_contexts, output_hidden_states)
+        contexts = self.new_context_list(output_contexts, output_hidden_states)
         embedded = self.embed(input_ids, inputs_embeds)
         reach = c.profile_kernel_size // 2
-        margin = max(0, c.crop_bins - reach)  # what is left the profile's core is made from
-        hidden = self.model.trim_margin(margin, embedded, contexts)
+        margin = max(
+            0, c.crop_bins - reach
+        )  # all positions that the core's profile depends on remain
+        hidden = self.model.compute_trimmed(margin, embedded, contexts)
         if controls is not None:
             if controls.shape[1] != c.num_control_tracks:
-                raise SeqcovError(f"{controls.shape[1]} controls; these weights read"
-                                  f" {c.num_control_tracks}")  # fmt: skip
+                raise SeqcovError(
+                    f"{controls.shape[1]} control tracks are given; these weights read"
+                    f" {c.num_control_tracks}"
+                )
             controls = controls[..., margin : controls.shape[-1] - margin]
         profile, counts = self._heads(hidden, controls, padding=reach + margin - c.crop_bins)
-        beyond = c.crop_bins - margin
-        output = BPNetOutput(
-            _by_task(profile.transpose(1, 2), c.num_strands),
-            _by_task(counts, c.num_counts),
-            last_hidden_state=hidden[..., beyond : hidden.shape[-1] - beyond].transpose(1, 2),
+        crop = c.crop_bins - margin
+        output = ProfileOutput(
+            _split_tasks(profile.transpose(1, 2), c.num_strands),
+            _split_tasks(counts, c.num_counts),
+            last_hidden_state=hidden[..., crop : hidden.shape[-1] - crop].transpose(1, 2),
         )
         if labels is not None:
             output.loss = profile_and_counts(
                 output.profile_logits, output.count_logits, labels, c.count_loss_weight
             )
-        self.collect(output, contexts, output_contexts, output_hidden_states)
+        self.add_contexts(output, contexts, output_contexts, output_hidden_states)
         return output
 
     def _heads(
@@ -202,7 +223,7 @@ class BPNetForProfilePrediction(CoverageModel):
         """Compute profile logits (batch, labels, positions) and count logits (batch, counts).
 
         `padding` counts zeros beyond each end of the profile's input. Controls of 0 add nothing,
-        so their weights are left out if there are none.
+        so their weights are not used if there are none.
         """
         hidden = hidden.to(self.profile.weight.dtype)  # heads are float32 in every precision
         mean = hidden.mean(-1)
@@ -214,85 +235,59 @@ class BPNetForProfilePrediction(CoverageModel):
         )
         return profile, F.linear(mean, self.counts.weight[:, : mean.shape[1]], self.counts.bias)
 
-    def postprocess(self, output: BPNetOutput, expm1: bool = False) -> tuple[Tensor, list[str]]:
-        """Combine profiles and counts into reads per base.
-
-        Args:
-            output: What `forward` returned.
-            expm1: Whether read counts are exp(logits) − 1 instead of exp(logits).
-
-        Returns:
-            Reads per base (batch, core, tracks), and the identifier of each track.
-        """
-        counts = read_counts(output.count_logits, expm1)
-        coverage = (profile_probabilities(output) * counts[:, None]).flatten(2)
-        if len(self.track_channels) < coverage.shape[-1]:
-            coverage = coverage[..., self.track_channels]
-        return coverage, [track.identifier for track in self.tracks]
-
-    def track_tables(self) -> dict[str, list[Track]]:
-        """As in every model, but of all strands of a task, which stay in the heads together."""
-        return {"targets": self.config.default_tracks()}
-
-    def keep_rows(self, rows: list[int]) -> None:
+    def reduce_heads(self, rows: list[int]) -> None:
         """Reduce the heads to the tasks of `rows`. Both strands of a task stay: they may be joint.
 
-        `postprocess` then drops the strands that are not in `rows`.
+        `postprocess` then omits the strands that are not in `rows`.
         """
         c, strands = self.config, self.config.num_strands
-        places = [self.track_channels[row] for row in rows]
-        tasks = list(dict.fromkeys(place // strands for place in places))
+        channels = [self.track_channels[row] for row in rows]
+        tasks = list(dict.fromkeys(channel // strands for channel in channels))
         self.track_channels = [
-            tasks.index(place // strands) * strands + place % strands for place in places
+            tasks.index(channel // strands) * strands + channel % strands for channel in channels
         ]
-        self.profile = _outputs_of(self.profile, _rows(tasks, strands))
-        self.counts = select_outputs(self.counts, _rows(tasks, c.num_counts))
+        self.profile = _select_channels(self.profile, _task_rows(tasks, strands))
+        self.counts = select_outputs(self.counts, _task_rows(tasks, c.num_counts))
         self.config = replace(c, tasks=tuple(c.tasks[task] for task in tasks))
 
 
-def profile_probabilities(output: BPNetOutput) -> Tensor:
-    """Compute the fraction of reads at each position: (batch, length, tasks, strands).
-
-    Fractions sum to 1 per task and strand, or per task over both strands if these are joint.
-    """
-    logits = output.profile_logits
-    if output.count_logits.shape[-1] == logits.shape[-1]:
-        return logits.softmax(1)
-    joint = logits.movedim(1, 2).flatten(2).softmax(-1)
-    return joint.view(*joint.shape[:2], *logits.shape[1:4:2]).movedim(1, 2)
+def _split_tasks(x: Tensor, size: int) -> Tensor:
+    """Split the last axis: (…, tasks·size) → (…, tasks, size)."""
+    return x.reshape(*x.shape[:-1], -1, size)
 
 
-def read_counts(count_logits: Tensor, expm1: bool = False) -> Tensor:
-    """Compute the number of reads per window; same shape as `count_logits`.
-
-    Networks are trained on log(1 + reads), so the exponential is too large by 1. The original uses
-    it nevertheless; `expm1` subtracts the 1 and clips at 0.
-    """
-    return count_logits.expm1().clamp(min=0) if expm1 else count_logits.exp()
+def _task_rows(tasks: Sequence[int], size: int) -> list[int]:
+    """Return the outputs of `tasks` in a head with `size` outputs per task."""
+    return [task * size + offset for task in tasks for offset in range(size)]
 
 
-def _by_task(x: Tensor, each: int) -> Tensor:
-    """Split the last axis: (…, tasks·each) → (…, tasks, each)."""
-    return x.reshape(*x.shape[:-1], -1, each)
-
-
-def _rows(tasks: Sequence[int], each: int) -> list[int]:
-    return [task * each + one for task in tasks for one in range(each)]
-
-
-def _outputs_of(layer: nn.Conv1d, rows: list[int]) -> nn.Conv1d:
-    """Copy `layer` with these output channels only."""
-    kept = same_padding_conv(layer.in_channels, len(rows), layer.kernel_size[0]).to(layer.weight)
-    assert kept.bias is not None
+def _select_channels(layer: nn.Conv1d, rows: list[int]) -> nn.Conv1d:
+    """Copy `layer` with the output channels `rows` only."""
+    selected = same_padding_conv(layer.in_channels, len(rows), layer.kernel_size[0]).to(
+        layer.weight
+    )
+    assert selected.bias is not None
     assert layer.bias is not None
     with torch.no_grad():
-        kept.weight.copy_(layer.weight[rows])
-        kept.bias.copy_(layer.bias[rows])
-    return kept
+        selected.weight.copy_(layer.weight[rows])
+        selected.bias.copy_(layer.bias[rows])
+    return selected
 
 
 class BPNetForTokenPrediction(TokenPredictionModel):
-    """BPNet's trunk with a pointwise head: one value per base, task and strand."""
+    """BPNet's trunk with a pointwise head: one value per base, task and strand.
+
+    Attributes:
+        config: The sizes of the network.
+        tracks: The tracks, in the order of the last axis of the coverage.
+        model: The same network without its head.
+        head: Linear from hidden states to tracks.
+
+    Example:
+        >>> model = BPNetForTokenPrediction(BPNetConfig())
+        >>> model.predict(["ACGT" * 250]).shape  # (batch, bases, tracks)
+        (1, 1000, 8)
+    """
 
     def __init__(self, config: BPNetConfig) -> None:
         super().__init__(config, config.hidden_size, config.num_labels)

@@ -17,9 +17,9 @@ from seqcov_models.networks.shared.attention import (
     ALL_POSITIONS,
     RelativeAttention,
     TransformerBlock,
+    cached_features,
     enformer_features,
-    features_on,
-    with_gamma_table,
+    replace_gammas,
 )
 from seqcov_models.networks.shared.base import HeadlessModel, TokenPredictionModel
 from seqcov_models.networks.shared.layers import (
@@ -31,14 +31,14 @@ from seqcov_models.networks.shared.layers import (
     convolve,
     same_padding_conv,
 )
-from seqcov_models.tracks.table import Track, default_tracks
+from seqcov_models.tracks.table import Track, build_default_tracks
 
 
 class AttentionPool(nn.Module):
     """Each pair of neighbours becomes its mean, weighted channel by channel by a softmax.
 
-    The logits are a linear function of each neighbour, without bias. A softmax over two depends
-    only on the difference of their logits, so that is all that is computed.
+    The logits are a linear function of each neighbour, without bias. A softmax over two values
+    depends on their difference only, so only the logit of the difference is computed.
     """
 
     def __init__(self, width: int) -> None:
@@ -48,7 +48,7 @@ class AttentionPool(nn.Module):
             self.to_logits.weight.copy_(2 * torch.eye(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, width, length) → (batch, width, length / 2)."""
+        """Apply the pooling: (batch, width, length) → (batch, width, length / 2)."""
         left, right = x.view(*x.shape[:-1], -1, 2).unbind(-1)
         weight = torch.sigmoid(apply_pointwise(right - left, self.to_logits))
         return torch.lerp(left, right, weight)
@@ -64,12 +64,13 @@ class EnformerStage(nn.Module):
         self.pool = AttentionPool(out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, width, length) → (batch, out, length / 2)."""
+        """Apply the stage: (batch, width, length) → (batch, out, length / 2)."""
         x = self.widen(x)
         return self.pool(self.pointwise(x).add_(x))  # type: ignore[no-any-return]
 
 
 def _block(config: EnformerConfig, width: int, out: int, kernel_size: int) -> ConvBlock:
+    """Build a block of batch norm, activation and convolution."""
     c = config
     return ConvBlock(width, out, kernel_size, c.hidden_act, c.batch_norm_eps, c.batch_norm_momentum)
 
@@ -91,6 +92,7 @@ class EnformerStem(Stem):
         self.reach = c.tower_reach
 
     def compute(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Apply the stem: one-hot (batch, letters, length) → (batch, hidden, bins) in a tuple."""
         x = convolve(x, self.conv)
         x = self.pool(self.pointwise(x).add_(x))
         for stage in self.tower:
@@ -127,7 +129,7 @@ class EnformerTrunk(nn.Module):
         c = self.config
         x = features[0].transpose(1, 2)  # (batch, positions, width) from here on
         core = slice(c.crop_bins, x.shape[1] - c.crop_bins)
-        positions = self.positions(x)
+        positions = self.encode_positions(x)
         append_hidden(contexts, x)
         for number, block in enumerate(self.blocks, 1):
             last = number == len(self.blocks) and contexts is None
@@ -138,22 +140,32 @@ class EnformerTrunk(nn.Module):
         hidden = F.dropout(self.final(x.transpose(1, 2)), c.head_dropout, self.training)
         return activate(hidden, c.hidden_act)
 
-    def positions(self, x: Tensor) -> Tensor:
-        """Position features of `x` (batch, length, width): (2·length − 1, features).
+    def encode_positions(self, x: Tensor) -> Tensor:
+        """Compute the position features of `x` (batch, length, width): (2·length − 1, features).
 
-        From the window's own length, as the original has it; the gammas from the stored table
-        where there is one for this length.
+        They depend on the window's length, as in the original. The gammas are those of the stored
+        table if there is one for this length.
         """
         c = self.config
         sizes = x.shape[1], c.num_rel_pos_features
-        features = features_on(x.device, x.dtype, enformer_features, *sizes)
+        features = cached_features(x.device, x.dtype, enformer_features, *sizes)
         if c.use_precomputed_gamma_basis and x.shape[1] == c.position_length:
-            features = with_gamma_table(features, self.gamma_basis.to(x))
+            features = replace_gammas(features, self.gamma_basis.to(x))
         return features
 
 
 class EnformerModel(HeadlessModel):
-    """Enformer without a head: windows to hidden states."""
+    """Enformer without a head: windows to hidden states.
+
+    Attributes:
+        config: The sizes of the network.
+        stem: The convolutions and attention poolings; bases to bins.
+        trunk: The transformer and the final pointwise block.
+
+    Example:
+        >>> EnformerModel(EnformerConfig())(codes).last_hidden_state.shape  # codes (1, 196608)
+        torch.Size([1, 896, 3072])
+    """
 
     def __init__(self, config: EnformerConfig) -> None:
         super().__init__(config)
@@ -162,11 +174,20 @@ class EnformerModel(HeadlessModel):
 
 
 class EnformerForTokenPrediction(TokenPredictionModel):
-    """Enformer with the head of the selected species, and of others for `select_species`.
+    """Enformer with the head of the selected species, and those of others for `select_species`.
 
     Attributes:
+        config: The sizes of the network.
+        tracks: The tracks, in the order of the last axis of the coverage.
+        model: The same network without its head.
+        head: Linear from hidden states to the tracks of `config.species`.
         other_heads: One Linear per species that is not selected.
-        other_tracks: Their tracks.
+        other_tracks: Tracks of `other_heads`, by species.
+
+    Example:
+        >>> model = load_model("enformer", "weights/")
+        >>> model.predict(["ACGT" * 49_152]).shape  # (batch, bins, tracks)
+        (1, 896, 5313)
     """
 
     config: EnformerConfig
@@ -176,7 +197,9 @@ class EnformerForTokenPrediction(TokenPredictionModel):
         self.model = EnformerModel(config)
         for name in config.other_heads and (config.species, *config.other_heads):
             if hasattr(nn.ModuleDict(), name):
-                raise config.refusal("other_heads", f"{name!r} is a name that torch needs itself")
+                raise config.field_error(
+                    "other_heads", f"{name!r} is a name that torch uses itself"
+                )
         self.other_heads = nn.ModuleDict(
             {
                 species: nn.Linear(config.last_hidden_size, count)
@@ -184,16 +207,18 @@ class EnformerForTokenPrediction(TokenPredictionModel):
             }
         )
         self.other_tracks: dict[str, list[Track]] = {
-            species: default_tracks(count) for species, count in config.other_heads.items()
+            species: build_default_tracks(count) for species, count in config.other_heads.items()
         }
 
     def assign_tracks(
         self, tracks: Sequence[Track], other_tracks: Mapping[str, list[Track]] | None = None
     ) -> None:
+        """Set what the outputs of the selected head and of `other_heads` are."""
         super().assign_tracks(tracks)
         self.other_tracks |= other_tracks or {}
 
     def track_tables(self) -> dict[str, list[Track]]:
+        """Return the track tables of all heads: `targets`, and `targets_<species>` for others."""
         others = {f"targets_{name}": tracks for name, tracks in self.other_tracks.items()}
         return super().track_tables() | others
 
@@ -207,7 +232,10 @@ class EnformerForTokenPrediction(TokenPredictionModel):
             The model itself, which now predicts the tracks of `species`.
 
         Raises:
-            SeqcovError: There is no head for `species`.
+            SeqcovError: If there is no head for `species`.
+
+        Example:
+            >>> mouse = model.select_species("mouse").predict(["ACGT" * 49_152])
         """
         config = self.config
         if species == config.species:

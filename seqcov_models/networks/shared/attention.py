@@ -60,7 +60,7 @@ def enformer_features(length: int, features: int) -> Tensor:
 
     One sixth each are exponentials with half-lives 2^3 … length (evenly spaced logarithms), masks
     of width 2^k − 1, and gamma densities. The other half are these times sign(d). The result is
-    cached: do not write to it.
+    cached; do not write to it.
     """
     count = features // 6
     distance = torch.arange(-(length - 1), length, device="cpu").float()[:, None]
@@ -74,20 +74,21 @@ def enformer_features(length: int, features: int) -> Tensor:
 
 @lru_cache(maxsize=4)
 @torch.inference_mode(False)
-def features_on(
+def cached_features(
     device: torch.device, dtype: torch.dtype, make: Callable[..., Tensor], *sizes: int
 ) -> Tensor:
-    """Return the position features make(*sizes) on `device`, copied there once.
+    """Return the position features ``make(*sizes)`` on `device`, copied there once.
 
-    A copy in every pass would let the host wait for the device. Shared: not to be written to.
+    A copy in every pass would let the host wait for the device. The result is cached; do not write
+    to it.
     """
     return make(*sizes).to(device, dtype)
 
 
-def with_gamma_table(features: Tensor, table: Tensor) -> Tensor:
+def replace_gammas(features: Tensor, table: Tensor) -> Tensor:
     """Replace the gammas of `enformer_features` by `table`; return (2·length − 1, 6·count).
 
-    `table` is (2·length − 1, count) and comes with some weights, as used in their training.
+    `table` is (2·length − 1, count): the gammas of the training, which some weights come with.
     """
     count = table.shape[1]
     sign = torch.arange(len(table), device=table.device).sub(len(table) // 2).sign()[:, None]
@@ -177,13 +178,13 @@ class RelativeAttention(nn.Module):
         attended = []
         for start, stop in _blocks(queries, route(k.device).queries):
             # queries first + start … stop see distances −(first+stop−1) … length−1−first−start
-            seen = r[..., length - first - stop : 2 * length - 1 - first - start, :]
-            logits = _times_transposed(q_content[..., start:stop, :], k)
+            near = r[..., length - first - stop : 2 * length - 1 - first - start, :]
+            logits = _multiply_transposed(q_content[..., start:stop, :], k)
             logits += relative_shift(
-                _times_transposed(q_position[..., start:stop, :], seen), length
+                _multiply_transposed(q_position[..., start:stop, :], near), length
             )
             weights = F.dropout(logits.softmax(-1), self.dropout, self.training)
-            attended.append(_times_transposed(weights, v))
+            attended.append(_multiply_transposed(weights, v))
         return torch.cat(attended, -2)
 
 
@@ -198,8 +199,8 @@ def attend_fused(
     length, queries = k.shape[-2], q_content.shape[-2]
     attended = []
     for start, stop in _blocks(queries, route(k.device).queries):
-        seen = r[..., length - first - stop : 2 * length - 1 - first - start, :]
-        by_distance = _times_transposed(q_position[..., start:stop, :], seen)
+        near = r[..., length - first - stop : 2 * length - 1 - first - start, :]
+        by_distance = _multiply_transposed(q_position[..., start:stop, :], near)
         bias = relative_shift(by_distance, length).contiguous()
         query = q_content[..., start:stop, :]
         attended.append(F.scaled_dot_product_attention(query, k, v, attn_mask=bias, scale=1.0))
@@ -211,7 +212,7 @@ def _blocks(queries: int, size: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, queries)) for start in range(0, queries, size)]
 
 
-def _times_transposed(a: Tensor, b: Tensor) -> Tensor:
+def _multiply_transposed(a: Tensor, b: Tensor) -> Tensor:
     """Compute a · bᵀ over the last two axes."""
     return linear(a[None], b)[0] if a.dim() == 2 else a @ b.transpose(-1, -2)
 
@@ -301,4 +302,5 @@ class TransformerBlock(nn.Module):
         return x + self._drop(apply_linear(hidden, self.ffn_out))
 
     def _drop(self, x: Tensor) -> Tensor:
+        """Apply dropout in training."""
         return F.dropout(x, self.dropout, self.training)

@@ -1,4 +1,4 @@
-"""What every network offers to a user: select tracks, give sequence, get coverage.
+"""What every network offers to a user: select tracks, read sequence, predict coverage.
 
 `SequenceModel` is the common base. `HeadlessModel` returns hidden states; `CoverageModel` has a
 head and tracks; `TokenPredictionModel` is a `CoverageModel` with one value per bin and track.
@@ -17,9 +17,9 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.shared.config import Config
 from seqcov_models.networks.shared.layers import activate, apply_linear
 from seqcov_models.networks.shared.losses import poisson
-from seqcov_models.sequence import UNKNOWN, encode, one_hot_table
+from seqcov_models.sequence import UNKNOWN, Codes, encode, one_hot_table
 from seqcov_models.tiling import Geometry
-from seqcov_models.tracks.table import Track, default_tracks
+from seqcov_models.tracks.table import Track, build_default_tracks
 
 
 @dataclass(kw_only=True)
@@ -70,6 +70,8 @@ class SequenceModel(nn.Module):
     def geometry(self) -> Geometry:
         """Window, core and bin size in bp, kept bins, and bins cropped at each side.
 
+        Bin i of a window covers its bases from ``context + i * bin`` to the next bin, 0-based.
+
         Example:
             >>> EnformerModel(EnformerConfig()).geometry
             Geometry(window=196608, bin=128, bins=896, crop=320)
@@ -78,7 +80,7 @@ class SequenceModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """The device that holds the weights; `to(device)` moves them."""
+        """The device that holds the weights; ``to(device)`` moves them."""
         return self.one_hot.device
 
     def embed(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
@@ -88,12 +90,15 @@ class SequenceModel(nn.Module):
             input_ids: Codes 0 … 4 for A, C, G, T, N: (batch, length), any integer type.
             inputs_embeds: One-hot (batch, length, letters) floating point, instead of `input_ids`.
 
+        Returns:
+            One-hot (batch, letters, length); an unknown base as `config.n_encoding` says.
+
         Raises:
-            ValueError: Both or neither are given, or a shape, type or code is wrong.
-            SeqcovError: The length leaves no bin after the crop.
+            ValueError: If both or neither are given, or a shape, type or code is wrong.
+            SeqcovError: If the length leaves no bin after the crop.
         """
         if (input_ids is None) == (inputs_embeds is None):
-            raise ValueError("give either input_ids or inputs_embeds")
+            raise ValueError("give either input_ids or inputs_embeds, and not both")
         if inputs_embeds is None:
             assert input_ids is not None
             _check_codes(input_ids)
@@ -102,12 +107,12 @@ class SequenceModel(nn.Module):
         if len(shape) != 3 or shape[2] != letters or not inputs_embeds.is_floating_point():
             raise ValueError(
                 f"inputs_embeds: {inputs_embeds.dtype} of shape {shape}; this network reads"
-                f" floating-point numbers of (batch, length, {letters})"
+                f" floating-point numbers of shape (batch, length, {letters})"
             )
         self.config.check_length(shape[1])
         return inputs_embeds.transpose(1, 2)
 
-    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+    def compute_hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
         """Compute the input of the head, (batch, hidden, bins), from one-hot `inputs`.
 
         `inputs` are (batch, letters, length). If `contexts` is a list, the input of the trunk and
@@ -115,50 +120,63 @@ class SequenceModel(nn.Module):
         """
         raise NotImplementedError
 
-    def read(
+    def run_headless(
         self,
         input_ids: Tensor | None,
         inputs_embeds: Tensor | None,
         output_contexts: bool | None,
         output_hidden_states: bool,
     ) -> ModelOutput:
-        """Return what `forward` returns, without the head's part. Parameters as in `forward`."""
-        contexts = self.contexts_for(output_contexts, output_hidden_states)
-        hidden = self.hidden_state(self.embed(input_ids, inputs_embeds), contexts)
+        """Compute the hidden states that `forward` returns. Parameters are those of `forward`."""
+        contexts = self.new_context_list(output_contexts, output_hidden_states)
+        hidden = self.compute_hidden_state(self.embed(input_ids, inputs_embeds), contexts)
         output = ModelOutput(last_hidden_state=hidden.transpose(1, 2))
-        self.collect(output, contexts, output_contexts, output_hidden_states)
+        self.add_contexts(output, contexts, output_contexts, output_hidden_states)
         return output
 
-    def contexts_for(
+    def new_context_list(
         self, output_contexts: bool | None, output_hidden_states: bool
     ) -> list[Tensor] | None:
-        """Return the list that the trunk appends its contexts to; None if none are requested."""
+        """Return a list to which the trunk appends its contexts; None if none are requested."""
         return [] if self._returns_contexts(output_contexts) or output_hidden_states else None
 
-    def collect(
+    def add_contexts(
         self,
         output: ModelOutput,
         contexts: list[Tensor] | None,
         output_contexts: bool | None,
         output_hidden_states: bool,
     ) -> None:
-        """Set the contexts and hidden states of `output`, as requested."""
+        """Add the contexts and hidden states to `output`, as requested."""
         if contexts is not None and self._returns_contexts(output_contexts):
             output.contexts = tuple(contexts[1:])
         if contexts is not None and output_hidden_states:
             output.hidden_states = (*contexts, output.last_hidden_state)
 
     def _returns_contexts(self, output_contexts: bool | None) -> bool:
+        """Return whether contexts are requested, by the caller or else by the config."""
         return self.config.output_contexts if output_contexts is None else output_contexts
 
 
 class HeadlessModel(SequenceModel):
-    """A network without a head: windows to hidden states. Each network adds `stem` and `trunk`."""
+    """A network without a head: windows to hidden states. Each network adds `stem` and `trunk`.
+
+    Attributes:
+        config: The sizes of the network.
+        stem: Convolutions and poolings; each of its positions depends on a few bases.
+        trunk: The layers that see the entire window.
+
+    Example:
+        >>> model = EnformerModel(EnformerConfig())
+        >>> model(codes).last_hidden_state.shape  # codes (1, 196608)
+        torch.Size([1, 896, 3072])
+    """
 
     stem: nn.Module
     trunk: nn.Module
 
-    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+    def compute_hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        """Apply stem and trunk: one-hot (batch, letters, length) → (batch, hidden, bins)."""
         return self.trunk(self.stem(inputs), contexts)  # type: ignore[no-any-return]
 
     def forward(
@@ -180,9 +198,10 @@ class HeadlessModel(SequenceModel):
             `last_hidden_state` (batch, bins, hidden), and what was requested.
 
         Raises:
-            ValueError: As in `embed`.
+            ValueError: If both inputs or neither are given, or a shape, type or code is wrong.
+            SeqcovError: If the length leaves no bin after the crop.
         """
-        return self.read(input_ids, inputs_embeds, output_contexts, output_hidden_states)
+        return self.run_headless(input_ids, inputs_embeds, output_contexts, output_hidden_states)
 
 
 class CoverageModel(SequenceModel):
@@ -205,49 +224,51 @@ class CoverageModel(SequenceModel):
         self.tracks = tracks
 
     def postprocess(self, output: Any) -> tuple[Tensor, list[str]]:
-        """Turn an output of `forward` into coverage.
-
-        Returns:
-            Coverage (batch, bins, tracks), non-negative, in the units of the training data, on the
-            device of the model; and the identifier of each track.
-        """
+        """Compute coverage (batch, bins, tracks) from an output; return it and the track names."""
         raise NotImplementedError
 
     def assign_tracks(
         self, tracks: Sequence[Track], other_tracks: Mapping[str, list[Track]] | None = None
     ) -> None:
-        """Name the head's outputs.
+        """Set what the head's outputs are.
 
         Args:
-            tracks: One per output of the selected head, in its order.
-            other_tracks: Those of further heads by species, for networks that have some.
+            tracks: One track per output of the selected head, in its order.
+            other_tracks: Tracks of further heads by species, for networks that have several.
         """
         del other_tracks
         self.tracks = list(tracks)
 
     def track_tables(self) -> dict[str, list[Track]]:
-        """Return the track tables that a saved model comes with, by file name without `.txt`."""
+        """Return the track tables to save with the model, by file name without ``.txt``."""
         return {"targets": self.tracks}
 
-    def keep_rows(self, rows: list[int]) -> None:
-        """Reduce the heads to `rows` of `tracks`. Called by `select_tracks`."""
+    def reduce_heads(self, rows: list[int]) -> None:
+        """Reduce the heads to `rows` of `tracks`; `select_tracks` calls this."""
         raise NotImplementedError
 
     def select_tracks(self, rows: Sequence[int]) -> Self:
-        """Reduce the model to some of its tracks, in place. Other tracks cost nothing any more.
+        """Reduce the model to some of its tracks, in place. Other tracks are not computed any more.
 
         Args:
-            rows: Places in `tracks`, 0-based, in the order of the new `tracks`.
+            rows: Indices into `tracks`, 0-based, in the order of the new `tracks`.
 
         Returns:
             The model itself.
 
         Raises:
-            SeqcovError: There is no row, or a row is not in `tracks`.
+            SeqcovError: If there is no row, or a row is not in `tracks`.
+
+        Example:
+            >>> cage = [i for i, track in enumerate(model.tracks) if track.assay == "CAGE"]
+            >>> coverage = model.select_tracks(cage).predict(["ACGT" * 49_152])
         """
         if not rows or min(rows) < 0 or max(rows) >= len(self.tracks):
-            raise SeqcovError(f"tracks {list(rows)}: this head has rows 0 … {len(self.tracks) - 1}")
-        self.keep_rows(list(rows))
+            raise SeqcovError(
+                f"tracks {list(rows)}: choose rows from 0 to {len(self.tracks) - 1}, the rows of"
+                " this model's head"
+            )
+        self.reduce_heads(list(rows))
         self.tracks = [self.tracks[row] for row in rows]
         return self
 
@@ -260,20 +281,18 @@ class CoverageModel(SequenceModel):
                 Letters other than A, C, G, T are read as N.
 
         Returns:
-            Non-negative coverage (batch, bins, tracks), float32, in the units of the training data.
-            Bin i covers bases `geometry.crop * bin + i * bin` to the next bin of the window.
+            Non-negative coverage (batch, bins, tracks) ``float32``, in the units of the training
+            data. Bin i of a window covers its bases from ``geometry.context + i * geometry.bin``
+            on, 0-based.
 
         Raises:
-            SeqcovError: There is no sequence, or one has another length or other letters.
+            SeqcovError: If there is no sequence, or one has another length or other letters.
+
+        Example:
+            >>> load_model("enformer", "weights/").predict(["ACGT" * 49_152]).shape
+            (1, 896, 5313)
         """
-        window = self.geometry.window
-        if not sequences:
-            raise SeqcovError("no sequence to predict")
-        for number, letters in enumerate(sequences):
-            if len(letters) != window:
-                raise SeqcovError(f"sequence {number}: {len(letters):,} bp; this network reads"
-                                  f" windows of {window:,} bp")  # fmt: skip
-        codes = torch.from_numpy(np.stack([encode(letters) for letters in sequences]))
+        codes = torch.from_numpy(encode_windows(sequences, self.geometry.window))
         was_training = self.training
         self.eval()
         try:
@@ -291,14 +310,15 @@ class TokenPredictionModel(CoverageModel):
     """
 
     def __init__(self, config: Config, hidden: int, num_labels: int) -> None:
-        super().__init__(config, default_tracks(num_labels))
+        super().__init__(config, build_default_tracks(num_labels))
         self.head = nn.Linear(hidden, num_labels)
 
-    def hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
-        return self.model.hidden_state(inputs, contexts)
+    def compute_hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
+        """Apply the network without its head: (batch, letters, length) → (batch, hidden, bins)."""
+        return self.model.compute_hidden_state(inputs, contexts)
 
-    def loss(self, coverage: Tensor, labels: Tensor) -> Tensor:
-        """Compute the loss that the original was trained with; both (batch, bins, tracks)."""
+    def compute_loss(self, coverage: Tensor, labels: Tensor) -> Tensor:
+        """Compute the loss of the original's training; both (batch, bins, tracks), ≥ 0."""
         return poisson(coverage, labels)
 
     def forward(
@@ -309,7 +329,7 @@ class TokenPredictionModel(CoverageModel):
         output_contexts: bool | None = None,
         output_hidden_states: bool = False,
     ) -> TokenPredictionOutput:
-        """Predict windows; `postprocess` turns the result into coverage.
+        """Predict windows; `postprocess` computes coverage from the result.
 
         Args:
             input_ids: Codes 0 … 4 for A, C, G, T, N: (batch, length), any integer type.
@@ -323,46 +343,87 @@ class TokenPredictionModel(CoverageModel):
             given, and what was requested.
 
         Raises:
-            ValueError: As in `embed`, and for labels of another shape than the logits.
+            ValueError: If both inputs or neither are given, a shape, type or code is wrong, or the
+                labels have another shape than the logits.
+            SeqcovError: If the length leaves no bin after the crop.
+
+        Example:
+            >>> output = model(input_ids)  # codes (batch, window)
+            >>> coverage, names = model.postprocess(output)
         """
-        read = self.read(input_ids, inputs_embeds, output_contexts, output_hidden_states)
-        output = TokenPredictionOutput(
-            apply_linear(read.last_hidden_state, self.head), **vars(read)
+        headless = self.run_headless(
+            input_ids, inputs_embeds, output_contexts, output_hidden_states
         )
+        logits = apply_linear(headless.last_hidden_state, self.head)
+        output = TokenPredictionOutput(logits, **vars(headless))
         if labels is not None:
-            output.loss = self.loss(self.postprocess(output)[0], labels)
+            output.loss = self.compute_loss(self.postprocess(output)[0], labels)
         return output
 
     def postprocess(self, output: TokenPredictionOutput) -> tuple[Tensor, list[str]]:
+        """Compute coverage from an output of `forward`.
+
+        Args:
+            output: What `forward` returned.
+
+        Returns:
+            Coverage (batch, bins, tracks), non-negative, in the units of the training data, on the
+            device of the model; and the identifier of each track.
+
+        Example:
+            >>> coverage, names = model.postprocess(model(codes))
+        """
         coverage = activate(output.logits, self.config.output_act)
         return coverage, [track.identifier for track in self.tracks]
 
-    def keep_rows(self, rows: list[int]) -> None:
+    def reduce_heads(self, rows: list[int]) -> None:
+        """Reduce the head and the config to `rows` of `tracks`."""
         self.head = select_outputs(self.head, rows)
         self.config = self.config.with_tracks(len(rows))
 
 
+def encode_windows(sequences: Sequence[str], window: int) -> Codes:
+    """Encode sequences as codes, (batch, window) ``uint8``.
+
+    Args:
+        sequences: IUPAC nucleotide letters in either case.
+        window: The length that each sequence must have, in bp.
+
+    Raises:
+        SeqcovError: If there is no sequence, or one has another length or other letters.
+    """
+    if not sequences:
+        raise SeqcovError("there is no sequence to predict")
+    for number, letters in enumerate(sequences):
+        if len(letters) != window:
+            raise SeqcovError(
+                f"sequence {number} has {len(letters):,} bp; this network reads windows of"
+                f" {window:,} bp"
+            )
+    return np.stack([encode(letters) for letters in sequences])
+
+
 def _check_codes(codes: Tensor) -> None:
-    """Raise ValueError if `codes` are not whole numbers 0 … 4 of shape (batch, length)."""
+    """Raise ValueError if `codes` are not integers 0 … 4 of shape (batch, length)."""
     if codes.dim() != 2 or codes.is_floating_point():
         shape = tuple(codes.shape)
         raise ValueError(
-            f"input_ids: {codes.dtype} of shape {shape}, not whole numbers of (batch, length)"
+            f"input_ids: {codes.dtype} of shape {shape}; give integers of shape (batch, length)"
         )
-    if codes.numel() and codes.device.type == "cpu":  # elsewhere looking would mean waiting
+    if codes.numel() and codes.device.type == "cpu":  # a GPU would have to finish first
         low, high = (int(end) for end in codes.aminmax())
         if low < 0 or high > UNKNOWN:
             raise ValueError(
-                f"input_ids: from {low} to {high}; they go from 0 to {UNKNOWN} (A, C, G, T, N)"
+                f"input_ids: codes from {low} to {high}; valid are 0 to {UNKNOWN} (A, C, G, T, N)"
             )
 
 
 def select_outputs(layer: nn.Linear, rows: Sequence[int]) -> nn.Linear:
-    """Copy `layer` with these outputs only."""
-    kept = nn.Linear(
+    """Copy `layer` with the outputs `rows` only."""
+    selected = nn.Linear(
         layer.in_features, len(rows), device=layer.weight.device, dtype=layer.weight.dtype
     )
     with torch.no_grad():
-        kept.weight.copy_(layer.weight[list(rows)])
-        kept.bias.copy_(layer.bias[list(rows)])
-    return kept
+        selected.weight.copy_(layer.weight[list(rows)])
+        selected.bias.copy_(layer.bias[list(rows)])
+    return selected

@@ -1,7 +1,7 @@
 """Decide how networks compute on each kind of device and in each precision.
 
-Everything in the networks that depends on the device asks `route`. What has to be done to the
-weights once, before many predictions, is `prepare_network`. Float32 on processors is left as it is.
+Everything in the networks that depends on the device asks `route`. `prepare_network` rewrites the
+weights once, before many predictions. float32 on CPUs is not changed.
 """
 
 from copy import deepcopy
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Network = TypeVar("Network", bound=nn.Module)
-REDUCED = {"bfloat16": torch.bfloat16}
-"""The type of the weights in each precision that is not float32's."""
+Module = TypeVar("Module", bound=nn.Module)
+REDUCED_TYPES = {"bfloat16": torch.bfloat16}
+"""Type of the weights by precision, if it is not float32."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,21 @@ class Route:
     """How layers compute on one kind of device. None of it changes values beyond rounding."""
 
     piece: int
-    """Bases that a stem works on at once: bounds its memory."""
+    """Bases that a stem computes at once; this limits its memory."""
     splits_batches: bool
-    """Whether the windows of a batch together are held to `piece`, not each of them alone."""
+    """Whether `piece` limits all windows of a batch together, and not each window."""
     queries: int
-    """Queries of relative attention at once: bounds the memory of the logits."""
+    """Queries of relative attention at once; this limits the memory of the logits."""
     fused_attention: bool
-    """Below float32, logits, softmax and product in one kernel."""
+    """Whether logits, softmax and product are one kernel in reduced precision."""
     dense_by_convolution: bool
-    """Matrix products as convolutions of width 1."""
+    """Whether matrix products are computed as convolutions of width 1."""
     pool_by_maximum: bool
-    """Max pooling as a maximum of neighbours, which writes no indices."""
+    """Whether max pooling is a maximum of neighbours, which writes no indices."""
     asynchronous: bool
-    """The host works on one batch while the device computes the next."""
+    """Whether the host works on one batch while the device computes the next."""
     width_multiple: int
-    """Channels of a convolution tower are padded with zeros to a multiple of this."""
+    """A divisor of the tower's channels; zeros are added until it divides them."""
 
 
 CPU = Route(
@@ -48,26 +48,29 @@ GPU = Route(  # 2^20 bases times Enformer's 768 channels stay below 2^31 element
     dense_by_convolution=False, pool_by_maximum=True, asynchronous=True, width_multiple=8,
 )  # fmt: skip
 ROUTES = {"cpu": CPU}
-"""By kind of device; every other kind takes `GPU`."""
+"""Routes by kind of device; every other kind takes `GPU`."""
 
 
 def route(device: torch.device) -> Route:
-    """Return how to compute on `device`."""
+    """Return how layers compute on `device`."""
     return ROUTES.get(device.type, GPU)
 
 
-def prepare_network(network: Network, precision: str) -> Network:
-    """Return `network` as predictions on its device in `precision` use it.
+def prepare_network(network: Module, precision: str) -> Module:
+    """Rewrite `network` for predictions on its device; return a copy, or `network` if unchanged.
 
-    That is `network` itself if nothing is to be done, else a copy: its state is not that of a
-    checkpoint any more. Heads, the norms' statistics and outputs stay in float32.
+    The copy's weights are not those of a checkpoint any more. Heads, statistics of norms and
+    outputs stay in float32.
 
     Args:
-        network: a network with its head, in evaluation mode, on the device that predicts.
+        network: A network with its head, in evaluation mode, on the device that predicts.
         precision: float32, tf32 or bfloat16.
+
+    Returns:
+        The network to predict with. Its values agree with `network` up to the precision.
     """
     device = next(network.parameters()).device
-    dtype = REDUCED.get(precision)
+    dtype = REDUCED_TYPES.get(precision)
     if dtype is None and route(device) is CPU:
         return network
     copy = deepcopy(network)
@@ -77,12 +80,12 @@ def prepare_network(network: Network, precision: str) -> Network:
             if rewrite is not None:
                 rewrite(route(device).width_multiple)
         if dtype is not None:
-            _lower(copy.get_submodule("model"), dtype)
+            _reduce_weights(copy.get_submodule("model"), dtype)
     return copy
 
 
-def _lower(module: nn.Module, dtype: torch.dtype) -> None:
-    """Keep all weights of `module` in `dtype`, but for batch norms, which act in float32."""
+def _reduce_weights(module: nn.Module, dtype: torch.dtype) -> None:
+    """Convert the weights of `module` to `dtype`, except batch norms, which stay in float32."""
     for child in module.modules():
         if not isinstance(child, nn.BatchNorm1d):
             for weight in child.parameters(recurse=False):

@@ -18,10 +18,11 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.sequence import N_ENCODINGS
 
 MAX_INT = 2**31 - 1
-"""The largest whole number of any field: torch can still count the product of two such numbers."""
+"""The largest integer of any field: the product of two of them still fits into 64 bits."""
 MAX_TRACKS = 100_000
 """Tracks of all heads together; the largest published network has 7,611."""
 MAX_LAYERS = 1_000
+"""Layers of one kind; the largest published network has 11."""
 COMPUTED: Any = None
 """The default of a field that is computed from the other fields if it is not given."""
 
@@ -36,8 +37,8 @@ class Rule:
 
     Attributes:
         accepts: Whether a value (of built-in types) is allowed.
-        description: What is allowed, to complete "… is not".
-        convert: Makes the stored value of an allowed one.
+        description: What is allowed; completes the message "… is not".
+        convert: Converts an allowed value to the stored one.
     """
 
     accepts: Callable[[Any], bool]
@@ -45,36 +46,42 @@ class Rule:
     convert: Callable[[Any], Any] = lambda value: value
 
 
-def is_whole_number(value: object, least: int, most: int) -> bool:
-    """Return whether `value` is an int (not a bool) from `least` to `most`."""
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def is_integer(value: object, low: int, high: int) -> bool:
+    """Return whether `value` is an int (not a bool) from `low` to `high`."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _whole_number(least: int, most: int) -> Rule:
+def _integer_rule(low: int, high: int) -> Rule:
+    """Return the rule of an integer from `low` to `high`."""
     return Rule(
-        lambda value: is_whole_number(value, least, most),
-        f"a whole number from {least} to {most:,}",
+        lambda value: is_integer(value, low, high), f"a whole number from {low} to {high:,}"
     )
 
 
-def _number(most: float, words: str) -> Rule:
+def _number_rule(high: float) -> Rule:
+    """Return the rule of a number from 0 to `high`."""
+
     def accepts(value: object) -> bool:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and 0 <= value <= most  # type: ignore[operator]
+        return number and 0 <= value <= high  # type: ignore[operator]
 
-    return Rule(accepts, f"a number from 0 to {words}", float)
+    return Rule(accepts, f"a number from 0 to {high:g}", float)
 
 
-def _choice(names: tuple[str, ...]) -> Rule:
+def _choice_rule(names: tuple[str, ...]) -> Rule:
+    """Return the rule of a field that holds one of `names`."""
     return Rule(
         lambda value: isinstance(value, str) and value in names, f"one of {', '.join(names)}"
     )
 
 
-def _list_of(accepts: Callable[[Any], bool], most: int, words: str) -> Rule:
+def _list_rule(accepts: Callable[[Any], bool], length: int, description: str) -> Rule:
+    """Return the rule of a list of at most `length` values, each of which `accepts` allows."""
     return Rule(
-        lambda value: isinstance(value, tuple) and len(value) <= most and all(map(accepts, value)),
-        f"a list of at most {most:,} {words}",
+        lambda value: (
+            isinstance(value, tuple) and len(value) <= length and all(map(accepts, value))
+        ),
+        f"a list of at most {length:,} {description}",
     )
 
 
@@ -84,54 +91,55 @@ def _is_name(value: object) -> bool:
 
 
 def _are_head_sizes(value: object) -> bool:
+    """Return whether `value` maps names of species to numbers of tracks."""
     return isinstance(value, Mapping) and all(
-        isinstance(species, str) and is_whole_number(tracks, 1, MAX_TRACKS)
+        isinstance(species, str) and is_integer(tracks, 1, MAX_TRACKS)
         for species, tracks in value.items()
     )
 
 
-PositiveInt = Annotated[int, _whole_number(1, MAX_INT)]
-NonNegativeInt = Annotated[int, _whole_number(0, MAX_INT)]
-PositiveCount = Annotated[int, _whole_number(1, MAX_LAYERS)]
-"""Of heads or other parts of a layer, of which there must be one."""
-Count = Annotated[int, _whole_number(0, MAX_LAYERS)]
-"""Of layers or blocks, of which there may be none."""
-TrackCount = Annotated[int, _whole_number(1, MAX_TRACKS)]
+PositiveInt = Annotated[int, _integer_rule(1, MAX_INT)]
+NonNegativeInt = Annotated[int, _integer_rule(0, MAX_INT)]
+PositiveCount = Annotated[int, _integer_rule(1, MAX_LAYERS)]
+"""Heads or other parts of a layer: at least one."""
+Count = Annotated[int, _integer_rule(0, MAX_LAYERS)]
+"""Layers or blocks; there may be none."""
+TrackCount = Annotated[int, _integer_rule(1, MAX_TRACKS)]
 KernelSize = Annotated[
     int,
     Rule(
-        lambda value: is_whole_number(value, 1, MAX_INT) and value % 2 == 1,
+        lambda value: is_integer(value, 1, MAX_INT) and value % 2 == 1,
         f"an odd whole number from 1 to {MAX_INT:,}",
     ),
 ]
 TargetLength = Annotated[
     int,
     Rule(
-        lambda value: is_whole_number(value, 1, MAX_INT) or is_whole_number(value, -1, -1),
+        lambda value: is_integer(value, 1, MAX_INT) or is_integer(value, -1, -1),
         f"a whole number from 1 to {MAX_INT:,}, or -1 for all",
     ),
 ]
-Probability = Annotated[float, _number(1, "1")]
-SmallNumber = Annotated[float, _number(1, "1")]
+Probability = Annotated[float, _number_rule(1)]
+SmallNumber = Annotated[float, _number_rule(1)]
 """An epsilon or a momentum."""
-NonNegativeFloat = Annotated[float, _number(1e9, "1e9")]
+NonNegativeFloat = Annotated[float, _number_rule(1e9)]
 Flag = Annotated[bool, Rule(lambda value: isinstance(value, bool), "true or false")]
 Text = Annotated[str, Rule(lambda value: isinstance(value, str), "a text")]
 Activation = Annotated[
-    str, _choice(("gelu_new", "quick_gelu", "gelu", "relu", "softplus", "linear"))
+    str, _choice_rule(("gelu_new", "quick_gelu", "gelu", "relu", "softplus", "linear"))
 ]
-AttentionType = Annotated[str, _choice(("relative", "rotary"))]
-NEncoding = Annotated[str, _choice(tuple(N_ENCODINGS))]
+AttentionType = Annotated[str, _choice_rule(("relative", "rotary"))]
+NEncoding = Annotated[str, _choice_rule(tuple(N_ENCODINGS))]
 Widths = Annotated[
     tuple[int, ...],
-    _list_of(
-        lambda value: is_whole_number(value, 1, MAX_INT),
+    _list_rule(
+        lambda value: is_integer(value, 1, MAX_INT),
         MAX_LAYERS,
         f"whole numbers from 1 to {MAX_INT:,}",
     ),
 ]
 Names = Annotated[
-    tuple[str, ...], _list_of(_is_name, MAX_TRACKS, "names, without tabs and line ends")
+    tuple[str, ...], _list_rule(_is_name, MAX_TRACKS, "names without tabs and line ends")
 ]
 HeadSizes = Annotated[
     Mapping[str, int],
@@ -141,7 +149,7 @@ HeadSizes = Annotated[
 
 @dataclass(frozen=True)
 class ValidatedFields:
-    """A frozen dataclass that checks its fields. Every mistake is a SeqcovError.
+    """A frozen dataclass that checks its fields: a wrong value is a SeqcovError.
 
     Each field is annotated with a type of this module, or with another `ValidatedFields`.
     """
@@ -153,29 +161,34 @@ class ValidatedFields:
                 self._set(field.name, None)
                 continue
             rule = _rule(field.type)
-            if isinstance(value, Mapping) and isinstance(field.type, type):  # a config inside
+            if isinstance(value, Mapping) and isinstance(field.type, type):  # a nested config
                 value = rule.convert(value)
             if not rule.accepts(value):
                 why = f"{reprlib.repr(value)} is not {rule.description}"
-                raise self.refusal(field.name, why)
+                raise self.field_error(field.name, why)
             self._set(field.name, rule.convert(value))
 
     def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # frozen for everybody else
+        """Set a field of this frozen instance, while it is made."""
+        object.__setattr__(self, name, value)
 
-    def refusal(self, name: str, why: str) -> SeqcovError:
-        """Return the error that the value of the field `name` is wrong, and why."""
+    def field_error(self, name: str, why: str) -> SeqcovError:
+        """Return the error for a wrong value of the field `name`; `why` says what is wrong."""
         return SeqcovError(f"{type(self).__name__}.{name}: {why}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Make an instance from plain values, as `dataclasses.asdict` or JSON hold them.
+        """Build an instance from built-in values, as `dataclasses.asdict` or JSON hold them.
 
         Args:
             values: Field names and values; "architecture" is ignored.
 
         Raises:
-            SeqcovError: A field is unknown, or a value is not allowed.
+            SeqcovError: If a field is unknown, or a value is not allowed.
+
+        Example:
+            >>> EnformerConfig.from_dict({"num_hidden_layers": 4}).num_hidden_layers
+            4
         """
         given = {key: value for key, value in values.items() if key != "architecture"}
         if unknown := sorted({*map(str, given)} - {item.name for item in dataclasses.fields(cls)}):

@@ -42,8 +42,8 @@ def activate(x: Tensor, name: str, overwrite: bool = False) -> Tensor:
     raise ValueError(f"unknown activation {name!r}")
 
 
-def channels_together(x: Tensor) -> Tensor:
-    """Make the channels of a position adjacent in memory; copy only if they are not yet."""
+def make_channels_adjacent(x: Tensor) -> Tensor:
+    """Make the channels of each position adjacent in memory; copy only if needed."""
     return x.transpose(1, 2).contiguous().transpose(1, 2)
 
 
@@ -64,11 +64,11 @@ def convolve(
         bias = shift if bias is None else bias * scale + shift
     dilation = layer.dilation[0]
     padding = 0 if valid else dilation * (weight.shape[-1] // 2)
-    return _convolve(channels_together(x), weight, bias, padding, dilation, layer.groups)
+    return _convolve(make_channels_adjacent(x), weight, bias, padding, dilation, layer.groups)
 
 
 SIMD_LANES = 16
-"""Channels that a CPU computes at once (float32 in AVX-512), even if a layer has fewer."""
+"""Channels that a CPU computes at once (float32 in AVX-512), even if a layer has fewer of them."""
 
 
 def convolve_narrow(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
@@ -78,13 +78,13 @@ def convolve_narrow(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int
     computed as channels of one position, each with a shifted kernel, so that no lane is idle.
     """
     out, _, kernel = weight.shape
-    together = max(1, SIMD_LANES // out)
+    group = max(1, SIMD_LANES // out)  # positions that are computed as one
     length = x.shape[-1] + 2 * padding - kernel + 1
-    shifted = [F.pad(weight, (shift, together - 1 - shift)) for shift in range(together)]
-    x = F.pad(x.transpose(1, 2), (0, 0, padding, padding + -length % together)).transpose(1, 2)
-    biases = None if bias is None else bias.repeat(together)
-    y = _convolve(x, torch.cat(shifted), biases, stride=together)
-    y = y.reshape(len(y), together, out, y.shape[-1]).movedim(1, -1)
+    kernels = [F.pad(weight, (shift, group - 1 - shift)) for shift in range(group)]
+    x = F.pad(x.transpose(1, 2), (0, 0, padding, padding + -length % group)).transpose(1, 2)
+    biases = None if bias is None else bias.repeat(group)
+    y = _convolve(x, torch.cat(kernels), biases, stride=group)
+    y = y.reshape(len(y), group, out, y.shape[-1]).movedim(1, -1)
     return y.flatten(2)[..., :length]
 
 
@@ -147,7 +147,7 @@ def scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 
 def normalise(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-    """Apply `norm`; always return a new tensor of the same shape."""
+    """Apply `norm`; return a new tensor of the same shape, never `x` itself."""
     if norm.training:
         return norm(x)  # type: ignore[no-any-return]
     if x.dtype != norm.weight.dtype:  # reduced: one pass that computes in float32 inside
@@ -165,8 +165,8 @@ def max_pool(x: Tensor, size: int = 2) -> Tensor:
     if route(x.device).pool_by_maximum and not torch.is_grad_enabled():
         length = x.shape[-1] // size * size
         neighbours = [x[..., offset:length:size] for offset in range(size)]
-        return channels_together(reduce(torch.maximum, neighbours))
-    return F.max_pool2d(channels_together(x).unsqueeze(2), (1, size)).squeeze(2)
+        return make_channels_adjacent(reduce(torch.maximum, neighbours))
+    return F.max_pool2d(make_channels_adjacent(x).unsqueeze(2), (1, size)).squeeze(2)
 
 
 def same_padding_conv(
@@ -195,7 +195,7 @@ class ConvBlock(nn.Module):
         self.conv = same_padding_conv(width, out, kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, width, length) → (batch, out, length)."""
+        """Apply the block: (batch, width, length) → (batch, out, length)."""
         return convolve(
             activate(normalise(x, self.norm), self.activation, overwrite=True), self.conv
         )
@@ -220,7 +220,7 @@ class SeparableConv(nn.Module):
         self.pointwise = nn.Conv1d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, width, length) → the same shape."""
+        """Apply both convolutions: (batch, width, length) → the same shape."""
         return convolve(convolve(x, self.depthwise), self.pointwise)
 
 
@@ -256,26 +256,26 @@ class Stem(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return what `compute` returns, to rounding, but compute long windows in pieces.
+        """Apply `compute`, to a long window in pieces; return the same values up to rounding.
 
         The length is a multiple of `pool_factor`.
         """
         piece, length = route(x.device).piece, x.shape[-1]
-        if self.training:  # batch norms must see all at once
+        if self.training:  # batch norms need all positions at once
             return self.compute(x)
         if length <= piece:
             windows = max(1, piece // length)
             if len(x) <= windows or not route(x.device).splits_batches:
                 return self.compute(x)
-            parts = [self.compute(part) for part in torch.split(x, windows)]
+            batches = [self.compute(batch) for batch in torch.split(x, windows)]
             return tuple(
                 torch.cat([output.transpose(1, 2) for output in outputs]).transpose(1, 2)
-                for outputs in zip(*parts, strict=True)
+                for outputs in zip(*batches, strict=True)
             )
-        rows = [self._pieces(row, piece) for row in torch.split(x, 1)]
+        rows = [self._compute_pieces(row, piece) for row in torch.split(x, 1)]
         return tuple(torch.cat(tensors).transpose(1, 2) for tensors in zip(*rows, strict=True))
 
-    def _pieces(self, x: Tensor, piece: int) -> list[Tensor]:
+    def _compute_pieces(self, x: Tensor, piece: int) -> list[Tensor]:
         """Compute pieces of at most `piece` bases; return (batch, length / factor, channels) each.
 
         Pieces overlap by a halo, which is discarded. At the ends of the window there is no halo,
@@ -289,7 +289,7 @@ class Stem(nn.Module):
             stop = min(start + step, length)
             first = max(0, start - halo)
             outputs = self.compute(x[..., first : stop + halo])
-            for kept, tensor, factor in zip(pieces, outputs, self.factors, strict=True):
+            for inner_pieces, tensor, factor in zip(pieces, outputs, self.factors, strict=True):
                 inner = tensor[..., (start - first) // factor : (stop - first) // factor]
-                kept.append(inner.transpose(1, 2).clone())  # a view would keep the halo alive
-        return [torch.cat(kept, 1) for kept in pieces]
+                inner_pieces.append(inner.transpose(1, 2).clone())  # a view would hold the halo
+        return [torch.cat(inner_pieces, 1) for inner_pieces in pieces]

@@ -1,0 +1,93 @@
+"""What networks share that predict profiles at peaks: fractions and reads make coverage."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from seqcov_models.networks.shared.base import CoverageModel, ModelOutput
+from seqcov_models.networks.shared.config import ProfileConfig
+from seqcov_models.tracks.table import Track
+
+
+@dataclass
+class ProfileOutput(ModelOutput):
+    """What `forward` of a profile network returns.
+
+    Attributes:
+        profile_logits: Profiles before the softmax over positions: (batch, length, tasks, strands).
+        count_logits: log(1 + reads): (batch, tasks, strands), or (batch, tasks, 1) for joint
+            strands.
+    """
+
+    profile_logits: Tensor
+    count_logits: Tensor
+
+
+class ProfileModel(CoverageModel):
+    """A network that predicts a profile and a read count per task and strand.
+
+    Attributes:
+        config: The sizes of the network.
+        tracks: The tracks, in the order of the last axis of the coverage.
+        model: The same network without its head.
+        track_channels: Place of each of `tracks` among all strands of the computed tasks.
+    """
+
+    config: ProfileConfig
+    track_channels: list[int]
+
+    def postprocess(self, output: ProfileOutput, expm1: bool = False) -> tuple[Tensor, list[str]]:
+        """Combine profiles and counts into reads per base.
+
+        Args:
+            output: What `forward` returned.
+            expm1: Whether read counts are exp(logits) − 1 instead of exp(logits).
+
+        Returns:
+            Reads per base (batch, core, tracks), non-negative; and the identifier of each track.
+
+        Example:
+            >>> coverage, names = model.postprocess(model(codes))
+        """
+        coverage = reads_per_base(profile_probabilities(output), output.count_logits, expm1)
+        return self.select_channels(coverage), [track.identifier for track in self.tracks]
+
+    def select_channels(self, coverage: Tensor) -> Tensor:
+        """Select the values of `tracks`: (batch, core, tasks, strands) → (batch, core, tracks)."""
+        channels = coverage.flatten(2)
+        if len(self.track_channels) < channels.shape[-1]:
+            return channels[..., self.track_channels]
+        return channels
+
+    def track_tables(self) -> dict[str, list[Track]]:
+        """Return the table of all strands of each task, which stay in the heads together."""
+        return {"targets": self.config.default_tracks()}
+
+
+def profile_probabilities(output: ProfileOutput) -> Tensor:
+    """Compute the fraction of reads at each position: (batch, length, tasks, strands).
+
+    Fractions sum to 1 per task and strand, or per task over both strands if these are joint.
+    """
+    logits = output.profile_logits
+    if output.count_logits.shape[-1] == logits.shape[-1]:
+        return logits.softmax(1)
+    joint = logits.movedim(1, 2).flatten(2).softmax(-1)
+    return joint.view(*joint.shape[:2], *logits.shape[1:4:2]).movedim(1, 2)
+
+
+def read_counts(count_logits: Tensor, expm1: bool = False) -> Tensor:
+    """Compute the number of reads per window; same shape as `count_logits`.
+
+    Networks are trained on log(1 + reads), so the exponential is too large by 1. The original uses
+    it nevertheless; `expm1` subtracts the 1 and clips at 0.
+    """
+    return count_logits.expm1().clamp(min=0) if expm1 else count_logits.exp()
+
+
+def reads_per_base(fractions: Tensor, count_logits: Tensor, expm1: bool = False) -> Tensor:
+    """Distribute the reads of a window over its bases: (batch, length, tasks, strands).
+
+    `fractions` are those of `profile_probabilities`; `count_logits` as in `ProfileOutput`.
+    """
+    return fractions * read_counts(count_logits, expm1)[:, None]

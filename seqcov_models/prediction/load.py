@@ -1,0 +1,169 @@
+"""Load checkpoints as networks and ensembles that predict selected tracks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, overload
+
+import torch
+
+from seqcov_models.checkpoints.load import device_of, load_checkpoint
+from seqcov_models.checkpoints.recognise import Checkpoint, recognise
+from seqcov_models.networks.registry import NETWORKS
+from seqcov_models.networks.shared.base import CoverageModel
+from seqcov_models.networks.shared.profiles import ProfileModel
+from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
+from seqcov_models.tracks.selection import select
+from seqcov_models.tracks.table import Track
+from seqcov_models.tracks.units import Untransform
+
+
+@overload
+def load_model(
+    architecture: str,
+    path: str | Path,
+    *,
+    species: str = ...,
+    tracks: str | Sequence[str | int] = ...,
+    targets: str | Path | None = ...,
+    reverse_complement: Literal[False] = ...,
+    device: str | torch.device = ...,
+    n_encoding: str | None = ...,
+    hidden_act: str | None = ...,
+) -> CoverageModel: ...
+@overload
+def load_model(
+    architecture: str,
+    path: str | Path,
+    *,
+    species: str = ...,
+    tracks: str | Sequence[str | int] = ...,
+    targets: str | Path | None = ...,
+    reverse_complement: bool,
+    device: str | torch.device = ...,
+    n_encoding: str | None = ...,
+    hidden_act: str | None = ...,
+) -> CoverageModel | Ensemble | ProfileEnsemble: ...
+def load_model(
+    architecture: str,
+    path: str | Path,
+    *,
+    species: str = "human",
+    tracks: str | Sequence[str | int] = "all",
+    targets: str | Path | None = None,
+    reverse_complement: bool = False,
+    device: str | torch.device = "cpu",
+    n_encoding: str | None = None,
+    hidden_act: str | None = None,
+) -> CoverageModel | Ensemble | ProfileEnsemble:
+    """Load a network with its weights, in evaluation mode, its head reduced to selected tracks.
+
+    Args:
+        architecture: 'basenji2', 'enformer', 'borzoi', 'bpnet' or 'bpnetlite'.
+        path: A folder or weights file of any supported format, or hf://owner/name[@revision].
+        species: The species whose head predicts.
+        tracks: Selectors as in `select`; 'all' selects the entire head.
+        targets: The track table, if it is not in the folder of the weights.
+        reverse_complement: Whether to average the predictions of both strands, as the config's
+            `reverse_complement` does. Strand partners of the tracks are loaded, too.
+        device: The device that predicts: 'cpu', 'cuda', 'cuda:1'.
+        n_encoding: How an unknown base is encoded, if other than in the original network: 'zeros',
+            'uniform' or 'multimolecule'.
+        hidden_act: The activation, if other than the file says.
+
+    Returns:
+        The network. With `reverse_complement` it is an ensemble, which predicts as the network does
+        but cannot be trained or saved. The `tracks` of both are the selected ones, in the order of
+        the table.
+
+    Raises:
+        SeqcovError: If a file is damaged, missing or does not fit, or the device does not exist.
+
+    Example:
+        >>> model = load_model("borzoi", "weights/", tracks=["assay:CAGE"])
+        >>> model.predict(["ACGT" * 131_072]).shape  # (batch, bins, tracks)
+        (1, 6144, 638)
+    """
+    target = device_of(device)
+    checkpoint = recognise(
+        architecture, path, species, targets, n_encoding=n_encoding, hidden_act=hidden_act
+    )
+    selected = select(checkpoint.tracks, tracks)
+    if not reverse_complement:
+        return load_checkpoint(checkpoint, selected).to(target)
+    if NETWORKS[checkpoint.architecture].output == "profiles":
+        return load_profile_ensemble([checkpoint], selected, reverse_complement=True).to(target)
+    return load_ensemble([checkpoint], selected, reverse_complement=True).to(target)
+
+
+def load_ensemble(
+    folds: Sequence[Checkpoint],
+    tracks: Sequence[Track],
+    *,
+    reverse_complement: bool = False,
+    shifts: Sequence[int] = (0,),
+    untransform: Untransform | None = None,
+    standard_deviation: bool = False,
+) -> Ensemble:
+    """Load checkpoints as an ensemble that predicts `tracks`.
+
+    Only the rows of the heads that are needed are loaded: those of `tracks`, and of their strand
+    partners with `reverse_complement`.
+
+    Args:
+        folds: Checkpoints with the same tracks, as `recognise` returns them.
+        tracks: Tracks to predict, in this order.
+        reverse_complement: Whether to predict the other strand, too, and average both.
+        shifts: bp by which the sequence is moved to the right before it is read.
+        untransform: Transforms the network's output back to coverage.
+        standard_deviation: Whether to give the standard deviation over all members, too.
+
+    Returns:
+        The ensemble, on the CPU.
+
+    Raises:
+        SeqcovError: If a checkpoint cannot be read or does not fit, or a track has no strand
+            partner.
+
+    Example:
+        >>> fold = recognise("borzoi", "weights/borzoi_fold0")
+        >>> ensemble = load_ensemble([fold], fold.tracks[:3], reverse_complement=True)
+        >>> ensemble.predict(codes).shape  # codes (1, 524288)
+        (1, 6144, 3)
+    """
+    rows = {track.row for track in tracks}
+    if reverse_complement:
+        rows |= {track.pair for track in tracks}
+    head = [track for track in folds[0].tracks if track.row in rows]
+    return Ensemble(
+        [load_checkpoint(fold, head) for fold in folds],
+        tracks,
+        reverse_complement=reverse_complement,
+        shifts=shifts,
+        untransform=untransform,
+        standard_deviation=standard_deviation,
+    )
+
+
+def load_profile_ensemble(
+    folds: Sequence[Checkpoint],
+    tracks: Sequence[Track],
+    *,
+    reverse_complement: bool = False,
+) -> ProfileEnsemble:
+    """Load checkpoints as an ensemble that predicts profiles.
+
+    Args:
+        folds: Checkpoints with the same tasks, as `recognise` returns them.
+        tracks: Tracks to predict. The heads compute both strands of their tasks.
+        reverse_complement: Whether to predict both strands of each window and average them.
+
+    Returns:
+        The ensemble, on the CPU.
+
+    Raises:
+        SeqcovError: If a checkpoint cannot be read or does not fit.
+    """
+    models = [load_checkpoint(fold, tracks) for fold in folds]
+    networks = [model for model in models if isinstance(model, ProfileModel)]
+    assert len(networks) == len(models), "a network without profiles"
+    return ProfileEnsemble(networks, reverse_complement)
