@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from seqcov_models.run.job import logged
+from seqcov_models.run.job import job_log
 
-with logged(snakemake.log[0]):
+with job_log(snakemake.log[0]):
     from seqcov_models.run.model_cards import write_cards
     from seqcov_models.run.plan import load_plan
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from seqcov_models.run.job import log, logged
+from seqcov_models.run.job import job_log, log
 
-with logged(snakemake.log[0]):
+with job_log(snakemake.log[0]):
     from seqcov_models.run.plan import ProfilePlan
     from seqcov_models.run.predict import predict_profile_chunk
 

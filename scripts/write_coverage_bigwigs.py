@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-from seqcov_models.run.job import log, logged
+from seqcov_models.run.job import job_log, log
 
-with logged(snakemake.log[0]):
+with job_log(snakemake.log[0]):
     from seqcov_models.run.coverage_outputs import write_coverage_bigwigs
     from seqcov_models.run.plan import ModelPlan
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from seqcov_models.run.job import logged
+from seqcov_models.run.job import job_log
 
-with logged(snakemake.log[0]):
+with job_log(snakemake.log[0]):
     from seqcov_models.run.plan import ProfilePlan
     from seqcov_models.run.profile_outputs import write_profile_bigwigs
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from seqcov_models.run.job import logged
+from seqcov_models.run.job import job_log
 
-with logged(snakemake.log[0]):
+with job_log(snakemake.log[0]):
     from seqcov_models.run.plan import SharedPlan
     from seqcov_models.run.provenance import write_provenance
 

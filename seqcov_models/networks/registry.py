@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Network:
-    """What the rest of the package has to know of one network.
+    """One network, as the rest of the package uses it.
 
     Attributes:
-        name: What `config.yaml` calls it, the same as `config_class.ARCHITECTURE`.
-        config_class: Its config; all published sizes are the config's defaults.
-        module: The module that holds its torch class.
+        name: Its name in `config.yaml`, the same as `config_class.ARCHITECTURE`.
+        config_class: The class of its config, whose defaults are the published sizes.
+        module: The module of its torch class.
         class_name: The torch class in `module` that predicts coverage.
         output: "bins" (coverage in bins along the genome) or "profiles" (at peaks, per base).
-        stranded: Whether its tracks come in pairs of strands. A track table without the column
-            `strand_pair` then leaves the pairs unknown; other networks' tracks are their own pair.
-        transform: How its training data were made from coverage (see `tracks.units.TRANSFORMS`).
-        published_transform: The same for heads of a published size, if that differs.
+        stranded: Whether its tracks come in pairs of strands. If so, a track table without the
+            column `strand_pair` leaves the pairs unknown. Tracks of other networks are unstranded.
+        transform: The transform from coverage to its training data; see `tracks.units.TRANSFORMS`.
+        published_transform: The transform for heads of a published size, if it differs.
     """
 
     name: str
@@ -46,11 +46,11 @@ class Network:
 
     @property
     def published_heads(self) -> Mapping[str, int]:
-        """Tracks of the published heads by species; empty if sizes vary from file to file."""
+        """Number of tracks of the published heads by species; empty if sizes vary by file."""
         return self.config_class.HEADS if issubclass(self.config_class, BinnedConfig) else {}
 
     def default_transform(self, head_tracks: int) -> str:
-        """Return the transform that a checkpoint with `head_tracks` tracks was trained with."""
+        """Return the transform in the training of a checkpoint with `head_tracks` tracks."""
         published = head_tracks in self.published_heads.values()
         return (published and self.published_transform) or self.transform
 
@@ -104,4 +104,4 @@ NETWORKS: dict[str, Network] = {
         ),
     )
 }
-"""The networks by the name that `config.yaml` uses."""
+"""The networks by their names in `config.yaml`."""

@@ -1,9 +1,9 @@
-"""What a predicted chunk looks like on disk: an .npy of [tracks, bins], one row a track.
+"""Write and read the files of predicted chunks: arrays (.npy) with one row per track.
 
-Columns are the bins of the chunk's segments, one segment after the other; NaN is a bin without a
-value. Rows are the tracks, then their standard deviations if these were asked for, and last, where
-windows tile a genome, the share of unknown bases. A row lies together because writing a bigWig
-reads one row of every chunk.
+Columns are the bins of the chunk's segments, one segment after the other. NaN is a bin without a
+value. Rows are the tracks, then their standard deviations if the config asks for them. If windows
+tile a genome, the last row is the fraction of unknown bases. The values of a row are contiguous in
+the file because a bigWig is written from one row of every chunk.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +29,13 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 @contextmanager
 def write_behind(write: Callable[..., None], asynchronous: bool) -> Iterator[Callable[..., None]]:
-    """Give `write` itself, or a function that returns while a thread writes.
+    """Yield `write` itself, or a function that lets a thread write and returns at once.
 
-    The thread is at most one call behind. What it raises is raised by the next call or at the end.
+    The thread is at most one call behind. Its errors are raised by the next call or at the end.
+
+    Args:
+        write: The function that writes.
+        asynchronous: Whether a thread calls it.
     """
     if not asynchronous:
         yield write
@@ -53,10 +57,17 @@ def write_behind(write: Callable[..., None], asynchronous: bool) -> Iterator[Cal
 def chunk_writer(
     path: Path, rows: int, bins: int, dtype: str = "float32"
 ) -> Iterator[Callable[..., None]]:
-    """Give a function write(first column, values (bins, rows), …), its arrays side by side.
+    """Yield a function write(first_bin, *arrays) that fills a chunk file from left to right.
 
-    `path`, an .npy of (rows, bins), appears when the block has ended without error. float16 clips
-    at 65,504, its largest number, as baskerville does.
+    The arrays have shape (bins, rows); the rows of one call follow each other in the file. `path`
+    appears when the block ends without error. float16 clips at 65,504, its largest number, as
+    baskerville does.
+
+    Args:
+        path: The .npy to write, of shape (rows, bins).
+        rows: Rows of the file.
+        bins: Bins of all of the chunk's segments.
+        dtype: "float32" or "float16".
     """
     limit = float(np.finfo(np.float16).max) if dtype == "float16" else None
 
@@ -77,7 +88,10 @@ def chunk_writer(
 def rows_writer(
     path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike
 ) -> Iterator[Callable[[int, npt.NDArray[Any]], None]]:
-    """Give a function write(first row, rows); `path`, an .npy of `shape`, appears at the end."""
+    """Yield a function write(first_row, rows) that fills an .npy of `shape` from top to bottom.
+
+    `path` appears when the block ends without error.
+    """
     with _new_array(path, shape, dtype) as open_array:
 
         def write(first: int, rows: npt.NDArray[Any]) -> None:
@@ -90,7 +104,7 @@ def rows_writer(
 def _new_array(
     path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike
 ) -> Iterator[Callable[[], "np.memmap[Any, Any]"]]:
-    """Give a function that maps the new array; `path` appears when the block has ended.
+    """Yield a function that maps the new array; `path` appears when the block ends without error.
 
     The file is mapped anew for every write, so that memory does not grow with the array.
     """
@@ -102,54 +116,62 @@ def _new_array(
 def track_runs(
     chunks: Sequence[tuple[Path, Sequence[Segment]]], row: int, step: int
 ) -> Iterator[tuple[str, int, Values]]:
-    """A track's values along the genome as runs without a gap: (contig, first bin, values).
+    """Yield a track's values along the genome as runs without a gap.
 
-    chunks: files and what they hold, in the plan's order; step: bins of a window's step; row: may
-    count from the end.
-    Raises SeqcovError for a chunk that is not what the plan says.
+    Args:
+        chunks: The chunk files with their segments, in the plan's order.
+        row: Row of the track; -1 is the last one.
+        step: Bins between neighbouring windows; see `tiling.Tiling`.
+
+    Yields:
+        (contig, first bin, values (bins,) float32), in the order of the segments.
+
+    Raises:
+        SeqcovError: If a chunk is missing, damaged, or does not have the planned shape.
     """
     for path, segments in chunks:
         total = sum(segment.bins for segment in segments)
-        pieces = _pieces(segments, step)
-        for begin in range(0, total, AT_ONCE):
-            values = _row(path, row, total, slice(begin, min(begin + AT_ONCE, total)))
-            used = 0
-            while used < len(values):
-                contig, first, bins = next(pieces)
-                part = values[used : used + bins]
+        stretches: Iterator[tuple[str, int, int]] = iter(
+            [(s.contig, s.first_window * step, s.bins) for s in segments]
+        )
+        for begin in range(0, total, COLUMNS_IN_MEMORY):
+            block = slice(begin, min(begin + COLUMNS_IN_MEMORY, total))
+            row_values, used = _read_row(path, row, total, block), 0
+            while used < len(row_values):
+                contig, first, bins = next(stretches)
+                values = row_values[used : used + bins]
                 used += bins
-                if used > len(values):  # the rest of it comes with the next values
-                    pieces = chain([(contig, first + len(part), bins - len(part))], pieces)
-                edges = np.flatnonzero(np.diff(np.isnan(part), prepend=True, append=True))
+                if used > len(row_values):  # the remaining bins come with the next block
+                    remaining = contig, first + len(values), bins - len(values)
+                    stretches = chain([remaining], stretches)
+                edges = np.flatnonzero(np.diff(np.isnan(values), prepend=True, append=True))
                 for start, end in edges.reshape(-1, 2).tolist():
-                    yield contig, first + start, part[start:end]
+                    yield contig, first + start, values[start:end]
 
 
-def blocks_of(files: Sequence[Path], rows: int = 256) -> Iterator[npt.NDArray[Any]]:
-    """The rows of all arrays, `rows` of them in memory at a time."""
+def read_row_blocks(files: Sequence[Path], rows: int = 256) -> Iterator[npt.NDArray[Any]]:
+    """Yield the rows of all arrays (.npy) in order, at most `rows` at a time."""
     for file in files:
         total = len(np.load(file, mmap_mode="r", allow_pickle=False))
         for first in range(0, total, rows):
-            mapped = np.load(file, mmap_mode="r", allow_pickle=False)  # anew, as in `_row`
+            mapped = np.load(file, mmap_mode="r", allow_pickle=False)  # anew, as in `_read_row`
             yield np.array(mapped[first : first + rows])
 
 
-AT_ONCE = 1 << 20
-"""Columns of a chunk in memory at a time."""
+COLUMNS_IN_MEMORY = 1 << 20
+"""Columns of a chunk that are read at a time."""
 
 
-def _pieces(segments: Sequence[Segment], step: int) -> Iterator[tuple[str, int, int]]:
-    """Contig, first bin and bins of each segment."""
-    return ((segment.contig, segment.first_window * step, segment.bins) for segment in segments)
-
-
-def _row(path: Path, row: int, total: int, columns: slice) -> Values:
-    """Some of a row. Raises SeqcovError for a chunk without that row, or of other columns."""
+def _read_row(path: Path, row: int, total: int, columns: slice) -> Values:
+    """Return `columns` of a row. Raises SeqcovError if the chunk is not as planned."""
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise SeqcovError(f"chunk {path}: not a whole array: {error}") from None
+        raise SeqcovError(f"chunk {path}: not a complete array: {error}") from None
     if rows.ndim != 2 or rows.shape[1] != total or not -1 <= row < rows.shape[0]:
-        raise SeqcovError(f"chunk {path}: shape {rows.shape}, planned are {total} bins")
-    # copied, so that the map ends here: what was read does not count as this process's memory
+        raise SeqcovError(
+            f"chunk {path}: its shape is {rows.shape}, but the plan has {total} bins; delete it and"
+            " start the run again"
+        )
+    # A copy ends the mapping: otherwise the pages that were read count as this process's memory.
     return np.array(rows[row, columns], np.float32)

@@ -1,4 +1,4 @@
-"""Write what becomes of a model's chunks: the bigWigs of a group of tracks, and the mask."""
+"""Write the results of a model of coverage from its chunks: bigWigs, and the mask."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -19,14 +19,16 @@ from seqcov_models.tiling import Segment, Tiling
 def write_coverage_bigwigs(
     folder: Path, plan: ModelPlan, group: str, chunks: Sequence[Path]
 ) -> None:
-    """Write one bigWig per track of a group into `folder`, and a table of them.
+    """Write one bigWig per track of a group, and the table of these bigWigs.
 
     Args:
-        folder: gets its name when all of it is written.
-        chunks: the files of all chunks, in the plan's order.
+        folder: The folder to write. It appears when all of its files are complete.
+        plan: The model's plan.
+        group: A key of `plan.groups`.
+        chunks: The files of all chunks, in the plan's order.
 
     Raises:
-        SeqcovError: a chunk is not what the plan says, or a value is not a number.
+        SeqcovError: If a chunk does not have the planned shape, or a value is infinite.
     """
     contigs, bin_size = plan.fasta.contigs, plan.geometry.bin
     with write_atomically(folder) as part:
@@ -46,14 +48,16 @@ def write_coverage_bigwigs(
 def write_mask(bed: Path, plan: ModelPlan, chunks: Sequence[Path]) -> None:
     """Write a BED of the regions whose input window contained N or ran past the contig end.
 
-    Columns: contig, start, end, the fraction of the window that was unknown (0 to 1), and the
-    fraction in thousandths as the score.
+    Columns: contig, start, end (0-based half-open), the fraction of the window that was unknown (0
+    to 1), and that fraction in thousandths as the score.
 
     Args:
-        chunks: the files of all chunks, in the plan's order.
+        bed: The file to write.
+        plan: The model's plan.
+        chunks: The files of all chunks, in the plan's order.
 
     Raises:
-        SeqcovError: a chunk is not what the plan says.
+        SeqcovError: If a chunk does not have the planned shape.
     """
     size = plan.geometry.bin
     with write_atomically(bed) as part, part.open("w", encoding="utf-8") as out:
@@ -62,17 +66,21 @@ def write_mask(bed: Path, plan: ModelPlan, chunks: Sequence[Path]) -> None:
             for start, end in pairwise(edges.tolist()):
                 if (fraction := float(values[start])) > 0:
                     stop = min((first + end) * size, plan.fasta.contigs[contig])
-                    place = f"{contig}\t{(first + start) * size}\t{stop}"
-                    out.write(f"{place}\t{fraction:.4f}\t{round(1000 * fraction)}\n")
+                    interval = f"{contig}\t{(first + start) * size}\t{stop}"
+                    out.write(f"{interval}\t{fraction:.4f}\t{round(1000 * fraction)}\n")
 
 
 def _with_segments(plan: ModelPlan, chunks: Sequence[Path]) -> list[tuple[Path, Sequence[Segment]]]:
-    """Return the files of all chunks, each with what it holds."""
+    """Return the files of all chunks, each with its segments."""
     return list(zip(chunks, plan.chunks.values(), strict=True))
 
 
 class Seams:
-    """Measure the jump from a bin to the next, at seams between windows and elsewhere."""
+    """Measure the mean jump between neighbouring bins, at seams between windows and elsewhere.
+
+    A large difference shows that windows do not fit together. Both means are columns of the table
+    of tracks.
+    """
 
     def __init__(self, tiling: Tiling, contigs: Mapping[str, int]) -> None:
         self._tiling, self._contigs = tiling, contigs
@@ -81,7 +89,7 @@ class Seams:
         self._counts = np.zeros(2, np.int64)
 
     def observe(self, runs: Iterable[tuple[str, int, Values]]) -> Iterator[tuple[str, int, Values]]:
-        """Yield the same runs, and add up their jumps."""
+        """Yield `runs` unchanged, and add up their jumps."""
         for contig, first, values in runs:
             if contig != self._seams[0]:
                 windows = self._tiling.count_windows(self._contigs[contig])
@@ -96,10 +104,10 @@ class Seams:
 
     @property
     def at_seams(self) -> float:
-        """Mean absolute jump into a bin whose windows are not those of the bin before."""
+        """Mean absolute jump between neighbouring bins of different windows; NaN without one."""
         return float(self._sums[0] / self._counts[0]) if self._counts[0] else float("nan")
 
     @property
     def elsewhere(self) -> float:
-        """Mean absolute jump between any other two neighbouring bins."""
+        """Mean absolute jump between neighbouring bins of the same window; NaN without one."""
         return float(self._sums[1] / self._counts[1]) if self._counts[1] else float("nan")

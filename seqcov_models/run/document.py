@@ -1,7 +1,12 @@
-"""Turn dataclasses into JSON values and back, by the types of their fields.
+"""Save dataclasses as JSON documents and load them, by the types of their fields.
 
-A list of dataclass instances becomes a table, so that thousands of tracks and segments stay small
-and quick to read; a network's config is told apart by its architecture.
+A list of dataclass instances is packed as a table, so that thousands of tracks and segments stay
+small and quick to read. A network's config is identified by its architecture.
+
+Own code on purpose: cattrs needs hooks for all of this as well, reads a plan of 23,475 contigs more
+slowly (0.17 instead of 0.12 s of CPU time, and 0.07 s for its import), and turns whole numbers in
+fields of floats into floats, which changes digests. msgspec accepts neither `PeakFile | TrackPeaks`
+nor the class of a config that depends on its content.
 """
 
 import dataclasses
@@ -42,10 +47,17 @@ def _format(values: Mapping[str, Any]) -> str:
 
 
 def read_document(path: Path, kind: Any) -> Any:
-    """Return the instance of `kind`, a dataclass or a union of some, that a document holds packed.
+    """Read a document.
+
+    Args:
+        path: The file that `write_document` wrote.
+        kind: A dataclass or a union of dataclasses.
+
+    Returns:
+        The instance of `kind`.
 
     Raises:
-        SeqcovError: the file is missing, damaged, or from another version.
+        SeqcovError: If the file is missing, damaged, or from another version.
     """
     try:
         return unpack(kind, json.loads(path.read_text(encoding="utf-8")))
@@ -58,7 +70,7 @@ def read_document(path: Path, kind: Any) -> Any:
 
 
 def pack(value: Any) -> Any:
-    """Return `value` in what JSON has: dicts, lists, text, numbers."""
+    """Return `value` as JSON values: dicts, lists, text and numbers."""
     if isinstance(value, Config):
         return value.to_dict()
     if dataclasses.is_dataclass(value):
@@ -85,16 +97,18 @@ def unpack(kind: Any, values: Any) -> Any:
 
 
 def _is_row(value: object) -> bool:
+    """Return whether a list of such values is packed as a table."""
     return dataclasses.is_dataclass(value) and not isinstance(value, Config)
 
 
 def _unchanged(value: Any) -> Any:
+    """Return `value`: text and numbers are packed as they are."""
     return value
 
 
 @cache
 def _unpacker(kind: Any) -> Callable[[Any], Any]:
-    """Return the function that makes a `kind` of JSON's values."""
+    """Return the function that builds a `kind` from JSON values."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Path:
         return Path
@@ -122,11 +136,13 @@ def _unpacker(kind: Any) -> Callable[[Any], Any]:
 
 
 def _field_unpackers(kind: type) -> dict[str, Callable[[Any], Any]]:
+    """Return the function that unpacks each field of a dataclass, by the field's name."""
     hints = typing.get_type_hints(kind)
     return {item.name: _unpacker(hints[item.name]) for item in dataclasses.fields(kind)}
 
 
 def _table_unpacker(kind: Any, container: type) -> Callable[[Any], Any]:
+    """Return the function that builds a list or tuple of `kind` from a table."""
     fields = _field_unpackers(kind)
 
     def unpack_table(values: Any) -> Any:
@@ -146,7 +162,7 @@ def _table_unpacker(kind: Any, container: type) -> Callable[[Any], Any]:
 
 
 def _union_unpacker(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
-    """Return what picks the dataclass by its fields, and leaves other values as they are."""
+    """Return the function that chooses a dataclass by its fields; other values stay unchanged."""
     tables = {
         frozenset(item.name for item in dataclasses.fields(kind)): _unpacker(kind)
         for kind in kinds

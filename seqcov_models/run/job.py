@@ -1,6 +1,6 @@
-"""Run a workflow's script: its log, its errors in one line each, its peak memory.
+"""Run a script of the workflow: write its log, print each error in one line, report its memory.
 
-A script is a `with logged(snakemake.log[0]):` around its work. This module is imported first, so
+A script does its work inside `with job_log(snakemake.log[0]):`. It imports this module first, so
 that the environment is set before torch reads it.
 """
 
@@ -23,10 +23,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @contextmanager
-def logged(path: str) -> Iterator[None]:
-    """Send the log to `path` and to stderr; exit with status 1 on any error.
+def job_log(path: str) -> Iterator[None]:
+    """Write the log to `path` and to stderr; exit with status 1 on any error.
 
-    A SeqcovError is one line, for the user; any other error comes with its traceback.
+    The log of a SeqcovError is one line for the user. Any other error is logged with its traceback.
+
+    Args:
+        path: The log file.
     """
     logging.basicConfig(
         level=logging.INFO,
@@ -45,9 +48,9 @@ def logged(path: str) -> Iterator[None]:
 
 
 def peak_memory() -> float:
-    """Return the most bytes that this process has held.
+    """Return the maximum memory of this process so far, in bytes.
 
-    /proc is read first: getrusage also counts what the parent held when it forked.
+    /proc is read first: getrusage also counts the memory of the parent when it forked.
     """
     try:
         (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())

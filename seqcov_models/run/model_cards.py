@@ -1,4 +1,4 @@
-"""Check a model's checkpoints, and write what was found: the model cards in model.json."""
+"""Check a model's checkpoints, and write their model cards."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,14 @@ from seqcov_models.run.plan import ModelPlan, ProfilePlan
 
 
 def write_cards(path: Path, plan: ModelPlan | ProfilePlan) -> None:
-    """Load every fold of a model, and write one card per fold as JSON.
+    """Load every fold of a model, and write one model card per fold as JSON.
+
+    Args:
+        path: The file to write.
+        plan: The model's plan, of either kind.
 
     Raises:
-        SeqcovError: a checkpoint is damaged or does not fit its description.
+        SeqcovError: If a checkpoint is damaged or does not fit its description.
     """
     cards = [
         model_card(fold, load_checkpoint(fold, plan.tracks)) | plan.units for fold in plan.folds
@@ -22,6 +26,14 @@ def write_cards(path: Path, plan: ModelPlan | ProfilePlan) -> None:
 
 
 def check_unchanged(plan: ModelPlan | ProfilePlan, cards: Path) -> None:
-    """Raise SeqcovError if a fold is no longer what its card says."""
+    """Check that the files of every fold are those that its card describes.
+
+    Args:
+        plan: The model's plan, of either kind.
+        cards: The file that `write_cards` wrote.
+
+    Raises:
+        SeqcovError: If a file has changed since.
+    """
     for fold, card in zip(plan.folds, json.loads(cards.read_text("utf-8")), strict=True):
         verify(fold, card)

@@ -1,7 +1,6 @@
-"""Name every file of a run's results, once.
+"""Spell every path of a run's results once.
 
-Snakemake's rules ask with wildcards in the place of names (`paths.chunk("{model}", "{chunk}")`),
-everything else with the names themselves.
+Snakemake's rules pass wildcards as names: `paths.chunk("{model}", "{chunk}")`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 TRACK_TABLE = "tracks.tsv"
-"""The table of all tracks of a run; in a folder of bigWigs, the table of these."""
+"""The table of all tracks of a run. In a folder of bigWigs, the table of its tracks."""
 
 TWO_BIT = "genome.2bit"
 """The sequence beside a hub, for an assembly that UCSC does not know."""
@@ -18,7 +17,11 @@ TWO_BIT = "genome.2bit"
 
 @dataclass(frozen=True)
 class Paths:
-    """The files below `folder`, in which the results of one genome lie."""
+    """The paths of the results of one genome.
+
+    Attributes:
+        folder: The folder that contains all of them.
+    """
 
     folder: Path
 
@@ -31,27 +34,32 @@ class Paths:
 
     @property
     def run_plan(self) -> Path:
-        """The part of the plan that all models share."""
+        """The document of the plan that all models share."""
         return self.folder / "plan.json"
 
     @property
     def track_table(self) -> Path:
+        """The table of all bigWigs."""
         return self.folder / TRACK_TABLE
 
     @property
     def hub(self) -> Path:
+        """The UCSC track hub."""
         return self.folder / "hub.txt"
 
     @property
     def two_bit(self) -> Path:
+        """The sequence, for a hub of an assembly that UCSC does not know."""
         return self.folder / TWO_BIT
 
     @property
     def igv_session(self) -> Path:
+        """The session of IGV desktop."""
         return self.folder / "igv_session.xml"
 
     @property
     def provenance(self) -> Path:
+        """The config, versions and hashes that the results were made from."""
         return self.folder / "provenance.json"
 
     # A model
@@ -61,29 +69,29 @@ class Paths:
         return self.folder / model
 
     def plan(self, model: str) -> Path:
-        """What is planned for a model."""
+        """The document of a model's plan."""
         return self.model(model) / "plan.json"
 
     def card(self, model: str) -> Path:
-        """What was found in a model's checkpoints when they were checked."""
+        """The model cards of a model's checkpoints, written when they were checked."""
         return self.model(model) / "model.json"
 
     def chunks(self, model: str) -> Path:
-        """The folder of the temporary files of prediction."""
+        """The folder of a model's temporary files."""
         return self.model(model) / "chunks"
 
     def chunk(self, model: str, chunk: str | int) -> Path:
-        """The predictions of one job, an array (see `run.chunk_files`)."""
+        """The predictions of one job (see `run.chunk_files`)."""
         return self.chunks(model) / f"{chunk}.npy"
 
     # A model of coverage
 
     def tracks(self, model: str, group: str) -> Path:
-        """The folder of a group's bigWigs, which one job writes."""
+        """The folder of the bigWigs of one group of tracks."""
         return self.model(model) / "tracks" / group
 
     def bigwig(self, model: str, group: str, track: str) -> Path:
-        """A track's bigWig. track: its `file_name`."""
+        """The bigWig of a track. track: the track's `file_name`."""
         return self.tracks(model, group) / bigwig_name(model, track)
 
     def mask(self, model: str) -> Path:
@@ -93,19 +101,19 @@ class Paths:
     # A model of profiles
 
     def peaks(self, model: str) -> Path:
-        """The peaks of all of a model's sets, in order."""
+        """The combined peaks of all sets of a model."""
         return self.model(model) / "peaks.narrowPeak"
 
     def chunk_statistics(self, model: str, chunk: str | int) -> Path:
-        """One row of statistics per window of a job."""
+        """The statistics of a job's windows."""
         return self.chunks(model) / f"{chunk}.table.npy"
 
     def chunk_windows(self, model: str, chunk: str | int) -> Path:
-        """The profiles of a job's windows, each by itself."""
+        """The separate profiles of a job's windows."""
         return self.chunks(model) / f"{chunk}.windows.npy"
 
     def profile_bigwig(self, model: str, task: str, strand: str = "") -> Path:
-        """A task's bigWig. strand: plus, minus, or nothing for the sum of the strands."""
+        """The bigWig of a task. strand: "plus", "minus", or "" for the sum of the strands."""
         return self.model(model) / (f"{task}.{strand}.bw" if strand else f"{task}.bw")
 
     def task_table(self, model: str, task: str) -> Path:
@@ -113,28 +121,32 @@ class Paths:
         return self.model(model) / f"{task}.tsv"
 
     def peak_table(self, model: str) -> Path:
-        """What was predicted for each peak."""
+        """The table of the predictions per peak."""
         return self.model(model) / "peaks.tsv.gz"
 
     def profile_windows(self, model: str) -> Path:
-        """The profiles of all windows, each by itself."""
+        """The separate profiles of all windows."""
         return self.model(model) / "profiles.h5"
 
-    # What exists
+    # Existing files
 
     def existing_chunks(self, models: Iterable[str]) -> set[Path]:
-        """Return the temporary files of prediction of `models`, whichever run left them."""
+        """Return the temporary files of `models`, from this and earlier runs."""
         return {file for model in models for file in self.chunks(model).glob("[!.]*.npy")}
 
     def existing_results(self, models: Iterable[str]) -> set[Path]:
-        """Return the folders of all models, and the groups and profiles' bigWigs of `models`."""
-        found = {path for path in self.folder.glob("[!.]*") if path.is_dir()}
+        """Return results of this and earlier runs: folders of models and groups, profile bigWigs.
+
+        models: the models whose groups and bigWigs are listed.
+        """
+        results = {path for path in self.folder.glob("[!.]*") if path.is_dir()}
         for model in models:
-            found |= {*self.model(model).glob("tracks/[!.]*"), *self.model(model).glob("[!.]*.bw")}
-        return found
+            folder = self.model(model)
+            results |= {*folder.glob("tracks/[!.]*"), *folder.glob("[!.]*.bw")}
+        return results
 
     def written_bytes(self) -> int:
-        """Return the size of the chunks and bigWigs that exist."""
+        """Return the size in bytes of all existing chunks and bigWigs."""
         patterns = ("*/chunks/*.npy", "*/tracks/*/*.bw", "*/*.bw")
         files = (file for pattern in patterns for file in self.folder.glob(pattern))
         return sum(file.stat().st_size for file in files)

@@ -10,18 +10,22 @@ from seqcov_models.peaks.read import combine_peaks, read_peaks
 from seqcov_models.run.paths import bigwig_name
 from seqcov_models.run.plan import PeakFile, ProfilePlan, TrackPeaks
 
-if TYPE_CHECKING:  # counting without peaks must not wait for pandas
+if TYPE_CHECKING:  # pandas takes 0.4 s to import, and a run without peaks does not need it
     from pandas import DataFrame
 
 
 def combine_peak_sets(plan: ProfilePlan, folders: Sequence[Path]) -> "DataFrame":
-    """Return the peaks of all sets of a model, in order.
+    """Return the peaks of all sets of a model in one table, by contig and summit.
 
     Args:
-        folders: the folders of the bigWigs that `plan.peak_tracks` lie in, in that order.
+        plan: The model's plan.
+        folders: The folder of the bigWigs of each of `plan.peak_tracks`, in that order.
+
+    Returns:
+        The table that `peaks.read.combine_peaks` returns.
 
     Raises:
-        SeqcovError: a file is wrong, or there is no peak.
+        SeqcovError: If a file cannot be read, or no peak lies in the selected bases.
     """
     sets, remaining = _read_files(plan), iter(folders)
     for label, source in plan.peaks.items():
@@ -29,33 +33,42 @@ def combine_peak_sets(plan: ProfilePlan, folders: Sequence[Path]) -> "DataFrame"
             bigwig = next(remaining) / bigwig_name(source.model, source.track)
             distance = plan.geometry.core // 2
             limits = source.threshold, source.number
-            sets.append(find_maxima(bigwig, label, source.bin, distance, plan.wanted, *limits))
-    return combine_peaks(sets, plan.fasta.contigs, plan.wanted)
+            sets.append(
+                find_maxima(bigwig, label, source.bin, distance, plan.selected_bases, *limits)
+            )
+    return combine_peaks(sets, plan.fasta.contigs, plan.selected_bases)
 
 
 def count_peaks(plans: Mapping[str, ProfilePlan]) -> dict[str, tuple[int, int]]:
-    """Read all files of peaks; return per model how many are predicted, and how many left out.
+    """Count the peaks of every BPNet before anything is predicted.
 
-    For a track's local maxima the number that the config asks for counts, 0 if it has none.
+    Args:
+        plans: The plans of the BPNets, by name.
+
+    Returns:
+        (predicted, omitted) by name. A set of a track's local maxima counts with the number that
+        the config asks for, or as 0 without one.
 
     Raises:
-        SeqcovError: a file is wrong.
+        SeqcovError: If a file cannot be read, or none of its peaks lies in the selected bases.
     """
     counts = {}
     for plan in plans.values():
         try:
             sets = _read_files(plan)
-            total = wanted = sum(map(len, sets))
+            total = predicted = sum(map(len, sets))
             if sets and not plan.peak_tracks:
-                wanted = len(combine_peaks(sets, plan.fasta.contigs, plan.wanted))
+                peaks = combine_peaks(sets, plan.fasta.contigs, plan.selected_bases)
+                predicted = len(peaks)
         except SeqcovError as error:
             raise SeqcovError(f"models.{plan.name}: {error}") from None
-        of_tracks = sum(track.number or 0 for track in plan.peak_tracks)
-        counts[plan.name] = wanted + of_tracks, total - wanted
+        maxima = sum(track.number or 0 for track in plan.peak_tracks)
+        counts[plan.name] = predicted + maxima, total - predicted
     return counts
 
 
 def _read_files(plan: ProfilePlan) -> "list[DataFrame]":
+    """Return the peaks of every set that is a file."""
     return [
         read_peaks(source.path, label, plan.fasta.contigs, plan.contig_aliases)
         for label, source in plan.peaks.items()

@@ -1,9 +1,10 @@
 """The plan of a run: what each model predicts, in which chunks, into which files.
 
-It is a document. `run.planner` makes it when the Snakefile is parsed; jobs load it and read nothing
-else about the run. Every model has its own (`Paths.plan`), with all that its jobs need. A digest
-per kind of job says what its results depend on: Snakemake runs a job again when its digest changes,
-never because the document was written again.
+The plan is a document. `run.planner` makes it when the Snakefile is parsed. Jobs load it and read
+nothing else about the run. Every model has a document of its own (`Paths.plan`).
+
+What decides which jobs run again: each kind of job has a digest of everything that its results
+depend on. Snakemake runs a job again if its digest changes, not if the document is newer.
 """
 
 import hashlib
@@ -44,15 +45,31 @@ BIGWIG_BYTES = 5.1
 """Bytes per value in a bigWig, measured on coverage-like values."""
 
 MASK = "mask"
-"""The group whose bigWig holds the fraction of each bin's window that was unknown."""
+"""The group of one bigWig: the fraction of each bin's input window that is unknown."""
 MASK_TRACK = Track(
-    -1, -1, "unknown", "Share of the window that is N or beyond the contig", "unknown"
+    row=-1,
+    index=-1,
+    identifier="unknown",
+    description="Fraction of the input window that is N or past the contig end",
+    file_name="unknown",
 )
 
 
 @dataclass(frozen=True)
 class CoverageOptions:
-    """Everything in the config that changes the values that a model of coverage predicts."""
+    """Every setting that changes the values that a model of coverage predicts.
+
+    Attributes:
+        reverse_complement: Whether the predictions of both strands are averaged.
+        shifts: Shifts of the window in bp, to the right, whose predictions are averaged.
+        scale: "model" for the network's own output, "raw" for the statistic of coverage that the
+            track table names.
+        transform: The transform that "raw" undoes: "old", "new" or "scale".
+        standard_deviation: Whether the standard deviation over all members is written, too.
+        precision: "float32", "tf32" or "bfloat16".
+        chunk_dtype: "float32" or "float16", of the temporary files.
+        min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
+    """
 
     reverse_complement: bool
     shifts: tuple[int, ...]
@@ -65,13 +82,13 @@ class CoverageOptions:
 
 
 class _ModelDocument:
-    """What the documents of both kinds of models share: how they are written and read."""
+    """The writing and reading that the documents of both kinds of models share."""
 
     name: str
     folds: list[Checkpoint]
 
     def packed(self) -> dict[str, Any]:
-        """Return the content of the document. Folds share a track table, which it holds once."""
+        """Return the content of the document, in which folds with equal track tables share one."""
         values: dict[str, Any] = pack(self)
         column = values["folds"]["columns"].index("tracks")
         for fold, packed in zip(self.folds[1:], values["folds"]["rows"][1:], strict=True):
@@ -81,66 +98,78 @@ class _ModelDocument:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read the document. Raises SeqcovError if it is missing or damaged."""
+        """Read the document of a model of this kind.
+
+        Raises:
+            SeqcovError: If it is missing, damaged or from another version.
+        """
         plan: Self = _share_tracks(read_document(Path(path), cls))
         return plan
 
 
 @dataclass(frozen=True)
 class ModelPlan(_ModelDocument):
-    """What a model of coverage predicts along the genome."""
+    """The plan of a model of coverage: what it predicts along the genome.
+
+    Attributes:
+        name: The model's name, as in the config.
+        fasta: The genome's sequence.
+        folds: The checkpoints whose predictions are averaged.
+        options: The settings that change values.
+        table_rows: The selected tracks, as rows of the checkpoints' track table, ascending.
+        tiling: How windows lie along a contig.
+        selected_bins: Bins to give a value by contig, as rows (start, end), 0-based half-open.
+        chunks: The segments of each prediction job by the chunk's name, in the order of the genome.
+        groups: The rows of the chunks that each job writes as bigWigs, by the group's name.
+    """
 
     name: str
     fasta: Fasta
     folds: list[Checkpoint]
     options: CoverageOptions
-    rows: list[int]
-    """The chosen tracks, as rows of the checkpoints' track table."""
+    table_rows: list[int]
     tiling: Tiling
-    wanted: dict[str, BinIntervals]
-    """Bins to give a value, by contig."""
+    selected_bins: dict[str, BinIntervals]
     chunks: dict[str, list[Segment]]
-    """What each prediction job predicts, in order."""
     groups: dict[str, list[int]]
-    """What each job that writes bigWigs writes: rows of the chunks."""
 
     @property
     def geometry(self) -> Geometry:
         return self.tiling.geometry
 
     @property
-    def head(self) -> list[Track]:
+    def checkpoint_tracks(self) -> list[Track]:
         """All tracks of the checkpoint."""
         return self.folds[0].tracks
 
     @cached_property
     def tracks(self) -> list[Track]:
-        """The chosen tracks, in the table's order."""
-        by_row = {track.row: track for track in self.head}
-        return [by_row[row] for row in self.rows]
+        """The selected tracks, in the table's order."""
+        track_by_row = {track.row: track for track in self.checkpoint_tracks}
+        return [track_by_row[row] for row in self.table_rows]
 
     @property
-    def windows(self) -> int:
+    def window_count(self) -> int:
         """Number of windows to predict."""
         return sum(segment.windows for chunk in self.chunks.values() for segment in chunk)
 
     @property
-    def bins(self) -> int:
-        """Number of bins that get a value at most; gaps of the sequence are found later."""
-        return sum(int((bins[:, 1] - bins[:, 0]).sum()) for bins in self.wanted.values())
+    def bin_count(self) -> int:
+        """Maximum number of bins that get a value; gaps of the sequence are found later."""
+        return _count_positions(self.selected_bins)
 
     @property
     def output_bytes(self) -> tuple[int, int]:
-        """Bytes of the chunks, and about how many of the bigWigs."""
+        """Bytes of the chunks, and the approximate bytes of the bigWigs."""
         columns = sum(segment.bins for chunk in self.chunks.values() for segment in chunk)
         width = DTYPES[self.options.chunk_dtype].itemsize
         rows = sum(map(len, self.groups.values()))
-        return columns * rows * width, int(self.bins * rows * BIGWIG_BYTES)
+        return columns * rows * width, int(self.bin_count * rows * BIGWIG_BYTES)
 
     def members(self, group: str) -> list[tuple[int, Track]]:
-        """Return the tracks of a group, each with its row in the chunks.
+        """Return (row in the chunks, track) for every bigWig of a group.
 
-        Standard deviations, whose rows follow those of all tracks, are tracks, too.
+        A standard deviation is a track of its own. Its row follows those of all tracks.
         """
         return [(row, self._chunk_track(row)) for row in self.groups[group]]
 
@@ -155,40 +184,44 @@ class ModelPlan(_ModelDocument):
 
     @property
     def untransform(self) -> Untransform | None:
-        """What takes the network's output back to coverage; None on the model's own scale."""
+        """The inverse of the training's transform; None if values stay on the model's scale.
+
+        Raises:
+            SeqcovError: If the track table lacks a column that the inverse needs.
+        """
         if self.options.scale != "raw":
             return None
         return Untransform(self.tracks, self.options.transform)
 
     def unit(self, track: Track) -> str:
-        """Return what a track's values are, in words."""
+        """Return the unit of a track's values in words."""
         if track.row < 0:
-            return "share of the window"
+            return "fraction of the input window"
         options = self.options
         return describe_unit(track, self.geometry.bin, options.scale, options.transform)
 
     @property
     def units(self) -> dict[str, str]:
-        """What the model's card says of its units."""
+        """The entries of the model's card that say its units."""
         return {"scale": self.options.scale, "transform": self.options.transform}
 
     @property
     def card_digest(self) -> str:
-        """Changes with what the check of the checkpoints finds."""
-        return _digest(_identity(self.folds), self.rows, self.units)
+        """A text that changes with anything that the model's card depends on."""
+        return _digest(_identity(self.folds), self.table_rows, self.units)
 
     @cached_property
     def prediction_digest(self) -> str:
-        """Changes with any predicted value, and with what a chunk holds."""
+        """A text that changes with any predicted value and with the layout of the chunks."""
         pairs = [track.pair for track in self.tracks] if self.options.reverse_complement else []
         columns = [track.columns for track in self.tracks] if self.options.scale == "raw" else []
         return _digest(
-            _identity(self.folds), self.options, self.rows, pairs, columns, self.tiling,
-            self.wanted, self.chunks, list(self.fasta.contigs.items()),
+            _identity(self.folds), self.options, self.table_rows, pairs, columns, self.tiling,
+            self.selected_bins, self.chunks, list(self.fasta.contigs.items()),
         )  # fmt: skip
 
     def bigwig_digest(self, group: str) -> str:
-        """Changes with any byte of a group's bigWigs, and of their table."""
+        """Return a text that changes with any byte of a group's bigWigs and of their table."""
         labels = [
             (
                 row,
@@ -205,7 +238,12 @@ class ModelPlan(_ModelDocument):
 
 @dataclass(frozen=True)
 class PeakFile:
-    """Peaks that the user has in a file."""
+    """A set of peaks in a BED or narrowPeak file.
+
+    Attributes:
+        path: The file.
+        sha256: Its digest: an edited file is another set of peaks.
+    """
 
     path: Path
     sha256: str
@@ -213,12 +251,20 @@ class PeakFile:
 
 @dataclass(frozen=True)
 class TrackPeaks:
-    """Peaks that are the local maxima of a track that this run predicts."""
+    """A set of peaks that are the local maxima of a track that this run predicts.
+
+    Attributes:
+        model: Name of the model that predicts the track.
+        group: The group of bigWigs that the track belongs to.
+        track: The `file_name` of the track.
+        bin: Bases per bin of the track.
+        threshold: Smallest value of a peak, in the track's unit; None for any.
+        number: Maximum number of peaks, the highest first; None for all.
+    """
 
     model: str
     group: str
     track: str
-    """The `file_name` of the track."""
     bin: int
     threshold: float | None
     number: int | None
@@ -226,7 +272,17 @@ class TrackPeaks:
 
 @dataclass(frozen=True)
 class ProfileOptions:
-    """Everything in the config that changes the values that a model of profiles predicts."""
+    """Every setting that changes the values that a model of profiles predicts.
+
+    Attributes:
+        reverse_complement: Whether the predictions of both strands are averaged.
+        precision: "float32", "tf32" or "bfloat16".
+        min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
+        overlap: The value of a base in several windows: "nearest", "mean" or "max".
+        counts: Reads from a predicted log count: "exp" or "expm1".
+        strand: "peak" if windows of peaks on the minus strand are read on that strand, or "ignore".
+        jobs: Number of prediction jobs.
+    """
 
     reverse_complement: bool
     precision: str
@@ -239,24 +295,33 @@ class ProfileOptions:
 
 @dataclass(frozen=True)
 class ProfilePlan(_ModelDocument):
-    """What a BPNet predicts: profiles at peaks."""
+    """The plan of a BPNet: the profiles that it predicts at peaks.
+
+    Attributes:
+        name: The model's name, as in the config.
+        fasta: The genome's sequence.
+        folds: The checkpoints whose predictions are averaged.
+        options: The settings that change values.
+        peaks: Sets of peaks, by name.
+        contig_aliases: The FASTA's name of a contig, by the name in files of peaks.
+        selected_bases: Bases to give a value by contig, as rows (start, end), 0-based half-open.
+        write_windows: Whether the profile of each window is also written to one file.
+        negative_minus: Whether the minus strand is written as negative values.
+    """
 
     name: str
     fasta: Fasta
     folds: list[Checkpoint]
     options: ProfileOptions
     peaks: dict[str, PeakFile | TrackPeaks]
-    """Sets of peaks, by name."""
     contig_aliases: dict[str, str]
-    wanted: dict[str, BinIntervals]
-    """Bases to give a value, by contig."""
-    windows: bool
-    """Whether the profile of each window is written by itself, too."""
+    selected_bases: dict[str, BinIntervals]
+    write_windows: bool
     negative_minus: bool
-    """Whether the minus strand is written below zero."""
 
     @property
     def config(self) -> ProfileConfig:
+        """The config of the network."""
         config = self.folds[0].config
         assert isinstance(config, ProfileConfig)
         return config
@@ -277,12 +342,12 @@ class ProfilePlan(_ModelDocument):
 
     @property
     def strands(self) -> tuple[str, ...]:
-        """The bigWigs of a task, by strand; '' is the sum of the strands."""
+        """The strand of each bigWig of a task; '' is the sum of the strands."""
         return ("plus", "minus", "") if self.is_stranded else ("",)
 
     @cached_property
     def tasks(self) -> dict[str, tuple[str, int]]:
-        """By the name of its files: a task, and the row of its first strand in the chunks."""
+        """Name of a task and the row of its first strand in the chunks, by its files' name."""
         tasks = self.config.tasks
         return {
             file: (task, number * self.config.num_strands)
@@ -297,69 +362,76 @@ class ProfilePlan(_ModelDocument):
         return range(self.options.jobs)
 
     @property
-    def by_strand(self) -> bool:
+    def uses_peak_strand(self) -> bool:
         """Whether windows of peaks on the minus strand are read on that strand."""
         return self.options.strand == "peak"
 
     @property
     def statistics(self) -> list[str]:
-        """The columns of the statistics of a window."""
+        """The names of the statistics of a window."""
         config = self.config
         return statistic_names(config.tasks, config.num_strands, config.joint_strands)
 
     @property
     def unit(self) -> str:
-        """What the values are, in words."""
-        return f"reads a base ({self.options.counts} of the predicted counts)"
+        """The unit of the values in words."""
+        return f"reads per base ({self.options.counts} of the predicted log counts)"
 
     @property
     def units(self) -> dict[str, str]:
-        """What the model's card says of its units."""
+        """The entries of the model's card that say its units."""
         return {"unit": self.unit}
 
     @property
     def peak_files(self) -> list[Path]:
+        """The files that sets of peaks are read from."""
         return [source.path for source in self.peaks.values() if isinstance(source, PeakFile)]
 
     @property
     def peak_tracks(self) -> list[TrackPeaks]:
+        """The sets of peaks that are taken from predicted tracks."""
         return [source for source in self.peaks.values() if isinstance(source, TrackPeaks)]
 
     def chunks(self, peaks: Path) -> tuple[Windows, list[PeakChunk]]:
-        """Return the windows of a file of combined peaks, and what each job predicts of them."""
-        windows = read_windows(peaks, self.fasta.contigs, self.by_strand)
+        """Return the windows around combined peaks, and the share of each prediction job.
+
+        peaks: the file that `peaks.read.write_peaks` wrote.
+        """
+        windows = read_windows(peaks, self.fasta.contigs, self.uses_peak_strand)
         return windows, split_windows(windows, self.fasta.contigs, self.geometry, self.options.jobs)
 
     def output_bytes(self, peaks: int) -> tuple[int, int]:
-        """Return the bytes of the chunks of `peaks` peaks at most, and about those of bigWigs."""
-        wanted = sum(int((bins[:, 1] - bins[:, 0]).sum()) for bins in self.wanted.values())
+        """Return the maximum bytes of the chunks, and the approximate bytes of the bigWigs.
+
+        peaks: number of peaks.
+        """
         windows, labels = peaks * self.geometry.core, self.config.num_labels
-        bases = min(windows, wanted)
-        values = bases * labels + (windows * labels if self.windows else 0)
+        bases = min(windows, _count_positions(self.selected_bases))
+        values = bases * labels + (windows * labels if self.write_windows else 0)
         bigwigs = len(self.tasks) * len(self.strands)
         return 4 * values, int(bases * bigwigs * BIGWIG_BYTES)
 
     @property
     def card_digest(self) -> str:
-        """Changes with what the check of the checkpoints finds."""
+        """A text that changes with anything that the model's card depends on."""
         return _digest(_identity(self.folds), self.units)
 
     @cached_property
     def peaks_digest(self) -> str:
-        """Changes with any peak."""
+        """A text that changes with any peak."""
         return _digest(
-            self.peaks, self.contig_aliases, self.wanted, self.geometry.core,
+            self.peaks, self.contig_aliases, self.selected_bases, self.geometry.core,
             list(self.fasta.contigs.items()),
         )  # fmt: skip
 
     @cached_property
     def prediction_digest(self) -> str:
-        """Changes with any predicted value, and with what a chunk holds."""
+        """A text that changes with any predicted value and with the layout of the chunks."""
         return _digest(_identity(self.folds), self.options, self.peaks_digest)
 
     @property
     def bigwig_digest(self) -> str:
-        """Changes with any byte of the bigWigs, and of their tables."""
+        """A text that changes with any byte of the bigWigs and of their tables."""
         return _digest(self.prediction_digest, self.unit, self.negative_minus)
 
 
@@ -368,11 +440,11 @@ class SharedPlan:
     """The document of what all models share.
 
     Attributes:
-        config: the config with all defaults.
-        fasta: the genome's sequence.
-        view: the interval that browsers show first (contig, start, end), 0-based half-open.
-        models: names of the models of coverage.
-        profiles: names of the BPNets.
+        config: The config with all defaults.
+        fasta: The genome's sequence.
+        view: The interval that browsers show first (contig, start, end), 0-based half-open.
+        models: Names of the models of coverage.
+        profiles: Names of the BPNets.
     """
 
     config: dict[str, Any]
@@ -393,11 +465,11 @@ class RunPlan:
     """All plans of a run.
 
     Attributes:
-        config: the config with all defaults.
-        fasta: the genome's sequence.
-        view: the interval that browsers show first (contig, start, end), 0-based half-open.
-        models: the plans of the models of coverage, by name.
-        profiles: the plans of the BPNets, by name.
+        config: The config with all defaults.
+        fasta: The genome's sequence.
+        view: The interval that browsers show first (contig, start, end), 0-based half-open.
+        models: The plans of the models of coverage, by name.
+        profiles: The plans of the BPNets, by name.
     """
 
     config: Mapping[str, Any]
@@ -413,30 +485,31 @@ class RunPlan:
 
     @property
     def genome(self) -> Mapping[str, Any]:
-        """What the config says of the genome."""
+        """The section `genome` of the config."""
         genome: Mapping[str, Any] = self.config["genome"]
         return genome
 
     @property
     def browser_digest(self) -> str:
-        """Changes with what browsers show besides the tracks."""
+        """A text that changes with anything that browsers show besides the tracks."""
         name, assembly = self.genome["name"], self.genome["assembly"]
         return _digest(name, assembly, self.view, list(self.fasta.contigs.items()))
 
     @property
     def provenance_digest(self) -> str:
-        """Changes with what the provenance repeats of the config."""
+        """A text that changes with the config, which the provenance repeats."""
         return _digest(self.config)
 
     def save(self, paths: Paths) -> None:
-        """Write the documents of the run and of its models, those whose content has changed."""
+        """Write the documents of the run and of its models if their content has changed."""
         for path, values in self._documents(paths).items():
             write_document(path, values)
 
     def is_finished(self, paths: Paths) -> bool:
-        """Return whether a run of this very plan has written its results.
+        """Return whether an earlier run with the same plan has written its results.
 
-        The provenance is the last file of a run. A document is written only when it changes.
+        A document is written only if its content changes, and a run ends with the provenance. So a
+        run is finished if its documents equal this plan and are older than the provenance.
         """
         if not paths.provenance.is_file():
             return False
@@ -469,7 +542,7 @@ class RunPlan:
         )
 
     def leftovers(self, paths: Paths) -> tuple[list[Path], list[Path]]:
-        """Return what earlier runs left that no job of this run writes: chunks, and results."""
+        """Return the chunks and the results of earlier runs that no job of this run writes."""
         models = [*self.models, *self.profiles]
         chunks = paths.existing_chunks(models) - self._chunks(paths)
         results = paths.existing_results(models) - self._results(paths)
@@ -480,12 +553,12 @@ class RunPlan:
         files = {paths.chunk(m.name, chunk) for m in self.models.values() for chunk in m.chunks}
         for plan in self.profiles.values():
             names = [paths.chunk, paths.chunk_statistics]
-            names += [paths.chunk_windows] if plan.windows else []
+            names += [paths.chunk_windows] if plan.write_windows else []
             files |= {name(plan.name, job) for name in names for job in plan.jobs}
         return files
 
     def _results(self, paths: Paths) -> set[Path]:
-        """Return the folders and bigWigs, of `Paths.existing_results`, that this run writes."""
+        """Return the folders and bigWigs that this run writes, as `Paths.existing_results` does."""
         results = {paths.model(name) for name in (*self.models, *self.profiles)}
         results |= {paths.tracks(m.name, group) for m in self.models.values() for group in m.groups}
         return results | {
@@ -497,13 +570,18 @@ class RunPlan:
 
 
 def _identity(folds: Sequence[Checkpoint]) -> list[Any]:
-    """Return what tells networks apart before their files are read."""
+    """Return facts that differ between networks and are known before weights are read."""
     return [[fold.format, fold.config, fold.files, fold.renamed_heads] for fold in folds]
 
 
-def _digest(*parts: Any) -> str:
-    """Return 16 digits that change with `parts` and with `RESULTS_VERSION`."""
-    text = json.dumps([RESULTS_VERSION, pack(parts)], sort_keys=True)
+def _count_positions(intervals: Mapping[str, BinIntervals]) -> int:
+    """Return the number of positions in all intervals."""
+    return sum(int((rows[:, 1] - rows[:, 0]).sum()) for rows in intervals.values())
+
+
+def _digest(*facts: Any) -> str:
+    """Return 16 digits that change with `facts` and with `RESULTS_VERSION`."""
+    text = json.dumps([RESULTS_VERSION, pack(facts)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -516,7 +594,7 @@ def load_plan(path: str | Path) -> ModelPlan | ProfilePlan:
 
 
 def _share_tracks(plan: Any) -> Any:
-    """Return a plan that was read with the first fold's tracks in the folds that have the same."""
+    """Return `plan` with the first fold's tracks in the folds whose tracks were not repeated."""
     first = plan.folds[0].tracks
     folds = [fold if fold.tracks else replace(fold, tracks=first) for fold in plan.folds]
     return replace(plan, folds=folds)

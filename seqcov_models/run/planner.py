@@ -1,7 +1,7 @@
-"""Plan a run: everything about it that is known before a weight is read.
+"""Make the plan of a run from its config, before any weight is read.
 
-Only the Snakefile plans, in Snakemake's main process. Contig lengths, regions, the headers of the
-checkpoints and the track tables are enough, so planning imports no torch.
+Only the Snakefile calls this, in Snakemake's main process. Contig lengths, regions, the headers of
+the checkpoints and the track tables are enough, so planning imports no torch.
 """
 
 import os
@@ -46,28 +46,33 @@ INITIAL_VIEW = 100_000
 
 @dataclass(frozen=True)
 class _Genome:
-    """What all models of a run predict along. include: None is everything."""
+    """The genome and the regions of a run. include: None for the whole genome."""
 
     fasta: Fasta
     include: list[Interval] | None
     exclude: list[Interval]
 
-    def wanted(self, bin_size: int) -> dict[str, BinIntervals]:
+    def select_bins(self, bin_size: int) -> dict[str, BinIntervals]:
         """Return the bins to predict, by contig. Raises SeqcovError if there is none."""
-        wanted = select_bins(self.fasta.contigs, bin_size, self.include, self.exclude)
-        if not wanted:
+        bins = select_bins(self.fasta.contigs, bin_size, self.include, self.exclude)
+        if not bins:
             raise SeqcovError("genome.exclude leaves nothing of genome.regions to predict")
-        return wanted
+        return bins
 
 
 def plan_run(config: Mapping[str, Any]) -> RunPlan:
-    """Return the plan of a config that fits the schema.
+    """Return the plan of a run. Only a missing index of the FASTA is written.
 
-    Nothing is written but a missing index of the FASTA.
+    Args:
+        config: A config that fits the schema, with all defaults.
+
+    Returns:
+        The plan of every model, which `RunPlan.save` writes.
 
     Raises:
-        SeqcovError: for every mistake that can be known now: files, contigs, regions, weights of
-            another architecture, selections that match nothing, an output folder that cannot be
+        SeqcovError: If the config contains a mistake that is visible before weights are read: a
+            missing file, an unknown contig, a region outside its contig, weights of another
+            architecture, a selection that matches nothing, or an output folder that cannot be
             written.
     """
     paths = Paths.from_config(config)
@@ -77,7 +82,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     models: dict[str, ModelPlan] = {}
     profiles: dict[str, ProfilePlan] = {}
     profiles_last = sorted(config["models"].items(), key=lambda item: "peaks" in item[1])
-    for name, entry in profiles_last:  # whose peaks may be those of another model's track
+    for name, entry in profiles_last:  # their peaks may come from another model's track
         try:
             if "peaks" in entry:
                 profiles[name] = _plan_profiles(name, entry, config, genome, models)
@@ -105,7 +110,7 @@ def _initial_view(genome: _Genome) -> Interval:
     """
     stretches = [
         (contig, start, end)
-        for contig, intervals in genome.wanted(1).items()
+        for contig, intervals in genome.select_bins(1).items()
         for start, end in intervals.tolist()
     ]
     contig, start, end = max(stretches, key=lambda stretch: stretch[2] - stretch[1])
@@ -122,8 +127,8 @@ def _plan_model(
     geometry = folds[0].config.geometry
     tiling = Tiling.from_overlap(geometry, prediction["overlap"], prediction["blend"])
     _check_ensemble(entry, len(folds), tracks, geometry)
-    wanted = genome.wanted(geometry.bin)
-    segments = tile(genome.fasta.contigs, tiling, wanted)
+    bins = genome.select_bins(geometry.bin)
+    segments = tile(genome.fasta.contigs, tiling, bins)
     chunks = split_into_chunks(segments, tiling.step, prediction["windows_per_chunk"])
     digits = len(str(len(chunks) - 1))
     default = NETWORKS[entry["architecture"]].default_transform(len(folds[0].tracks))
@@ -141,9 +146,9 @@ def _plan_model(
             chunk_dtype=prediction["chunk_dtype"],
             min_acgt=prediction["min_acgt"],
         ),
-        rows=[track.row for track in tracks],
+        table_rows=[track.row for track in tracks],
         tiling=tiling,
-        wanted=wanted,
+        selected_bins=bins,
         chunks={f"{number:0{digits}}": chunk for number, chunk in enumerate(chunks)},
         groups=group_tracks(
             tracks, config["bigwig"]["tracks_per_job"], entry["standard_deviation"]
@@ -154,10 +159,13 @@ def _plan_model(
 
 
 def recognise_folds(entry: Mapping[str, Any]) -> list[Checkpoint]:
-    """Return the checkpoints that an entry of the config's `models` names.
+    """Return the checkpoints of one model.
+
+    Args:
+        entry: The model's section of the config.
 
     Raises:
-        SeqcovError: they cannot be averaged, because their networks or their tracks differ.
+        SeqcovError: If the predictions cannot be averaged because networks or tracks differ.
     """
     paths = entry["weights"] if isinstance(entry["weights"], list) else [entry["weights"]]
     folds = [
@@ -167,13 +175,19 @@ def recognise_folds(entry: Mapping[str, Any]) -> list[Checkpoint]:
     for path, fold in zip(paths, folds, strict=True):
         if len(fold.tracks) != len(folds[0].tracks):
             raise SeqcovError(
-                f"weights {path}: {len(fold.tracks):,} tracks, the first fold has"
+                f"weights {path}: {len(fold.tracks):,} tracks, but the first fold has"
                 f" {len(folds[0].tracks):,}; folds must predict the same tracks"
             )
         if fold.config != folds[0].config:
-            raise SeqcovError(f"weights {path}: another network than the first fold's")
+            raise SeqcovError(
+                f"weights {path}: the network differs from the first fold's; folds must be copies"
+                " of one network"
+            )
         if [t.identifier for t in fold.tracks] != [t.identifier for t in folds[0].tracks]:
-            raise SeqcovError(f"weights {path}: its track table is not the first fold's")
+            raise SeqcovError(
+                f"weights {path}: the identifiers in the track table differ from the first fold's;"
+                " folds must predict the same tracks"
+            )
     return folds
 
 
@@ -184,14 +198,14 @@ def _check_ensemble(
     for shift in entry["shifts"]:
         if abs(shift) > geometry.context:
             raise SeqcovError(
-                f"shifts: {shift:,} bp is more than the {geometry.context:,} bp that are cropped;"
-                " the core would hold bases that were never read"
+                f"shifts: {shift:,} bp is more than the {geometry.context:,} bp that the network"
+                " crops from either end of a window; choose a smaller shift"
             )
     members = folds * len(entry["shifts"]) * (1 + entry["reverse_complement"])
     if entry["standard_deviation"] and members == 1:
         raise SeqcovError(
-            "standard_deviation: a single prediction has none; use several weights (folds),"
-            " shifts, or reverse_complement"
+            "standard_deviation: it needs more than one prediction per window; set several weights"
+            " (folds), several shifts, or reverse_complement: true"
         )
     if not entry["reverse_complement"]:
         return
@@ -200,33 +214,39 @@ def _check_ensemble(
             continue
         if "strand_pair" in track.columns:
             raise SeqcovError(
-                f"reverse_complement: the table has no row for the other strand of"
-                f" {track.identifier}"
+                f"reverse_complement: the track table has no row for the other strand of"
+                f" {track.identifier}; add that row, or choose other tracks"
             )
         raise SeqcovError(
-            "reverse_complement: nothing says which tracks are each other's strands; `targets:` can"
-            " name a table with the column strand_pair (an unstranded track has its own index)"
+            "reverse_complement: no track table says which tracks are strand pairs; name one with"
+            " the column strand_pair in `targets:` (an unstranded track is paired with itself)"
         )
 
 
 def group_tracks(
     tracks: Sequence[Track], limit: int, standard_deviation: bool = False
 ) -> dict[str, list[int]]:
-    """Share out the rows of the chunks among folders; one job writes each.
+    """Divide the rows of the chunks into groups, each of which one job writes as bigWigs.
 
-    Tracks are grouped by assay; an assay of more than `limit` tracks is cut into numbered groups.
-    Standard deviations lie beside their tracks. The fraction of unknown bases, the last row (−1),
-    has a folder of its own.
+    Args:
+        tracks: The selected tracks, in the order of the chunks' rows.
+        limit: Maximum number of tracks per group. A larger assay is divided into numbered groups.
+        standard_deviation: Whether the chunks also hold a standard deviation per track. It belongs
+            to its track's group.
+
+    Returns:
+        Rows of the chunks by the group's name, which is also the name of a folder. The last row
+        (-1), the fraction of unknown bases, is a group of its own.
     """
-    by_assay: dict[str, list[int]] = {}  # without regard to case, as some file systems
+    assays: dict[str, list[int]] = {}  # in lower case: some file systems do not tell cases apart
     for row, track in enumerate(tracks):
         assay = make_url_safe(track.assay) if track.assay else "tracks"
-        by_assay.setdefault(assay.lower(), []).append(row)
-    if len(by_assay) > 1 and len(tracks) / len(by_assay) < 2:
-        by_assay = {"tracks": list(range(len(tracks)))}  # what precedes the colon is not an assay
+        assays.setdefault(assay.lower(), []).append(row)
+    if len(assays) > 1 and len(tracks) / len(assays) < 2:
+        assays = {"tracks": list(range(len(tracks)))}  # the text before the colon is not an assay
     groups: dict[str, list[int]] = {}
     used = {MASK}
-    for key, rows in by_assay.items():
+    for key, rows in assays.items():
         assay = key if key == "tracks" else make_url_safe(tracks[rows[0]].assay)
         count = -(-len(rows) // limit)
         digits = len(str(count))
@@ -264,24 +284,27 @@ def _plan_profiles(
         ),
         peaks=_peak_sets(name, entry["peaks"], models),
         contig_aliases=dict(config["genome"]["contig_aliases"]),
-        wanted=genome.wanted(1),
-        windows=options["windows"],
+        selected_bases=genome.select_bins(1),
+        write_windows=options["windows"],
         negative_minus=options["negative_minus"],
     )
     paths = Paths.from_config(config)
     files = Counter(
         paths.profile_bigwig(name, task, strand) for task in plan.tasks for strand in plan.strands
     )
-    if doubled := [file.name for file, times in files.items() if times > 1]:
+    if duplicates := [file.name for file, count in files.items() if count > 1]:
         tasks = ", ".join(plan.config.tasks)
-        raise SeqcovError(f"tasks {tasks}: two would be written to {doubled[0]}")
+        raise SeqcovError(
+            f"tasks {tasks}: two of them would be written to {duplicates[0]}; rename one in the"
+            " checkpoint's config"
+        )
     return plan
 
 
 def _peak_sets(
     name: str, peaks: str | Mapping[str, Any], models: Mapping[str, ModelPlan]
 ) -> dict[str, PeakFile | TrackPeaks]:
-    """Return where the sets of peaks are that an entry names; one file alone is named by itself."""
+    """Return the source of every set of peaks. A single file is a set with the file's name."""
     if isinstance(peaks, str):
         peaks = {Path(peaks).name.split(".")[0] or name: peaks}
     sets: dict[str, PeakFile | TrackPeaks] = {}
@@ -298,25 +321,26 @@ def _peak_sets(
 def _track_peaks(
     label: str, source: Mapping[str, Any], models: Mapping[str, ModelPlan]
 ) -> TrackPeaks:
-    """Return where the track is that `source` names. Raises SeqcovError if no model has it."""
+    """Return the track that `source` names. Raises SeqcovError unless exactly one matches."""
     model = models.get(source["model"])
     if model is None:
         known = ", ".join(models) or "none"
         raise SeqcovError(
-            f"peaks {label}: no model {source['model']!r} that predicts tracks; there are: {known}"
+            f"peaks {label}: {source['model']!r} is not a model that predicts tracks; such models"
+            f" of this config: {known}"
         )
     try:
-        found = select(model.tracks, [source["track"]])
+        matches = select(model.tracks, [source["track"]])
     except SeqcovError as error:
-        raise SeqcovError(f"peaks {label}: of the tracks of {model.name}, {error}") from None
-    if len(found) > 1:
-        names = ", ".join(track.identifier for track in found[:5])
+        raise SeqcovError(f"peaks {label}: among the tracks of {model.name}, {error}") from None
+    if len(matches) > 1:
+        names = ", ".join(track.identifier for track in matches[:5])
         raise SeqcovError(
-            f"peaks {label}: track {source['track']!r} names {len(found)} tracks of {model.name}"
-            f" ({names}{', …' if len(found) > 5 else ''}); name one of them"
+            f"peaks {label}: track {source['track']!r} matches {len(matches)} tracks of"
+            f" {model.name} ({names}{', …' if len(matches) > 5 else ''}); choose one of them"
         )
-    (track,) = found
-    row = model.rows.index(track.row)
+    (track,) = matches
+    row = model.table_rows.index(track.row)
     group = next(group for group, rows in model.groups.items() if row in rows)
     return TrackPeaks(
         model.name, group, track.file_name, model.geometry.bin,
@@ -325,6 +349,7 @@ def _track_peaks(
 
 
 def _check_writable(folder: Path) -> None:
+    """Raise SeqcovError if `folder` cannot be created or written."""
     ancestor = _nearest_existing(folder)
     if not ancestor.is_dir():
         raise SeqcovError(f"output {folder}: {ancestor} is a file, not a folder")
@@ -333,6 +358,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def _nearest_existing(path: Path) -> Path:
+    """Return `path` or the nearest folder above it that exists."""
     path = path.absolute()
     while not path.exists():
         path = path.parent
@@ -340,7 +366,12 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
-    """Return the run in a few lines: windows, chunks, tracks, bytes. peaks: of `count_peaks`."""
+    """Return a summary of the run: one line for the genome and one per model.
+
+    Args:
+        run: The plan.
+        peaks: Numbers of predicted and of omitted peaks by BPNet; see `run.peak_sets.count_peaks`.
+    """
     lines = [
         f"genome {run.genome['name']}: {len(run.fasta.contigs):,} contigs,"
         f" {sum(run.fasta.contigs.values()):,} bp"
@@ -348,35 +379,41 @@ def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
     for model in run.models.values():
         chunk_bytes, track_bytes = model.output_bytes
         lines.append(
-            f"model {model.name}: {model.windows:,} windows of {model.geometry.window:,} bp in"
+            f"model {model.name}: {model.window_count:,} windows of {model.geometry.window:,} bp in"
             f" {len(model.chunks):,} chunks; {len(model.tracks):,} of"
-            f" {len(model.head):,} tracks, {model.bins:,} bins of"
+            f" {len(model.checkpoint_tracks):,} tracks, {model.bin_count:,} bins of"
             f" {model.geometry.bin} bp; chunks {_format_bytes(chunk_bytes)} (temporary), bigWigs"
             f" about {_format_bytes(track_bytes)}"
         )
     for profile in run.profiles.values():
-        wanted, dropped = peaks[profile.name]
-        chunk_bytes, track_bytes = profile.output_bytes(wanted)
+        predicted, omitted = peaks[profile.name]
+        chunk_bytes, track_bytes = profile.output_bytes(predicted)
         strands = " on both strands" if len(profile.strands) > 1 else ""
-        omitted = f", {dropped:,} left out (duplicates, or outside genome.regions)"
+        omission = f", {omitted:,} left out (duplicates, or outside genome.regions)"
         open_ended = any(track.number is None for track in profile.peak_tracks)
         lines.append(
             f"model {profile.name}: profiles of {profile.geometry.core:,} bp for"
-            f" {', '.join(profile.config.tasks)}{strands} at {wanted:,} peaks"
-            f"{' and wherever tracks reach their threshold' * open_ended}"
-            f" ({', '.join(profile.peaks)}){omitted * bool(dropped)}; chunks at most"
-            f" {_format_bytes(chunk_bytes)} (temporary), bigWigs {_format_bytes(track_bytes)}"
-            f"{', and more for the peaks above a threshold' * open_ended}"
+            f" {', '.join(profile.config.tasks)}{strands} at {predicted:,} peaks"
+            f"{' and at all maxima of tracks above their threshold' * open_ended}"
+            f" ({', '.join(profile.peaks)}){omission * bool(omitted)}; chunks at most"
+            f" {_format_bytes(chunk_bytes)} (temporary), bigWigs about"
+            f" {_format_bytes(track_bytes)}"
+            f"{', plus those of the maxima above a threshold' * open_ended}"
         )
     return "\n".join(lines)
 
 
 def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
-    """Raise SeqcovError if the disk is too small for what the run still has to write.
+    """Check that the disk has space for everything that the run still has to write.
 
-    A finished run needs none: its chunks are gone, and nothing is written again.
+    A finished run needs none: its chunks are deleted, and nothing is written again.
 
-    peaks: of `count_peaks`.
+    Args:
+        run: The plan.
+        peaks: Numbers of predicted and of omitted peaks by BPNet; see `run.peak_sets.count_peaks`.
+
+    Raises:
+        SeqcovError: If the free space is smaller than the chunks and bigWigs that do not exist yet.
     """
     if run.is_finished(run.paths):
         return
@@ -387,12 +424,14 @@ def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
     needed -= run.paths.written_bytes()  # by an earlier, unfinished run
     if needed > free:
         raise SeqcovError(
-            f"output {folder}: about {_format_bytes(needed)} are needed, {_format_bytes(free)} are"
-            " free; choose fewer tracks or regions, or chunk_dtype: float16"
+            f"output {folder}: the run needs about {_format_bytes(needed)}, but only"
+            f" {_format_bytes(free)} are free; choose fewer tracks or regions, or"
+            " chunk_dtype: float16"
         )
 
 
 def _format_bytes(count: float) -> str:
+    """Return a number of bytes with three digits and a decimal prefix: 1.5e12 is '1.5 TB'."""
     for prefix in ("", "k", "M", "G"):
         if count < 1000:
             return f"{count:.3g} {prefix}B"

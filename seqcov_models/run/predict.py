@@ -1,4 +1,4 @@
-"""Write what one job predicts: the chunk of a coverage network, or of a BPNet's peaks."""
+"""Predict one chunk and write it: windows along a genome, or a BPNet's windows at peaks."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -34,24 +34,27 @@ def predict_coverage_chunk(
     threads: int = 1,
     batch_size: int = 1,
 ) -> tuple[Seconds, str]:
-    """Predict one chunk of a plan and write it to `path`.
+    """Predict one chunk of a model of coverage and write it.
 
     Args:
-        cards: the model cards that the checkpoints must still match.
-        device: auto, cpu or cuda.
+        plan: The model's plan.
+        chunk: A key of `plan.chunks`.
+        cards: The model cards that the checkpoints must still match.
+        path: The chunk file to write.
+        device: "auto", "cpu" or "cuda".
         threads: CPU threads.
-        batch_size: windows per forward pass.
+        batch_size: Windows per forward pass.
 
     Returns:
         The time spent in each stage, and the device that was used.
 
     Raises:
-        SeqcovError: a checkpoint has changed or cannot be loaded, there is no such device, or as
-            `predict_chunk`.
+        SeqcovError: If a checkpoint has changed or cannot be loaded, if the device does not exist,
+            or for the reasons of `predict_chunk`.
     """
     check_unchanged(plan, cards)
     torch.set_num_threads(threads)
-    leased, options = Device(device), plan.options
+    lease, options = Device(device), plan.options
     ensemble = load_ensemble(
         plan.folds,
         plan.tracks,
@@ -61,18 +64,18 @@ def predict_coverage_chunk(
         standard_deviation=options.standard_deviation,
     )
     seconds = predict_chunk(
-        ensemble.to(leased.name),
+        ensemble.to(lease.name),
         plan.tiling,
         Genome(plan.fasta),
         plan.chunks[chunk],
-        plan.wanted,
+        plan.selected_bins,
         path,
         dtype=options.chunk_dtype,
         batch_size=batch_size,
         precision=options.precision,
         min_acgt=options.min_acgt,
     )
-    return seconds, leased.name
+    return seconds, lease.name
 
 
 def predict_profile_chunk(
@@ -86,28 +89,39 @@ def predict_profile_chunk(
     threads: int = 1,
     batch_size: int = 32,
 ) -> tuple[Seconds, str]:
-    """Predict the windows that one job of a plan has of its peaks, and write its files.
+    """Predict the windows of one job at a BPNet's peaks and write its files.
 
     Args:
-        job: its number.
-        peaks: the combined peaks.
-        files: values, table and, if asked for, raw windows, as for `predict_peaks`.
+        plan: The model's plan.
+        job: Number of the job, one of `plan.jobs`.
+        peaks: The combined peaks, which `peaks.read.write_peaks` wrote.
+        cards: The model cards that the checkpoints must still match.
+        files: The files to write: values, statistics and, if the config asks for it, the profiles
+            of all windows; see `predict_peaks`.
+        device: "auto", "cpu" or "cuda".
+        threads: CPU threads.
+        batch_size: Windows per forward pass.
 
-    The other arguments, the result and the errors are those of `predict_coverage_chunk`.
+    Returns:
+        The time spent in each stage, and the device that was used.
+
+    Raises:
+        SeqcovError: If a checkpoint has changed or cannot be loaded, if the device does not exist,
+            or for the reasons of `predict_peaks`.
     """
     check_unchanged(plan, cards)
     torch.set_num_threads(threads)
-    leased, options = Device(device), plan.options
+    lease, options = Device(device), plan.options
     ensemble = load_profile_ensemble(
         plan.folds, plan.tracks, reverse_complement=options.reverse_complement
     )
     windows, chunks = plan.chunks(peaks)
     seconds = predict_peaks(
-        ensemble.to(leased.name),
+        ensemble.to(lease.name),
         Genome(plan.fasta),
         windows,
         chunks[job],
-        plan.wanted,
+        plan.selected_bases,
         *files,
         overlap=options.overlap,
         expm1=options.counts == "expm1",
@@ -115,7 +129,7 @@ def predict_profile_chunk(
         precision=options.precision,
         min_acgt=options.min_acgt,
     )
-    return seconds, leased.name
+    return seconds, lease.name
 
 
 def predict_chunk(
@@ -123,7 +137,7 @@ def predict_chunk(
     tiling: Tiling,
     genome: Genome,
     segments: Sequence[Segment],
-    wanted: Mapping[str, BinIntervals],
+    selected: Mapping[str, BinIntervals],
     path: Path,
     *,
     dtype: str = "float32",
@@ -131,24 +145,28 @@ def predict_chunk(
     precision: str = "float32",
     min_acgt: float = 0.0,
 ) -> Seconds:
-    """Predict the windows of `segments` and write the chunk file `path` (see `run.chunk_files`).
+    """Predict the windows of `segments` and write the chunk file.
 
-    Its rows are the ensemble's tracks, then their standard deviations if the ensemble gives them,
-    and last the fraction of unknown bases.
+    Its rows are the ensemble's tracks, then their standard deviations if the ensemble computes
+    them, and last the fraction of unknown bases. See `run.chunk_files`.
 
     Args:
-        segments: the chunk's windows; their bins are the columns, in this order.
-        wanted: bins to give a value, by contig; the others are NaN.
-        path: the .npy to write; it appears when it is complete.
-        dtype: float32 or float16, of the file.
-
-    The other arguments are those of `prediction.coverage.predict_segment`.
+        ensemble: The model.
+        tiling: How windows lie along a contig.
+        genome: The sequence.
+        segments: The chunk's windows. Their bins are the columns of the file, in this order.
+        selected: Bins to give a value, by contig; the others are NaN.
+        path: The .npy to write. It appears when it is complete.
+        dtype: "float32" or "float16", of the file.
+        batch_size: Windows per forward pass.
+        precision: "float32", "tf32" or "bfloat16".
+        min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
 
     Returns:
         The time spent in each stage.
 
     Raises:
-        SeqcovError: the network's output is NaN or infinite, or the sequence cannot be read.
+        SeqcovError: If the network's output is NaN or infinite, or the sequence cannot be read.
     """
     seconds = Seconds()
     bins = sum(segment.bins for segment in segments)
@@ -160,13 +178,13 @@ def predict_chunk(
     ):
         offset = 0
         for segment in segments:
-            unwanted = ~_wanted_mask(wanted[segment.contig], segment, tiling.step)
+            excluded = ~_selection_mask(selected[segment.contig], segment, tiling.step)
             for first, values, unknown in predict_segment(
                 ensemble, tiling, genome, segment, batch_size, precision, min_acgt, seconds
             ):
-                dropped = unwanted[first : first + len(values)]
-                values[dropped] = np.nan
-                unknown[dropped] = np.nan
+                mask = excluded[first : first + len(values)]
+                values[mask] = np.nan
+                unknown[mask] = np.nan
                 with seconds.measure("writing"):
                     write(offset + first, values, unknown[:, None])
                 advance(1)
@@ -174,10 +192,10 @@ def predict_chunk(
     return seconds
 
 
-def _wanted_mask(wanted: BinIntervals, segment: Segment, step: int) -> npt.NDArray[np.bool_]:
-    """Return which bins of a segment are wanted, (bins,)."""
+def _selection_mask(selected: BinIntervals, segment: Segment, step: int) -> npt.NDArray[np.bool_]:
+    """Return which bins of a segment are selected, (bins,)."""
     mask = np.zeros(segment.bins, np.bool_)
-    for start, end in (wanted - segment.first_window * step).clip(0).tolist():
+    for start, end in (selected - segment.first_window * step).clip(0).tolist():
         mask[start:end] = True
     return mask
 
@@ -187,10 +205,10 @@ def predict_peaks(
     genome: Genome,
     windows: Windows,
     chunk: PeakChunk,
-    wanted: Mapping[str, BinIntervals],
+    selected: Mapping[str, BinIntervals],
     values: Path,
-    table: Path,
-    raw: Path | None = None,
+    statistics: Path,
+    profiles: Path | None = None,
     *,
     overlap: str = "nearest",
     expm1: bool = False,
@@ -201,19 +219,26 @@ def predict_peaks(
     """Predict the windows of a chunk of peaks and write its files.
 
     Args:
-        values: what bigWigs are made of: the chunk file, one row per task and strand (see
-            `run.chunk_files`).
-        table: an .npy with one row per window and the columns of `statistic_names`.
-        raw: an .npy of every window's own values, (windows, length, tasks, strands), whatever
-            overlaps it; not written if None.
-
-    The other arguments are those of `prediction.profiles.predict_profiles`.
+        ensemble: The model.
+        genome: The sequence.
+        windows: The windows of all jobs.
+        chunk: The windows and bases of this job.
+        selected: Bases to give a value, by contig; the others are NaN.
+        values: The chunk file to write, from which bigWigs are made: one row per task and strand.
+        statistics: The .npy to write with one row per window and the columns of `statistic_names`.
+        profiles: The .npy to write with the profile of every window, (windows, length, tasks,
+            strands), also where windows overlap; None for none.
+        overlap: The value of a base in several windows: "nearest", "mean" or "max".
+        expm1: Whether reads are exp(log count) - 1 instead of exp(log count).
+        batch_size: Windows per forward pass.
+        precision: "float32", "tf32" or "bfloat16".
+        min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
 
     Returns:
         The time spent in each stage.
 
     Raises:
-        SeqcovError: the network's output is NaN or infinite, the sequence cannot be read, or
+        SeqcovError: If the network's output is NaN or infinite, the sequence cannot be read, or
             `overlap` is unknown.
     """
     seconds = Seconds()
@@ -222,12 +247,12 @@ def predict_peaks(
     shape = (count, ensemble.geometry.core, len(config.tasks), config.num_strands)
     with (
         chunk_writer(values, config.num_labels, chunk.bases) as write_values,
-        rows_writer(table, (count, columns), np.float64) as write_statistics,
-        rows_writer(raw, shape, np.float32) if raw else nullcontext(None) as write_profiles,
+        rows_writer(statistics, (count, columns), np.float64) as write_statistics,
+        rows_writer(profiles, shape, np.float32) if profiles else nullcontext() as write_profiles,
         progress(len(chunk.predicted), "peaks") as advance,
     ):
         for batch in predict_profiles(
-            ensemble, genome, windows, chunk, wanted, overlap=overlap, expm1=expm1,
+            ensemble, genome, windows, chunk, selected, overlap=overlap, expm1=expm1,
             batch_size=batch_size, precision=precision, min_acgt=min_acgt, seconds=seconds,
         ):  # fmt: skip
             with seconds.measure("writing"):

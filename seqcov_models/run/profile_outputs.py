@@ -1,4 +1,4 @@
-"""Write what becomes of a BPNet's chunks: bigWigs per task, a table of peaks, all windows."""
+"""Write the results of a BPNet from its chunks: bigWigs per task, table of peaks, all windows."""
 
 import csv
 import gzip
@@ -14,14 +14,14 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.files import write_atomically
 from seqcov_models.genome.regions import read_bed_lines
 from seqcov_models.peaks.windows import Windows
-from seqcov_models.run.chunk_files import Values, blocks_of, track_runs
+from seqcov_models.run.chunk_files import Values, read_row_blocks, track_runs
 from seqcov_models.run.plan import ProfilePlan
 from seqcov_models.run.track_table import table_row, write_table
 from seqcov_models.tiling import Geometry, Segment
 from seqcov_models.tracks.table import Track
 
 PEAK_COLUMNS = ("contig", "start", "end", "name", "set", "strand", "summit", "window")
-"""The first columns of the table of peaks; the statistics of their windows follow."""
+"""The first columns of the table of peaks. The statistics of their windows follow."""
 
 
 def write_profile_bigwigs(
@@ -32,16 +32,18 @@ def write_profile_bigwigs(
     peaks: Path,
     chunks: Sequence[Path],
 ) -> None:
-    """Write the bigWigs of a task of `plan`, and a table of them.
+    """Write the bigWigs of one task, and the table of these bigWigs.
 
     Args:
-        files: as for `write_task`.
-        task: the name of the task's files.
-        peaks: the combined peaks, from which the jobs' segments follow.
-        chunks: the files of all jobs, in order.
+        files: The bigWigs to write, by strand; see `write_task`.
+        table: The table to write.
+        plan: The model's plan.
+        task: A key of `plan.tasks`.
+        peaks: The combined peaks, from which the jobs' segments follow.
+        chunks: The files of all jobs, in order.
 
     Raises:
-        SeqcovError: a chunk is not what the plan says, or a value is not a number.
+        SeqcovError: If a chunk does not have the planned shape, or a value is infinite.
     """
     _, planned = plan.chunks(peaks)
     segments = [chunk.segments for chunk in planned]
@@ -70,17 +72,22 @@ def write_task(
     unit: str,
     negative_minus: bool = False,
 ) -> None:
-    """Write a bigWig of a task's profiles for each of `files`, and a table of them.
+    """Write one bigWig per strand of a task, and the table of these bigWigs.
 
     Args:
-        files: by what they hold: 'plus', 'minus' and 'both', the sum of the strands; only 'both'
-            if the network predicts no strands.
-        row: the row of the task's first strand in the chunks.
-        chunks: the files of all jobs, in order, with what they hold.
-        negative_minus: write the minus strand below zero, to be drawn so.
+        files: The bigWigs to write, by strand: "plus", "minus", and "both" for the sum of the
+            strands. Only "both" if the network does not predict strands.
+        table: The table to write.
+        model: Name of the model.
+        task: Name of the task.
+        row: Row of the task's first strand in the chunks.
+        chunks: The files of all jobs with their segments, in order.
+        contigs: Contig lengths in bp, by name.
+        unit: The unit of the values in words.
+        negative_minus: Whether the minus strand is written as negative values.
 
     Raises:
-        SeqcovError: a chunk is not what was planned, or a value is not a number.
+        SeqcovError: If a chunk does not have the planned shape, or a value is infinite.
     """
     signs = {"plus": "+", "minus": "-", "both": ""}
     labels = {"plus": ", plus", "minus": ", minus", "both": ""}
@@ -90,7 +97,7 @@ def write_task(
         is_sum = strand == "both" and len(files) > 1
         runs = track_runs(chunks, row + offset, 1)
         if is_sum:
-            runs = _summed(runs, track_runs(chunks, row + 1, 1))
+            runs = _sum_strands(runs, track_runs(chunks, row + 1, 1))
         if strand == "minus" and negative_minus:
             runs = ((contig, first, -values) for contig, first, values in runs)
         summary = write_bigwig(path, contigs, 1, runs)
@@ -102,12 +109,12 @@ def write_task(
         write_table(part, rows)
 
 
-def _summed(
-    one: Iterable[tuple[str, int, Values]], other: Iterable[tuple[str, int, Values]]
+def _sum_strands(
+    plus: Iterable[tuple[str, int, Values]], minus: Iterable[tuple[str, int, Values]]
 ) -> Iterator[tuple[str, int, Values]]:
-    """Yield the sums of two tracks' runs, which have values at the same positions."""
-    for (contig, first, values), (*_, more) in zip(one, other, strict=True):
-        yield contig, first, values + more
+    """Yield the sums of two strands, which have values at the same positions."""
+    for (contig, first, plus_values), (*_, minus_values) in zip(plus, minus, strict=True):
+        yield contig, first, plus_values + minus_values
 
 
 def write_peak_table(
@@ -115,22 +122,23 @@ def write_peak_table(
     peaks: Path,
     tables: Sequence[Path],
     columns: Sequence[str],
-    by_strand: bool,
+    uses_peak_strand: bool,
 ) -> None:
-    """Write what was predicted for each peak, one row per peak, as a gzipped table with a header.
+    """Write the statistics of every peak's prediction as a gzipped table with a header.
 
-    The column `window` counts the windows: peaks with one summit share one.
+    The column `window` is the number of the peak's window. Peaks with the same summit share one.
 
     Args:
-        peaks: the combined peaks, of `peaks.write_peaks`.
-        tables: the statistics that all jobs wrote, in order.
-        columns: the names of their columns.
-        by_strand: whether peaks on the minus strand have windows of their own.
+        path: The table to write, with one row per peak.
+        peaks: The combined peaks, which `peaks.read.write_peaks` wrote.
+        tables: The statistics that the jobs wrote, in order: one row per window.
+        columns: The names of the statistics.
+        uses_peak_strand: Whether peaks on the minus strand have windows of their own.
 
     Raises:
-        SeqcovError: the tables do not have one row per window.
+        SeqcovError: If the tables do not have one row per window.
     """
-    rows = (row for block in blocks_of(tables) for row in block)
+    rows = (row for block in read_row_blocks(tables) for row in block)
     with (
         write_atomically(path) as part,
         part.open("wb") as file,
@@ -145,12 +153,12 @@ def write_peak_table(
             peaks
         ):
             summit = int(start) + int(offset)
-            key = contig, summit, by_strand and strand == "-"
+            key = contig, summit, uses_peak_strand and strand == "-"
             if key != last_key:
                 window, last_key = window + 1, key
                 row = next(rows, None)
                 if row is None:
-                    raise SeqcovError(f"{peaks}: more windows than its chunks have")
+                    raise SeqcovError(_mismatch_message(peaks, "fewer"))
                 statistics = [
                     _format(column, value)
                     for column, value in zip(columns, row.tolist(), strict=True)
@@ -159,10 +167,16 @@ def write_peak_table(
                 [contig, start, end, name, set_name, strand, summit, window, *statistics]
             )
         if next(rows, None) is not None:
-            raise SeqcovError(f"{peaks}: fewer windows than its chunks have")
+            raise SeqcovError(_mismatch_message(peaks, "more"))
+
+
+def _mismatch_message(peaks: Path, quantity: str) -> str:
+    """Return the message for chunks that were predicted at other peaks."""
+    return f"peaks {peaks}: its chunks hold {quantity} windows; delete them and start the run again"
 
 
 def _format(column: str, value: float) -> str:
+    """Return a statistic as text: empty for NaN, a whole number for a position."""
     if math.isnan(value):
         return ""
     return f"{value:.0f}" if column.endswith(".maximum") else f"{value:.6g}"
@@ -177,13 +191,23 @@ def write_profile_windows(
     geometry: Geometry,
     contigs: Sequence[str],
 ) -> None:
-    """Join the profiles of all windows, which the jobs wrote, into one HDF5 file.
+    """Join the profiles of all windows into one HDF5 file.
 
-    It holds `profiles` (windows, length, tasks, strands) ``float32``, and of each window `contig`
-    and `start`, the first base of its profile, 0-based. The attribute `tasks` names the tasks.
+    The file holds `profiles` (windows, length, tasks, strands) float32 and, for each window,
+    `contig` and `start`: the first base of its profile, 0-based. The attribute `tasks` names the
+    tasks.
+
+    Args:
+        path: The file to write.
+        parts: The profiles that the jobs wrote, in order.
+        tasks: Names of the tasks.
+        strands: Number of strands per task.
+        windows: All windows, in order.
+        geometry: The geometry of a window.
+        contigs: Names of the contigs, in the FASTA's order.
 
     Raises:
-        SeqcovError: the jobs' files do not hold these windows.
+        SeqcovError: If the jobs' files do not hold these windows.
     """
     import h5py
 
@@ -194,9 +218,12 @@ def write_profile_windows(
             shuffle=True, compression="gzip", compression_opts=1,
         )  # fmt: skip
         first = 0
-        for rows in blocks_of(parts):
+        for rows in read_row_blocks(parts):
             if rows.shape[1:] != shape or first + len(rows) > len(windows):
-                raise SeqcovError(f"{path}: its chunks are not those of {len(windows):,} windows")
+                raise SeqcovError(
+                    f"{path}: its chunks do not hold {len(windows):,} windows of shape {shape};"
+                    " delete them and start the run again"
+                )
             profiles[first : first + len(rows)] = rows
             first += len(rows)
         file["start"] = windows.starts(geometry)

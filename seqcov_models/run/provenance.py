@@ -1,4 +1,4 @@
-"""Write what results were made from: config, versions, hashes and dates."""
+"""Write the provenance of a run's results: config, versions, hashes and dates."""
 
 import json
 import platform
@@ -10,24 +10,28 @@ from typing import Any
 
 from seqcov_models import __version__
 from seqcov_models.files import write_atomically
-from seqcov_models.run.plan import SharedPlan
+from seqcov_models.run.plan import RESULTS_VERSION, SharedPlan
 
 PACKAGES = ("torch", "numpy", "pyfaidx", "snakemake")
+"""Packages whose versions are recorded."""
 
 
 def write_provenance(
     path: Path, plan: SharedPlan, cards: Sequence[Path], peaks: Sequence[Path]
 ) -> None:
-    """Write the facts about a run as JSON.
+    """Write the provenance of a run as JSON.
 
-    The FASTA is identified by size and date: hashing it would read the whole genome once more.
+    The FASTA is identified by size and date: a hash would read the whole genome once more.
 
     Args:
-        cards: the model cards of all models, each in its model's folder.
-        peaks: the files of peaks that the config names.
+        path: The file to write.
+        plan: The plan that all models share.
+        cards: The model cards of all models, each in its model's folder.
+        peaks: The files of peaks that the config names.
     """
     facts = {
         "seqcov": __version__,
+        "results_version": RESULTS_VERSION,
         "versions": {"python": platform.python_version()}
         | {package: _installed_version(package) for package in PACKAGES},
         "fasta": _file_facts(plan.fasta.path),
@@ -40,12 +44,14 @@ def write_provenance(
 
 
 def _file_facts(path: Path) -> dict[str, Any]:
+    """Return the path, size and date of a file."""
     state = path.stat()
     date = datetime.fromtimestamp(state.st_mtime, UTC).isoformat(timespec="seconds")
     return {"path": str(path), "bytes": state.st_size, "date": date}
 
 
 def _installed_version(package: str) -> str | None:
+    """Return the version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Write and read the tables of tracks: one row per bigWig."""
+"""Write and read tables of tracks, with one row per bigWig."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,18 @@ def table_row(
     summary: Summary,
     jumps: tuple[str, str],
 ) -> dict[str, Any]:
-    """Return a bigWig's row. jumps: as text, from bin to bin at seams and elsewhere."""
+    """Return the row of a bigWig in a table of tracks.
+
+    Args:
+        model: Name of the model.
+        group: Name of the group of tracks.
+        track: The track.
+        path: The bigWig, beside the table.
+        bin_size: Bases per bin.
+        unit: The unit of the values in words.
+        summary: Statistics of the values.
+        jumps: Mean absolute jump between neighbouring bins at seams and elsewhere, as text.
+    """
     return {
         "model": model,
         "group": group,
@@ -41,7 +52,7 @@ def table_row(
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows with the same keys as a tab-separated table with a header."""
+    """Write rows with equal keys as a tab-separated table with a header."""
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, rows[0], delimiter="\t", lineterminator="\n")
         writer.writeheader()
@@ -55,10 +66,11 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def join_tables(tables: Iterable[Path], path: Path) -> None:
-    """Write the rows of all tables as one table at `path`; `file` becomes relative to it.
+    """Write the rows of all tables as one table.
 
     Args:
-        tables: tables of tasks' bigWigs, or folders of groups' bigWigs, which hold theirs.
+        tables: Tables of tasks' bigWigs, or folders of groups' bigWigs that contain their table.
+        path: The table to write. The paths in its column `file` are relative to its folder.
     """
     tables = [table / TRACK_TABLE if table.is_dir() else table for table in tables]
     rows = [

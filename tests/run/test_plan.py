@@ -107,12 +107,12 @@ def test_a_whole_genome_is_planned_window_by_window(config: dict[str, Any]) -> N
     plan = run.models["borzoi"]
     assert run.fasta.contigs == GENOME
     assert run.paths.folder == Path(config["output"], "tiny")
-    assert plan.windows == sum(-(-length // CORE) for length in GENOME.values())
-    assert plan.bins == sum(-(-length // 4) for length in GENOME.values())
+    assert plan.window_count == sum(-(-length // CORE) for length in GENOME.values())
+    assert plan.bin_count == sum(-(-length // 4) for length in GENOME.values())
     assert [track.identifier for track in plan.tracks] == [f"id{row}" for row in range(7)]
     assert (plan.geometry.window, plan.geometry.bin, plan.geometry.core) == (512, 4, CORE)
-    assert sum(s.windows for chunk in plan.chunks.values() for s in chunk) == plan.windows
-    assert len(plan.chunks) == -(-plan.windows // 4)
+    assert sum(s.windows for chunk in plan.chunks.values() for s in chunk) == plan.window_count
+    assert len(plan.chunks) == -(-plan.window_count // 4)
 
 
 def test_names_of_chunks_sort_as_they_are_computed(config: dict[str, Any]) -> None:
@@ -126,7 +126,7 @@ def test_regions_and_exclusions_narrow_the_plan(config: dict[str, Any]) -> None:
     config = changed(config, "genome.regions", ["chr1:1-100", "chr2"])
     config = changed(config, "genome.exclude", ["chr2:501-1,003"])
     plan = plan_run(config).models["borzoi"]
-    assert {contig: bins.tolist() for contig, bins in plan.wanted.items()} == {
+    assert {contig: bins.tolist() for contig, bins in plan.selected_bins.items()} == {
         "chr1": [[0, 25]],
         "chr2": [[0, 125]],
     }
@@ -143,7 +143,7 @@ def test_two_models_are_planned_side_by_side(config: dict[str, Any], tmp_path: P
     assert list(run.models) == ["borzoi", "coarse"]
     assert [track.row for track in run.models["coarse"].tracks] == [0, 1, 6]
     assert run.models["coarse"].geometry.bin == 8
-    assert run.models["coarse"].bins == sum(-(-length // 8) for length in GENOME.values())
+    assert run.models["coarse"].bin_count == sum(-(-length // 8) for length in GENOME.values())
 
 
 def test_groups_hold_each_track_with_its_row_in_the_chunks(config: dict[str, Any]) -> None:
@@ -360,12 +360,12 @@ def test_a_plan_is_read_back_as_it_was(config: dict[str, Any], tmp_path: Path) -
     assert loaded.fasta == run.fasta
     before, after = run.models["borzoi"], loaded.models["borzoi"]
     for field in dataclasses.fields(ModelPlan):
-        if field.name != "wanted":
+        if field.name != "selected_bins":
             assert getattr(after, field.name) == getattr(before, field.name), field.name
-    assert before.wanted.keys() == after.wanted.keys()
-    for contig, bins in before.wanted.items():
-        assert after.wanted[contig].dtype == bins.dtype
-        assert after.wanted[contig].tolist() == bins.tolist()
+    assert before.selected_bins.keys() == after.selected_bins.keys()
+    for contig, bins in before.selected_bins.items():
+        assert after.selected_bins[contig].dtype == bins.dtype
+        assert after.selected_bins[contig].tolist() == bins.tolist()
     assert after.prediction_digest == before.prediction_digest
     assert after.card_digest == before.card_digest
     for group in before.groups:
@@ -562,8 +562,8 @@ def test_the_published_network_and_table_are_planned_along_hg38(
     run = plan_run(config)
     plan = run.models["borzoi"]
     bases = sum(int(size) for _, size in lines)
-    assert plan.windows == sum(-(-int(size) // 196_608) for _, size in lines)
-    assert plan.bins == pytest.approx(bases / 32, rel=1e-4)
+    assert plan.window_count == sum(-(-int(size) // 196_608) for _, size in lines)
+    assert plan.bin_count == pytest.approx(bases / 32, rel=1e-4)
     assert plan.output_bytes[0] == pytest.approx(1.5e12, rel=0.05)
     assert len(plan.tracks) == 7_611
     assert {name.rpartition("_")[0] or name for name in plan.groups} - {MASK} == {

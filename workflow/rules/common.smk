@@ -137,5 +137,5 @@ def profiles_of_run(wildcards):
             for task in profile.tasks
             for strand in profile.strands
         ]
-        files += [paths.profile_windows(name)] if profile.windows else []
+        files += [paths.profile_windows(name)] if profile.write_windows else []
     return files

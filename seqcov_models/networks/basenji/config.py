@@ -1,4 +1,4 @@
-"""Basenji2's sizes, without its weights."""
+"""The sizes of Basenji2, without its weights."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -22,16 +22,28 @@ from seqcov_models.networks.shared.fields import (
 
 @dataclass(frozen=True)
 class BasenjiBlockConfig(ValidatedFields):
-    """Basenji2's dilated blocks: each looks 1.5 times as far as the one before it."""
+    """Basenji2's dilated blocks: each looks 1.5 times as far as the one before it.
+
+    Attributes:
+        num_blocks: Blocks.
+        kernel_size: Positions that each dilated convolution reads.
+        bottleneck_size: Width of the dilated convolutions.
+        dilation: Dilation of the first block, in positions.
+        dilation_rate: Factor from one block's dilation to the next one's.
+        round_dilation: Whether the factor multiplies the rounded dilation (calico's `round`).
+        dropout: Dropout of each block's output.
+
+    Example:
+        >>> BasenjiBlockConfig(num_blocks=4).dilations
+        (1, 2, 3, 4)
+    """
 
     num_blocks: Count = 11
     kernel_size: KernelSize = 3
     bottleneck_size: PositiveInt = 384
     dilation: PositiveInt = 1
-    """Of the first block."""
     dilation_rate: NonNegativeFloat = 1.5
     round_dilation: Flag = True
-    """Whether the rounded dilation is what the next one is made from (calico's `round`)."""
     dropout: Probability = 0.3
 
     def __post_init__(self) -> None:
@@ -40,18 +52,21 @@ class BasenjiBlockConfig(ValidatedFields):
             raise self.field_error("dilation_rate", f"{self.dilation_rate} is below 1")
         if max(self.dilations, default=1) > MAX_INT:
             raise self.field_error(
-                "dilation_rate", f"{self.dilation_rate}: dilations beyond {MAX_INT:,}"
+                "dilation_rate", f"{self.dilation_rate} makes dilations above {MAX_INT:,}"
             )
 
     @property
     def dilations(self) -> tuple[int, ...]:
-        """One a block: 1, 2, 3, 4, 6, 9, 14, 21, 32, 48, 72 (halves rounded to even)."""
-        dilation, all_of_them = float(self.dilation), []
+        """The dilation of each block: 1, 2, 3, 4, 6, 9, 14, 21, 32, 48, 72 by default.
+
+        Halves are rounded to even numbers.
+        """
+        dilation, dilations = float(self.dilation), []
         for _ in range(self.num_blocks):
-            all_of_them.append(round(dilation))
+            dilations.append(round(dilation))
             dilation = min(dilation * self.dilation_rate, MAX_INT + 1.0)
             dilation = float(round(dilation)) if self.round_dilation else dilation
-        return tuple(all_of_them)
+        return tuple(dilations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +75,22 @@ class BasenjiConfig(BinnedConfig):
 
     Numbers: calico/basenji `manuscripts/cross2020/params_human.json` and `params_mouse.json`.
 
+    Attributes:
+        stem_pool_size: Positions that each pooling combines into one, in the stem and (as in the
+            card) in each tower stage.
+        blocks: The dilated blocks, with their dropout.
+        crop_bins: Bins cropped at each side.
+        hidden_act: Activation of the hidden layers. Open question: the weights of 2020 were
+            trained when calico's code meant 'quick_gelu' by 'gelu'. Since April 2022 the same code
+            evaluates them as 'gelu_new'. The default is what current calico code and the model
+            card compute, because no published prediction decides it. Files that say it
+            (`model_config` of an .h5) take precedence.
+        hidden_dropout: Dropout before the head.
+
+    The other fields are those of `Config` and `BinnedConfig`.
+
     Raises:
-        SeqcovError: No network can be built from the values; it is a ValueError, too.
+        SeqcovError: If no network can be built from the values; it is a ValueError, too.
 
     Example:
         >>> BasenjiConfig().geometry.window
@@ -75,25 +104,22 @@ class BasenjiConfig(BinnedConfig):
     sequence_length: PositiveInt = 131_072
     stem_channels: PositiveInt = 288
     stem_pool_size: PositiveInt = 2
-    """Positions that a pooling makes one of: the stem's, and as in the card each tower stage's."""
     conv_tower_channels: Widths = (339, 399, 470, 554, 652, 768)
     blocks: BasenjiBlockConfig = field(default_factory=BasenjiBlockConfig)
     crop_bins: NonNegativeInt = 64
     head_hidden_size: NonNegativeInt = 1_536
     hidden_act: Activation = "gelu_new"
-    """Open: the weights of 2020 were trained when calico's code meant 'quick_gelu' by 'gelu'; since
-    April 2022 the same code evaluates them as 'gelu_new'. The default is what current calico code
-    and the model card compute, because no published prediction has decided it; files that tell
-    (`model_config` of an .h5) should set it."""
     hidden_dropout: Probability = 0.05
-    """Before the head; that of the dilated blocks is in `blocks`."""
     batch_norm_eps: SmallNumber = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.head_hidden_size == 0:
-            raise self.field_error("head_hidden_size", "this network always has one")
+            raise self.field_error(
+                "head_hidden_size", "0 is not valid: Basenji2 always has this layer"
+            )
 
     @property
     def _pool_size(self) -> int:
+        """Positions that each pooling combines into one."""
         return self.stem_pool_size

@@ -1,4 +1,4 @@
-"""Borzoi's sizes, without its weights."""
+"""The sizes of Borzoi, without its weights."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -32,8 +32,30 @@ class BorzoiConfig(AttentionConfig):
     Flashzoi (johahi/borzoi-pytorch) is `attention_type` 'rotary' with `attention_head_size` 192
     and `num_key_value_heads` 4.
 
+    Attributes:
+        num_hidden_layers: Transformer blocks.
+        attention_type: 'relative' (features of the distance, as published) or 'rotary' (Flashzoi).
+        num_rel_pos_features: Features of each distance between two positions.
+        position_length: Positions of the trunk in the window of the training. The masks of relative
+            positions are computed from it for windows of every length (baskerville's
+            `seqlen_train`).
+        num_key_value_heads: Rotary only: heads of keys and values. Each serves as many consecutive
+            heads of queries.
+        rotary_size: Rotary only: channels of each head that are rotated; the others are unchanged.
+        rotary_base: Rotary only: base of the rotation frequencies.
+        num_upsamples: U-net steps, each of which doubles the number of positions.
+        upsample_kernel_size: Positions that the convolution of a U-net step reads.
+        upsample_conv: Whether a U-net step has a dense layer before it upsamples.
+        target_length: Bins kept in the middle of `sequence_length`, −1 for all; 6,144 unless
+            `crop_bins` says otherwise.
+        crop_bins: Bins cropped at each side, calico's word for the same. One of the two is enough.
+        hidden_dropout: Dropout before the head.
+        intermediate_dropout: Dropout in the transformer.
+
+    The other fields are those of `Config`, `BinnedConfig` and `AttentionConfig`.
+
     Raises:
-        SeqcovError: No network can be built from the values; it is a ValueError, too.
+        SeqcovError: If no network can be built from the values; it is a ValueError, too.
 
     Example:
         >>> BorzoiConfig().geometry.window
@@ -49,30 +71,20 @@ class BorzoiConfig(AttentionConfig):
     conv_tower_channels: Widths = (608, 736, 896, 1056, 1280, 1536)
     num_hidden_layers: Count = 8
     attention_type: AttentionType = "relative"
-    """'relative' (features of the distance, as published) or 'rotary' (Flashzoi)."""
     num_rel_pos_features: PositiveInt = 32
     position_length: PositiveInt = 4_096
-    """Trunk positions of the training window: the masks of the relative positions are made from it,
-    also when a shorter or longer window is predicted (baskerville's `seqlen_train`)."""
     num_key_value_heads: PositiveCount = 8
-    """Rotary only: heads of keys and values, each read by as many consecutive heads of queries."""
     rotary_size: PositiveInt = 128
-    """Rotary only: channels of each head that are turned; the rest is left as it is."""
     rotary_base: NonNegativeFloat = 20_000.0
     num_upsamples: Count = 2
     upsample_kernel_size: KernelSize = 3
     upsample_conv: Flag = True
     target_length: TargetLength = COMPUTED
-    """Bins kept in the middle of `sequence_length`, −1 for all; 6,144 if `crop_bins` says nothing
-    else."""
     crop_bins: NonNegativeInt = COMPUTED
-    """Bins cut off at each side: calico's word for the same. One of the two is enough."""
     head_hidden_size: NonNegativeInt = 1_920
     hidden_act: Activation = "gelu_new"
     hidden_dropout: Probability = 0.1
-    """Before the head."""
     intermediate_dropout: Probability = 0.2
-    """In the transformer."""
     batch_norm_eps: SmallNumber = 1e-3
     layer_norm_eps: SmallNumber = 1e-3
 
@@ -81,47 +93,52 @@ class BorzoiConfig(AttentionConfig):
         if self.rotary_base <= 1:
             raise self.field_error("rotary_base", f"{self.rotary_base} is not above 1")
         if self.num_hidden_layers and self.num_rel_pos_features % 2:
-            raise self.field_error("num_rel_pos_features", "must be even")
+            raise self.field_error(
+                "num_rel_pos_features", f"{self.num_rel_pos_features} is not an even number"
+            )
         if self.attention_type == "rotary":
             self._check_rotary()
 
     def _check_crop(self) -> None:
+        """Compute `target_length` and `crop_bins`; raise SeqcovError if they contradict."""
         if self.num_upsamples >= self.num_downsamples:
             raise self.field_error(
                 "num_upsamples",
-                f"{self.num_upsamples} of them need more than"
-                f" {len(self.conv_tower_channels)} conv_tower_channels to take up again",
+                f"{self.num_upsamples} U-net steps need as many conv_tower_channels; there are"
+                f" {len(self.conv_tower_channels)}",
             )
         if self.crop_bins is None:
             if self.target_length is None:
                 self._set("target_length", ComputedInt(6_144))
-            self._set("crop_bins", ComputedInt(self._cropped()))
+            self._set("crop_bins", ComputedInt(self._count_cropped()))
         super()._check_crop()
         if self.target_length is None:
             self._set("target_length", ComputedInt(self.num_bins))
         if self.target_length not in (self.num_bins, -1 if self.crop_bins == 0 else None):
-            why = f"{self.crop_bins:,} leave {self.num_bins:,} bins, target_length says"
-            why += f" {self.target_length:,}; one of the two is enough"
+            why = f"{self.crop_bins:,} leaves {self.num_bins:,} bins, but target_length is"
+            why += f" {self.target_length:,}; give one of the two"
             raise self.field_error("crop_bins", why)
 
     def _check_rotary(self) -> None:
+        """Raise SeqcovError if the sizes do not fit rotary attention."""
         if self.num_attention_heads % self.num_key_value_heads:
             raise self.field_error(
                 "num_key_value_heads",
-                f"{self.num_key_value_heads} do not divide {self.num_attention_heads} heads",
+                f"{self.num_key_value_heads} does not divide {self.num_attention_heads} heads",
             )
         if self.attention_head_size != self.attention_value_size:
             raise self.field_error(
                 "attention_head_size",
-                f"{self.attention_head_size}; rotary attention has keys and values of one size"
-                f" ({self.attention_value_size})",
+                f"{self.attention_head_size} is not attention_value_size"
+                f" ({self.attention_value_size}), as rotary attention needs",
             )
         if self.rotary_size % 2 or self.rotary_size > self.attention_head_size:
             raise self.field_error(
                 "rotary_size",
-                f"{self.rotary_size} is not even and at most {self.attention_head_size}",
+                f"{self.rotary_size} is not an even number up to {self.attention_head_size}",
             )
 
     @property
     def bin_size(self) -> int:
+        """Bases per output bin."""
         return int(2 ** (self.num_downsamples - self.num_upsamples))

@@ -1,4 +1,4 @@
-"""BPNet's sizes, without its weights."""
+"""The sizes of BPNet, without its weights."""
 
 from dataclasses import dataclass
 
@@ -24,8 +24,25 @@ class BPNetConfig(ProfileConfig):
 
     Numbers: the published BPNet-OSKN, kundajelab/bpnet at commit 0cb7277.
 
+    Attributes:
+        target_length: Bases of the profile, in the middle of the window; −1 keeps all.
+        tasks: Names of the outputs: factors or assays.
+        num_strands: Profiles per task: 1, or 2 for the plus and the minus strand.
+        hidden_size: Width of the hidden layers.
+        stem_kernel_size: Bases that the first convolution reads.
+        num_dilated_layers: Dilated convolutions, each with twice the dilation of the one before.
+        dilated_kernel_size: Positions that each dilated convolution reads.
+        profile_kernel_size: Positions that the profile head reads.
+        joint_strands: Whether a task's strands share one count and one softmax over positions
+            (bpnet-lite), or each strand has its own.
+        num_control_tracks: Measured controls that the heads can read besides the sequence.
+            Predictions are made without them.
+        count_loss_weight: Weight of the counts in the loss.
+
+    The other fields are those of `Config`.
+
     Raises:
-        SeqcovError: No network can be built from the values; it is a ValueError, too.
+        SeqcovError: If no network can be built from the values; it is a ValueError, too.
 
     Example:
         >>> BPNetConfig().geometry.window
@@ -36,51 +53,49 @@ class BPNetConfig(ProfileConfig):
 
     sequence_length: PositiveInt = 1_000
     target_length: TargetLength = 1_000
-    """Positions of the profile, in the middle of the window; −1 keeps all."""
     n_encoding: NEncoding = "uniform"
     tasks: Names = ("Oct4", "Sox2", "Nanog", "Klf4")
     num_strands: PositiveInt = 2
-    """Profiles of a task: forward, and reverse where there are two."""
     hidden_size: PositiveInt = 64
     stem_kernel_size: KernelSize = 25
     num_dilated_layers: Count = 9
     dilated_kernel_size: KernelSize = 3
     profile_kernel_size: KernelSize = 25
     joint_strands: Flag = False
-    """Whether a task's strands share one count and one softmax over positions (bpnet-lite), or
-    each strand has its own."""
     num_control_tracks: Count = 0
-    """Measured controls that the heads can read beside the sequence; predicted without them."""
     count_loss_weight: NonNegativeFloat = 10.0
     hidden_act: Activation = "relu"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        lost = self.sequence_length - self.target_length
-        if self.target_length != -1 and (lost < 0 or lost % 2):
+        cropped = self.sequence_length - self.target_length
+        if self.target_length != -1 and (cropped < 0 or cropped % 2):
             raise self.field_error(
                 "target_length",
                 f"{self.target_length:,} bp do not lie in the middle of {self.sequence_length:,}",
             )
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
-            raise self.field_error("tasks", f"{self.tasks!r}: at least one, and no name twice")
+            raise self.field_error(
+                "tasks", f"{self.tasks!r}: give at least one name, and none twice"
+            )
         if 2**self.num_dilated_layers > MAX_INT:
-            raise self.field_error("num_dilated_layers", f"{self.num_dilated_layers}: at most 30")
+            raise self.field_error("num_dilated_layers", f"{self.num_dilated_layers} is above 30")
         if self.num_strands > 2:
-            raise self.field_error("num_strands", f"{self.num_strands}; a base has two strands")
+            raise self.field_error("num_strands", f"{self.num_strands} is not 1 or 2")
 
     @property
     def num_counts(self) -> int:
-        """Counts of a task."""
+        """Counts per task."""
         return 1 if self.joint_strands else self.num_strands
 
     @property
     def crop_bins(self) -> int:
-        """Bases cut off at each side."""
+        """Bases cropped at each side."""
         return 0 if self.target_length == -1 else (self.sequence_length - self.target_length) // 2
 
     @property
     def geometry(self) -> Geometry:
+        """Window in bp, bins of 1 bp, kept bins, and bins cropped at each side."""
         kept = self.sequence_length - 2 * self.crop_bins
         return Geometry(self.sequence_length, 1, kept, self.crop_bins)
 
@@ -90,6 +105,11 @@ class BPNetLiteConfig(BPNetConfig):
     """BPNet as bpnet-lite trains it: 2,114 bp to 1,000 bp, both strands in one softmax.
 
     Numbers: bpnet-lite's defaults (`bpnetlite/bpnet.py`); tasks and widths vary from file to file.
+    The fields are those of `BPNetConfig`.
+
+    Example:
+        >>> BPNetLiteConfig().geometry
+        Geometry(window=2114, bin=1, bins=1000, crop=557)
     """
 
     ARCHITECTURE = "bpnetlite"

@@ -1,4 +1,4 @@
-"""Configs: what is known of a network without its weights (widths, depths, window, bins).
+"""Configs: the sizes of a network without its weights (widths, depths, window, bins).
 
 Planning a run needs the geometry but not torch, so no config imports torch. Field names follow the
 model cards; defaults are the published networks. `fields` says what each field may hold.
@@ -38,23 +38,28 @@ from seqcov_models.tracks.table import Track, build_default_tracks, build_strand
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ValidatedFields):
-    """What every network's config has: its input, its activations, its geometry."""
+    """What every network's config has: its input, its activations, its geometry.
+
+    Attributes:
+        sequence_length: Bases per window.
+        vocab_size: Channels of the stem's input. Computed from `n_encoding`: 4, or 5 with
+            'multimolecule'. The models' cards say 5 because their weights have the fifth channel.
+        n_encoding: How an unknown base is encoded: 'zeros', 'uniform' (0.25 of each letter) or
+            'multimolecule' (a fifth channel, as in weights converted by that project).
+        hidden_act: Activation of the hidden layers.
+        output_act: Activation of the head.
+        output_contexts: Whether `forward` returns the contexts if its caller does not say.
+    """
 
     ARCHITECTURE: ClassVar[str]
     """The network's name in `config.yaml` and in the registry."""
 
     sequence_length: PositiveInt
-    """Bases of a window."""
     vocab_size: PositiveInt = COMPUTED
-    """Channels of the stem's input, which follow from `n_encoding`: 4, and 5 where that is
-    'multimolecule'. The models' cards say 5 because they are of weights with that fifth one."""
     n_encoding: NEncoding = "zeros"
-    """What an unknown base is: 'zeros', 'uniform' (0.25 of each letter) or 'multimolecule' (a fifth
-    channel, as the weights converted by that project have it)."""
     hidden_act: Activation
     output_act: Activation = "softplus"
     output_contexts: Flag = False
-    """Whether `forward` returns the contexts if its caller does not say."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,23 +68,28 @@ class Config(ValidatedFields):
         if self.vocab_size != len(N_ENCODINGS[self.n_encoding]):
             raise self.field_error(
                 "vocab_size",
-                f"{self.vocab_size}, but n_encoding {self.n_encoding!r} makes"
+                f"{self.vocab_size}, but n_encoding {self.n_encoding!r} has"
                 f" {len(N_ENCODINGS[self.n_encoding])} channels",
             )
 
     @property
     def geometry(self) -> Geometry:
-        """Window, core and bins."""
+        """Window and bin size in bp, kept bins, and bins cropped at each side.
+
+        Example:
+            >>> EnformerConfig().geometry
+            Geometry(window=196608, bin=128, bins=896, crop=320)
+        """
         raise NotImplementedError
 
     def check_length(self, length: int) -> None:
-        """Raise SeqcovError if a window of `length` bp gives no bin, or not only whole bins.
+        """Raise SeqcovError if a window of `length` bp gives no bin, or a fraction of a bin.
 
-        Any length loses as many bins at each side as `sequence_length` does.
+        The same number of bins is cropped from windows of any length.
         """
-        if (least := 2 * self.geometry.context) >= length:
+        if length <= 2 * (context := self.geometry.context):
             raise SeqcovError(
-                f"{length:,} bp: too short; {least // 2:,} bp at each side are cropped"
+                f"a sequence of {length:,} bp is too short: {context:,} bp are cropped at each side"
             )
 
     @property
@@ -89,37 +99,40 @@ class Config(ValidatedFields):
 
     @property
     def heads(self) -> dict[str, int]:
-        """Tracks of each head by species, the selected one first; empty without species."""
+        """Number of tracks of each head by species, the selected one first; may be empty."""
         return {}
 
     def default_tracks(self) -> list[Track]:
-        """Return the tracks of the selected head, as named if no track table tells."""
+        """Return the tracks of the selected head for weights without a track table."""
         return build_default_tracks(self.num_labels)
 
     def with_tracks(self, count: int) -> Self:
-        """Return the same network with a head of `count` tracks, if the config says how many."""
+        """Return this config with a head of `count` tracks; unchanged if it has no such field."""
         return self
 
     def with_species(self, species: str) -> tuple[Self, dict[str, str]]:
-        """Return this config with the head of `species` selected, and the heads that moved.
+        """Select the head of `species`; return the config, and which heads change their names.
+
+        Args:
+            species: One of `heads`; any name for a network without species.
 
         Returns:
-            The config, and for each module of it that holds another head than in this one the
-            name of that head here; empty if the head is selected already.
+            The config with the head selected, and for every module that then holds another head,
+            the name of that head in this config. The mapping is empty if nothing changes.
 
         Raises:
-            SeqcovError: There is no head for `species`.
+            SeqcovError: If there is no head for `species`.
         """
         if self.heads and species not in self.heads:
             known = ", ".join(self.heads)
-            raise SeqcovError(f"its head is for {known}, asked for is {species!r}")
+            raise SeqcovError(f"there is no head for {species!r}; these weights are for {known}")
         return self, {}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields and the architecture's name as built-in values, for `config.json`."""
         values = dataclasses.asdict(self)
-        plain = {k: int(v) if isinstance(v, ComputedInt) else v for k, v in values.items()}
-        return {"architecture": self.ARCHITECTURE, **plain}
+        builtin = {k: int(v) if isinstance(v, ComputedInt) else v for k, v in values.items()}
+        return {"architecture": self.ARCHITECTURE, **builtin}
 
 
 class ProfileConfig(Config):
@@ -146,26 +159,37 @@ class ProfileConfig(Config):
         return len(self.tasks) * self.num_strands
 
     def default_tracks(self) -> list[Track]:
+        """Return one track per strand of each task, named after the task."""
         return build_strand_tracks(self.tasks, self.num_strands)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BinnedConfig(Config):
-    """What Basenji2, Enformer and Borzoi share: a tower of convolutions and poolings."""
+    """What Basenji2, Enformer and Borzoi share: a tower of convolutions and poolings.
+
+    Attributes:
+        species: The species whose head predicts.
+        num_labels: Tracks of the head; by default those of the published head of `species`.
+        stem_channels: Width of the first convolution.
+        stem_kernel_size: Bases that the first convolution reads.
+        conv_tower_channels: Width after each stage of the tower.
+        conv_tower_kernel_size: Positions that each convolution of the tower reads.
+        head_hidden_size: Width of the pointwise block before the head; 0 builds none.
+        hidden_dropout: Dropout; each network says of which layers.
+        batch_norm_eps: Added to the variance in each batch norm.
+        batch_norm_momentum: Weight of a new batch in the running statistics, in training.
+    """
 
     HEADS: ClassVar[Mapping[str, int]]
-    """Tracks of the published heads by species: calico's targets tables."""
+    """Number of tracks of the published heads by species, from calico's targets tables."""
 
     species: Text = "human"
     num_labels: TrackCount = COMPUTED
-    """Tracks of the head; where not given, those of the published one of `species`."""
     stem_channels: PositiveInt
     stem_kernel_size: KernelSize = 15
     conv_tower_channels: Widths
-    """Width after each stage of the tower."""
     conv_tower_kernel_size: KernelSize = 5
     head_hidden_size: NonNegativeInt
-    """Width of the pointwise block before the head; 0 builds none."""
     hidden_dropout: Probability
     batch_norm_eps: SmallNumber
     batch_norm_momentum: SmallNumber = 0.1
@@ -175,7 +199,7 @@ class BinnedConfig(Config):
         if self.num_labels is None:
             if self.species not in self.HEADS:
                 known = ", ".join(self.HEADS)
-                why = f"must be given for {self.species!r}; published are heads for {known}"
+                why = f"give a number for {self.species!r}; published heads are for {known}"
                 raise self.field_error("num_labels", why)
             self._set("num_labels", ComputedInt(self.HEADS[self.species]))
         if self.sequence_length % self.pool_factor:
@@ -188,12 +212,15 @@ class BinnedConfig(Config):
 
     @property
     def heads(self) -> dict[str, int]:
+        """Number of tracks of the only head, by species."""
         return {self.species: self.num_labels}
 
     def with_tracks(self, count: int) -> Self:
+        """Return this config with a head of `count` tracks."""
         return dataclasses.replace(self, num_labels=count)
 
     def _check_crop(self) -> None:
+        """Raise SeqcovError if the crop leaves no bin."""
         if self.num_bins < 1:
             raise self.field_error(
                 "crop_bins",
@@ -202,15 +229,17 @@ class BinnedConfig(Config):
             )
 
     def check_length(self, length: int) -> None:
+        """Raise SeqcovError if a window of `length` bp gives no bin, or a fraction of a bin."""
         super().check_length(length)
         if length % self.pool_factor:
             raise SeqcovError(
-                f"{length:,} bp: not a multiple of {self.pool_factor} (the product of all poolings)"
+                f"a sequence of {length:,} bp is not a multiple of {self.pool_factor} bp (the"
+                " product of all poolings)"
             )
 
     @property
     def _crop(self) -> int:
-        """Bins cut off at each side."""
+        """Bins cropped at each side."""
         crop: int = getattr(self, "crop_bins")
         return crop
 
@@ -221,12 +250,12 @@ class BinnedConfig(Config):
 
     @property
     def last_hidden_size(self) -> int:
-        """Width of what the head reads."""
+        """Width of the head's input."""
         return self.head_hidden_size or self.hidden_size
 
     @property
     def _pool_size(self) -> int:
-        """Positions that each pooling makes one of."""
+        """Positions that each pooling combines into one."""
         return 2
 
     @property
@@ -241,12 +270,12 @@ class BinnedConfig(Config):
 
     @property
     def pool_factor(self) -> int:
-        """Bases a position of the trunk stands for."""
+        """Bases per position of the trunk."""
         return int(self._pool_size**self.num_pool_layers)
 
     @property
     def tower_reach(self) -> int:
-        """Bases beyond its own that a position of the trunk is made from, at each side."""
+        """Bases beyond its own on which a position of the trunk depends, at each side."""
         tower = sum(int(self._pool_size**stage) for stage in range(1, self.num_pool_layers))
         return self.stem_kernel_size // 2 + self.conv_tower_kernel_size // 2 * tower
 
@@ -257,7 +286,7 @@ class BinnedConfig(Config):
 
     @property
     def bin_size(self) -> int:
-        """Bases an output bin stands for."""
+        """Bases per output bin."""
         return self.pool_factor
 
     @property
@@ -267,12 +296,27 @@ class BinnedConfig(Config):
 
     @property
     def geometry(self) -> Geometry:
+        """Window and bin size in bp, kept bins, and bins cropped at each side."""
         return Geometry(self.sequence_length, self.bin_size, self.num_bins, self._crop)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionConfig(BinnedConfig):
-    """What Enformer and Borzoi share beyond the tower: a transformer."""
+    """What Enformer and Borzoi share beyond the tower: a transformer.
+
+    Attributes:
+        num_hidden_layers: Transformer blocks.
+        num_attention_heads: Heads per block.
+        attention_head_size: Width of the queries and keys of a head.
+        attention_value_size: Width of the values of a head.
+        num_rel_pos_features: Features of each distance between two positions.
+        position_length: Positions of the trunk in the window of the training.
+        intermediate_size: Width of the feed-forward layers.
+        attention_dropout: Dropout of the attention weights.
+        position_dropout: Dropout of the position features.
+        layer_norm_eps: Added to the variance in each layer norm.
+        target_length: Bins kept in the middle of `sequence_length`; −1 keeps all.
+    """
 
     num_hidden_layers: Count
     num_attention_heads: PositiveCount = 8
@@ -280,16 +324,14 @@ class AttentionConfig(BinnedConfig):
     attention_value_size: PositiveInt = 192
     num_rel_pos_features: PositiveInt
     position_length: PositiveInt
-    """Positions of the trunk in the window of the training."""
     intermediate_size: PositiveInt = 3_072
     attention_dropout: Probability = 0.05
     position_dropout: Probability = 0.01
     layer_norm_eps: SmallNumber
     target_length: TargetLength
-    """Bins kept in the middle of `sequence_length`; −1 keeps all."""
 
-    def _cropped(self) -> int:
-        """Bins that `target_length` cuts off at each side."""
+    def _count_cropped(self) -> int:
+        """Return the bins that `target_length` crops at each side."""
         bins = self.sequence_length // self.bin_size
         kept = bins if self.target_length == -1 else self.target_length
         if kept > bins or (bins - kept) % 2:
@@ -299,7 +341,7 @@ class AttentionConfig(BinnedConfig):
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object a JSON file holds. Raises SeqcovError for anything else."""
+    """Read the object that a JSON file holds. Raises SeqcovError for anything else."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -307,5 +349,5 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise SeqcovError(f"{path}: not JSON: {error}") from None
     if not isinstance(values, dict):
-        raise SeqcovError(f"{path}: holds no JSON object")
+        raise SeqcovError(f"{path}: not a JSON object")
     return values

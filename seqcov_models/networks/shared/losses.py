@@ -1,48 +1,80 @@
-"""What the originals were trained to minimise. Coverage is (batch, bins, tracks), ≥ 0."""
+"""The losses of the originals' training. Coverage is (batch, bins, tracks), not negative."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-EPSILON = 1e-7  # Keras' and baskerville's, inside the logarithms
+EPSILON = 1e-7
+"""Added inside the logarithms, as in Keras and baskerville."""
 
 
-def _check(labels: Tensor, predicted: Tensor) -> None:
-    if labels.shape != predicted.shape:  # torch would broadcast them into a loss of something else
+def _check_shapes(labels: Tensor, predicted: Tensor) -> None:
+    """Raise ValueError for different shapes, which torch would broadcast without a word."""
+    if labels.shape != predicted.shape:
         shapes = tuple(labels.shape), tuple(predicted.shape)
-        raise ValueError(f"labels are of shape {shapes[0]}, what is predicted of {shapes[1]}")
+        raise ValueError(f"labels have the shape {shapes[0]}, but predictions have {shapes[1]}")
 
 
 def poisson(coverage: Tensor, labels: Tensor) -> Tensor:
-    """Mean Poisson loss without the labels' own term (Basenji2, Enformer; Keras' `poisson`).
+    """Compute the mean Poisson loss without its constant term (Basenji2, Enformer).
 
-    Raises ValueError for labels of another shape than the coverage, as all of these do.
+    This is Keras' `poisson`, which omits the term that depends on the labels alone.
+
+    Args:
+        coverage: Predicted coverage (batch, bins, tracks).
+        labels: Measured coverage of the same shape.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        ValueError: If the shapes differ.
     """
-    _check(labels, coverage)
+    _check_shapes(labels, coverage)
     return (coverage - labels * torch.log(coverage + EPSILON)).mean()
 
 
 def poisson_multinomial(coverage: Tensor, labels: Tensor, total_weight: float = 0.2) -> Tensor:
-    """Shape along the window, plus `total_weight` times its sum (Borzoi; 0.2 in its params.json).
+    """Compute Borzoi's loss: the shape along the window, plus the weighted loss of its sum.
 
-    A window's sums are Poisson, its bins multinomial with what the network says each bin's part
-    is; both divided by the number of bins (baskerville `metrics.py` `poisson_multinomial`).
+    A window's sum is Poisson. Given the sum, its bins are multinomial, with the predicted fractions
+    of the sum as probabilities. Both terms are divided by the number of bins (baskerville
+    `metrics.py` `poisson_multinomial`).
+
+    Args:
+        coverage: Predicted coverage (batch, bins, tracks).
+        labels: Measured coverage of the same shape.
+        total_weight: Weight of the sum's loss; 0.2 in Borzoi's params.json.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        ValueError: If the shapes differ.
     """
-    _check(labels, coverage)
+    _check_shapes(labels, coverage)
     bins = coverage.shape[-2]
     sums, label_sums = coverage.sum(-2), labels.sum(-2)
     total = (sums - label_sums * torch.log(sums + EPSILON)) / bins
-    part = torch.log((coverage + EPSILON) / sums[..., None, :])
-    shape = -((labels + EPSILON) * part).sum(-2) / bins
+    log_fractions = torch.log((coverage + EPSILON) / sums[..., None, :])
+    shape = -((labels + EPSILON) * log_fractions).sum(-2) / bins
     return (shape + total_weight * total).mean()
 
 
 def multinomial(logits: Tensor, counts: Tensor) -> Tensor:
-    """Negative log-likelihood of `counts` drawn with the odds softmax(logits).
+    """Compute the negative log-likelihood of counts with the probabilities softmax(logits).
 
-    Both (…, categories); gives (…).
+    Args:
+        logits: (…, categories).
+        counts: Of the same shape.
+
+    Returns:
+        The losses, (…).
+
+    Raises:
+        ValueError: If the shapes differ.
     """
-    _check(counts, logits)
+    _check_shapes(counts, logits)
     arrangements = torch.lgamma(counts.sum(-1) + 1) - torch.lgamma(counts + 1).sum(-1)
     return -(arrangements + (counts * F.log_softmax(logits, -1)).sum(-1))
 
@@ -50,14 +82,26 @@ def multinomial(logits: Tensor, counts: Tensor) -> Tensor:
 def profile_and_counts(
     profile_logits: Tensor, count_logits: Tensor, labels: Tensor, count_weight: float
 ) -> Tensor:
-    """BPNet's loss: where the reads are, and how many (kundajelab/bpnet `losses.py`).
+    """Compute BPNet's loss of the reads' positions and number (kundajelab/bpnet `losses.py`).
 
-    profile_logits and labels, counted reads: (batch, length, tasks, strands); count_logits: (batch,
-    tasks, strands), or (batch, tasks, 1) where strands are joint (bpnet-lite). Multinomial
-    negative log-likelihoods are summed over tasks and strands, squared errors of log(1 + count)
-    averaged over strands and summed over tasks; both are averaged over the batch.
+    Multinomial negative log-likelihoods are summed over tasks and strands. Squared errors of
+    log(1 + count) are averaged over strands and summed over tasks. Both are averaged over the
+    batch.
+
+    Args:
+        profile_logits: (batch, length, tasks, strands).
+        count_logits: (batch, tasks, strands), or (batch, tasks, 1) if strands are joint
+            (bpnet-lite).
+        labels: Measured reads per base, of the shape of `profile_logits`.
+        count_weight: Weight of the counts' errors.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        ValueError: If the shapes of labels and profiles differ.
     """
-    _check(labels, profile_logits)
+    _check_shapes(labels, profile_logits)
     logits, counts = (x.permute(0, 2, 3, 1) for x in (profile_logits, labels))
     if count_logits.shape[-1] < logits.shape[2]:
         logits, counts = logits.flatten(2)[:, :, None], counts.flatten(2)[:, :, None]
