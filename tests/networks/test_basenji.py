@@ -25,6 +25,7 @@ from support.naive import (
     indices,
     max_pool,
     one_hot,
+    predict,
     random_codes,
     randomised,
     softplus,
@@ -53,13 +54,6 @@ def reference(config: BasenjiConfig, w: Weights, x: Array) -> Array:
         x = x + block(f"{name}.wide", block(f"{name}.narrow", x, dilation))
     x = x[config.crop_bins : len(x) - config.crop_bins]
     return softplus(dense(w, "head", act(block("model.trunk.final", x))))
-
-
-def predict(model: Any, codes: Array, **given: Any) -> Array:
-    with torch.inference_mode():
-        output = model(torch.from_numpy(codes), **given)
-        result: Array = model.postprocess(output)[0].double().numpy()
-    return result
 
 
 VARIANTS = {

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,16 +26,7 @@ from seqcov_models.networks.shared import compute
 from seqcov_models.networks.shared.attention import RelativeAttention, central_mask_features
 from seqcov_models.networks.shared.base import TokenPredictionModel
 from support.calico import Tiny, Weights, keras_weights, write_calico
-
-Array = npt.NDArray[np.float64]
-AGREE = 1e-5  # of the output's range
-
-
-def difference(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
-    """Largest difference, as a part of the expected values' range."""
-    assert found.shape == expected.shape
-    return float(np.abs(found - expected).max() / np.ptp(expected))
-
+from support.naive import AGREE, Array, difference
 
 # Position features
 

@@ -14,22 +14,7 @@ from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.enformer.config import EnformerConfig
 from seqcov_models.networks.shared.config import read_json
 from seqcov_models.tiling import Geometry
-
-SMALL: dict[str, Any] = {
-    "sequence_length": 512,
-    "stem_channels": 6,
-    "conv_tower_channels": (8, 10, 12),
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "attention_head_size": 5,
-    "attention_value_size": 6,
-    "num_rel_pos_features": 8,
-    "position_length": 32,
-    "intermediate_size": 24,
-    "crop_bins": 5,
-    "head_hidden_size": 14,
-    "num_labels": 7,
-}
+from support.networks import SMALL_BORZOI
 
 
 def test_the_crop_of_params_pred_json_keeps_16352_bins() -> None:
@@ -116,21 +101,21 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
 def test_an_impossible_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
-    assert BorzoiConfig(**SMALL)
+    assert BorzoiConfig(**SMALL_BORZOI)
     with pytest.raises(SeqcovError, match=field):
-        BorzoiConfig.from_dict({**SMALL, field: value})
+        BorzoiConfig.from_dict({**SMALL_BORZOI, field: value})
 
 
 def test_a_refusal_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="513"):
-        BorzoiConfig(**{**SMALL, "sequence_length": 513})
+        BorzoiConfig(**{**SMALL_BORZOI, "sequence_length": 513})
 
 
 @pytest.mark.parametrize(
     "config",
     [
         BorzoiConfig(),
-        BorzoiConfig(**SMALL),
+        BorzoiConfig(**SMALL_BORZOI),
         BorzoiConfig(num_labels=2_608, species="mouse", n_encoding="uniform", crop_bins=16),
         BorzoiConfig(head_hidden_size=0, upsample_conv=False, hidden_dropout=1e-7),
     ],
@@ -146,7 +131,7 @@ def test_lists_and_numbers_of_numpy_are_what_they_hold() -> None:
     widths = np.array([8, 10, 12])
     config = BorzoiConfig(
         **{
-            **SMALL,
+            **SMALL_BORZOI,
             "conv_tower_channels": [np.int64(8), 10, np.int32(12)],
             "stem_channels": np.int64(6),
             "batch_norm_eps": np.float32(0.5),
@@ -155,8 +140,8 @@ def test_lists_and_numbers_of_numpy_are_what_they_hold() -> None:
         }
     )
     expected = {"batch_norm_eps": 0.5, "layer_norm_eps": 1.0, "upsample_conv": True}
-    assert config == BorzoiConfig(**{**SMALL, **expected})
-    assert config == BorzoiConfig(**{**SMALL, **expected, "conv_tower_channels": widths})
+    assert config == BorzoiConfig(**{**SMALL_BORZOI, **expected})
+    assert config == BorzoiConfig(**{**SMALL_BORZOI, **expected, "conv_tower_channels": widths})
     assert json.loads(json.dumps(config.to_dict()))["conv_tower_channels"] == [8, 10, 12]
     assert type(config.layer_norm_eps) is float
     assert type(config.stem_channels) is int

@@ -1,9 +1,5 @@
-"""Windows to coverage with a network whose right answer is plain counting, and device leases."""
+"""Coverage along contigs, with a network that counts letters so that every value is known."""
 
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +15,10 @@ from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.shared.base import TokenPredictionModel, TokenPredictionOutput
 from seqcov_models.prediction.coverage import predict_segment
-from seqcov_models.prediction.devices import Device, lease
 from seqcov_models.prediction.ensemble import Ensemble
 from seqcov_models.run.predict import predict_chunk
 from seqcov_models.tiling import Segment, Tiling, select_bins, split_into_chunks, tile
 from support.calico import Tiny, keras_weights, write_calico
-from support.data import REPOSITORY
 from support.fasta import write_fasta
 
 BIN = 4
@@ -353,83 +347,3 @@ def test_a_network_in_training_predicts_as_in_evaluation_and_stays_unchanged(
         reader.close()
     assert not changed
     assert np.array_equal(found, expected)
-
-
-# Devices
-
-
-def test_the_cpu_needs_no_lease(tmp_path: Path) -> None:
-    device = Device("cpu", tmp_path)
-    assert (device.name, device.lock) == ("cpu", None)
-    device.close()
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_where_there_is_none_is_refused_and_auto_takes_the_cpu(tmp_path: Path) -> None:
-    with pytest.raises(SeqcovError, match="cuda"):
-        Device("cuda", tmp_path)
-    assert Device("auto", tmp_path).name == "cpu"
-
-
-def test_leases_are_of_different_devices_until_one_is_given_back(tmp_path: Path) -> None:
-    names = ["gpu-a", "gpu-b", "gpu-c"]
-    handles, numbers = zip(*(lease(names, tmp_path) for _ in names), strict=True)
-    assert sorted(numbers) == [0, 1, 2]
-    handles[1].close()
-    again, number = lease(names, tmp_path, poll=0.01)
-    assert number == numbers[1]
-    for handle in (handles[0], handles[2], again):
-        handle.close()
-
-
-CROWD = """
-import os, sys, time
-from pathlib import Path
-from seqcov_models.prediction.devices import lease
-folder = Path(sys.argv[1])
-for child in range(8):
-    if os.fork() == 0:
-        for turn in range(3):
-            handle, number = lease(["a", "b", "c"], folder, poll=0.001)
-            busy = folder / f"busy-{number}"
-            os.close(os.open(busy, os.O_CREAT | os.O_EXCL))  # fails where another is there
-            time.sleep(0.005)
-            busy.unlink()
-            (folder / f"done-{child}-{turn}").touch()
-            handle.close()
-        os._exit(0)
-codes = [os.wait()[1] for _ in range(8)]
-print("codes", set(codes), flush=True)
-handle, number = lease(["a"], folder)
-print("held", flush=True)
-time.sleep(60)
-"""
-
-
-def test_processes_never_share_a_device_and_a_killed_holder_frees_it(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", CROWD, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    ) as crowd:
-        assert crowd.stdout is not None
-        assert crowd.stdout.readline() == "codes {0}\n"
-        assert len(list(tmp_path.glob("done-*"))) == 24
-        assert crowd.stdout.readline() == "held\n"
-        waited: list[int] = []
-
-        def wait() -> None:
-            handle, number = lease(["a"], tmp_path, poll=0.01)
-            handle.close()
-            waited.append(number)
-
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        waiting.join(0.2)
-        assert not waited
-        crowd.kill()
-        waiting.join(10)
-        assert waited == [0]
