@@ -84,6 +84,7 @@ class Sizes:
         fan: Maximum number of children of a tree's node.
         batch: Bins in memory at a time, a multiple of `section`.
         records: Zoom records in memory at a time, a multiple of `zoom_block`.
+        compression: libdeflate's level, 1 to 12; 0 stores blocks without compression.
     """
 
     section: int = 1024
@@ -93,6 +94,7 @@ class Sizes:
     fan: int = 256
     batch: int = 32 * 1024
     records: int = 8 * 1024
+    compression: int = 1
 
 
 SIZES = Sizes()
@@ -127,7 +129,9 @@ def pack_total(total: Summary) -> bytes:
     return TOTAL.pack(total.bases, total.minimum, total.maximum, total.sum, total.sum_squares)
 
 
-def write_blocks(handle: IO[bytes], blocks: Iterable[bytes], first: Rows, last: Rows) -> Rows:
+def write_blocks(
+    handle: IO[bytes], blocks: Iterable[bytes], first: Rows, last: Rows, compression: int
+) -> Rows:
     """Compress and write blocks; return their index entries.
 
     libdeflate is used because its output is the same in every process; igzip is as fast, but its
@@ -138,11 +142,12 @@ def write_blocks(handle: IO[bytes], blocks: Iterable[bytes], first: Rows, last: 
         blocks: Content of each block.
         first: The first row of each block, with its contig and start.
         last: The last row of each block, with its contig and end.
+        compression: libdeflate's level; see `Sizes`.
 
     Returns:
         Index entries of type `LEAF`, shape (blocks,).
     """
-    packed = [deflate.zlib_compress(block, 1) for block in blocks]
+    packed = [deflate.zlib_compress(block, compression) for block in blocks]
     leaves = np.zeros(len(packed), LEAF)
     leaves["size"] = [len(block) for block in packed]
     leaves["offset"] = handle.tell() + np.cumsum(leaves["size"]) - leaves["size"]

@@ -184,7 +184,10 @@ def build_section_headers(stretches: list[list[int]], bin_size: int, size: int) 
 
 
 def write_sections(
-    handle: IO[bytes], batches: Iterable[tuple[Rows, Floats]], leaves: list[Rows]
+    handle: IO[bytes],
+    batches: Iterable[tuple[Rows, Floats]],
+    leaves: list[Rows],
+    compression: int,
 ) -> Iterator[tuple[Rows, Floats]]:
     """Write data blocks, append their index entries to `leaves`, and yield the batches."""
     for sections, values in batches:
@@ -194,5 +197,5 @@ def write_sections(
             headers[number * size : (number + 1) * size] + body[begin:end]
             for number, (begin, end) in enumerate(pairwise([0, *ends.tolist()]))
         )
-        leaves.append(write_blocks(handle, blocks, sections, sections))
+        leaves.append(write_blocks(handle, blocks, sections, sections, compression))
         yield sections, values

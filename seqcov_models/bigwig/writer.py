@@ -133,7 +133,9 @@ def _write(
     ):
         spool, next_spool = first_spool, second_spool
         pieces = check_runs(contigs, bin_size, runs, sizes.batch)
-        batches = write_sections(handle, build_batches(pieces, bin_size, sizes), leaves)
+        batches = write_sections(
+            handle, build_batches(pieces, bin_size, sizes), leaves, sizes.compression
+        )
         records = (summarise_sections(*batch, bin_size, sizes.window) for batch in batches)
         fill_spool(spool, reduce_records(records, reductions[0]))
         summary = summarise_track(spool, sizes.records)

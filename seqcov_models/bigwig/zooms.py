@@ -123,5 +123,6 @@ def write_zoom(
         rows, size = round_records(records), sizes.zoom_block
         groups = [rows[begin : begin + size] for begin in range(0, len(rows), size)]
         first, last = (np.array([group[end] for group in groups]) for end in (0, -1))
-        leaves.append(write_blocks(handle, (group.tobytes() for group in groups), first, last))
+        blocks = (group.tobytes() for group in groups)
+        leaves.append(write_blocks(handle, blocks, first, last, sizes.compression))
         yield records

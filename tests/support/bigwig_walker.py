@@ -20,12 +20,15 @@ from seqcov_models.errors import SeqcovError
 
 @dataclass(frozen=True)
 class Walk:
-    """What `walk` found in a file.
+    """The content of a bigWig file.
 
-    contigs: name to length in bp, in the order of their ids. intervals: for every contig the starts
-    and ends (``uint32``) and values (``float32``) of its bins, each of shape (bins with a value,).
-    reductions: bp of a window, per zoom level. blocks: first byte, end and inflated content of each
-    compressed block, in the order of the file.
+    Attributes:
+        contigs: Lengths in bp by name, in the order of their ids.
+        intervals: Starts and ends (``uint32``) and values (``float32``) of the bins by contig, each
+            of shape (bins with a value,).
+        reductions: Window of each zoom level in bp.
+        summary: The total summary.
+        blocks: First byte, end and inflated content of each block, in the order of the file.
     """
 
     contigs: dict[str, int]
@@ -36,14 +39,16 @@ class Walk:
 
 
 def walk(path: Path, sizes: Sizes = layout.SIZES) -> Walk:
-    """Read every byte of a file that `write_bigwig` wrote, and judge each.
+    """Read and check every byte of a file that `write_bigwig` wrote.
 
-    Everything that follows from something else in the file is computed anew and compared: places
-    and sizes, index boxes, zoom records and the total summary from the values. What nothing else in
-    the file tells are names and lengths of the contigs: compare them with the genome's. Bits of a
-    compressed block that can change and leave its content the same are no damage.
-    Raises SeqcovError that names the first thing wrong, also for sound files of other writers,
-    whose layout differs.
+    Everything that follows from other bytes of the file is computed again and compared: offsets
+    and sizes, index boxes, zoom records and the total summary. Only the names and lengths of the
+    contigs do not follow from other bytes. A changed bit of a compressed block is not damage if
+    the inflated content is the same.
+
+    Raises:
+        SeqcovError: For the first error; also for sound files of other writers, whose layout
+            differs.
     """
     try:
         cursor = Cursor(path, path.read_bytes())
@@ -54,11 +59,11 @@ def walk(path: Path, sizes: Sizes = layout.SIZES) -> Walk:
     cursor.expect("version", version, 4)
     if levels > layout.LEVELS:
         raise cursor.error(f"{levels} zoom levels, at most {layout.LEVELS} were expected")
-    data_at, index_at = places[1:3]
-    wanted = [
+    data_offset, index_offset = places[1:3]
+    expected = [
         layout.TREE_OFFSET,
-        data_at,
-        index_at,
+        data_offset,
+        index_offset,
         0,
         0,
         0,
@@ -66,28 +71,28 @@ def walk(path: Path, sizes: Sizes = layout.SIZES) -> Walk:
         layout.BUFFER,
         0,
     ]
-    cursor.expect("fields of the header", places, wanted)
+    cursor.expect("fields of the header", places, expected)
     slots = [cursor.unpack(layout.ZOOM_HEADER, "zoom headers") for _ in range(layout.LEVELS)]
     zoom_headers, unused = slots[:levels], slots[levels:]
     cursor.expect("unused zoom headers", unused, [(0, 0, 0, 0)] * len(unused))
     reductions = [int(zoom[0]) for zoom in zoom_headers]
     bin_size = reductions[0] // sizes.window if reductions else 1
-    wanted = [sizes.window * bin_size * 4**level for level in range(levels)]
-    cursor.expect("zoom reductions", reductions, wanted)
+    expected = [sizes.window * bin_size * 4**level for level in range(levels)]
+    cursor.expect("zoom reductions", reductions, expected)
     if bin_size < 1:
         raise cursor.error("a zoom level of no width")
     total = cursor.take(layout.TOTAL.size, "total summary")
     contigs = _walk_contigs(cursor, sizes)
-    cursor.expect("place of the data", data_at, cursor.at)
+    cursor.expect("place of the data", data_offset, cursor.offset)
     (count,) = cursor.unpack(layout.SECTION_COUNT, "data count")
-    leaves, end = _walk_index(cursor, index_at, "data index", sizes)
+    leaves, end = _walk_index(cursor, index_offset, "data index", sizes)
     cursor.expect("data count", count, len(leaves))
-    found: list[tuple[Rows, Floats]] = []
-    records = _walk_sections(cursor, leaves, contigs, bin_size, found, sizes)
-    spool, other = BytesIO(), BytesIO()
+    sections: list[tuple[Rows, Floats]] = []
+    records = _walk_sections(cursor, leaves, contigs, bin_size, sections, sizes)
+    spool, next_spool = BytesIO(), BytesIO()
     zooms.fill_spool(spool, zooms.reduce_records(records, sizes.window * bin_size))
-    cursor.expect("end of the data", cursor.at, index_at)
-    cursor.at = end
+    cursor.expect("end of the data", cursor.offset, index_offset)
+    cursor.offset = end
     summary = zooms.summarise_track(spool, sizes.records)
     if total != layout.pack_total(summary):
         raise cursor.error(
@@ -95,66 +100,72 @@ def walk(path: Path, sizes: Sizes = layout.SIZES) -> Walk:
         )
     if summary.bases and not zoom_headers:
         raise cursor.error("values, but no zoom level")
-    for reduction, reserved, zoom_at, zoom_index_at in zoom_headers:
-        what = f"zoom level of {reduction:,} bp"
-        cursor.expect(f"header of the {what}", (reserved, zoom_at), (0, cursor.at))
-        count = cursor.unpack(layout.RECORD_COUNT, what)
-        cursor.expect(f"records of the {what}", count, (zooms.count_records(spool),))
-        leaves, end = _walk_index(cursor, zoom_index_at, f"index of the {what}", sizes)
-        joined = zooms.reduce_records(_walk_zoom(cursor, leaves, spool, what, sizes), 4 * reduction)
-        zooms.fill_spool(other, joined)
-        spool, other = other, spool
-        cursor.expect(f"end of the {what}", cursor.at, zoom_index_at)
-        cursor.at = end
+    for reduction, reserved, zoom_offset, zoom_index_offset in zoom_headers:
+        label = f"zoom level of {reduction:,} bp"
+        cursor.expect(f"header of the {label}", (reserved, zoom_offset), (0, cursor.offset))
+        count = cursor.unpack(layout.RECORD_COUNT, label)
+        cursor.expect(f"records of the {label}", count, (zooms.count_records(spool),))
+        leaves, end = _walk_index(cursor, zoom_index_offset, f"index of the {label}", sizes)
+        joined = zooms.reduce_records(
+            _walk_zoom(cursor, leaves, spool, label, sizes), 4 * reduction
+        )
+        zooms.fill_spool(next_spool, joined)
+        spool, next_spool = next_spool, spool
+        cursor.expect(f"end of the {label}", cursor.offset, zoom_index_offset)
+        cursor.offset = end
     cursor.expect(
         "magic number at the end", cursor.take(4, "magic number at the end"), layout.MAGIC
     )
-    cursor.expect("end of the file", cursor.at, len(cursor.data))
-    return Walk(contigs, _intervals(found, contigs, bin_size), reductions, summary, cursor.blocks)
+    cursor.expect("end of the file", cursor.offset, len(cursor.data))
+    return Walk(
+        contigs, _intervals(sections, contigs, bin_size), reductions, summary, cursor.blocks
+    )
 
 
 class Cursor:
-    """Reads a file's bytes from front to back; each error names the file."""
+    """A position in the bytes of a file, which are read from front to back."""
 
     def __init__(self, path: Path, data: bytes) -> None:
-        self.path, self.data, self.at = path, data, 0
+        self.path, self.data, self.offset = path, data, 0
         self.blocks: list[tuple[int, int, bytes]] = []  # first byte, end, content inflated
 
-    def error(self, what: str) -> SeqcovError:
-        return SeqcovError(f"{self.path}: {what}")
+    def error(self, label: str) -> SeqcovError:
+        return SeqcovError(f"{self.path}: {label}")
 
-    def expect(self, what: str, found: object, wanted: object) -> None:
-        if found != wanted:
-            raise self.error(f"{what}: found {found!r}, expected {wanted!r}")
+    def expect(self, label: str, actual: object, expected: object) -> None:
+        if actual != expected:
+            raise self.error(f"{label}: found {actual!r}, expected {expected!r}")
 
-    def take(self, size: int, what: str) -> bytes:
-        begin, self.at = self.at, self.at + size
-        if self.at > len(self.data):
+    def take(self, size: int, label: str) -> bytes:
+        begin, self.offset = self.offset, self.offset + size
+        if self.offset > len(self.data):
             size_of_file = f"the file's {len(self.data):,} bytes"
-            raise self.error(f"{what}: bytes {begin:,} to {self.at:,} are beyond {size_of_file}")
-        return self.data[begin : self.at]
+            raise self.error(
+                f"{label}: bytes {begin:,} to {self.offset:,} are beyond {size_of_file}"
+            )
+        return self.data[begin : self.offset]
 
-    def unpack(self, layout: struct.Struct, what: str) -> tuple[Any, ...]:
-        return layout.unpack(self.take(layout.size, what))
+    def unpack(self, layout: struct.Struct, label: str) -> tuple[Any, ...]:
+        return layout.unpack(self.take(layout.size, label))
 
-    def inflate(self, leaf: np.void, what: str) -> bytes:
-        """The block that `leaf` stands for, which must come next."""
-        self.expect(f"{what}: place of the next block", int(leaf["offset"]), self.at)
-        what, begin = f"{what}: block at byte {self.at:,}", self.at
+    def inflate(self, leaf: np.void, label: str) -> bytes:
+        """Return the content of the next block, which `leaf` must describe."""
+        self.expect(f"{label}: place of the next block", int(leaf["offset"]), self.offset)
+        label, begin = f"{label}: block at byte {self.offset:,}", self.offset
         stream = zlib.decompressobj()
         try:
-            block = stream.decompress(self.take(int(leaf["size"]), what), layout.BUFFER + 1)
+            block = stream.decompress(self.take(int(leaf["size"]), label), layout.BUFFER + 1)
         except zlib.error as error:
-            raise self.error(f"{what}: {error}") from None
+            raise self.error(f"{label}: {error}") from None
         if not stream.eof or stream.unused_data or len(block) > layout.BUFFER:
-            raise self.error(f"{what}: does not end where it should")
-        self.blocks.append((begin, self.at, block))
+            raise self.error(f"{label}: does not end where it should")
+        self.blocks.append((begin, self.offset, block))
         return block
 
-    def expect_box(self, what: str, leaf: np.void, first: np.void, last: np.void) -> None:
+    def expect_box(self, label: str, leaf: np.void, first: np.void, last: np.void) -> None:
         box = [int(leaf[name]) for name in ("chrom", "start", "end_chrom", "end")]
         ends = [int(first["chrom"]), int(first["start"]), int(last["chrom"]), int(last["end"])]
-        self.expect(f"{what}: box of the block at byte {int(leaf['offset']):,}", box, ends)
+        self.expect(f"{label}: box of the block at byte {int(leaf['offset']):,}", box, ends)
 
 
 def _walk_tree(
@@ -162,30 +173,30 @@ def _walk_tree(
     leaf_type: np.dtype[np.void],
     node_type: np.dtype[np.void],
     fan: int,
-    above: Callable[[Rows, int], Rows],
-    what: str,
+    build_level: Callable[[Rows, int], Rows],
+    label: str,
 ) -> Rows:
-    """The leaf entries of a tree as `_write_tree` lays it out."""
-    offsets, upper, leaf = [cursor.at], None, 0
+    """Read a tree as `write_tree` lays it out; return its leaf entries."""
+    offsets, upper, leaf = [cursor.offset], None, 0
     while not leaf:
         nodes: list[Rows] = []
         for offset in offsets:
-            cursor.expect(f"{what}: place of the next node", offset, cursor.at)
-            kind, reserved, count = cursor.unpack(layout.NODE_HEADER, what)
+            cursor.expect(f"{label}: place of the next node", offset, cursor.offset)
+            kind, reserved, count = cursor.unpack(layout.NODE_HEADER, label)
             leaf = leaf if nodes else kind
             full = len(nodes) < len(offsets) - 1
             if kind != leaf or kind > 1 or reserved or count > fan or (full and count < fan):
-                raise cursor.error(f"{what}: bad header of the node at byte {offset:,}")
+                raise cursor.error(f"{label}: bad header of the node at byte {offset:,}")
             if not count and (upper is not None or not leaf):
-                raise cursor.error(f"{what}: nothing in the node at byte {offset:,}")
+                raise cursor.error(f"{label}: the node at byte {offset:,} is empty")
             dtype = leaf_type if leaf else node_type
-            nodes.append(np.frombuffer(cursor.take(count * dtype.itemsize, what), dtype))
+            nodes.append(np.frombuffer(cursor.take(count * dtype.itemsize, label), dtype))
         items = np.concatenate(nodes)
         if upper is not None:
-            wanted = above(items, fan)
-            wanted["offset"] = upper["offset"]
-            if wanted.tobytes() != upper.tobytes():
-                raise cursor.error(f"{what}: an entry does not fit what is below it")
+            expected = build_level(items, fan)
+            expected["offset"] = upper["offset"]
+            if expected.tobytes() != upper.tobytes():
+                raise cursor.error(f"{label}: an entry does not fit the level below")
         upper, offsets = items, [] if leaf else items["offset"].tolist()
     return items
 
@@ -207,26 +218,28 @@ def _walk_contigs(cursor: Cursor, sizes: Sizes) -> dict[str, int]:
     cursor.expect("longest name of the contig tree", max(map(len, keys), default=0), key_size)
     if sorted(leaves["id"].tolist()) != list(range(count)):
         raise cursor.error("contig tree: ids are not the numbers from 0 on")
-    if any(b"\0" in key for key in keys) or any(one >= next for one, next in pairwise(keys)):
+    if any(b"\0" in key for key in keys) or any(
+        name >= next_name for name, next_name in pairwise(keys)
+    ):
         raise cursor.error("contig tree: names are not in order")
     try:
-        return {keys[at].decode(): int(leaves["length"][at]) for at in np.argsort(leaves["id"])}
+        return {keys[row].decode(): int(leaves["length"][row]) for row in np.argsort(leaves["id"])}
     except UnicodeDecodeError:
         raise cursor.error("contig tree: a name is not text") from None
 
 
-def _walk_index(cursor: Cursor, at: int, what: str, sizes: Sizes) -> tuple[Rows, int]:
-    """The entries of the index at byte `at` and where it ends; `cursor` stays where it is."""
-    behind, cursor.at = cursor.at, at
-    header = cursor.unpack(layout.INDEX_HEADER, what)
-    cursor.expect(f"magic number of the {what}", header[0], layout.INDEX_MAGIC)
-    leaves = _walk_tree(cursor, layout.LEAF, layout.NODE, sizes.fan, layout.build_boxes, what)
+def _walk_index(cursor: Cursor, offset: int, label: str, sizes: Sizes) -> tuple[Rows, int]:
+    """Read the index at byte `offset` and return its entries and end; `cursor` does not move."""
+    saved, cursor.offset = cursor.offset, offset
+    header = cursor.unpack(layout.INDEX_HEADER, label)
+    cursor.expect(f"magic number of the {label}", header[0], layout.INDEX_MAGIC)
+    leaves = _walk_tree(cursor, layout.LEAF, layout.NODE, sizes.fan, layout.build_boxes, label)
     cursor.expect(
-        f"header of the {what}",
+        f"header of the {label}",
         header,
-        layout.INDEX_HEADER.unpack(layout.pack_index_header(leaves, at, sizes.fan)),
+        layout.INDEX_HEADER.unpack(layout.pack_index_header(leaves, offset, sizes.fan)),
     )
-    end, cursor.at = cursor.at, behind
+    end, cursor.offset = cursor.offset, saved
     return leaves, end
 
 
@@ -235,24 +248,24 @@ def _walk_sections(
     leaves: Rows,
     contigs: dict[str, int],
     bin_size: int,
-    found: list[tuple[Rows, Floats]],
+    sections: list[tuple[Rows, Floats]],
     sizes: Sizes,
 ) -> Iterator[Rows]:
-    """Check the data blocks, put headers and values in `found`, and pass on their zoom records."""
+    """Check the data blocks, append headers and values to `sections`, yield their zoom records."""
     lengths, reached = list(contigs.values()), (0, 0)
-    for at in range(0, len(leaves), sizes.fan):
+    for first in range(0, len(leaves), sizes.fan):
         headers, bodies = [], []
-        for leaf in leaves[at : at + sizes.fan]:
-            what = f"data block at byte {cursor.at:,}"
+        for leaf in leaves[first : first + sizes.fan]:
+            label = f"data block at byte {cursor.offset:,}"
             block = cursor.inflate(leaf, "data")
             if len(block) < layout.SECTION.itemsize:
-                raise cursor.error(f"{what}: has no header")
+                raise cursor.error(f"{label}: is shorter than a header")
             section = np.frombuffer(block, layout.SECTION, 1)[0]
             chrom, start, end, step, span, kind, pad, count = section.tolist()
-            cursor.expect(f"{what}: step, type, padding", [step, kind, pad], [bin_size, 3, 0])
-            cursor.expect(f"{what}: bytes", len(block), layout.SECTION.itemsize + 4 * count)
+            cursor.expect(f"{label}: step, type, padding", [step, kind, pad], [bin_size, 3, 0])
+            cursor.expect(f"{label}: bytes", len(block), layout.SECTION.itemsize + 4 * count)
             if chrom >= len(lengths) or end > lengths[chrom]:
-                raise cursor.error(f"{what}: beyond the contigs' ends")
+                raise cursor.error(f"{label}: beyond the contigs' ends")
             clipped = count == 1 and 0 < span < step and end == lengths[chrom]
             if (
                 not 0 < count <= sizes.section
@@ -260,55 +273,59 @@ def _walk_sections(
                 or end != start + (count - 1) * step + span
                 or not (span == step or clipped)
             ):
-                raise cursor.error(f"{what}: its header contradicts itself")
+                raise cursor.error(f"{label}: its header contradicts itself")
             if (chrom, start) < reached:
-                raise cursor.error(f"{what}: overlaps the one before or is out of order")
+                raise cursor.error(f"{label}: overlaps the one before or is out of order")
             reached = (chrom, end)
             cursor.expect_box("data index", leaf, section, section)
             values = np.frombuffer(block, "<f4", offset=layout.SECTION.itemsize)
             if not np.isfinite(values).all():
-                raise cursor.error(f"{what}: holds a value that is not finite")
+                raise cursor.error(f"{label}: holds a value that is not finite")
             headers.append(section)
             bodies.append(values)
-        found.append((np.array(headers, layout.SECTION), np.concatenate(bodies)))
-        yield zooms.summarise_sections(*found[-1], bin_size, sizes.window)
+        sections.append((np.array(headers, layout.SECTION), np.concatenate(bodies)))
+        yield zooms.summarise_sections(*sections[-1], bin_size, sizes.window)
 
 
 def _walk_zoom(
-    cursor: Cursor, leaves: Rows, spool: IO[bytes], what: str, sizes: Sizes
+    cursor: Cursor, leaves: Rows, spool: IO[bytes], label: str, sizes: Sizes
 ) -> Iterator[Rows]:
-    """Compare a zoom level's blocks with the records that the values give; pass these on."""
-    at = 0
+    """Compare a zoom level's blocks with the records that follow from the values; yield these."""
+    index = 0
     for records in zooms.read_spool(spool, sizes.records):
         for begin in range(0, len(records), sizes.zoom_block):
-            wanted = zooms.round_records(records[begin : begin + sizes.zoom_block])
-            if at == len(leaves):
-                raise cursor.error(f"{what}: its index has only {at:,} blocks")
-            block = cursor.inflate(leaves[at], what)
-            cursor.expect(f"{what}: bytes of a block", len(block), wanted.nbytes)
-            if block != wanted.tobytes():
-                pairs = zip(np.frombuffer(block, layout.ZOOM), wanted, strict=True)
-                row, right = next(pair for pair in pairs if pair[0].tobytes() != pair[1].tobytes())
+            expected = zooms.round_records(records[begin : begin + sizes.zoom_block])
+            if index == len(leaves):
+                raise cursor.error(f"{label}: its index has only {index:,} blocks")
+            block = cursor.inflate(leaves[index], label)
+            cursor.expect(f"{label}: bytes of a block", len(block), expected.nbytes)
+            if block != expected.tobytes():
+                pairs = zip(np.frombuffer(block, layout.ZOOM), expected, strict=True)
+                row, expected_row = next(
+                    pair for pair in pairs if pair[0].tobytes() != pair[1].tobytes()
+                )
                 fields = ", ".join(layout.ZOOM.names or ())
-                raise cursor.error(f"{what}: found {row}, the values give {right} ({fields})")
-            cursor.expect_box(f"index of the {what}", leaves[at], wanted[0], wanted[-1])
-            at += 1
+                raise cursor.error(
+                    f"{label}: found {row}, the values give {expected_row} ({fields})"
+                )
+            cursor.expect_box(f"index of the {label}", leaves[index], expected[0], expected[-1])
+            index += 1
         yield records
-    cursor.expect(f"{what}: blocks in its index", len(leaves), at)
+    cursor.expect(f"{label}: blocks in its index", len(leaves), index)
 
 
 def _intervals(
-    found: list[tuple[Rows, Floats]], contigs: dict[str, int], bin_size: int
+    pieces: list[tuple[Rows, Floats]], contigs: dict[str, int], bin_size: int
 ) -> dict[str, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], Floats]]:
-    sections = np.concatenate([np.empty(0, layout.SECTION), *(rows for rows, _ in found)])
-    values = np.concatenate([np.empty(0, np.float32), *(values for _, values in found)])
+    sections = np.concatenate([np.empty(0, layout.SECTION), *(rows for rows, _ in pieces)])
+    values = np.concatenate([np.empty(0, np.float32), *(values for _, values in pieces)])
     count = sections["count"].astype(np.int64)
-    ends_at = np.cumsum(count)
-    steps = np.arange(len(values)) - np.repeat(ends_at - count, count)
+    section_ends = np.cumsum(count)
+    steps = np.arange(len(values)) - np.repeat(section_ends - count, count)
     starts = np.repeat(sections["start"], count) + (steps * bin_size).astype(np.uint32)
     ends = starts + np.repeat(sections["span"], count)
-    of_contig = np.searchsorted(sections["chrom"], np.arange(len(contigs) + 1))
-    edges = np.append(0, ends_at)[of_contig]
+    first_sections = np.searchsorted(sections["chrom"], np.arange(len(contigs) + 1))
+    edges = np.append(0, section_ends)[first_sections]
     return {
         name: (starts[begin:end], ends[begin:end], values[begin:end])
         for name, begin, end in zip(contigs, edges[:-1], edges[1:], strict=True)
