@@ -18,31 +18,30 @@ FOLDERS = [
     REPOSITORY / "seqcov_models/checkpoints",
 ]
 """Folders that a path in a document may be relative to, besides that of the document."""
-WRITTEN = ("results/", "logs/", ".venv", "peaks/", "reports/")
+OTHER_PATHS = ("results/", ".venv", "yours.yaml", "hg38.yaml")
 """Beginnings of paths that a run writes or a user names."""
+ROOMS = "benchmarks|demo|envs|networks|profiles|run|scripts|seqcov_models|tests|workflow"
+PATH = re.compile(rf"[\w.-]+(/[\w.-]+)*(/|\.(py|md|smk|yaml))|({ROOMS})(/[\w.-]+)+")
+"""Code that is a path: of a folder, of source or text, or below a folder of the repository."""
 
 
-def paths_of(text: str) -> Iterator[str]:
-    """Yield the targets of links, and code that looks like the path of a file or a folder."""
+def find_paths(text: str) -> Iterator[str]:
+    """Yield the targets of links, and the paths among the words that are marked as code."""
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if not target.startswith(("http", "#")):
             yield target.partition("#")[0]
     for code in re.findall(r"`([^`\n]+)`", text):
-        for word in code.split():
-            if re.fullmatch(r"[\w.-]+(/[\w.-]+)*(/|\.(py|md|smk|yaml))", word):
-                yield word
-            elif re.fullmatch(r"(seqcov_models|tests|workflow|run|networks)(/[\w.-]+)+", word):
-                yield word
+        yield from filter(PATH.fullmatch, code.split())
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_paths_in_documents_exist(document: str) -> None:
     path = REPOSITORY / document
     folders = [path.parent, *FOLDERS]
+    names = find_paths(path.read_text(encoding="utf-8"))
+    repository_names = [name for name in names if not name.startswith(OTHER_PATHS)]
     missing = [
-        name
-        for name in paths_of(path.read_text(encoding="utf-8"))
-        if not name.startswith(WRITTEN) and not any((folder / name).exists() for folder in folders)
+        name for name in repository_names if not any((folder / name).exists() for folder in folders)
     ]
     assert not missing
 

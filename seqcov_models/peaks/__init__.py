@@ -1,0 +1,1 @@
+"""Peaks: reading them, finding maxima of predicted tracks, windows around summits."""

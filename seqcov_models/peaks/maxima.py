@@ -20,34 +20,37 @@ def find_maxima(
     path: Path,
     name: str,
     bin_size: int,
-    apart: int,
-    wanted: Mapping[str, BinIntervals],
+    distance: int,
+    selected: Mapping[str, BinIntervals],
     threshold: float | None = None,
     number: int | None = None,
     block: int = 1 << 21,
 ) -> "DataFrame":
     """Find the local maxima of a bigWig; return them as peaks with the columns of `COLUMNS`.
 
-    A maximum is a bin higher than all others within `apart` bp on either side; of neighbours of
+    A maximum is a bin higher than all others within `distance` bp on either side; of neighbours of
     equal height the first counts. Its summit is the bin's middle.
 
     Args:
-        path: the bigWig, of bins of `bin_size` bp.
-        name: name of the set of peaks.
-        bin_size: bp.
-        apart: bp.
-        wanted: bases in which summits must lie, by contig.
-        threshold: least height, in the unit of the track; None for no limit.
-        number: how many of the highest maxima to return; None for all.
-        block: bp read at once; the result does not depend on it.
+        path: The bigWig, with bins of `bin_size` bp.
+        name: Name of the set of peaks.
+        bin_size: Bases per bin.
+        distance: bp on either side in which no other bin may be as high.
+        selected: Intervals of bases in which summits must lie, by contig, 0-based half-open.
+        threshold: Least height, in the unit of the track; None for no limit.
+        number: Number of the highest maxima to return; None for all.
+        block: bp to read at once; the result does not depend on it.
+
+    Returns:
+        One row per maximum, the highest first. Coordinates are 0-based half-open.
 
     Raises:
-        SeqcovError: there is no such maximum.
+        SeqcovError: If there is no such maximum.
     """
     import pyBigWig
     from pandas import DataFrame
 
-    reach = max(1, apart // bin_size)
+    reach = max(1, distance // bin_size)
     rows: list[tuple[float, str, int, int]] = []
     highest = -math.inf
     with pyBigWig.open(str(path)) as file:
@@ -63,14 +66,14 @@ def find_maxima(
                     is_maximum &= inner >= threshold
                 starts = (first + np.flatnonzero(is_maximum)) * bin_size
                 ends = np.minimum(starts + bin_size, length)
-                inside = is_inside((starts + ends) // 2, wanted.get(contig, NO_INTERVALS))
+                inside = is_inside((starts + ends) // 2, selected.get(contig, NO_INTERVALS))
                 for start, end in zip(starts[inside].tolist(), ends[inside].tolist(), strict=True):
                     rows.append((float(inner[start // bin_size - first]), contig, start, end))
             rows = _select_highest(rows, number)
     if not rows:
         if highest == -math.inf:
             raise SeqcovError(f"peaks {name}: {path.name} has no value")
-        failure = " lies in a wanted region"
+        failure = " lies in a selected region"
         if threshold is not None:
             failure = f" reaches the threshold {threshold:g}"
         raise SeqcovError(
@@ -89,7 +92,7 @@ def find_maxima(
 def _select_highest(
     rows: list[tuple[float, str, int, int]], number: int | None
 ) -> list[tuple[float, str, int, int]]:
-    """Return the `number` rows of the highest values, these first; of equals the earlier ones."""
+    """Return the `number` rows of the highest values, highest first; all rows if it is None."""
     return rows if number is None else sorted(rows, key=lambda row: -row[0])[:number]
 
 

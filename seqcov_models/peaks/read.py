@@ -30,12 +30,12 @@ if TYPE_CHECKING:  # the plan needs this module and must not wait for pandas
 Ints = npt.NDArray[np.int64]
 
 COLUMNS = ("Chromosome", "Start", "End", "Name", "Strand", "Summit", "Set")
-"""The columns of BED, the summit's position on the contig, and the name of the peaks' set."""
+"""Columns of a table of peaks: those of BED, the summit's base, and the name of the peaks' set."""
 
 NARROW_PEAK, BED12 = 10, 12
-"""Columns of two formats. The tenth of narrowPeak (ENCODE) is the distance of the summit from the
-start, −1 if it was not called; more may follow (IDR writes twenty). The only BED format with ten or
-more columns is BED12, whose tenth counts blocks."""
+"""Number of columns of two formats. The tenth of narrowPeak (ENCODE) is the distance of the summit
+from the start, −1 if it was not called; more may follow (IDR writes twenty). The only BED format
+with ten or more columns is BED12, whose tenth column counts blocks."""
 
 
 def read_peaks(
@@ -43,19 +43,26 @@ def read_peaks(
 ) -> "DataFrame":
     """Read a BED or narrowPeak file into a table with the columns of `COLUMNS`, in its order.
 
-    A line of ten columns or more is narrowPeak, except that twelve columns are BED12, whatever the
-    file is called. The summit of a BED line is its middle. Intervals are cut at the contig's ends
-    first.
+    A line of ten columns or more is narrowPeak, except that twelve columns are BED12; the file's
+    name does not matter. Intervals are clipped to the contig. Then the summit of a BED line is the
+    middle of its interval.
 
     Args:
-        path: the file, uncompressed or gzip.
-        name: name of the set of peaks.
-        contigs: contig lengths in bp.
-        aliases: the FASTA's name of a contig, by the file's name of it.
+        path: The file, uncompressed or gzip.
+        name: Name of the set of peaks.
+        contigs: Contig lengths in bp.
+        aliases: The FASTA's names of contigs, by the file's names of them.
+
+    Returns:
+        One row per line of the file. Coordinates are 0-based half-open.
 
     Raises:
-        SeqcovError: a line makes no sense (with its number), a contig is not in the FASTA (with all
-            names that need an alias), or the file has no peak.
+        SeqcovError: If a line is not valid (with its number), a contig is not in the FASTA (with
+            all names that need an alias), or the file has no peak.
+
+    Example:
+        >>> peaks = read_peaks(Path("peaks.narrowPeak"), "CTCF", {"chr1": 248_956_422})
+        >>> peaks.Summit.head()
     """
     from pandas import DataFrame
 
@@ -79,7 +86,7 @@ def read_peaks(
                 f"{line}: the summit is base {summit:,}, but {contig} has {contigs[contig]:,} bp;"
                 " are the peaks of another assembly?"
             )
-        label, strand = (cells[at] if len(cells) > at else "." for at in (3, 5))
+        label, strand = (cells[column] if len(cells) > column else "." for column in (3, 5))
         strand = strand if strand in ("+", "-") else "."
         row = shared_names[contig], first, last, label or ".", strand, summit, name
         for column, value in zip(columns.values(), row, strict=True):
@@ -92,20 +99,20 @@ def read_peaks(
 
 
 def _parse_summit(cells: Sequence[str], start: int, end: int, line: str) -> int | None:
-    """Return the summit that a narrowPeak line gives, on its contig; None if it gives none."""
+    """Return the summit's base on its contig from a narrowPeak line; None without a summit."""
     if len(cells) < NARROW_PEAK or len(cells) == BED12 or cells[9] in ("-1", ".", ""):
         return None
     if not re.fullmatch(r"-?[0-9]{1,18}", cells[9]):
         raise SeqcovError(f"{line}: column 10, {cells[9][:20]!r}, is not a summit's offset in bp")
     if not 0 <= (offset := int(cells[9])) < end - start:
         raise SeqcovError(
-            f"{line}: its summit, {offset:,} bp from its start, is not in its {end - start:,} bp"
+            f"{line}: the summit, {offset:,} bp from the start, is not in its {end - start:,} bp"
         )
     return start + offset
 
 
 def _unknown_contigs_message(unknown: Mapping[str, str], contigs: Mapping[str, int]) -> str:
-    """Return the message for names that no contig has; `unknown`: where each comes first."""
+    """Return the message for unknown contigs; `unknown` holds the first line of each name."""
     similar = {name: match for name in unknown if (match := find_synonym(name, contigs))}
     first = next(iter(similar or unknown))
     others = [name for name in unknown if name not in similar]
@@ -120,34 +127,37 @@ def _unknown_contigs_message(unknown: Mapping[str, str], contigs: Mapping[str, i
 
 
 def combine_peaks(
-    sets: Sequence["DataFrame"], contigs: Mapping[str, int], wanted: Mapping[str, BinIntervals]
+    sets: Sequence["DataFrame"], contigs: Mapping[str, int], selected: Mapping[str, BinIntervals]
 ) -> "DataFrame":
-    """Combine sets into one table of the peaks with wanted summits, by contig and summit.
+    """Combine sets of peaks into one table, sorted by contig and summit.
 
-    A line that comes twice in a set counts once.
+    A line that a set has twice counts once.
 
     Args:
-        sets: tables of `read_peaks` and `find_maxima`.
-        contigs: the contigs in the FASTA's order.
-        wanted: bases, by contig.
+        sets: Tables of `read_peaks` and `find_maxima`.
+        contigs: Contig lengths in bp, in the FASTA's order.
+        selected: Intervals of bases in which summits must lie, by contig, 0-based half-open.
+
+    Returns:
+        The peaks with selected summits, with the columns of `COLUMNS`.
 
     Raises:
-        SeqcovError: no peak is left.
+        SeqcovError: If no summit lies in the selected intervals.
     """
     import pandas as pd
     from pyranges import PyRanges
 
     peaks = pd.concat(sets).drop_duplicates()
     summits = peaks.assign(Start=peaks.Summit, End=peaks.Summit + 1, Row=np.arange(len(peaks)))
-    spans = [(name, start, end) for name, bins in wanted.items() for start, end in bins.tolist()]
+    spans = [(name, start, end) for name, bins in selected.items() for start, end in bins.tolist()]
     regions = pd.DataFrame(spans, columns=list(COLUMNS[:3]))
-    # Strands must not matter here, and pyranges takes a column of that name for one that does.
+    # pyranges would compare strands if there were a column of that name.
     columns = ["Chromosome", "Start", "End", "Row"]
     inside = PyRanges(summits[columns]).overlap(PyRanges(regions))
     if not len(inside):
-        raise SeqcovError(f"none of the {len(peaks):,} peaks' summits lies in a wanted region")
+        raise SeqcovError(f"none of the {len(peaks):,} peaks' summits lies in a selected region")
     peaks = peaks.iloc[np.sort(inside.df["Row"].to_numpy())]
-    number = {name: at for at, name in enumerate(contigs)}
+    number = {name: index for index, name in enumerate(contigs)}
     order = peaks.assign(Chromosome=peaks.Chromosome.map(number), Strand=peaks.Strand == "-")
     order["Sign"] = peaks.Strand
     keys = ["Chromosome", "Summit", "Strand", "Start", "End", "Set", "Name", "Sign"]
@@ -155,7 +165,12 @@ def combine_peaks(
 
 
 def write_peaks(path: Path, peaks: "DataFrame") -> None:
-    """Write `peaks` as narrowPeak with an eleventh column, the set's name; measures stay empty."""
+    """Write peaks as narrowPeak with an eleventh column, the name of the set.
+
+    Args:
+        path: The file, which appears when it is complete.
+        peaks: A table with the columns of `COLUMNS`. Score, signal and significance stay empty.
+    """
     with write_atomically(path) as part, part.open("w", encoding="utf-8", newline="\n") as handle:
         for contig, start, end, name, strand, summit, set_name in peaks.itertuples(index=False):
             place = f"{contig}\t{start}\t{end}\t{name}\t0\t{strand}"

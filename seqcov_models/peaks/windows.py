@@ -15,12 +15,12 @@ from seqcov_models.tiling import Geometry, Segment, merge_intervals
 
 @dataclass(frozen=True)
 class Windows:
-    """One window for each summit (and strand, if strands matter), by contig and position.
+    """One window per summit (and per strand, if strands matter), by contig and position.
 
-    Attributes, all of shape (windows,):
-        contig: number of the contig in the FASTA's order.
-        summit: bp on the contig, 0-based.
-        minus: whether the window is read on the minus strand.
+    Attributes:
+        contig: Number of the contig in the FASTA's order, (windows,).
+        summit: Base of the contig, 0-based, (windows,).
+        minus: Whether the window is read on the minus strand, (windows,).
     """
 
     contig: Ints
@@ -31,12 +31,12 @@ class Windows:
         return len(self.summit)
 
     def select(self, numbers: range) -> "Windows":
-        """Return neighbouring windows by their numbers."""
+        """Return the neighbouring windows with these numbers."""
         span = slice(numbers.start, numbers.stop)
         return Windows(self.contig[span], self.summit[span], self.minus[span])
 
     def starts(self, geometry: Geometry) -> Ints:
-        """Return the first base of each window's core, in whose middle the summit lies."""
+        """Return the first base of each window's core, (windows,); the summit is its middle."""
         return self.summit - geometry.core // 2
 
     def bases(self, geometry: Geometry) -> Ints:
@@ -46,10 +46,18 @@ class Windows:
 
 
 def read_windows(path: Path, contigs: Mapping[str, int], by_strand: bool) -> Windows:
-    """Read the windows of a file of `write_peaks`.
+    """Read the windows around the peaks of a file that `write_peaks` wrote.
 
-    by_strand: whether a peak on the minus strand is read on that strand; if not, strands do not
-    matter.
+    Peaks with the same summit (and strand, if strands matter) share one window.
+
+    Args:
+        path: The file.
+        contigs: Contig lengths in bp, in the FASTA's order.
+        by_strand: Whether a peak on the minus strand is read on that strand. If not, strands do
+            not matter.
+
+    Returns:
+        The windows, by contig and position.
     """
     import pandas as pd
 
@@ -57,7 +65,7 @@ def read_windows(path: Path, contigs: Mapping[str, int], by_strand: bool) -> Win
         path, sep="\t", header=None, usecols=[0, 1, 5, 9], names=range(NARROW_PEAK + 1),
         dtype={0: str}, keep_default_na=False, quoting=csv.QUOTE_NONE,
     )  # fmt: skip
-    number = {name: at for at, name in enumerate(contigs)}
+    number = {name: index for index, name in enumerate(contigs)}
     columns = [
         table[0].map(number).to_numpy(np.int64),
         (table[1] + table[9]).to_numpy(np.int64),
@@ -71,19 +79,21 @@ def read_windows(path: Path, contigs: Mapping[str, int], by_strand: bool) -> Win
 
 @dataclass(frozen=True)
 class PeakChunk:
-    """What one job predicts: some windows, and the bases from its first summit to the next job's.
+    """Windows that one job predicts, and bases: those from its first summit to the next job's.
 
     Attributes:
-        reported: numbers of the windows whose statistics this job writes.
-        predicted: numbers of the windows that cover its bases, some of which a neighbour reports.
-        first: of each predicted window, the first base of its core.
-        low, high: of each predicted window, the bases of its core that are this chunk's.
-        column: of each predicted window, the column of the chunk's file where these bases begin.
-        segments: all bases of the chunk, in the order of the columns.
+        windows: Numbers of the windows whose statistics this job writes.
+        covering_windows: Numbers of the windows that cover the chunk's bases. Their arrays below
+            have the shape (covering windows,). Neighbouring chunks may hold some of them, too.
+        first: First base of each window's core.
+        low: First base of each window's core that belongs to this chunk.
+        high: End of the bases of each window's core that belong to this chunk, exclusive.
+        column: Column of the chunk's file at which these bases begin.
+        segments: All bases of the chunk, in the order of the columns.
     """
 
-    reported: range
-    predicted: range
+    windows: range
+    covering_windows: range
     first: Ints
     low: Ints
     high: Ints
@@ -92,29 +102,38 @@ class PeakChunk:
 
     @property
     def bases(self) -> int:
-        """Columns of the chunk's file."""
+        """Number of bases of the chunk: the columns of its file."""
         return sum(segment.bins for segment in self.segments)
 
     def columns_before(self, window: int) -> int:
-        """Return how many columns are complete before `window`: no later window reaches them."""
-        if window < self.predicted.stop:
-            return int(self.column[window - self.predicted.start])
+        """Return the number of leading columns that neither `window` nor a later one covers."""
+        if window < self.covering_windows.stop:
+            return int(self.column[window - self.covering_windows.start])
         return self.bases
 
 
 def split_windows(
     windows: Windows, contigs: Mapping[str, int], geometry: Geometry, count: int
 ) -> list[PeakChunk]:
-    """Split `windows` into `count` chunks, whose numbers of windows differ by at most one.
+    """Split windows into chunks whose numbers of windows differ by at most one.
 
     The chunk of a base depends on the peaks alone, and no base belongs to two chunks.
+
+    Args:
+        windows: All windows of a run, in order.
+        contigs: Contig lengths in bp, in the FASTA's order.
+        geometry: The network's window and core.
+        count: Number of chunks.
+
+    Returns:
+        The chunks, in the order of the windows.
     """
     bounds = [len(windows) * number // count for number in range(count + 1)]
     names, lengths = list(contigs), np.array(list(contigs.values()), np.int64)
     chunks = []
     for first, last in pairwise(bounds):
-        predicted = _find_overlapping(windows, geometry, first, last)
-        selected = windows.select(predicted)
+        covering = _find_covering(windows, geometry, first, last)
+        selected = windows.select(covering)
         contig, start = selected.contig, selected.starts(geometry)
         low, high = np.maximum(start, 0), np.minimum(start + geometry.core, lengths[contig])
         for edge, is_first, clipped in ((first, True, low), (last, False, high)):
@@ -123,19 +142,18 @@ def split_windows(
                 clip = np.maximum if is_first else np.minimum
                 clipped[rows] = clip(clipped[rows], summit)
         segments, column = _assign_columns(names, contig, low, high)
-        reported = range(first, last)
-        chunks.append(PeakChunk(reported, predicted, start, low, high, column, segments))
+        chunks.append(PeakChunk(range(first, last), covering, start, low, high, column, segments))
     return chunks
 
 
-def _find_overlapping(windows: Windows, geometry: Geometry, first: int, last: int) -> range:
-    """Return the windows whose cores cover a base from summit `first` up to summit `last`."""
+def _find_covering(windows: Windows, geometry: Geometry, first: int, last: int) -> range:
+    """Return the windows whose cores cover a base from summit `first` to summit `last`."""
     if first == last:
         return range(first, first)
-    before, behind = geometry.core // 2, geometry.core - geometry.core // 2
+    before, after = geometry.core // 2, geometry.core - geometry.core // 2
     low, high = first, last
     while low and windows.contig[low - 1] == windows.contig[first] and (
-        windows.summit[low - 1] + behind > windows.summit[first]
+        windows.summit[low - 1] + after > windows.summit[first]
     ):  # fmt: skip
         low -= 1
     while high < len(windows) and windows.contig[high] == windows.contig[last] == (
@@ -159,22 +177,33 @@ def _assign_columns(
         spans = merge_intervals(np.stack([low[rows], high[rows]], 1))
         sizes = spans[:, 1] - spans[:, 0]
         before = offset + np.cumsum(sizes) - sizes
-        holder = np.searchsorted(spans[:, 0], low[rows], side="right") - 1
-        column[rows] = before[holder] + low[rows] - spans[holder, 0]
+        span = np.searchsorted(spans[:, 0], low[rows], side="right") - 1
+        column[rows] = before[span] + low[rows] - spans[span, 0]
         segments += [Segment(names[number], start, 1, end - start) for start, end in spans.tolist()]
         offset += int(sizes.sum())
-    return segments, np.maximum.accumulate(column)  # of an empty span: that of the one before it
+    return segments, np.maximum.accumulate(column)  # empty spans: as the one before
 
 
 def statistic_names(tasks: Sequence[str], strands: int, joint: bool) -> list[str]:
-    """Return the names of the statistics of a window, the columns of the table of peaks.
+    """Return the names of a window's statistics, which are columns of the table of peaks.
 
-    unknown: fraction of the window that is N or beyond the contig. Then for each task and strand
-    (without strands, for each task):
-    log_counts: the network's log(1 + reads), one per task if its strands are joint;
-    counts: the reads;
-    entropy: of the profile, in bits;
-    maximum: the base on the contig where the profile is highest, of the bases that are not N.
+    The first is `unknown`, the fraction of the window that is N or beyond the contig. The others
+    are per task and strand (per task if there is one strand):
+
+    - ``<task>.<strand>.log_counts``: the network's log(1 + reads); per task if strands are joint.
+    - ``<task>.<strand>.counts``: reads in the window.
+    - ``<task>.<strand>.entropy``: entropy of the profile in bits.
+    - ``<task>.<strand>.maximum``: 0-based base of the contig at which the profile is highest, of
+      the bases other than N.
+
+    Args:
+        tasks: Names of the tasks.
+        strands: 1 or 2 strands per task.
+        joint: Whether the strands of a task share one count.
+
+    Example:
+        >>> statistic_names(["CTCF"], 1, False)
+        ['unknown', 'CTCF.log_counts', 'CTCF.counts', 'CTCF.entropy', 'CTCF.maximum']
     """
     signs = (".plus", ".minus") if strands == 2 else ("",)
     profiles = [f"{task}{sign}" for task in tasks for sign in signs]

@@ -1,0 +1,1 @@
+"""Prediction: windows of sequence to arrays. Writes no file."""

@@ -1,7 +1,7 @@
 """Blend the values of overlapping windows into one value per bin or base.
 
-Windows come in order of position. A blend holds only the places (bins or bases) that a later window
-may still reach: `add` puts a window in, `take` removes the places that no later window reaches.
+Windows are added in order of position. A blend holds only the places (bins or bases) that a later
+window may still cover: `add` adds a window, `take` removes the places before a position.
 """
 
 from typing import Any
@@ -13,10 +13,11 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.sequence import Floats
 
 OVERLAPS = ("nearest", "mean", "max")
+"""Rules for the value of a base that several windows cover; see `PeakOverlap`."""
 
 
 class _Blend:
-    """Values and weights of neighbouring places, the first of which is place `first`."""
+    """Values and weights of neighbouring places, from place `first` on."""
 
     def __init__(
         self, first: int, columns: int, dtype: npt.DTypeLike, empty_weight: int = 0
@@ -26,23 +27,23 @@ class _Blend:
         self.weights = np.zeros(0, dtype)
 
     def reserve(self, end: int) -> None:
-        """Hold all places before `end`; calling it once for many windows saves time."""
+        """Make room for all places before `end`; one call for many windows saves time."""
         if (more := end - self.first - len(self.weights)) > 0:
             self.values = np.pad(self.values, ((0, more), (0, 0)))
             self.weights = np.pad(self.weights, (0, more), constant_values=self.empty_weight)
 
     def _span(self, first: int, count: int) -> slice:
-        """Where `count` places from place `first` on are held."""
+        """Return the slice of the arrays that holds `count` places from place `first` on."""
         self.reserve(first + count)
         return slice(first - self.first, first - self.first + count)
 
     def _remove(self, end: int) -> tuple[Floats, npt.NDArray[Any]]:
         """Remove the places before `end`; return their values and weights."""
-        held = self._span(self.first, end - self.first)
-        values, weights = self.values[held], self.weights[held]
+        span = self._span(self.first, end - self.first)
+        values, weights = self.values[span], self.weights[span]
         self.values, self.weights = (
-            self.values[held.stop :].copy(),
-            self.weights[held.stop :].copy(),
+            self.values[span.stop :].copy(),
+            self.weights[span.stop :].copy(),
         )
         self.first = end
         return values, weights
@@ -56,7 +57,7 @@ class WeightedMean(_Blend):
         super().__init__(first, columns, np.float32)
 
     def add(self, first: int, values: Floats, weights: Floats) -> None:
-        """Add a window's values (bins, columns) and weights (bins,) from bin `first` on."""
+        """Add a window's values (bins, columns) and weights (bins,), from bin `first` on."""
         span = self._span(first, len(values))
         self.values[span] += weights[:, None] * values
         self.weights[span] += weights
@@ -64,7 +65,7 @@ class WeightedMean(_Blend):
     def take(self, end: int) -> tuple[int, Floats]:
         """Remove the bins before `end`; return the first one's number and values (bins, columns).
 
-        A bin that no window with a weight covers is NaN.
+        A bin without a window of weight above 0 is NaN.
         """
         first = self.first
         sums, weights = self._remove(end)
@@ -73,36 +74,45 @@ class WeightedMean(_Blend):
 
 
 class PeakOverlap(_Blend):
-    """The nearest summit's value, or the mean or the highest of all windows that cover a base."""
+    """The value of the nearest summit, or the mean or maximum of all windows that cover a base."""
 
     def __init__(self, rule: str, columns: int) -> None:
-        """rule: one of `OVERLAPS`; columns: values per base. Raises SeqcovError for another rule.
+        """Begin at base 0.
 
-        The weight of a base is the distance of the nearest summit in bp, or −1 without a window;
-        for the other rules it is the number of windows.
+        Args:
+            rule: One of `OVERLAPS`.
+            columns: Values per base.
+
+        Raises:
+            SeqcovError: If the rule is unknown.
         """
+        # With "nearest" a weight is the distance of the nearest summit in bp, −1 without a window.
+        # With the other rules it is the number of windows.
         if rule not in OVERLAPS:
-            raise SeqcovError(f"overlap {rule!r}: choose one of {', '.join(OVERLAPS)}")
+            raise SeqcovError(f"overlap {rule!r} is unknown: choose one of {', '.join(OVERLAPS)}")
         super().__init__(0, columns, np.int32, empty_weight=-1 if rule == "nearest" else 0)
         self.rule = rule
 
     def add(self, first: int, values: Floats, distances: npt.NDArray[np.int64]) -> None:
-        """Add a window's values (bases, columns) from base `first` on.
+        """Add a window.
 
-        distances: of each base from the summit, (bases,) in bp. Of two summits as near, the one
-        that was added first counts.
+        Args:
+            first: The window's first base.
+            values: (bases, columns).
+            distances: Distance of each base from the summit in bp, (bases,). Of two equally near
+                summits the first that was added counts.
         """
         span = self._span(first, len(values))
-        held, weights = self.values[span], self.weights[span]
+        blended, weights = self.values[span], self.weights[span]
         match self.rule:
             case "nearest":
                 nearer = (weights < 0) | (distances < weights)
-                held[nearer], weights[nearer] = values[nearer], distances[nearer]
+                blended[nearer], weights[nearer] = values[nearer], distances[nearer]
             case "mean":
-                held += values
+                blended += values
                 weights += 1
             case "max":
-                np.maximum(held, values, out=held)
+                np.maximum(blended, values, out=blended)
                 weights += 1
 
     def take(self, end: int) -> tuple[int, Floats]:

@@ -27,13 +27,13 @@ class RegionPrediction:
     """Coverage of neighbouring bins of one contig.
 
     Attributes:
-        contig: name in the FASTA.
-        start: start of the first bin in bp, 0-based.
-        end: end of the last bin in bp, exclusive; the contig's last bin may be shorter.
+        contig: Name in the FASTA.
+        start: Start of the first bin in bp, 0-based.
+        end: End of the last bin in bp, exclusive; the contig's last bin may be shorter.
         bin: bp per bin.
         values: (bins, tracks) ``float32`` in the units of the tracks; NaN for a bin without a
             value.
-        tracks: the columns of `values`. Of an ensemble with standard deviations, the tracks come
+        tracks: The columns of `values`. An ensemble with standard deviations lists the tracks
             twice: first for the means, then for the standard deviations.
     """
 
@@ -45,9 +45,14 @@ class RegionPrediction:
     tracks: Sequence[Track]
 
     def to_dataframe(self) -> "DataFrame":
-        """Return one row per bin: contig, start, end, then one column per track, by identifier.
+        """Return the prediction as a table with one row per bin.
 
-        start and end are in bp, 0-based half-open, as in BED.
+        Returns:
+            The columns `contig`, `start` and `end` (bp, 0-based half-open, as in BED), then one
+            column per track, named by its identifier.
+
+        Example:
+            >>> predict_region(model, "hg38.fa", "chr1:1,000,001-1,400,000").to_dataframe()
         """
         from pandas import DataFrame
 
@@ -78,46 +83,45 @@ def predict_region(
     `prediction`.
 
     Args:
-        model: a network with its tracks, or an ensemble of them.
-        fasta: the genome; a missing index is written beside it, or into the temporary folder if
-            that is read-only.
-        region: a contig, or ``contig:start-end`` as browsers write it: counted from 1, end
+        model: A network with its tracks, or an ensemble, as `load_model` returns them.
+        fasta: The genome. A missing index is written beside it, or into the temporary folder if
+            the genome's folder is read-only.
+        region: A contig, or ``contig:start-end`` as browsers write it: counted from 1, end
             included, commas allowed.
-        overlap: fraction of a core that neighbouring cores share, 0 … 0.9.
-        blend: value of a bin that several cores cover: ``crop``, ``mean`` or ``taper``.
-        min_acgt: least fraction of A, C, G and T in a window that counts, 0 … 1.
-        batch_size: windows per forward pass; values do not depend on it.
+        overlap: Fraction of a core that neighbouring cores share, 0 … 0.9.
+        blend: Value of a bin that several cores cover: ``crop``, ``mean`` or ``taper``.
+        min_acgt: Least fraction of A, C, G and T in a window that counts, 0 … 1.
+        batch_size: Windows per forward pass; values do not depend on it.
         precision: ``float32`` (exact), ``tf32`` (GPU only) or ``bfloat16``.
 
     Returns:
         The prediction, with values of shape (bins, tracks).
 
     Raises:
-        SeqcovError: the FASTA cannot be read, the region is not on it, overlap and blend do not
-            fit, or the network's output is NaN or infinite.
+        SeqcovError: If the FASTA cannot be read, the region is not on it, overlap and blend
+            contradict, the network predicts profiles, or its output is NaN or infinite.
 
     Example:
         >>> model = load_model("borzoi", "demo/borzoi")
-        >>> found = predict_region(model, "demo/genome.fa", "chrA:100,001-120,000")
-        >>> found.start, found.end, found.bin, found.values.shape
+        >>> coverage = predict_region(model, "demo/genome.fa", "chrA:100,001-120,000")
+        >>> coverage.start, coverage.end, coverage.bin, coverage.values.shape
         (100000, 120000, 32, (625, 8))
     """
     if isinstance(model, ProfileEnsemble):
-        raise SeqcovError("a profile network predicts at peaks, not along regions: use predict")
+        raise SeqcovError("a profile network predicts windows at peaks: call its `predict` instead")
     ensemble = model if isinstance(model, Ensemble) else Ensemble([model])
     tiling = Tiling.from_overlap(ensemble.geometry, overlap, blend)
-    opened = open_fasta(fasta, Path(tempfile.gettempdir()) / "seqcov")
-    genome = Genome(opened)
+    genome = Genome(open_fasta(fasta, Path(tempfile.gettempdir()) / "seqcov"))
     try:
-        ((contig, start, end),) = parse_regions([region], opened.contigs)
-        lengths = {contig: opened.contigs[contig]}
-        wanted = select_bins(lengths, tiling.geometry.bin, [(contig, start, end)], [])
-        (segment,) = tile(lengths, tiling, wanted)
+        ((contig, start, end),) = parse_regions([region], genome.contigs)
+        lengths = {contig: genome.contigs[contig]}
+        selected = select_bins(lengths, tiling.geometry.bin, [(contig, start, end)], [])
+        (segment,) = tile(lengths, tiling, selected)
         pieces = predict_segment(ensemble, tiling, genome, segment, batch_size, precision, min_acgt)
         values = np.concatenate([piece for _, piece, _ in pieces])
     finally:
         genome.close()
-    ((first, last),) = wanted[contig].tolist()
+    ((first, last),) = selected[contig].tolist()
     offset = segment.first_window * tiling.step
     return RegionPrediction(
         contig,

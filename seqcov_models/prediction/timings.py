@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 @dataclass
 class Seconds:
-    """Seconds spent in each stage; `reading` is only the time for which the network had to wait."""
+    """Seconds spent in each stage of a prediction.
+
+    Attributes:
+        reading: The network waited for sequence.
+        model: The network computed.
+        stitching: Windows were blended into bins.
+        writing: Results were written.
+    """
 
     reading: float = 0.0
     model: float = 0.0

@@ -19,13 +19,14 @@ from seqcov_models.prediction.profiles import predict_profiles
 from seqcov_models.prediction.timings import Seconds
 from seqcov_models.progress import progress
 from seqcov_models.run.chunk_files import chunk_writer, rows_writer, write_behind
+from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.model_cards import check_unchanged
-from seqcov_models.run.plan import ModelPlan, ProfilePlan
+from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.tiling import BinIntervals, Segment, Tiling
 
 
 def predict_coverage_chunk(
-    plan: ModelPlan,
+    plan: CoveragePlan,
     chunk: str,
     cards: Path,
     path: Path,
@@ -242,14 +243,14 @@ def predict_peaks(
             `overlap` is unknown.
     """
     seconds = Seconds()
-    config, count = ensemble.config, len(chunk.reported)
+    config, count = ensemble.config, len(chunk.windows)
     columns = len(statistic_names(config.tasks, config.num_strands, config.joint_strands))
     shape = (count, ensemble.geometry.core, len(config.tasks), config.num_strands)
     with (
         chunk_writer(values, config.num_labels, chunk.bases) as write_values,
         rows_writer(statistics, (count, columns), np.float64) as write_statistics,
         rows_writer(profiles, shape, np.float32) if profiles else nullcontext() as write_profiles,
-        progress(len(chunk.predicted), "peaks") as advance,
+        progress(len(chunk.covering_windows), "peaks") as advance,
     ):
         for batch in predict_profiles(
             ensemble, genome, windows, chunk, selected, overlap=overlap, expm1=expm1,

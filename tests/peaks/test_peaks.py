@@ -105,8 +105,8 @@ def test_all_names_that_need_an_alias_are_said_at_once(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("chr2\t9\t9", "line 2: 9-9 .* is not an interval"),
-        (NARROW + "100", "line 2: its summit, 100 bp from its start, is not in its 100 bp"),
-        (NARROW + "-2", "line 2: its summit"),
+        (NARROW + "100", "line 2: the summit, 100 bp from the start, is not in its 100 bp"),
+        (NARROW + "-2", "line 2: the summit"),
         (NARROW + "x", "line 2: column 10, 'x', is not a summit"),
         (NARROW + "1_0", "line 2: column 10, '1_0', is not a summit"),
         ("chr2\tx\t9", "line 2: .* does not begin with contig, start, end"),
@@ -175,7 +175,7 @@ def test_only_summits_in_wanted_regions_count(tmp_path: Path) -> None:
     peaks = read_peaks(written(tmp_path, *LINES), "a", CONTIGS)
     wanted = select_bins(CONTIGS, 1, [("chr2", 0, 16), ("chr10", 0, 55)], [])
     assert combine_peaks([peaks], CONTIGS, wanted).Summit.tolist() == [15, 15]
-    with pytest.raises(SeqcovError, match="none of the 6 peaks' summits lies in a wanted region"):
+    with pytest.raises(SeqcovError, match="none of the 6 peaks' summits lies in a selected region"):
         combine_peaks([peaks], CONTIGS, select_bins(CONTIGS, 1, [("chr10", 56, 60)], []))
 
 
@@ -228,7 +228,7 @@ def test_local_maxima_are_those_a_person_would_mark(seed: int, block: int, tmp_p
     (_, _, name, start, end), *others = sorted(expected)
     without = select_bins(contigs, 1, None, [(name, (start + end) // 2, (start + end) // 2 + 1)])
     assert found(without, number=3) == [tuple(peak[2:]) for peak in others[:3]]
-    with pytest.raises(SeqcovError, match=r"no local maximum of t\.bw lies in a wanted region"):
+    with pytest.raises(SeqcovError, match=r"no local maximum of t\.bw lies in a selected region"):
         found({}, number=3)
 
 
@@ -254,7 +254,7 @@ def test_each_base_belongs_to_one_chunk_and_chunks_are_even(seed: int, tmp_path:
         covered |= {(contig, x) for x in range(summit - 20, summit + 20) if 0 <= x < length}
     for count in (1, 2, 3, 7, len(windows), len(windows) + 5):
         chunks = split_windows(windows, CONTIGS, geometry, count)
-        sizes = [len(chunk.reported) for chunk in chunks]
+        sizes = [len(chunk.windows) for chunk in chunks]
         assert sum(sizes) == len(windows)
         assert max(sizes) - min(sizes) <= 1
         owned = [

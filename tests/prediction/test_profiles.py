@@ -147,7 +147,7 @@ def test_load_model_averages_the_profiles_and_the_counts_of_both_strands(
     assert [track.row for track in model.tracks] == [last]
     values = np.stack(expected).reshape(2, -1, config.num_labels)
     close(model.predict(letters), values[..., [last]])
-    with pytest.raises(SeqcovError, match="a profile network predicts at peaks"):
+    with pytest.raises(SeqcovError, match="a profile network predicts windows at peaks"):
         predict_region(model, tmp_path / "genome.fa", "chr1")
 
 

@@ -379,7 +379,7 @@ MISTAKES: list[tuple[Callable[[Config, Path], None], str]] = [
     (list_of_files, r"models\.plain\.peaks: .*several by name, as in peaks: \{a: a\.bed"),
     (no_such_file, r"models\.plain: peaks x: nowhere\.bed: no such file"),
     (no_peaks, r"models\.plain: 'peaks' is a required property"),
-    (no_peak_wanted, r"none of the 65 peaks' summits lies in a wanted region"),
+    (no_peak_wanted, r"none of the 65 peaks' summits lies in a selected region"),
     (tracks_of_no_model, r"peaks x: 'borzoi' is not a model that predicts tracks; .*: none"),
     (track_not_chosen, r"peaks x: among the tracks of toy, track selector 'track_2' matches no"),
     (two_tracks, r"track 'all' matches 2 tracks of toy \(track_0, track_1\); choose one of them"),
