@@ -1,14 +1,17 @@
-"""The record by which each publishing project's format is known, and the files it is told by."""
+"""The record by which each publishing project's format is known, and the files it describes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from seqcov_models.checkpoints.containers import container_of, open_files
-from seqcov_models.checkpoints.described import Described
-from seqcov_models.checkpoints.keymap import Row, Shape, Shapes
+from seqcov_models.checkpoints.keymap import KeyMap, Shape, Shapes
+from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.shared.config import Config, read_json
+from seqcov_models.networks.shared.fields import MAX_INT, is_integer
 
 CanonicalName = Callable[[str], str | None]
 
@@ -20,7 +23,7 @@ def without_module(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class Files:
-    """What lies at the path of a checkpoint: the weights, and descriptions in their folder."""
+    """The files at the path of a checkpoint: the weights, and descriptions in their folder."""
 
     weights: tuple[Path, ...]
     """The file with the weights, or the shards that hold them together."""
@@ -41,13 +44,19 @@ class Files:
 
     @cached_property
     def container(self) -> str | None:
-        """What the weights file is by its content, as `container_of` says it."""
+        """The type of the weights file, as `container_of` names it."""
         return container_of(self.weights[0])
 
+    @property
+    def is_state_dict(self) -> bool:
+        """Whether the weights file is of a PyTorch project."""
+        return self.container in ("zip", "pickle", "safetensors")
+
     @cached_property
-    def described(self) -> Described:
-        """The values of config.json; without one, none."""
-        return Described(read_json(self.config), self.config) if self.config else Described({}, "")
+    def described(self) -> Mapping[str, Any]:
+        """The values of config.json, without those that are null; empty if there is no file."""
+        values = read_json(self.config) if self.config else {}
+        return {name: value for name, value in values.items() if value is not None}
 
     def shapes(self, canonical: CanonicalName = without_module) -> dict[str, Shape]:
         """Return the shapes of all arrays by canonical name, read from headers alone.
@@ -55,6 +64,31 @@ class Files:
         Raises SeqcovError for damaged or foreign files.
         """
         return open_files(self.weights, canonical).shapes
+
+    def integer(self, name: str, default: int, least: int = 1, most: int = MAX_INT) -> int:
+        """Return a whole number of config.json. Raises SeqcovError for any other value."""
+        value = self.described.get(name, default)
+        if not is_integer(value, least, most):
+            raise self.error(name, f"a whole number from {least} to {most:,}")
+        return int(value)
+
+    def error(self, name: str, allowed: str) -> SeqcovError:
+        """Return the error for a value of config.json that is not what is `allowed`."""
+        value = reprlib.repr(self.described.get(name))
+        return SeqcovError(f"{self.config}: {name}: {value} is not {allowed}")
+
+    def check_agreement(self, **fields: tuple[str, object]) -> None:
+        """Refuse a config.json that differs from the weights it comes with.
+
+        Each field is what the weights have in words and as a value; an absent one agrees.
+        Raises SeqcovError for the first that does not.
+        """
+        for name, (words, value) in fields.items():
+            given = self.described.get(name, value)
+            if given != value:
+                raise SeqcovError(
+                    f"{self.config}: {name}: {given!r}, but the weights have {value!r} {words}"
+                )
 
 
 def _ignore_nothing(name: str, config: Config, shapes: Shapes) -> bool:
@@ -73,37 +107,36 @@ def _no_strand_pairs(files: Files, tracks: int) -> list[int] | None:
 class Format:
     """How one project saves its networks. Each module of `formats/` exports one as FORMAT.
 
-    Example: the whole of a format for BPNets whose layers have PyTorch's names, with a stem `iconv`
-    and the like, is `formats/bpnet_lite.py`.
+    Attributes:
+        name: As `describe`, provenance and messages name it: 'borzoi-pytorch'.
+        description: One line that `describe` prints.
+        matches: Returns the architecture (a name in the registry) if the files are of this format,
+            else None. Only one format may match, in whatever order they are asked: test what is
+            peculiar. Raises SeqcovError for files of this format that cannot be read.
+        config: Returns the config of files, an architecture and a species. Raises SeqcovError if
+            the description is wrong, differs from the weights, or there is no such head.
+        keys: Returns the key map of a config. The shapes are the file's, by canonical name. Raises
+            SeqcovError for layers that are missing.
+        canonical: Returns the one name of an array that may have several names; None for an array
+            that is not a weight.
+        ignores: Returns whether an array (by canonical name) is not needed for a config.
+        renamed_heads: Returns the network's names of heads (values) that the file holds under
+            other names (keys).
+        strand_pairs: Returns the row of each track's other strand, if the files say it.
+        has_n_channel: Whether the stems in its files read a fifth channel for N, which is dropped
+            unless it is asked for.
+
+    Example:
+        `formats/bpnet_lite.py` is a complete format: 24 lines of names, and the config by shapes.
     """
 
     name: str
-    """As `inspect`, provenance and messages say it: 'borzoi-pytorch'."""
     description: str
-    """One line that `describe` prints."""
     matches: Callable[[Files], str | None]
-    """Return the architecture (a name in the registry) if the files are of this format, else None.
-
-    Only one format may match, whatever the order in which they are asked: test what is peculiar.
-    Raises SeqcovError for files that are of this format but cannot be read.
-    """
     config: Callable[[Files, str, str], Config]
-    """Return the config of files, an architecture and a species.
-
-    Raises SeqcovError if the description is wrong, differs from the weights, or there is no head.
-    """
-    rows: Callable[[Config, Shapes], list[Row]]
-    """Return the key map: for each weight of the network, its arrays in the file and their layout.
-
-    The shapes are the file's, by canonical name. Raises SeqcovError for layers that are missing.
-    """
+    keys: Callable[[Config, Shapes], KeyMap]
     canonical: CanonicalName = without_module
-    """Return the one name of an array that may have several; None for what is not a weight."""
     ignores: Callable[[str, Config, Shapes], bool] = _ignore_nothing
-    """Return whether an array (by canonical name) is not needed for a network of this config."""
-    renamed_heads: Callable[[Files, Config], dict[str, str]] = field(default=_no_renamed_heads)
-    """Return which of the network's heads (values) the file holds under other names (keys)."""
-    strand_pairs: Callable[[Files, int], list[int] | None] = field(default=_no_strand_pairs)
-    """Return each track's row of the other strand, if the files say it."""
+    renamed_heads: Callable[[Files, Config], dict[str, str]] = _no_renamed_heads
+    strand_pairs: Callable[[Files, int], list[int] | None] = _no_strand_pairs
     has_n_channel: bool = False
-    """Whether the stems in its files read a fifth channel for N that the config leaves out."""

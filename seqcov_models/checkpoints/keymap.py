@@ -1,16 +1,15 @@
-"""Key maps: which stored array becomes which of our weights, and how its axes are turned.
+"""Key maps: which array of a file becomes which weight of a network, and how its axes are turned.
 
-A reader says what lies where as `Part`s: a layer of ours, the same layer in the file, and its kind.
-A *dialect* says how the file's format stores a layer of that kind. Both together give `Row`s, one a
-weight. Layouts (the turning of axes) work on NumPy arrays and cost no memory, so the same rows tell
-what shapes a file must have before any of its numbers are read.
+A format lists its layers (`Layers`) and says how it stores the weights of a layer (a `Dialect`);
+`key_map` makes a `KeyMap` of both. Layouts (the turning of axes) are views of NumPy arrays and cost
+no memory, so the same map tells what shapes a file must have before its numbers are read.
 
-Sources of the layouts: Keras' and Sonnet's documentation of their layers.
+Axes of length 1 count for nothing: a kernel of width 1 (out, in, 1) fits a dense layer (out, in),
+and Sonnet's statistics (1, 1, channels) fit (channels,).
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,225 +23,164 @@ Shapes = Mapping[str, Shape]
 Layout = Callable[[Array], Array]
 
 
-# Layouts
-
-
 def as_stored(value: Array) -> Array:
     """Return `value` as it is."""
     return value
 
 
-def keras_conv(kernel: Array) -> Array:
-    """Convolution (k, in, out) → (out, in, k)."""
-    return kernel.transpose(2, 1, 0)
+def reverse_axes(kernel: Array) -> Array:
+    """Turn Keras' and Sonnet's (k, in, out) into (out, in, k), and (in, out) into (out, in)."""
+    return kernel.T
 
 
-def transposed(kernel: Array) -> Array:
-    """Dense (in, out) → (out, in)."""
-    return kernel.transpose(1, 0)
-
-
-def keras_depthwise(kernel: Array) -> Array:
-    """Depthwise convolution (k, in, 1) → (in, 1, k)."""
-    return kernel.transpose(1, 2, 0)
-
-
-def pointwise(kernel: Array) -> Array:
-    """A convolution of width 1, (out, in, 1) or (out, in, 1, 1), as a dense layer (out, in)."""
-    if kernel.ndim not in (3, 4) or kernel.shape[2:] != (1,) * (kernel.ndim - 2):
-        raise ValueError("not of width 1")
-    return kernel.reshape(kernel.shape[:2])
-
-
-def keras_transposed_conv(kernel: Array) -> Array:
-    """Transposed convolution (k, 1, out, in) as the convolution it equals, (out, in, k)."""
-    return kernel[:, 0].transpose(1, 2, 0)[..., ::-1]
-
-
-def torch_transposed_conv(kernel: Array) -> Array:
-    """Transposed convolution (in, out, k) as the convolution it equals, (out, in, k)."""
+def as_convolution(kernel: Array) -> Array:
+    """Turn a transposed convolution (in, out, k) into the convolution it equals, (out, in, k)."""
     return kernel.transpose(1, 0, 2)[..., ::-1]
 
 
-def flat_channels(value: Array) -> Array:
-    """Sonnet's batch norm statistics (1, 1, channels) → (channels,)."""
-    return value.reshape(value.shape[-1:]) if value.size == value.shape[-1] else value
-
-
-def head_bias(value: Array) -> Array:
-    """An attention bias (heads, key) or (1, heads, 1, key) → (1, heads, 1, key)."""
-    return value[None, :, None] if value.ndim == 2 else value
-
-
-def four_letters(kernel: Array) -> Array:
-    """A stem of five input channels (A, C, G, T, N) without the fifth."""
-    if kernel.ndim != 3 or kernel.shape[1] != 5:
-        raise ValueError("not of 5 input channels")
+def without_n(kernel: Array) -> Array:
+    """Drop N, the fifth input channel of a stem (out, in, k)."""
     return kernel[:, :4]
 
 
-# Rows
+class Leaf(NamedTuple):
+    """A weight of a layer as a file names it, and the layout from the file's axes to torch's."""
+
+    stored: str
+    layout: Layout = as_stored
+
+
+class Dialect(NamedTuple):
+    """How a format stores weights, by the network's name within a layer ('.weight')."""
+
+    weights: Mapping[str, Leaf]
+    norms: Mapping[str, Leaf]
+    """Those of layers whose name in the network ends in 'norm'."""
+
+
+Layers = Mapping[str, str]
+"""The layers of a file by their names in the network."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One weight of ours. Several of `theirs` lie one behind the other along the first axis."""
+    """Where one weight comes from."""
 
-    ours: str
-    theirs: tuple[str, ...]
+    stored: tuple[str, ...]
+    """The arrays in the file that make the weight, one after another along the first axis."""
     layout: Layout = as_stored
     copies: bool = False
-    """Whether `theirs` are copies of one array instead."""
+    """Whether the arrays are copies of one array instead."""
 
     def build(self, arrays: Mapping[str, Array]) -> Array:
         """Return the weight, from the file's arrays; a view of them if that is possible.
 
         Raises SeqcovError if copies of one array differ.
         """
-        laid_out = [self.layout(arrays[name]) for name in self.theirs]
+        first, *others = (self.layout(arrays[name]) for name in self.stored)
         if self.copies:
-            for name, other in zip(self.theirs[1:], laid_out[1:], strict=True):
-                if not np.array_equal(laid_out[0], other):
-                    raise SeqcovError(f"{self.theirs[0]} and {name} should be one, but differ")
-            return laid_out[0]
-        return laid_out[0] if len(laid_out) == 1 else np.concatenate(laid_out)
+            for name, other in zip(self.stored[1:], others, strict=True):
+                if not np.array_equal(first, other):
+                    raise SeqcovError(f"{self.stored[0]} and {name} should be one, but differ")
+        elif others:
+            return np.concatenate([first, *others])
+        return first
 
     def shape(self, shapes: Shapes) -> Shape:
         """Return the weight's shape. Raises ValueError if the file's shapes do not fit."""
-        stubs = [self.layout(_stub(shapes[name])).shape for name in self.theirs]
-        if len({stub if self.copies else stub[1:] for stub in stubs}) > 1:
-            raise ValueError("shapes that differ")
-        if self.copies or len(stubs) == 1:
-            return stubs[0]
-        return (sum(stub[0] for stub in stubs), *stubs[0][1:])
+        stubs = {name: np.broadcast_to(np.float32(0), shapes[name]) for name in self.stored}
+        return self.build(stubs).shape
 
 
-def _stub(shape: Shape) -> Array:
-    """An array of `shape` that takes no memory."""
-    return np.broadcast_to(np.float32(0), shape)
+KeyMap = Mapping[str, Row]
+"""Where each weight of a network comes from, by its name in the network.
 
+It may have rows for weights that a network does not have: those of its config are used. A file fits
+if it has all arrays that these need, and no others.
 
-class Part(NamedTuple):
-    """A layer of ours, the same layer in a file, and what kind of layer it is."""
-
-    ours: str
-    theirs: str
-    kind: str
-
-
-class Leaf(NamedTuple):
-    """A weight of a layer: our name, the file's, and the layout from theirs to ours."""
-
-    ours: str
-    theirs: str
-    layout: Layout = as_stored
-
-
-Dialect = Mapping[str, Sequence[Leaf]]
-"""The weights of each kind of layer as a format names and stores them."""
+Example:
+    >>> key_map({"model.stem.conv": "stem.0"}, TORCH)["model.stem.conv.weight"].stored
+    ('stem.0.weight',)
+"""
 
 _PROJECTIONS = ("to_q", "to_k", "to_v", "to_rel_k", "to_out")
-
-TORCH: Dialect = {
-    "stem": [Leaf(".weight", ".weight"), Leaf(".bias", ".bias")],
-    "conv": [Leaf(".weight", ".weight"), Leaf(".bias", ".bias")],
-    "bare conv": [Leaf(".weight", ".weight")],
-    "bare stem": [Leaf(".weight", ".weight")],
-    "dense": [Leaf(".weight", ".weight"), Leaf(".bias", ".bias")],
-    "pointwise": [Leaf(".weight", ".weight", pointwise), Leaf(".bias", ".bias")],
-    "pool": [Leaf(".weight", ".weight", pointwise)],
-    "norm": [Leaf(f".{x}", f".{x}") for x in ("weight", "bias", "running_mean", "running_var")],
-    "layer norm": [Leaf(".weight", ".weight"), Leaf(".bias", ".bias")],
-    "attention": [
-        *(Leaf(f".{name}", f".{name}", head_bias) for name in ("rel_content_bias", "rel_pos_bias")),
-        *(Leaf(f".{name}.weight", f".{name}.weight") for name in _PROJECTIONS),
-        Leaf(".to_out.bias", ".to_out.bias"),
-    ],
-    "transposed conv": [
-        Leaf(".weight", ".weight", torch_transposed_conv),
-        Leaf(".bias", ".bias"),
-    ],
-}
-"""PyTorch's own names and layouts, as all PyTorch peers have them."""
+_TORCH = {
+    name: Leaf(name)
+    for name in (
+        ".weight", ".bias", ".running_mean", ".running_var", ".to_out.bias",
+        ".rel_content_bias", ".rel_pos_bias", *(f".{name}.weight" for name in _PROJECTIONS),
+    )
+}  # fmt: skip
+TORCH = Dialect(_TORCH, _TORCH)
+"""PyTorch's own names and layouts, as the PyTorch projects have them."""
 
 
-def five_letters(dialect: Dialect) -> Dialect:
-    """`dialect` for stems that read a fifth channel for N, which is dropped."""
-    changed = {
-        kind: [
-            leaf._replace(layout=four_letters) if leaf.ours == ".weight" else leaf
-            for leaf in dialect[kind]
-        ]
-        for kind in ("stem", "bare stem")
-    }
-    return {**dialect, **changed}
+def key_map(layers: Layers, dialect: Dialect) -> dict[str, Row]:
+    """Return a row for every weight that `dialect` knows in each of `layers`."""
+    return {
+        layer + weight: Row((stored + leaf.stored,), leaf.layout)
+        for layer, stored in layers.items()
+        for weight, leaf in (
+            dialect.norms if layer.endswith("norm") else dialect.weights
+        ).items()
+    }  # fmt: skip
 
 
-def rows_of(parts: Iterable[Part], dialect: Dialect) -> list[Row]:
-    """One row for every weight of `parts`."""
-    return [
-        Row(part.ours + leaf.ours, (part.theirs + leaf.theirs,), leaf.layout)
-        for part in parts
-        for leaf in dialect[part.kind]
-    ]
+def drop_n(keys: KeyMap, stem: str, shapes: Shapes) -> KeyMap:
+    """Return `keys` with the fifth channel of the weight `stem` dropped, if its array has one."""
+    row = keys.get(stem)
+    if row is None or shapes.get(row.stored[0], ())[1:2] != (5,):
+        return keys
+    return {**keys, stem: replace(row, layout=without_n)}
 
 
-def repeated(parts: Iterable[Part], count: int, **derived: Callable[[int], int]) -> list[Part]:
-    """`parts` once for each number below `count`, put in for `{i}` in their names.
+def repeat_layers(layers: Layers, count: int) -> dict[str, str]:
+    """Return `layers` once for each number below `count`, put in for `{i}` in their names.
 
-    Further placeholders are computed from the number by `derived`.
+    `{next}` is i + 1, `{twice}` 2 · i, and `{back}` counts from the last layer: count − 1 − i.
     """
-    return [
-        Part(part.ours.format(i=i, **values), part.theirs.format(i=i, **values), part.kind)
-        for i in range(count)
-        for values in [{name: derive(i) for name, derive in derived.items()}]
-        for part in parts
-    ]
+    repeated: dict[str, str] = {}
+    for i in range(count):
+        numbers = {"i": i, "next": i + 1, "twice": 2 * i, "back": count - 1 - i}
+        repeated |= {k.format(**numbers): v.format(**numbers) for k, v in layers.items()}
+    return repeated
 
 
-def count_layers(before: str, names: Iterable[str]) -> int:
-    """How many numbers from 0 on follow `before` in `names`, without a gap: one for each layer."""
-    rests = (name.removeprefix(before) for name in names if name.startswith(before))
-    numbers, layers = {re.split("[./]", rest, maxsplit=1)[0] for rest in rests}, 0
-    while str(layers) in numbers:
-        layers += 1
-    return layers
+def check_fit(keys: KeyMap, found: Shapes, expected: Shapes, source: str) -> None:
+    """Refuse a file whose arrays are not those that a network needs.
 
+    Args:
+        keys: Where the network's weights come from.
+        found: The shapes of the file's arrays.
+        expected: The shapes of the network's weights.
+        source: What messages call the file.
 
-# What does not fit
-
-
-def check_fit(rows: Sequence[Row], found: Shapes, wanted: Shapes, source: str) -> None:
-    """Refuse a file whose arrays are not those that `rows` expect for weights shaped as `wanted`.
-
-    Raises SeqcovError with every missing, unexpected and misshapen array. They come in the order of
-    the network, whole layers before single weights: what comes first mostly explains the rest.
+    Raises:
+        SeqcovError: With every missing, unexpected and misshapen array, in the network's order,
+            layers before single weights: what comes first mostly explains the rest.
     """
-    rows = [row for row in rows if row.ours in wanted]
-    expected = {name for row in rows for name in row.theirs}
-    mapped = {row.ours for row in rows}
-    missing = [name for row in rows for name in row.theirs if name not in found]
-    missing += [name for name in wanted if name not in mapped]
-    unexpected = [name for name in found if name not in expected]
+    rows = {name: keys.get(name) or Row((name,)) for name in expected}
+    needed = {name for row in rows.values() for name in row.stored}
+    problems = []
+    for word, names, others in (
+        ("missing", [n for row in rows.values() for n in row.stored if n not in found], found),
+        ("unexpected", [name for name in found if name not in needed], needed),
+    ):
+        if names:
+            problems.append(f"{len(names)} {word}: {', '.join(_summarise(names, others))}")
     wrong = []
-    for row in rows:
-        if any(name not in found for name in row.theirs):
+    for name, row in rows.items():
+        if not found.keys() >= set(row.stored):
             continue
         try:
-            shape = str(tuple(row.shape(found)))
+            shape = row.shape(found)
+            fits = without_ones(shape) == without_ones(expected[name])
+            given = str(shape)
         except (ValueError, IndexError):
-            shape = " + ".join(str(tuple(found[name])) for name in row.theirs[:3])
-        if shape != (right := str(tuple(wanted[row.ours]))):
-            origin = f" (from {row.theirs[0]})" if row.theirs[0] != row.ours else ""
-            wrong.append(f"{row.ours} is {shape}, not {right}{origin}")
-    problems = [
-        f"{len(names)} {word}: {', '.join(summarise(names, others))}"
-        for word, names, others in (
-            ("missing", missing, found),
-            ("unexpected", unexpected, expected),
-        )
-        if names
-    ]
+            fits, given = False, " + ".join(str(tuple(found[stored])) for stored in row.stored[:3])
+        if not fits:
+            origin = f" (from {row.stored[0]})" if row.stored[0] != name else ""
+            wrong.append(f"{name} is {given}, not {tuple(expected[name])}{origin}")
     if wrong:
         more = f"; and {len(wrong) - 8} more" if len(wrong) > 8 else ""
         problems.append(f"{len(wrong)} of another shape: {'; '.join(wrong[:8])}{more}")
@@ -250,20 +188,20 @@ def check_fit(rows: Sequence[Row], found: Shapes, wanted: Shapes, source: str) -
         raise SeqcovError(f"{source}: {'; '.join(problems)}")
 
 
-def summarise(names: Sequence[str], others: Iterable[str]) -> list[str]:
+def without_ones(shape: Shape) -> Shape:
+    """Return a shape without its axes of length 1."""
+    return tuple(length for length in shape if length != 1)
+
+
+def _summarise(names: Sequence[str], others: Iterable[str]) -> list[str]:
     """Shorten a layer of five names or more, none of which is in `others`, to one; these first."""
     prefixes = {prefix for name in others for prefix in _prefixes(name)}
     groups: dict[str, list[str]] = {}
     for name in names:
         layer = next((prefix for prefix in _prefixes(name) if prefix not in prefixes), name)
         groups.setdefault(layer, []).append(name)
-    layers, single = [], []
-    for prefix, members in groups.items():
-        if len(members) > 4:
-            layers.append(f"{prefix}* ({len(members)})")
-        else:
-            single += members
-    return layers + single
+    layers = [f"{name}* ({len(group)})" for name, group in groups.items() if len(group) > 4]
+    return layers + [name for group in groups.values() if len(group) <= 4 for name in group]
 
 
 def _prefixes(name: str) -> list[str]:

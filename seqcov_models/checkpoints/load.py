@@ -16,7 +16,7 @@ from torch import nn
 from seqcov_models.checkpoints.arrays import Arrays
 from seqcov_models.checkpoints.containers import open_files
 from seqcov_models.checkpoints.formats import all_formats
-from seqcov_models.checkpoints.keymap import Array, Row, Shape, check_fit
+from seqcov_models.checkpoints.keymap import Array, Row, Shape, Shapes, check_fit
 from seqcov_models.checkpoints.recognise import CONFIG, WEIGHTS, Checkpoint
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import sha256, write_atomically
@@ -85,7 +85,7 @@ def check_checkpoint(checkpoint: Checkpoint) -> int:
     Raises SeqcovError as `read_state` does, except for what only the numbers show.
     """
     model = outline(checkpoint.config, checkpoint.source)
-    _matched(checkpoint, weight_shapes(model))
+    _match(checkpoint, weight_shapes(model))
     return sum(weight.numel() for weight in model.parameters())
 
 
@@ -95,47 +95,44 @@ def read_state(checkpoint: Checkpoint) -> dict[str, Array]:
     Names and shapes are checked before numbers are read, so that a file that does not fit costs
     neither time nor memory. Raises SeqcovError for a damaged file or one that does not fit.
     """
-    source = checkpoint.source
-    arrays, rows = _matched(checkpoint, weight_shapes(outline(checkpoint.config, source)))
-    stored = arrays.read([name for row in rows for name in row.theirs])
+    expected = weight_shapes(outline(checkpoint.config, checkpoint.source))
+    arrays, rows = _match(checkpoint, expected)
+    stored = arrays.read([name for row in rows.values() for name in row.stored])
     try:
-        state = {row.ours: row.build(stored) for row in rows}
+        state = {name: row.build(stored).reshape(expected[name]) for name, row in rows.items()}
     except SeqcovError as error:
-        raise SeqcovError(f"{source}: {error}") from None
+        raise SeqcovError(f"{checkpoint.source}: {error}") from None
     for name, value in state.items():
         if name.endswith("running_var") and value.min(initial=0) < 0:
-            raise SeqcovError(f"{source}: {name} holds a negative variance")
+            raise SeqcovError(f"{checkpoint.source}: {name} holds a negative variance")
     return state
 
 
-def _matched(checkpoint: Checkpoint, wanted: Mapping[str, Shape]) -> tuple[Arrays, list[Row]]:
-    """Return a checkpoint's arrays and the map that makes weights of the `wanted` shapes of them.
+def _match(checkpoint: Checkpoint, expected: Shapes) -> tuple[Arrays, dict[str, Row]]:
+    """Return a checkpoint's arrays, and where each weight of the `expected` shapes comes from.
 
     Raises SeqcovError if they do not fit.
     """
     source, config = checkpoint.source, checkpoint.config
-    known = all_formats()[checkpoint.format]
+    form = all_formats()[checkpoint.format]
 
     def canonical(name: str) -> str | None:
-        new = known.canonical(name)
+        new = form.canonical(name)
         layer, _, variable = (new or "").rpartition(".")
         head = checkpoint.renamed_heads.get(layer)
         return f"{head}.{variable}" if head else new
 
     arrays = open_files(checkpoint.weights, canonical)
-    found = {
-        name: shape
-        for name, shape in arrays.shapes.items()
-        if not known.ignores(name, config, arrays.shapes)
-    }
+    shapes = arrays.shapes
+    found = {name: shapes[name] for name in shapes if not form.ignores(name, config, shapes)}
     try:
-        rows = known.rows(config, found)
+        keys = form.keys(config, found)
     except SeqcovError as error:
         raise SeqcovError(f"{source}: {error}") from None
     descriptions = [file.name for file in checkpoint.files if file.suffix == ".json"]
     fit = f"{source} does not fit its {descriptions[0]}" if descriptions else source
-    check_fit(rows, found, wanted, fit)
-    return arrays, rows
+    check_fit(keys, found, expected, fit)
+    return arrays, {name: keys[name] for name in expected}
 
 
 def save_model(model: CoverageModel, folder: str | Path) -> None:

@@ -140,7 +140,7 @@ def _match_format(files: Files) -> tuple[Format, str]:
         if (architecture := found.matches(files)) is not None:
             return found, architecture
     if files.config:
-        model = files.described.values.get("model_type")
+        model = files.described.get("model_type")
         raise SeqcovError(
             f"{files.config}: model_type {model!r} is not of a known format:"
             f" {', '.join(all_formats())}"

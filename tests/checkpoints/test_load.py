@@ -290,7 +290,7 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[h5py.Group], Any], str]] = {
     ),
     "a flat kernel": (lambda g: replace(g, KERNEL, np.zeros(120, "f4")), "conv1d/kernel|120"),
     "a kernel with an axis more": (
-        lambda g: replace(g, KERNEL, np.zeros((1, 5, 4, 6), "f4")),
+        lambda g: replace(g, KERNEL, np.zeros((2, 5, 4, 6), "f4")),
         "conv1d/kernel|5, 4, 6",
     ),
     "a scalar": (lambda g: replace(g, KERNEL, np.float32(1)), "conv1d/kernel|stem"),

@@ -3,8 +3,8 @@
 1. `formats/<project>.py`, with a module docstring that says what the project writes.
 2. `matches(files)`: what such files look like; returns the architecture, or None.
 3. `config(files, architecture, species)`: the config, from a description or from shapes.
-4. `rows(config, shapes)`: the key map (`keymap.Part` for layers, a dialect for their weights).
-5. `FORMAT = Format("name", "one line", matches, config, rows)`: found by itself, listed nowhere.
+4. `keys(config, shapes)`: the key map (`keymap.key_map` of the layers' names and a dialect).
+5. `FORMAT = Format("name", "one line", matches, config, keys)`: found by itself, listed nowhere.
 
 Modules whose name begins with an underscore hold what a format shares or needs besides.
 """

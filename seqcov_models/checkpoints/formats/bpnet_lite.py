@@ -9,74 +9,68 @@ from dataclasses import replace
 from typing import Any
 
 from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.infer import infer_fields
 from seqcov_models.checkpoints.keymap import (
     TORCH,
     Array,
-    Part,
+    KeyMap,
     Row,
     Shapes,
-    count_layers,
-    repeated,
-    rows_of,
+    key_map,
+    repeat_layers,
 )
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.bpnet.config import BPNetLiteConfig
+from seqcov_models.networks.shared.config import count_layers
 
-ENDS = [
-    Part("model.stem.conv", "iconv", "stem"),
-    Part("profile", "fconv", "conv"),
-    Part("counts", "linear", "dense"),
-]
-BLOCK = [Part("model.trunk.convs.{i}", "rconvs.{i}", "conv")]
-KEPT = 1_000
+ENDS = {"model.stem.conv": "iconv", "profile": "fconv", "counts": "linear"}
+BLOCK = {"model.trunk.convs.{i}": "rconvs.{i}"}
+PREDICTED = 1_000
+"""Positions of the profile."""
 
 
 def matches(files: Files) -> str | None:
     """Return 'bpnetlite' for the names of the first and last layers."""
-    if files.description or files.container not in ("zip", "pickle", "safetensors"):
+    if files.description or not files.is_state_dict:
         return None
     known = {"iconv.weight", "fconv.weight", "linear.weight"} <= files.shapes().keys()
     return "bpnetlite" if known else None
 
 
-def rows(config: Any, shapes: Shapes) -> list[Row]:
+def _keys(shapes: Shapes) -> dict[str, Row]:
+    layers = repeat_layers(BLOCK, count_layers("rconvs.", shapes))
+    return key_map({**ENDS, **layers}, TORCH)
+
+
+def keys(config: Any, shapes: Shapes) -> KeyMap:
     """Return the key map of a BPNet."""
-    mapped = rows_of([*ENDS, *repeated(BLOCK, config.num_dilated_layers)], TORCH)
     columns = config.hidden_size + (config.num_control_tracks > 0)
 
     def used_columns(weight: Array) -> Array:
         """Drop the column that older files have for controls although they have none."""
         return weight[:, :columns]
 
-    return [
-        replace(row, layout=used_columns) if row.ours == "counts.weight" else row for row in mapped
-    ]
+    rows = _keys(shapes)
+    return {**rows, "counts.weight": replace(rows["counts.weight"], layout=used_columns)}
 
 
 def config(files: Files, architecture: str, species: str) -> BPNetLiteConfig:
     """Return the config of a file from its shapes. Raises SeqcovError for impossible shapes."""
-    found, source = files.shapes(), files.source
-    stem, profile = found["iconv.weight"], found["fconv.weight"]
-    layers = count_layers("rconvs.", found)
-    kernel = (found.get("rconvs.0.weight") or (3,))[-1]
-    if len(stem) != 3 or len(profile) != 3 or layers > 20:
-        raise SeqcovError(f"{source}: its weights are not those of bpnet-lite's BPNet")
+    shapes = files.shapes()
+    values = infer_fields(architecture, _keys(shapes), shapes, files.source)
+    layers = min(values["num_dilated_layers"], 100)  # more are refused, whatever the window
     trimming = 47 + sum(2**layer for layer in range(1, layers + 1))
-    values: dict[str, Any] = {
-        "sequence_length": KEPT + 2 * trimming,
-        "target_length": KEPT,
-        "num_strands": profile[0],
-        "hidden_size": stem[0],
-        "stem_kernel_size": stem[2],
-        "num_dilated_layers": layers,
-        "dilated_kernel_size": kernel,
-        "profile_kernel_size": profile[2],
-        "num_control_tracks": max(profile[1] - stem[0], 0),
+    strands, channels = shapes["fconv.weight"][:2]
+    values |= {
+        "sequence_length": PREDICTED + 2 * trimming,
+        "target_length": PREDICTED,
+        "num_strands": strands,
+        "num_control_tracks": max(channels - values["hidden_size"], 0),
     }
     try:
         return BPNetLiteConfig.from_dict(values)
     except SeqcovError as error:
-        raise SeqcovError(f"{source}: {error}") from None
+        raise SeqcovError(f"{files.source}: {error}") from None
 
 
-FORMAT = Format("bpnet-lite", "state dict of bpnet-lite", matches, config, rows)
+FORMAT = Format("bpnet-lite", "state dict of bpnet-lite", matches, config, keys)

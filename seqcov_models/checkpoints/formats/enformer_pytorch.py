@@ -9,45 +9,45 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqcov_models.checkpoints.format import Files, Format
-from seqcov_models.checkpoints.infer import infer_fields, our_shapes, species_tracks
+from seqcov_models.checkpoints.infer import infer_fields, species_tracks
 from seqcov_models.checkpoints.keymap import (
     TORCH,
     Dialect,
-    Part,
-    Row,
+    KeyMap,
+    Layers,
     Shapes,
-    count_layers,
-    repeated,
-    rows_of,
+    key_map,
+    repeat_layers,
 )
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.enformer.config import EnformerConfig
+from seqcov_models.networks.shared.config import count_layers
 
 POSITIONS = 1_536
 """Positions of the published window after all poolings."""
 
-STAGE = [
-    Part("model.stem.tower.{i}.widen.norm", "conv_tower.{i}.0.0", "norm"),
-    Part("model.stem.tower.{i}.widen.conv", "conv_tower.{i}.0.2", "conv"),
-    Part("model.stem.tower.{i}.pointwise.norm", "conv_tower.{i}.1.fn.0", "norm"),
-    Part("model.stem.tower.{i}.pointwise.conv", "conv_tower.{i}.1.fn.2", "conv"),
-    Part("model.stem.tower.{i}.pool.to_logits", "conv_tower.{i}.2.to_attn_logits", "pool"),
-]
-BLOCK = [
-    Part("model.trunk.blocks.{i}.attention_norm", "transformer.{i}.0.fn.0", "layer norm"),
-    Part("model.trunk.blocks.{i}.attention", "transformer.{i}.0.fn.1", "attention"),
-    Part("model.trunk.blocks.{i}.ffn_norm", "transformer.{i}.1.fn.0", "layer norm"),
-    Part("model.trunk.blocks.{i}.ffn_in", "transformer.{i}.1.fn.1", "dense"),
-    Part("model.trunk.blocks.{i}.ffn_out", "transformer.{i}.1.fn.4", "dense"),
-]
-ENDS = [
-    Part("model.stem.conv", "stem.0", "stem"),
-    Part("model.stem.pointwise.norm", "stem.1.fn.0", "norm"),
-    Part("model.stem.pointwise.conv", "stem.1.fn.2", "conv"),
-    Part("model.stem.pool.to_logits", "stem.2.to_attn_logits", "pool"),
-    Part("model.trunk.final.norm", "final_pointwise.1.0", "norm"),
-    Part("model.trunk.final.conv", "final_pointwise.1.2", "conv"),
-]
+ENDS = {
+    "model.stem.conv": "stem.0",
+    "model.stem.pointwise.norm": "stem.1.fn.0",
+    "model.stem.pointwise.conv": "stem.1.fn.2",
+    "model.stem.pool.to_logits": "stem.2.to_attn_logits",
+    "model.trunk.final.norm": "final_pointwise.1.0",
+    "model.trunk.final.conv": "final_pointwise.1.2",
+}
+STAGE = {
+    "model.stem.tower.{i}.widen.norm": "conv_tower.{i}.0.0",
+    "model.stem.tower.{i}.widen.conv": "conv_tower.{i}.0.2",
+    "model.stem.tower.{i}.pointwise.norm": "conv_tower.{i}.1.fn.0",
+    "model.stem.tower.{i}.pointwise.conv": "conv_tower.{i}.1.fn.2",
+    "model.stem.tower.{i}.pool.to_logits": "conv_tower.{i}.2.to_attn_logits",
+}
+BLOCK = {
+    "model.trunk.blocks.{i}.attention_norm": "transformer.{i}.0.fn.0",
+    "model.trunk.blocks.{i}.attention": "transformer.{i}.0.fn.1",
+    "model.trunk.blocks.{i}.ffn_norm": "transformer.{i}.1.fn.0",
+    "model.trunk.blocks.{i}.ffn_in": "transformer.{i}.1.fn.1",
+    "model.trunk.blocks.{i}.ffn_out": "transformer.{i}.1.fn.4",
+}
 HEAD = "_heads.{}.0"
 
 _TRUNK = {"1": "stem", "2": "conv_tower", "4": "transformer", "6": "final_pointwise"}
@@ -65,58 +65,53 @@ def canonical(name: str) -> str:
 def matches(files: Files) -> str | None:
     """Return 'enformer' for config.json's model_type with a `dim`, or the names of the trunk."""
     if files.description:
-        given = files.described.values
+        given = files.described
         return "enformer" if "dim" in given and given.get("model_type") == "enformer" else None
-    if files.container not in ("zip", "pickle", "safetensors"):
+    if not files.is_state_dict:
         return None
     known = {"stem.0.weight", "final_pointwise.1.2.weight"} <= files.shapes(canonical).keys()
     return "enformer" if known else None
 
 
-def rows(config: Any, shapes: Shapes) -> list[Row]:
+def trunk(shapes: Shapes) -> Layers:
+    """Return the layers of an Enformer before its heads, as many as the file has."""
+    return {
+        **ENDS,
+        **repeat_layers(STAGE, count_layers("conv_tower.", shapes)),
+        **repeat_layers(BLOCK, count_layers("transformer.", shapes)),
+    }
+
+
+def with_heads(layers: Layers, head: str, config: Any) -> Layers:
+    """Return the layers of an Enformer with the selected head and the others."""
+    others = {f"other_heads.{name}": head.format(name) for name in config.other_heads}
+    return {**layers, "head": head.format(config.species), **others}
+
+
+def keys(config: Any, shapes: Shapes) -> KeyMap:
     """Return the key map of an Enformer."""
-    del shapes
-    parts = trunk_parts(ENDS, STAGE, BLOCK, len(config.conv_tower_channels),
-                        config.num_hidden_layers)  # fmt: skip
-    return rows_of([*parts, *head_parts(config, HEAD)], TORCH)
-
-
-def trunk_parts(
-    ends: list[Part], stage: list[Part], block: list[Part], stages: int, blocks: int
-) -> list[Part]:
-    """Return an Enformer's layers except its heads."""
-    return [*ends, *repeated(stage, stages), *repeated(block, blocks)]
-
-
-def head_parts(config: EnformerConfig, template: str) -> list[Part]:
-    """Return the selected head and the others."""
-    others = [Part(f"other_heads.{name}", template.format(name), "dense")
-              for name in config.other_heads]  # fmt: skip
-    return [Part("head", template.format(config.species), "dense"), *others]
+    return key_map(with_heads(trunk(shapes), HEAD, config), TORCH)
 
 
 def enformer_config(
-    parts: list[Part],
+    layers: Layers,
     dialect: Dialect,
-    found: Shapes,
+    shapes: Shapes,
     heads: Mapping[str, int],
     species: str,
     source: str,
-    **further: Any,
+    **described: Any,
 ) -> EnformerConfig:
     """Return the config of an Enformer from the shapes in its file.
 
     heads: tracks by species. Raises SeqcovError for other weights, or if there is no such head.
     """
-    shapes = our_shapes(rows_of(parts, dialect), found, source)
-    values = infer_fields("enformer", shapes, source)
-    values["num_labels"] = species_tracks(heads, species, source)
-    values["other_heads"] = {name: size for name, size in heads.items() if name != species}
+    values = infer_fields("enformer", key_map(layers, dialect), shapes, source)
     window = POSITIONS * 2 ** (1 + len(values["conv_tower_channels"]))
+    values |= {"num_labels": species_tracks(heads, species, source), "species": species}
+    values["other_heads"] = {name: size for name, size in heads.items() if name != species}
     try:
-        return EnformerConfig.from_dict(
-            {"sequence_length": window, **values, "species": species, **further}
-        )
+        return EnformerConfig.from_dict({"sequence_length": window, **values, **described})
     except SeqcovError as error:
         raise SeqcovError(f"{source}: {error}") from None
 
@@ -126,17 +121,17 @@ def config(files: Files, architecture: str, species: str) -> EnformerConfig:
 
     Raises SeqcovError if the two disagree, or if there is no head of the species.
     """
-    found, described = files.shapes(canonical), files.described
+    shapes = files.shapes(canonical)
     heads = {
         name.split(".")[1]: shape[0]
-        for name, shape in found.items()
+        for name, shape in shapes.items()
         if name.startswith("_heads.") and name.endswith(".0.weight") and len(shape) == 2
     }
-    further = {"target_length": described.integer("target_length", 896)} if files.config else {}
-    stages, blocks = count_layers("conv_tower.", found), count_layers("transformer.", found)
-    parts = trunk_parts(ENDS, STAGE, BLOCK, stages, blocks)
-    config = enformer_config(parts, TORCH, found, heads, species, files.source, **further)
-    described.check_agreement(
+    described = {"target_length": files.described.get("target_length", 896)} if files.config else {}
+    config = enformer_config(
+        trunk(shapes), TORCH, shapes, heads, species, files.source, **described
+    )
+    files.check_agreement(
         dim=("channels", config.hidden_size),
         depth=("transformer blocks", config.num_hidden_layers),
         heads=("attention heads", config.num_attention_heads),
@@ -148,5 +143,5 @@ def config(files: Files, architecture: str, species: str) -> EnformerConfig:
 
 
 FORMAT = Format(
-    "enformer-pytorch", "state dict of enformer-pytorch", matches, config, rows, canonical
+    "enformer-pytorch", "state dict of enformer-pytorch", matches, config, keys, canonical
 )

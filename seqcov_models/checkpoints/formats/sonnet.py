@@ -7,77 +7,68 @@ the checkpoint keeps a hidden sum, a counter and the debiased average: the avera
 from typing import Any
 
 from seqcov_models.checkpoints.format import Files, Format
-from seqcov_models.checkpoints.formats.enformer_pytorch import (
-    enformer_config,
-    head_parts,
-    trunk_parts,
-)
+from seqcov_models.checkpoints.formats.enformer_pytorch import enformer_config, with_heads
 from seqcov_models.checkpoints.keymap import (
     Dialect,
+    KeyMap,
+    Layers,
     Leaf,
-    Part,
-    Row,
     Shapes,
-    count_layers,
-    flat_channels,
-    head_bias,
-    keras_conv,
-    rows_of,
-    transposed,
+    key_map,
+    repeat_layers,
+    reverse_axes,
 )
 from seqcov_models.networks.enformer.config import EnformerConfig
+from seqcov_models.networks.shared.config import count_layers
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
-DIALECT: Dialect = {
-    "stem": [Leaf(".weight", "/w", keras_conv), Leaf(".bias", "/b")],
-    "conv": [Leaf(".weight", "/w", keras_conv), Leaf(".bias", "/b")],
-    "dense": [Leaf(".weight", "/w", transposed), Leaf(".bias", "/b")],
-    "pool": [Leaf(".weight", "/w", transposed)],
-    "norm": [
-        Leaf(".weight", "/scale", flat_channels),
-        Leaf(".bias", "/offset", flat_channels),
-        Leaf(".running_mean", "/moving_mean/average", flat_channels),
-        Leaf(".running_var", "/moving_variance/average", flat_channels),
-    ],
-    "layer norm": [Leaf(".weight", "/scale"), Leaf(".bias", "/offset")],
-    "attention": [
-        Leaf(".rel_content_bias", "/_r_w_bias", head_bias),
-        Leaf(".rel_pos_bias", "/_r_r_bias", head_bias),
-        Leaf(".to_q.weight", "/_q_layer/w", transposed),
-        Leaf(".to_k.weight", "/_k_layer/w", transposed),
-        Leaf(".to_v.weight", "/_v_layer/w", transposed),
-        Leaf(".to_rel_k.weight", "/_r_k_layer/w", transposed),
-        Leaf(".to_out.weight", "/_embedding_layer/w", transposed),
-        Leaf(".to_out.bias", "/_embedding_layer/b"),
-    ],
-}
+SONNET = Dialect(
+    weights={
+        ".weight": Leaf("/w", reverse_axes),
+        ".bias": Leaf("/b"),
+        ".rel_content_bias": Leaf("/_r_w_bias"),
+        ".rel_pos_bias": Leaf("/_r_r_bias"),
+        ".to_q.weight": Leaf("/_q_layer/w", reverse_axes),
+        ".to_k.weight": Leaf("/_k_layer/w", reverse_axes),
+        ".to_v.weight": Leaf("/_v_layer/w", reverse_axes),
+        ".to_rel_k.weight": Leaf("/_r_k_layer/w", reverse_axes),
+        ".to_out.weight": Leaf("/_embedding_layer/w", reverse_axes),
+        ".to_out.bias": Leaf("/_embedding_layer/b"),
+    },
+    norms={
+        ".weight": Leaf("/scale"),
+        ".bias": Leaf("/offset"),
+        ".running_mean": Leaf("/moving_mean/average"),
+        ".running_var": Leaf("/moving_variance/average"),
+    },
+)
 
 _T = "_trunk/_layers"
 _TOWER, _LAYER = f"{_T}/1/_layers/{{i}}/_layers", f"{_T}/2/_layers/{{i}}/_layers"
 _STEM, _FINAL = f"{_T}/0/_layers", f"{_T}/4/_layers/0/_layers"
-STAGE = [
-    Part("model.stem.tower.{i}.widen.norm", f"{_TOWER}/0/_layers/0", "norm"),
-    Part("model.stem.tower.{i}.widen.conv", f"{_TOWER}/0/_layers/2", "conv"),
-    Part("model.stem.tower.{i}.pointwise.norm", f"{_TOWER}/1/_module/_layers/0", "norm"),
-    Part("model.stem.tower.{i}.pointwise.conv", f"{_TOWER}/1/_module/_layers/2", "conv"),
-    Part("model.stem.tower.{i}.pool.to_logits", f"{_TOWER}/2/_logit_linear", "pool"),
-]
-BLOCK = [
-    Part("model.trunk.blocks.{i}.attention_norm", f"{_LAYER}/0/_module/_layers/0", "layer norm"),
-    Part("model.trunk.blocks.{i}.attention", f"{_LAYER}/0/_module/_layers/1", "attention"),
-    Part("model.trunk.blocks.{i}.ffn_norm", f"{_LAYER}/1/_module/_layers/0", "layer norm"),
-    Part("model.trunk.blocks.{i}.ffn_in", f"{_LAYER}/1/_module/_layers/1", "dense"),
-    Part("model.trunk.blocks.{i}.ffn_out", f"{_LAYER}/1/_module/_layers/4", "dense"),
-]
-ENDS = [
-    Part("model.stem.conv", f"{_STEM}/0", "stem"),
-    Part("model.stem.pointwise.norm", f"{_STEM}/1/_module/_layers/0", "norm"),
-    Part("model.stem.pointwise.conv", f"{_STEM}/1/_module/_layers/2", "conv"),
-    Part("model.stem.pool.to_logits", f"{_STEM}/2/_logit_linear", "pool"),
-    Part("model.trunk.final.norm", f"{_FINAL}/0", "norm"),
-    Part("model.trunk.final.conv", f"{_FINAL}/2", "conv"),
-]
+ENDS = {
+    "model.stem.conv": f"{_STEM}/0",
+    "model.stem.pointwise.norm": f"{_STEM}/1/_module/_layers/0",
+    "model.stem.pointwise.conv": f"{_STEM}/1/_module/_layers/2",
+    "model.stem.pool.to_logits": f"{_STEM}/2/_logit_linear",
+    "model.trunk.final.norm": f"{_FINAL}/0",
+    "model.trunk.final.conv": f"{_FINAL}/2",
+}
+STAGE = {
+    "model.stem.tower.{i}.widen.norm": f"{_TOWER}/0/_layers/0",
+    "model.stem.tower.{i}.widen.conv": f"{_TOWER}/0/_layers/2",
+    "model.stem.tower.{i}.pointwise.norm": f"{_TOWER}/1/_module/_layers/0",
+    "model.stem.tower.{i}.pointwise.conv": f"{_TOWER}/1/_module/_layers/2",
+    "model.stem.tower.{i}.pool.to_logits": f"{_TOWER}/2/_logit_linear",
+}
+BLOCK = {
+    "model.trunk.blocks.{i}.attention_norm": f"{_LAYER}/0/_module/_layers/0",
+    "model.trunk.blocks.{i}.attention": f"{_LAYER}/0/_module/_layers/1",
+    "model.trunk.blocks.{i}.ffn_norm": f"{_LAYER}/1/_module/_layers/0",
+    "model.trunk.blocks.{i}.ffn_in": f"{_LAYER}/1/_module/_layers/1",
+    "model.trunk.blocks.{i}.ffn_out": f"{_LAYER}/1/_module/_layers/4",
+}
 HEAD = "_heads/{}/_layers/0"
 
 
@@ -101,12 +92,18 @@ def matches(files: Files) -> str | None:
     return "enformer" if f"{_STEM}/0/w" in files.shapes(canonical) else None
 
 
-def rows(config: Any, shapes: Shapes) -> list[Row]:
+def trunk(shapes: Shapes) -> Layers:
+    """Return the layers of an Enformer before its heads, as many as the file has."""
+    return {
+        **ENDS,
+        **repeat_layers(STAGE, count_layers(f"{_T}/1/_layers/", shapes)),
+        **repeat_layers(BLOCK, count_layers(f"{_T}/2/_layers/", shapes)),
+    }
+
+
+def keys(config: Any, shapes: Shapes) -> KeyMap:
     """Return the key map of an Enformer."""
-    del shapes
-    stages, blocks = len(config.conv_tower_channels), config.num_hidden_layers
-    parts = trunk_parts(ENDS, STAGE, BLOCK, stages, blocks)
-    return rows_of([*parts, *head_parts(config, HEAD)], DIALECT)
+    return key_map(with_heads(trunk(shapes), HEAD, config), SONNET)
 
 
 def config(files: Files, architecture: str, species: str) -> EnformerConfig:
@@ -114,16 +111,13 @@ def config(files: Files, architecture: str, species: str) -> EnformerConfig:
 
     Raises SeqcovError if there is no head of the species.
     """
-    found = files.shapes(canonical)
-    stages = count_layers(f"{_T}/1/_layers/", found)
-    blocks = count_layers(f"{_T}/2/_layers/", found)
+    shapes = files.shapes(canonical)
     heads = {
         name.split("/")[1]: shape[-1]
-        for name, shape in found.items()
+        for name, shape in shapes.items()
         if name.startswith("_heads/") and name.endswith("/w") and len(shape) == 2
     }
-    parts = trunk_parts(ENDS, STAGE, BLOCK, stages, blocks)
-    return enformer_config(parts, DIALECT, found, heads, species, files.source)
+    return enformer_config(trunk(shapes), SONNET, shapes, heads, species, files.source)
 
 
-FORMAT = Format("sonnet", "DeepMind's Sonnet checkpoint", matches, config, rows, canonical)
+FORMAT = Format("sonnet", "DeepMind's Sonnet checkpoint", matches, config, keys, canonical)

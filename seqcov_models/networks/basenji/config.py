@@ -1,9 +1,10 @@
 """The sizes of Basenji2, without its weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from seqcov_models.networks.shared.config import BinnedConfig
+from seqcov_models.networks.shared.config import BinnedConfig, count_layers
 from seqcov_models.networks.shared.fields import (
     MAX_INT,
     Activation,
@@ -100,6 +101,7 @@ class BasenjiConfig(BinnedConfig):
     ARCHITECTURE = "basenji2"
 
     HEADS: ClassVar = {"human": 5_313, "mouse": 1_643}
+    STEM_WEIGHT = "model.stem.blocks.0.conv.weight"
 
     sequence_length: PositiveInt = 131_072
     stem_channels: PositiveInt = 288
@@ -118,6 +120,23 @@ class BasenjiConfig(BinnedConfig):
             raise self.field_error(
                 "head_hidden_size", "0 is not valid: Basenji2 always has this layer"
             )
+
+    @classmethod
+    def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        stages = range(count_layers("model.stem.blocks.", shapes))
+        stem, *tower = [shapes[f"model.stem.blocks.{stage}.conv.weight"] for stage in stages]
+        blocks = {"num_blocks": count_layers("model.trunk.blocks.", shapes)}
+        if blocks["num_blocks"]:
+            bottleneck, _, kernel = shapes["model.trunk.blocks.0.narrow.conv.weight"]
+            blocks |= {"bottleneck_size": bottleneck, "kernel_size": kernel}
+        values: dict[str, Any] = {
+            "stem_channels": stem[0],
+            "stem_kernel_size": stem[2],
+            "conv_tower_channels": tuple(width for width, _, _ in tower),
+            "blocks": blocks,
+            "head_hidden_size": shapes["model.trunk.final.conv.weight"][0],
+        }
+        return values | ({"conv_tower_kernel_size": tower[0][2]} if tower else {})
 
     @property
     def _pool_size(self) -> int:

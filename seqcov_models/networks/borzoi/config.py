@@ -1,9 +1,10 @@
 """The sizes of Borzoi, without its weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from seqcov_models.networks.shared.config import AttentionConfig
+from seqcov_models.networks.shared.config import AttentionConfig, count_layers
 from seqcov_models.networks.shared.fields import (
     COMPUTED,
     Activation,
@@ -65,6 +66,7 @@ class BorzoiConfig(AttentionConfig):
     ARCHITECTURE = "borzoi"
 
     HEADS: ClassVar = {"human": 7_611, "mouse": 2_608}
+    TOWER_CONV = "conv"
 
     sequence_length: PositiveInt = 524_288
     stem_channels: PositiveInt = 512
@@ -98,6 +100,15 @@ class BorzoiConfig(AttentionConfig):
             )
         if self.attention_type == "rotary":
             self._check_rotary()
+
+    @classmethod
+    def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        values, step = super().fields_from_shapes(shapes), "model.trunk.upsamples.0"
+        values["num_upsamples"] = count_layers("model.trunk.upsamples.", shapes)
+        if values["num_upsamples"]:
+            values["upsample_conv"] = f"{step}.dense.weight" in shapes
+            values["upsample_kernel_size"] = shapes[f"{step}.separable.depthwise.weight"][-1]
+        return values
 
     def _check_crop(self) -> None:
         """Compute `target_length` and `crop_bins`; raise SeqcovError if they contradict."""

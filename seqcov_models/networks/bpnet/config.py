@@ -1,8 +1,10 @@
 """The sizes of BPNet, without its weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from seqcov_models.networks.shared.config import ProfileConfig
+from seqcov_models.networks.shared.config import ProfileConfig, count_layers
 from seqcov_models.networks.shared.fields import (
     MAX_INT,
     Activation,
@@ -82,6 +84,20 @@ class BPNetConfig(ProfileConfig):
             raise self.field_error("num_dilated_layers", f"{self.num_dilated_layers} is above 30")
         if self.num_strands > 2:
             raise self.field_error("num_strands", f"{self.num_strands} is not 1 or 2")
+
+    @classmethod
+    def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        width, _, kernel = shapes["model.stem.conv.weight"]
+        layers = count_layers("model.trunk.convs.", shapes)
+        values = {
+            "hidden_size": width,
+            "stem_kernel_size": kernel,
+            "num_dilated_layers": layers,
+            "profile_kernel_size": shapes["profile.weight"][2],
+        }
+        if layers:
+            values["dilated_kernel_size"] = shapes["model.trunk.convs.0.weight"][2]
+        return values
 
     @property
     def num_counts(self) -> int:

@@ -53,6 +53,7 @@ class EnformerConfig(AttentionConfig):
     ARCHITECTURE = "enformer"
 
     HEADS: ClassVar = {"human": 5_313, "mouse": 1_643}
+    TOWER_CONV = "widen.conv"
 
     sequence_length: PositiveInt = 196_608
     other_heads: HeadSizes = field(default_factory=dict)

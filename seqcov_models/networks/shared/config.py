@@ -6,7 +6,8 @@ model cards; defaults are the published networks. `fields` says what each field 
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -53,6 +54,8 @@ class Config(ValidatedFields):
 
     ARCHITECTURE: ClassVar[str]
     """The network's name in `config.yaml` and in the registry."""
+    STEM_WEIGHT: ClassVar[str] = "model.stem.conv.weight"
+    """The name of the weight that reads the letters: (channels, letters, kernel)."""
 
     sequence_length: PositiveInt
     vocab_size: PositiveInt = COMPUTED
@@ -91,6 +94,15 @@ class Config(ValidatedFields):
             raise SeqcovError(
                 f"a sequence of {length:,} bp is too short: {context:,} bp are cropped at each side"
             )
+
+    @classmethod
+    def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        """Return the fields that the shapes of its weights tell: widths and depths.
+
+        Axes of length 1 may be missing or added. Raises SeqcovError for a weight that is missing,
+        and ValueError or IndexError for one without the axes that it should have.
+        """
+        raise NotImplementedError
 
     @property
     def num_labels(self) -> int:
@@ -330,6 +342,39 @@ class AttentionConfig(BinnedConfig):
     layer_norm_eps: SmallNumber
     target_length: TargetLength
 
+    TOWER_CONV: ClassVar[str]
+    """The name of the convolution that sets the width within a tower stage."""
+
+    @classmethod
+    def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        out, _, kernel = shapes[cls.STEM_WEIGHT]
+        stages = range(count_layers("model.stem.tower.", shapes))
+        tower = [shapes[f"model.stem.tower.{stage}.{cls.TOWER_CONV}.weight"] for stage in stages]
+        values: dict[str, Any] = {
+            "stem_channels": out,
+            "stem_kernel_size": kernel,
+            "conv_tower_channels": tuple(width for width, _, _ in tower),
+            "num_hidden_layers": count_layers("model.trunk.blocks.", shapes),
+            "head_hidden_size": 0,
+        }
+        if tower:
+            values["conv_tower_kernel_size"] = tower[0][2]
+        if any(name.startswith("model.trunk.final.") for name in shapes):
+            values["head_hidden_size"] = shapes["model.trunk.final.conv.weight"][0]
+        if values["num_hidden_layers"]:
+            block = "model.trunk.blocks.0"
+            values["intermediate_size"] = shapes[f"{block}.ffn_in.weight"][0]
+            if f"{block}.attention.to_qkv.weight" not in shapes:  # relative, not rotary
+                bias = shapes[f"{block}.attention.rel_content_bias"]  # (1, heads, 1, key)
+                heads, key = bias[1::2] if len(bias) == 4 else bias
+                values |= {
+                    "num_attention_heads": heads,
+                    "attention_head_size": key,
+                    "attention_value_size": shapes[f"{block}.attention.to_v.weight"][0] // heads,
+                    "num_rel_pos_features": shapes[f"{block}.attention.to_rel_k.weight"][1],
+                }
+        return values
+
     def _count_cropped(self) -> int:
         """Return the bins that `target_length` crops at each side."""
         bins = self.sequence_length // self.bin_size
@@ -338,6 +383,15 @@ class AttentionConfig(BinnedConfig):
             why = f"{kept:,} bins do not lie in the middle of {bins:,}"
             raise self.field_error("target_length", why)
         return (bins - kept) // 2
+
+
+def count_layers(before: str, names: Iterable[str]) -> int:
+    """Count the numbers from 0 on that follow `before` in `names` without a gap: one per layer."""
+    rests = (name.removeprefix(before) for name in names if name.startswith(before))
+    numbers, layers = {re.split("[./]", rest, maxsplit=1)[0] for rest in rests}, 0
+    while str(layers) in numbers:
+        layers += 1
+    return layers
 
 
 def read_json(path: Path) -> dict[str, Any]:
