@@ -55,7 +55,7 @@ TINY = EnformerConfig(
 
 
 def features(length: int, count: int) -> Array:
-    """Facts §1.2, position by position; `count` functions of each of the three families."""
+    """Enformer's position features, position by position: three families of `count` functions."""
     rows = []
     for d in range(-(length - 1), length):
         x = abs(d)
@@ -75,7 +75,7 @@ def features(length: int, count: int) -> Array:
 
 
 @pytest.mark.parametrize(("length", "count"), [(16, 4), (100, 32), (1536, 32), (3072, 32)])
-def test_position_features_are_the_published_ones(length: int, count: int) -> None:
+def test_position_features_equal_the_published_formulas(length: int, count: int) -> None:
     found = enformer_features(length, 6 * count).numpy()
     expected = features(length, count)
     exact = [*range(2 * count), *range(3 * count, 5 * count)]
@@ -91,7 +91,7 @@ def test_central_masks_reach_their_distances() -> None:
     assert (masks[:, 10:] == 1).all()
 
 
-def test_gammas_are_normalised_over_positions_as_in_the_table(
+def test_gammas_are_divided_by_their_maximum_over_positions(
     real_input: Callable[[str], Path],
 ) -> None:
     table = torch.load(real_input("reference_outputs/enformer_tf_gammas.pt"), weights_only=True)
@@ -102,7 +102,7 @@ def test_gammas_are_normalised_over_positions_as_in_the_table(
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
-def test_features_made_while_predicting_serve_in_training_too(mode: Callable[[], Any]) -> None:
+def test_features_cached_by_a_prediction_can_be_used_in_training(mode: Callable[[], Any]) -> None:
     enformer_features.cache_clear()
     codes = torch.from_numpy(random_codes(256)[None])
     model = randomised(EnformerForTokenPrediction(TINY))
@@ -174,7 +174,7 @@ def test_enformer_agrees_with_float64_arithmetic_from_its_definition(
     assert difference(predict(model, codes), stack(expected)) < AGREE
 
 
-def test_the_wrong_axis_of_the_gammas_would_show() -> None:
+def test_gammas_divided_over_the_wrong_axis_exceed_the_tolerance() -> None:
     model = randomised(EnformerForTokenPrediction(TINY))
     codes = random_codes(256)
     gammas = features(16, 4)[:, 8:12]
@@ -184,7 +184,7 @@ def test_the_wrong_axis_of_the_gammas_would_show() -> None:
 
 
 @pytest.mark.parametrize("length", [112, 264, 640])
-def test_other_windows_take_features_of_their_own_length(length: int) -> None:
+def test_position_features_follow_the_length_of_the_window(length: int) -> None:
     model = randomised(EnformerForTokenPrediction(dataclasses.replace(TINY, sequence_length=256)))
     config = dataclasses.replace(
         TINY, sequence_length=16 * (length // 16), target_length=length // 16 - 6
@@ -197,7 +197,7 @@ def test_other_windows_take_features_of_their_own_length(length: int) -> None:
     assert difference(found, expected) < AGREE
 
 
-def test_a_stored_gamma_table_serves_its_own_length_only() -> None:
+def test_a_stored_gamma_table_is_used_for_its_length_only() -> None:
     config = dataclasses.replace(TINY, use_precomputed_gamma_basis=True)
     model = randomised(EnformerForTokenPrediction(config))
     weights = weights_of(model)
@@ -213,7 +213,9 @@ def test_a_stored_gamma_table_serves_its_own_length_only() -> None:
 
 
 @pytest.mark.parametrize("piece", [16, 48, 112])
-def test_a_stem_in_pieces_is_the_whole_stem(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stem_computed_in_pieces_gives_the_same_values(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = randomised(EnformerForTokenPrediction(TINY))
     codes = np.stack([random_codes(256, seed) for seed in (1, 2)])
     whole = predict(model, codes)
@@ -222,10 +224,10 @@ def test_a_stem_in_pieces_is_the_whole_stem(piece: int, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("queries", [1, 3, 16])
-def test_the_last_block_computes_only_what_is_kept(
+def test_the_last_block_computes_only_the_kept_bins(
     queries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked for hidden states it computes all; the prediction is the same."""
+    """With hidden states requested it computes all positions; the prediction is the same."""
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, queries=queries))
     model = randomised(EnformerForTokenPrediction(TINY))
     codes = torch.from_numpy(random_codes(256)[None])
@@ -241,7 +243,7 @@ def test_the_last_block_computes_only_what_is_kept(
 # Two species on one trunk
 
 
-def test_both_heads_live_on_one_trunk() -> None:
+def test_both_heads_share_one_trunk() -> None:
     model = randomised(EnformerForTokenPrediction(TINY))
     model.other_tracks["mouse"] = build_default_tracks(3)[::-1]
     codes = random_codes(256)
@@ -261,7 +263,7 @@ def test_both_heads_live_on_one_trunk() -> None:
     assert len(model.tracks) == 5
 
 
-def test_selected_tracks_stay_selected_when_species_change() -> None:
+def test_selected_tracks_remain_selected_after_a_change_of_species() -> None:
     model = randomised(EnformerForTokenPrediction(TINY)).select_tracks([4, 1])
     codes = random_codes(256)[None]
     two = predict(model, codes)
@@ -304,18 +306,18 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
-def test_an_impossible_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
+def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
     with pytest.raises(SeqcovError, match=field):
         EnformerConfig.from_dict({**TINY.to_dict(), field: value})
 
 
-def test_json_keeps_a_config() -> None:
+def test_a_config_survives_json() -> None:
     stored = TINY.to_dict()
     assert stored["architecture"] == "enformer"
     assert EnformerConfig.from_dict(stored) == TINY
 
 
 @pytest.mark.parametrize("name", ["pop", "training", "keys"])
-def test_a_head_that_torch_cannot_name_is_refused(name: str) -> None:
+def test_a_species_named_like_a_method_of_torch_is_refused(name: str) -> None:
     with pytest.raises(SeqcovError, match=f"other_heads.*'{name}'"):
         EnformerForTokenPrediction(dataclasses.replace(TINY, other_heads={name: 3}))

@@ -33,8 +33,8 @@ SMALL: dict[str, Any] = SMALL_BORZOI | {
 }  # fmt: skip
 
 
-def test_rotary_attention_is_the_naive_loop() -> None:
-    """Turned as complex numbers; heads of keys and values shared by neighbouring queries' heads."""
+def test_rotary_attention_equals_a_naive_loop() -> None:
+    """Rotations are products of complex numbers; neighbouring heads of queries share keys."""
     length, width, heads, shared_heads, size, turned, base = 7, 10, 4, 2, 6, 4, 50.0
     layer = randomised(RotaryAttention(width, heads, shared_heads, size, 0.1))
     w = weights_of(layer)
@@ -100,8 +100,10 @@ def test_flashzoi_has_one_projection_and_no_biases_of_distance() -> None:
     ids=["borzoi", "flashzoi"],
 )
 @pytest.mark.parametrize("crop", [0, 1, 3, 41, 62])
-def test_borzoi_computes_only_what_the_kept_bins_need(extra: dict[str, Any], crop: int) -> None:
-    """Asked for hidden states it computes the whole last block; the prediction is the same."""
+def test_borzoi_computes_only_the_positions_that_the_kept_bins_need(
+    extra: dict[str, Any], crop: int
+) -> None:
+    """With hidden states requested the last block computes all positions."""
     model = randomised(BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": 0})))
     cropped = BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": crop})).eval()
     cropped.load_state_dict(model.state_dict())
@@ -124,7 +126,9 @@ def test_the_published_borzoi_needs_1538_of_4096_positions_at_its_end() -> None:
 
 
 @pytest.mark.parametrize("piece", [16, 80, 208])
-def test_borzois_skips_come_in_pieces_too(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_skips_computed_in_pieces_give_the_same_values(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = randomised(BorzoiForTokenPrediction(BorzoiConfig(**SMALL)))
     codes = np.stack([random_codes(512, seed) for seed in (1, 2)])
     whole = predict(model, codes)
@@ -142,7 +146,7 @@ def test_borzois_skips_come_in_pieces_too(piece: int, monkeypatch: pytest.Monkey
         ("rotary_size", 3),
     ],
 )
-def test_a_flashzoi_that_cannot_be_is_refused(field: str, value: Any) -> None:
+def test_an_invalid_size_of_flashzoi_is_refused(field: str, value: Any) -> None:
     right = {**SMALL, "attention_type": "rotary", "num_key_value_heads": 1, "rotary_size": 4}
     assert BorzoiConfig(**right)
     with pytest.raises(SeqcovError, match=field):

@@ -30,7 +30,7 @@ def test_an_input_that_is_not_a_sequence_is_refused(
 
 
 @pytest.mark.parametrize(("network", "config"), EVERY_NETWORK.values(), ids=EVERY_NETWORK)
-def test_a_network_without_its_head_gives_what_the_head_reads(
+def test_a_network_without_its_head_returns_the_input_of_the_head(
     network: type[CoverageModel], config: Config
 ) -> None:
     model = randomised(network(config))  # type: ignore[arg-type]

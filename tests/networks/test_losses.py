@@ -1,4 +1,4 @@
-"""Losses against formulas spelt out term by term, and gradients that reach every weight."""
+"""Losses against formulas written term by term, and gradients of every weight."""
 
 import math
 import re
@@ -24,14 +24,14 @@ def tensor(x: Array) -> torch.Tensor:
     return torch.from_numpy(x).float()
 
 
-def test_poisson_is_the_mean_over_everything() -> None:
+def test_poisson_is_the_mean_over_all_values() -> None:
     terms = [y - n * math.log(y) for y, n in zip(COVERAGE.flat, LABELS.flat, strict=True)]
     found = poisson(tensor(COVERAGE), tensor(LABELS)).item()
     assert found == pytest.approx(np.mean(terms), rel=FLOAT32)
 
 
 @pytest.mark.parametrize("weight", [0.2, 0.0, 1.0])
-def test_poisson_multinomial_is_shape_and_a_part_of_the_total(weight: float) -> None:
+def test_poisson_multinomial_is_the_shape_plus_the_weighted_total(weight: float) -> None:
     terms = []
     for sequence in range(2):
         for track in range(4):
@@ -43,7 +43,7 @@ def test_poisson_multinomial_is_shape_and_a_part_of_the_total(weight: float) -> 
     assert found == pytest.approx(np.mean(terms), rel=FLOAT32)
 
 
-def test_a_window_that_is_almost_empty_has_a_finite_loss() -> None:
+def test_a_window_without_reads_has_a_finite_loss() -> None:
     coverage, labels = torch.full((1, 9, 4), 1e-30), torch.zeros(1, 9, 4)
     assert math.isfinite(poisson(coverage, labels).item())
     assert math.isfinite(poisson_multinomial(coverage, labels).item())
@@ -57,7 +57,7 @@ def likelihood(logits: Array, counts: Array) -> float:
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_bpnets_loss_is_where_and_how_many(joint: bool) -> None:
+def test_bpnets_loss_is_the_multinomial_plus_the_weighted_counts(joint: bool) -> None:
     tasks, strands, weight = 3, 2, 10.0
     logits = DRAW.normal(0, 1, (2, 9, tasks, strands))
     counts = DRAW.normal(1, 1, (2, tasks, 1 if joint else strands))
@@ -119,7 +119,7 @@ def test_labels_of_another_shape_are_refused(network: type[CoverageModel], confi
 
 
 @pytest.mark.parametrize("name", ["basenji2", "enformer", "borzoi"])
-def test_the_loss_is_that_of_the_coverage(name: str) -> None:
+def test_the_loss_is_computed_from_the_coverage(name: str) -> None:
     network, config = EVERY_NETWORK[name]
     model = randomised(network(config))  # type: ignore[arg-type]
     codes = torch.from_numpy(random_codes(256)[None])
@@ -131,7 +131,7 @@ def test_the_loss_is_that_of_the_coverage(name: str) -> None:
     assert output.loss.item() == pytest.approx(expected.item(), rel=FLOAT32)
 
 
-def test_a_gradient_is_the_slope() -> None:
+def test_gradients_agree_with_finite_differences() -> None:
     """Finite differences in float64, through every kind of layer."""
     for name in ("enformer", "borzoi", "flashzoi", "basenji2"):
         network, config = EVERY_NETWORK[name]

@@ -14,7 +14,7 @@ from seqcov_models.prediction.devices import Device, lease
 from support.data import REPOSITORY
 
 
-def test_the_cpu_needs_no_lease(tmp_path: Path) -> None:
+def test_the_cpu_is_not_locked(tmp_path: Path) -> None:
     device = Device("cpu", tmp_path)
     assert (device.name, device.lock) == ("cpu", None)
     device.close()
@@ -22,13 +22,13 @@ def test_the_cpu_needs_no_lease(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_where_there_is_none_is_refused_and_auto_takes_the_cpu(tmp_path: Path) -> None:
+def test_without_a_gpu_cuda_is_refused_and_auto_is_the_cpu(tmp_path: Path) -> None:
     with pytest.raises(SeqcovError, match="cuda"):
         Device("cuda", tmp_path)
     assert Device("auto", tmp_path).name == "cpu"
 
 
-def test_leases_are_of_different_devices_until_one_is_given_back(tmp_path: Path) -> None:
+def test_leases_hold_different_devices_until_one_is_released(tmp_path: Path) -> None:
     names = ["gpu-a", "gpu-b", "gpu-c"]
     handles, numbers = zip(*(lease(names, tmp_path) for _ in names), strict=True)
     assert sorted(numbers) == [0, 1, 2]
