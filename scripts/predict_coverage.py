@@ -5,11 +5,11 @@ from pathlib import Path
 from seqcov_models.run.job import job_log, log
 
 with job_log(snakemake.log[0]):
-    from seqcov_models.run.plan import ModelPlan
+    from seqcov_models.run.coverage_plan import CoveragePlan
     from seqcov_models.run.predict import predict_coverage_chunk
 
     seconds, device = predict_coverage_chunk(
-        ModelPlan.load(snakemake.input.plan),
+        CoveragePlan.load(snakemake.input.plan),
         snakemake.wildcards.chunk,
         Path(snakemake.input.card),
         Path(snakemake.output[0]),

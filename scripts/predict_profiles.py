@@ -5,8 +5,8 @@ from pathlib import Path
 from seqcov_models.run.job import job_log, log
 
 with job_log(snakemake.log[0]):
-    from seqcov_models.run.plan import ProfilePlan
     from seqcov_models.run.predict import predict_profile_chunk
+    from seqcov_models.run.profile_plan import ProfilePlan
 
     seconds, device = predict_profile_chunk(
         ProfilePlan.load(snakemake.input.plan),

@@ -6,7 +6,7 @@ from seqcov_models.run.job import job_log
 
 with job_log(snakemake.log[0]):
     from seqcov_models.run.coverage_outputs import write_mask
-    from seqcov_models.run.plan import ModelPlan
+    from seqcov_models.run.coverage_plan import CoveragePlan
 
-    plan = ModelPlan.load(snakemake.input.plan)
+    plan = CoveragePlan.load(snakemake.input.plan)
     write_mask(Path(snakemake.output[0]), plan, [Path(file) for file in snakemake.input.chunks])

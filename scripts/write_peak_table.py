@@ -5,8 +5,8 @@ from pathlib import Path
 from seqcov_models.run.job import job_log
 
 with job_log(snakemake.log[0]):
-    from seqcov_models.run.plan import ProfilePlan
     from seqcov_models.run.profile_outputs import write_peak_table
+    from seqcov_models.run.profile_plan import ProfilePlan
 
     plan = ProfilePlan.load(snakemake.input.plan)
     write_peak_table(

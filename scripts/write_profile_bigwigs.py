@@ -5,8 +5,8 @@ from pathlib import Path
 from seqcov_models.run.job import job_log
 
 with job_log(snakemake.log[0]):
-    from seqcov_models.run.plan import ProfilePlan
     from seqcov_models.run.profile_outputs import write_profile_bigwigs
+    from seqcov_models.run.profile_plan import ProfilePlan
 
     write_profile_bigwigs(
         {strand: Path(file) for strand, file in snakemake.output.items() if strand != "table"},

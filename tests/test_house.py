@@ -35,7 +35,8 @@ FLOORS = (
 
 LIGHT = (
     "errors", "sequence", "genome.fasta", "tiling", "tracks.table", "networks.registry",
-    "checkpoints.recognise", "run.plan", "run.planner", "run.peak_sets", "browsers",
+    "checkpoints.recognise", "run.coverage_plan", "run.profile_plan", "run.plan", "run.planner",
+    "run.peak_sets", "browsers",
 )  # fmt: skip
 """Modules that planning imports: they import no torch."""
 

@@ -10,14 +10,14 @@ import numpy.typing as npt
 from seqcov_models.bigwig.writer import write_bigwig
 from seqcov_models.files import write_atomically
 from seqcov_models.run.chunk_files import Values, track_runs
+from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.paths import TRACK_TABLE, bigwig_name
-from seqcov_models.run.plan import ModelPlan
 from seqcov_models.run.track_table import table_row, write_table
 from seqcov_models.tiling import Segment, Tiling
 
 
 def write_coverage_bigwigs(
-    folder: Path, plan: ModelPlan, group: str, chunks: Sequence[Path]
+    folder: Path, plan: CoveragePlan, group: str, chunks: Sequence[Path]
 ) -> None:
     """Write one bigWig per track of a group, and the table of these bigWigs.
 
@@ -45,7 +45,7 @@ def write_coverage_bigwigs(
         write_table(part / TRACK_TABLE, rows)
 
 
-def write_mask(bed: Path, plan: ModelPlan, chunks: Sequence[Path]) -> None:
+def write_mask(bed: Path, plan: CoveragePlan, chunks: Sequence[Path]) -> None:
     """Write a BED of the regions whose input window contained N or ran past the contig end.
 
     Columns: contig, start, end (0-based half-open), the fraction of the window that was unknown (0
@@ -70,7 +70,9 @@ def write_mask(bed: Path, plan: ModelPlan, chunks: Sequence[Path]) -> None:
                     out.write(f"{interval}\t{fraction:.4f}\t{round(1000 * fraction)}\n")
 
 
-def _with_segments(plan: ModelPlan, chunks: Sequence[Path]) -> list[tuple[Path, Sequence[Segment]]]:
+def _with_segments(
+    plan: CoveragePlan, chunks: Sequence[Path]
+) -> list[tuple[Path, Sequence[Segment]]]:
     """Return the files of all chunks, each with its segments."""
     return list(zip(chunks, plan.chunks.values(), strict=True))
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from seqcov_models.checkpoints.load import load_checkpoint, model_card, verify
 from seqcov_models.files import write_atomically
-from seqcov_models.run.plan import ModelPlan, ProfilePlan
+from seqcov_models.run.coverage_plan import CoveragePlan
+from seqcov_models.run.profile_plan import ProfilePlan
 
 
-def write_cards(path: Path, plan: ModelPlan | ProfilePlan) -> None:
+def write_cards(path: Path, plan: CoveragePlan | ProfilePlan) -> None:
     """Load every fold of a model, and write one model card per fold as JSON.
 
     Args:
@@ -25,7 +26,7 @@ def write_cards(path: Path, plan: ModelPlan | ProfilePlan) -> None:
         part.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")
 
 
-def check_unchanged(plan: ModelPlan | ProfilePlan, cards: Path) -> None:
+def check_unchanged(plan: CoveragePlan | ProfilePlan, cards: Path) -> None:
     """Check that the files of every fold are those that its card describes.
 
     Args:

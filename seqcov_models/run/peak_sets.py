@@ -8,7 +8,7 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.peaks.maxima import find_maxima
 from seqcov_models.peaks.read import combine_peaks, read_peaks
 from seqcov_models.run.paths import bigwig_name
-from seqcov_models.run.plan import PeakFile, ProfilePlan, TrackPeaks
+from seqcov_models.run.profile_plan import PeakFile, ProfilePlan, TrackPeaks
 
 if TYPE_CHECKING:  # pandas takes 0.4 s to import, and a run without peaks does not need it
     from pandas import DataFrame

@@ -18,17 +18,10 @@ from seqcov_models.files import sha256
 from seqcov_models.genome.fasta import Fasta, open_fasta
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
 from seqcov_models.networks.registry import NETWORKS
+from seqcov_models.run.coverage_plan import MASK, CoverageOptions, CoveragePlan
 from seqcov_models.run.paths import Paths
-from seqcov_models.run.plan import (
-    MASK,
-    CoverageOptions,
-    ModelPlan,
-    PeakFile,
-    ProfileOptions,
-    ProfilePlan,
-    RunPlan,
-    TrackPeaks,
-)
+from seqcov_models.run.plan import RunPlan
+from seqcov_models.run.profile_plan import PeakFile, ProfileOptions, ProfilePlan, TrackPeaks
 from seqcov_models.tiling import (
     BinIntervals,
     Geometry,
@@ -79,7 +72,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     for folder in (paths.folder.parent, *map(paths.model, config["models"])):
         _check_writable(folder)
     genome = _open_genome(config["genome"], paths.folder)
-    models: dict[str, ModelPlan] = {}
+    models: dict[str, CoveragePlan] = {}
     profiles: dict[str, ProfilePlan] = {}
     profiles_last = sorted(config["models"].items(), key=lambda item: "peaks" in item[1])
     for name, entry in profiles_last:  # their peaks may come from another model's track
@@ -120,7 +113,7 @@ def _initial_view(genome: _Genome) -> Interval:
 
 def _plan_model(
     name: str, entry: Mapping[str, Any], config: Mapping[str, Any], genome: _Genome
-) -> ModelPlan:
+) -> CoveragePlan:
     prediction = config["prediction"]
     folds = recognise_folds(entry)
     tracks = select(folds[0].tracks, entry["tracks"])
@@ -132,7 +125,7 @@ def _plan_model(
     chunks = split_into_chunks(segments, tiling.step, prediction["windows_per_chunk"])
     digits = len(str(len(chunks) - 1))
     default = NETWORKS[entry["architecture"]].default_transform(len(folds[0].tracks))
-    plan = ModelPlan(
+    plan = CoveragePlan(
         name=name,
         fasta=genome.fasta,
         folds=folds,
@@ -266,7 +259,7 @@ def _plan_profiles(
     entry: Mapping[str, Any],
     config: Mapping[str, Any],
     genome: _Genome,
-    models: Mapping[str, ModelPlan],
+    models: Mapping[str, CoveragePlan],
 ) -> ProfilePlan:
     prediction, options = config["prediction"], config["profiles"]
     plan = ProfilePlan(
@@ -302,7 +295,7 @@ def _plan_profiles(
 
 
 def _peak_sets(
-    name: str, peaks: str | Mapping[str, Any], models: Mapping[str, ModelPlan]
+    name: str, peaks: str | Mapping[str, Any], models: Mapping[str, CoveragePlan]
 ) -> dict[str, PeakFile | TrackPeaks]:
     """Return the source of every set of peaks. A single file is a set with the file's name."""
     if isinstance(peaks, str):
@@ -319,7 +312,7 @@ def _peak_sets(
 
 
 def _track_peaks(
-    label: str, source: Mapping[str, Any], models: Mapping[str, ModelPlan]
+    label: str, source: Mapping[str, Any], models: Mapping[str, CoveragePlan]
 ) -> TrackPeaks:
     """Return the track that `source` names. Raises SeqcovError unless exactly one matches."""
     model = models.get(source["model"])

@@ -19,13 +19,14 @@ from seqcov_models.prediction.profiles import predict_profiles
 from seqcov_models.prediction.timings import Seconds
 from seqcov_models.progress import progress
 from seqcov_models.run.chunk_files import chunk_writer, rows_writer, write_behind
+from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.model_cards import check_unchanged
-from seqcov_models.run.plan import ModelPlan, ProfilePlan
+from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.tiling import BinIntervals, Segment, Tiling
 
 
 def predict_coverage_chunk(
-    plan: ModelPlan,
+    plan: CoveragePlan,
     chunk: str,
     cards: Path,
     path: Path,

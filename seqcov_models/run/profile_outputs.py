@@ -15,7 +15,7 @@ from seqcov_models.files import write_atomically
 from seqcov_models.genome.regions import read_bed_lines
 from seqcov_models.peaks.windows import Windows
 from seqcov_models.run.chunk_files import Values, read_row_blocks, track_runs
-from seqcov_models.run.plan import ProfilePlan
+from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.track_table import table_row, write_table
 from seqcov_models.tiling import Geometry, Segment
 from seqcov_models.tracks.table import Track

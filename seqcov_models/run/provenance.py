@@ -10,7 +10,8 @@ from typing import Any
 
 from seqcov_models import __version__
 from seqcov_models.files import write_atomically
-from seqcov_models.run.plan import RESULTS_VERSION, SharedPlan
+from seqcov_models.run.digests import RESULTS_VERSION
+from seqcov_models.run.plan import SharedPlan
 
 PACKAGES = ("torch", "numpy", "pyfaidx", "snakemake")
 """Packages whose versions are recorded."""

@@ -19,9 +19,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.run import plan as plan_module
+from seqcov_models.run import digests
+from seqcov_models.run.coverage_plan import MASK, CoveragePlan
 from seqcov_models.run.paths import Paths
-from seqcov_models.run.plan import MASK, ModelPlan, RunPlan, load_plan
+from seqcov_models.run.plan import RunPlan, load_plan
 from seqcov_models.run.planner import check_space, describe, group_tracks, plan_run
 from seqcov_models.tracks.table import Track
 from support.calico import Tiny
@@ -306,7 +307,7 @@ def test_the_digest_is_the_same_in_every_process_and_version_of_the_package(
 def test_a_new_results_version_changes_every_digest(
     config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def digests() -> list[str]:
+    def all_digests() -> list[str]:
         run = plan_run(config)
         model = run.models["borzoi"]
         return [
@@ -314,9 +315,9 @@ def test_a_new_results_version_changes_every_digest(
             *map(model.bigwig_digest, model.groups),
         ]  # fmt: skip
 
-    before = digests()
-    monkeypatch.setattr(plan_module, "RESULTS_VERSION", plan_module.RESULTS_VERSION + 1)
-    assert not set(before) & set(digests())
+    before = all_digests()
+    monkeypatch.setattr(digests, "RESULTS_VERSION", digests.RESULTS_VERSION + 1)
+    assert not set(before) & set(all_digests())
 
 
 def test_browser_files_follow_an_edit_of_a_bed_file_that_moves_no_bin(
@@ -359,7 +360,7 @@ def test_a_plan_is_read_back_as_it_was(config: dict[str, Any], tmp_path: Path) -
     assert loaded.config == config
     assert loaded.fasta == run.fasta
     before, after = run.models["borzoi"], loaded.models["borzoi"]
-    for field in dataclasses.fields(ModelPlan):
+    for field in dataclasses.fields(CoveragePlan):
         if field.name != "selected_bins":
             assert getattr(after, field.name) == getattr(before, field.name), field.name
     assert before.selected_bins.keys() == after.selected_bins.keys()
@@ -371,7 +372,7 @@ def test_a_plan_is_read_back_as_it_was(config: dict[str, Any], tmp_path: Path) -
     for group in before.groups:
         assert after.members(group) == before.members(group)
         assert after.bigwig_digest(group) == before.bigwig_digest(group)
-    assert isinstance(load_plan(run.paths.plan("borzoi")), ModelPlan)
+    assert isinstance(load_plan(run.paths.plan("borzoi")), CoveragePlan)
 
 
 def test_a_document_is_written_only_when_its_content_changes(config: dict[str, Any]) -> None:
@@ -393,7 +394,7 @@ def test_a_damaged_document_is_refused(text: str, config: dict[str, Any]) -> Non
     run.save(run.paths)
     run.paths.plan("borzoi").write_text(text)
     with pytest.raises(SeqcovError, match=r"plan\.json: .*start the run again"):
-        ModelPlan.load(run.paths.plan("borzoi"))
+        CoveragePlan.load(run.paths.plan("borzoi"))
 
 
 def test_no_script_plans() -> None:

@@ -1,0 +1,178 @@
+"""The plan of a model of coverage: what it predicts along a genome, in which chunks."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from seqcov_models.checkpoints.recognise import Checkpoint
+from seqcov_models.genome.fasta import Fasta
+from seqcov_models.run.chunk_files import DTYPES
+from seqcov_models.run.digests import digest, identify_checkpoints
+from seqcov_models.run.model_document import BIGWIG_BYTES, ModelDocument, count_positions
+from seqcov_models.tiling import BinIntervals, Geometry, Segment, Tiling
+from seqcov_models.tracks.table import Track
+from seqcov_models.tracks.units import Untransform, describe_unit
+
+MASK = "mask"
+"""The group of one bigWig: the fraction of each bin's input window that is unknown."""
+MASK_TRACK = Track(
+    row=-1,
+    index=-1,
+    identifier="unknown",
+    description="Fraction of the input window that is N or past the contig end",
+    file_name="unknown",
+)
+
+
+@dataclass(frozen=True)
+class CoverageOptions:
+    """Every setting that changes the values that a model of coverage predicts.
+
+    Attributes:
+        reverse_complement: Whether the predictions of both strands are averaged.
+        shifts: Shifts of the window in bp, to the right, whose predictions are averaged.
+        scale: "model" for the network's own output, "raw" for the statistic of coverage that the
+            track table names.
+        transform: The transform that "raw" undoes: "old", "new" or "scale".
+        standard_deviation: Whether the standard deviation over all members is written, too.
+        precision: "float32", "tf32" or "bfloat16".
+        chunk_dtype: "float32" or "float16", of the temporary files.
+        min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
+    """
+
+    reverse_complement: bool
+    shifts: tuple[int, ...]
+    scale: str
+    transform: str
+    standard_deviation: bool
+    precision: str
+    chunk_dtype: str
+    min_acgt: float
+
+
+@dataclass(frozen=True)
+class CoveragePlan(ModelDocument):
+    """The plan of a model of coverage: what it predicts along the genome.
+
+    Attributes:
+        name: The model's name, as in the config.
+        fasta: The genome's sequence.
+        folds: The checkpoints whose predictions are averaged.
+        options: The settings that change values.
+        table_rows: The selected tracks, as rows of the checkpoints' track table, ascending.
+        tiling: How windows lie along a contig.
+        selected_bins: Bins to give a value by contig, as rows (start, end), 0-based half-open.
+        chunks: The segments of each prediction job by the chunk's name, in the order of the genome.
+        groups: The rows of the chunks that each job writes as bigWigs, by the group's name.
+    """
+
+    name: str
+    fasta: Fasta
+    folds: list[Checkpoint]
+    options: CoverageOptions
+    table_rows: list[int]
+    tiling: Tiling
+    selected_bins: dict[str, BinIntervals]
+    chunks: dict[str, list[Segment]]
+    groups: dict[str, list[int]]
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.tiling.geometry
+
+    @property
+    def checkpoint_tracks(self) -> list[Track]:
+        """All tracks of the checkpoint."""
+        return self.folds[0].tracks
+
+    @cached_property
+    def tracks(self) -> list[Track]:
+        """The selected tracks, in the table's order."""
+        track_by_row = {track.row: track for track in self.checkpoint_tracks}
+        return [track_by_row[row] for row in self.table_rows]
+
+    @property
+    def window_count(self) -> int:
+        """Number of windows to predict."""
+        return sum(segment.windows for chunk in self.chunks.values() for segment in chunk)
+
+    @property
+    def bin_count(self) -> int:
+        """Maximum number of bins that get a value; gaps of the sequence are found later."""
+        return count_positions(self.selected_bins)
+
+    @property
+    def output_bytes(self) -> tuple[int, int]:
+        """Bytes of the chunks, and the approximate bytes of the bigWigs."""
+        columns = sum(segment.bins for chunk in self.chunks.values() for segment in chunk)
+        width = DTYPES[self.options.chunk_dtype].itemsize
+        rows = sum(map(len, self.groups.values()))
+        return columns * rows * width, int(self.bin_count * rows * BIGWIG_BYTES)
+
+    def members(self, group: str) -> list[tuple[int, Track]]:
+        """Return (row in the chunks, track) for every bigWig of a group.
+
+        A standard deviation is a track of its own. Its row follows those of all tracks.
+        """
+        return [(row, self._chunk_track(row)) for row in self.groups[group]]
+
+    def _chunk_track(self, row: int) -> Track:
+        if row < 0:
+            return MASK_TRACK
+        track = self.tracks[row % len(self.tracks)]
+        if row < len(self.tracks):
+            return track
+        description = f"{track.description} (standard deviation)".strip()
+        return replace(track, description=description, file_name=f"{track.file_name}.sd")
+
+    @property
+    def untransform(self) -> Untransform | None:
+        """The inverse of the training's transform; None if values stay on the model's scale.
+
+        Raises:
+            SeqcovError: If the track table lacks a column that the inverse needs.
+        """
+        if self.options.scale != "raw":
+            return None
+        return Untransform(self.tracks, self.options.transform)
+
+    def unit(self, track: Track) -> str:
+        """Return the unit of a track's values in words."""
+        if track.row < 0:
+            return "fraction of the input window"
+        options = self.options
+        return describe_unit(track, self.geometry.bin, options.scale, options.transform)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The entries of the model's card that say its units."""
+        return {"scale": self.options.scale, "transform": self.options.transform}
+
+    @property
+    def card_digest(self) -> str:
+        """A text that changes with anything that the model's card depends on."""
+        return digest(identify_checkpoints(self.folds), self.table_rows, self.units)
+
+    @cached_property
+    def prediction_digest(self) -> str:
+        """A text that changes with any predicted value and with the layout of the chunks."""
+        pairs = [track.pair for track in self.tracks] if self.options.reverse_complement else []
+        columns = [track.columns for track in self.tracks] if self.options.scale == "raw" else []
+        return digest(
+            identify_checkpoints(self.folds), self.options, self.table_rows, pairs, columns,
+            self.tiling, self.selected_bins, self.chunks, list(self.fasta.contigs.items()),
+        )  # fmt: skip
+
+    def bigwig_digest(self, group: str) -> str:
+        """Return a text that changes with any byte of a group's bigWigs and of their table."""
+        labels = [
+            (
+                row,
+                track.index,
+                track.identifier,
+                track.description,
+                track.file_name,
+                self.unit(track),
+            )
+            for row, track in self.members(group)
+        ]
+        return digest(self.prediction_digest, labels)

@@ -1,0 +1,51 @@
+"""Write and read the document of a model's plan, of either kind."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from seqcov_models.checkpoints.recognise import Checkpoint
+from seqcov_models.run.document import pack, read_document
+from seqcov_models.tiling import BinIntervals
+
+BIGWIG_BYTES = 5.1
+"""Bytes per value in a bigWig, measured on coverage-like values."""
+
+
+class ModelDocument:
+    """The writing and reading that the documents of both kinds of models share."""
+
+    name: str
+    folds: list[Checkpoint]
+
+    def contents(self) -> dict[str, Any]:
+        """Return the content of the document, in which folds with equal track tables share one."""
+        values: dict[str, Any] = pack(self)
+        column = values["folds"]["columns"].index("tracks")
+        for fold, packed in zip(self.folds[1:], values["folds"]["rows"][1:], strict=True):
+            if fold.tracks == self.folds[0].tracks:
+                packed[column] = []
+        return values
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read the document of a model of this kind.
+
+        Raises:
+            SeqcovError: If it is missing, damaged or from another version.
+        """
+        plan: Self = share_tracks(read_document(Path(path), cls))
+        return plan
+
+
+def count_positions(intervals: Mapping[str, BinIntervals]) -> int:
+    """Return the number of positions in all intervals."""
+    return sum(int((rows[:, 1] - rows[:, 0]).sum()) for rows in intervals.values())
+
+
+def share_tracks(plan: Any) -> Any:
+    """Return `plan` with the first fold's tracks in the folds whose tracks were not repeated."""
+    first = plan.folds[0].tracks
+    folds = [fold if fold.tracks else replace(fold, tracks=first) for fold in plan.folds]
+    return replace(plan, folds=folds)
