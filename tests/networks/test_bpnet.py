@@ -1,4 +1,4 @@
-"""BPNet-OSKN and bpnet-lite against float64 arithmetic from their code, and a trained one."""
+"""BPNet-OSKN and bpnet-lite against float64 arithmetic from their code, and a trained network."""
 
 import dataclasses
 import gzip
@@ -50,7 +50,7 @@ def reference(
 ) -> tuple[Array, Array]:
     """Profile logits (length, tracks) and count logits (counts,) of one window (length, letters).
 
-    controls: (length, tracks), read by the heads beside the trunk's channels.
+    controls: (length, tracks), which the heads read besides the trunk's channels.
     """
     x = np.maximum(conv(w, "model.stem.conv", x), 0)
     for number, name in enumerate(indices(w, "model.trunk.convs"), 1):
@@ -109,9 +109,8 @@ def test_bpnet_agrees_with_float64_arithmetic_from_its_definition(config: BPNetC
     assert names == [track.identifier for track in model.tracks]
 
 
-def test_heads_of_the_original_become_one() -> None:
-    """A transposed convolution a task, as published, is a convolution with its kernel turned round
-    (the recipe that readers follow)."""
+def test_the_heads_of_the_original_are_one_convolution() -> None:
+    """One transposed convolution per task is one convolution with all kernels reversed."""
     model = randomised(BPNetForProfilePrediction(TINY))
     draw = torch.Generator().manual_seed(1)
     heads = [torch.randn(6, 2, 5, generator=draw) for _ in TINY.tasks]
@@ -127,7 +126,7 @@ def test_heads_of_the_original_become_one() -> None:
 
 
 @pytest.mark.parametrize("length", [29, 100])
-def test_other_windows_lose_as_many_bases_at_each_side(length: int) -> None:
+def test_the_crop_does_not_depend_on_the_length_of_the_window(length: int) -> None:
     model = randomised(BPNetForProfilePrediction(LITE))
     codes = random_codes(length)
     output = run(model, codes[None])
@@ -147,7 +146,7 @@ def test_a_window_without_an_uncropped_base_is_refused() -> None:
 # Controls
 
 
-def test_measured_controls_are_read_where_there_are_any() -> None:
+def test_the_heads_read_measured_controls() -> None:
     config = dataclasses.replace(LITE, num_control_tracks=2)
     model = randomised(BPNetForProfilePrediction(config))
     codes = random_codes(60)
@@ -172,7 +171,7 @@ def test_controls_that_the_weights_do_not_read_are_refused(config: BPNetConfig) 
 # Tracks and units
 
 
-def test_strands_are_named_and_paired_within_their_task() -> None:
+def test_strands_are_named_after_their_task_and_paired() -> None:
     tracks = BPNetForProfilePrediction(TINY).tracks
     assert [track.identifier for track in tracks] == ["a+", "a-", "b+", "b-", "c+", "c-"]
     assert [track.pair for track in tracks] == [1, 0, 3, 2, 5, 4]
@@ -183,7 +182,7 @@ def test_strands_are_named_and_paired_within_their_task() -> None:
 
 @pytest.mark.parametrize("joint", [False, True])
 @pytest.mark.parametrize("rows", [[0], [3], [5, 0, 1], [4, 2], [2, 3, 0, 1, 4, 5]])
-def test_selected_tracks_are_those_columns(rows: list[int], joint: bool) -> None:
+def test_selected_tracks_are_columns_of_the_full_prediction(rows: list[int], joint: bool) -> None:
     model = randomised(BPNetForProfilePrediction(dataclasses.replace(TINY, joint_strands=joint)))
     codes = random_codes(60)[None]
     everything, names = model.postprocess(run(model, codes))
@@ -198,7 +197,7 @@ def test_selected_tracks_are_those_columns(rows: list[int], joint: bool) -> None
     assert difference(found, everything[..., rows[-1:]]) < ROUNDING
 
 
-def test_totals_are_the_exponentials_of_the_counts_or_one_less() -> None:
+def test_totals_are_exp_or_expm1_of_the_count_logits() -> None:
     for config in (TINY, LITE):
         model = randomised(BPNetForProfilePrediction(config))
         with torch.no_grad():
@@ -213,7 +212,7 @@ def test_totals_are_the_exponentials_of_the_counts_or_one_less() -> None:
             assert torch.allclose(sums, total, atol=30 * 60 * 2**-24)
 
 
-def test_the_token_network_has_a_plain_head_on_the_same_trunk() -> None:
+def test_the_token_network_has_a_pointwise_head_on_the_same_trunk() -> None:
     config = dataclasses.replace(TINY, target_length=40)
     model = randomised(BPNetForTokenPrediction(config))
     profile = randomised(BPNetForProfilePrediction(config))
@@ -236,7 +235,7 @@ def test_contexts_are_the_dilated_layers() -> None:
     assert shapes == [(1, 60, 6)] * 3 + [(1, 32, 6)]
 
 
-def test_predict_gives_letters_their_profile() -> None:
+def test_predict_encodes_letters() -> None:
     model = randomised(BPNetForProfilePrediction(TINY))
     letters = ["ACGTN" * 12, "acgtr" * 12]
     codes = stack([encode(text) for text in letters])  # type: ignore[list-item]
@@ -279,7 +278,7 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
 @pytest.mark.parametrize("config", [TINY, LITE], ids=["bpnet", "bpnetlite"])
-def test_an_impossible_value_is_refused_and_the_field_is_named(
+def test_an_invalid_value_is_refused_and_the_field_is_named(
     config: BPNetConfig, field: str, value: Any
 ) -> None:
     with pytest.raises(SeqcovError, match=field):
@@ -287,7 +286,7 @@ def test_an_impossible_value_is_refused_and_the_field_is_named(
 
 
 @pytest.mark.parametrize(("config", "name"), [(TINY, "bpnet"), (LITE, "bpnetlite")])
-def test_json_keeps_a_config(config: BPNetConfig, name: str) -> None:
+def test_a_config_survives_json(config: BPNetConfig, name: str) -> None:
     stored = config.to_dict()
     assert stored["architecture"] == name
     assert type(config).from_dict(stored) == config

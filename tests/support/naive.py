@@ -160,3 +160,11 @@ def indices(w: Weights, name: str) -> Iterator[str]:
 def stack(results: Sequence[Array]) -> Array:
     result: Array = np.stack(results)
     return result
+
+
+def predict(model: Any, codes: npt.NDArray[Any], **options: Any) -> Array:
+    """Coverage (windows, bins, tracks) of codes (windows, length), without gradients."""
+    with torch.inference_mode():
+        output = model(torch.from_numpy(codes), **options)
+        result: Array = model.postprocess(output)[0].double().numpy()
+    return result

@@ -51,14 +51,14 @@ def run(
     genome: Genome,
     jobs: int,
     by_strand: bool,
-    wanted: dict[str, Any],
+    selected: dict[str, Any],
     both: bool = False,
     **options: Any,
 ) -> Windows:
     """Predict the peaks of peaks.bed as the workflow does, into bigWigs and tables."""
     config = folds[0].config
     peaks = combine_peaks(
-        [read_peaks(folder / "peaks.bed", "p", genome.contigs)], genome.contigs, wanted
+        [read_peaks(folder / "peaks.bed", "p", genome.contigs)], genome.contigs, selected
     )
     write_peaks(folder / "all.bed", peaks)
     windows = read_windows(folder / "all.bed", genome.contigs, by_strand)
@@ -67,7 +67,7 @@ def run(
              for number in range(jobs)]  # fmt: skip
     for chunk, paths in zip(chunks, files, strict=True):
         ensemble = ProfileEnsemble(folds, reverse_complement=both)
-        predict_peaks(ensemble, genome, windows, chunk, wanted, *paths, **options)
+        predict_peaks(ensemble, genome, windows, chunk, selected, *paths, **options)
     kinds = ("plus", "minus", "both") if config.num_strands == 2 else ("both",)
     held = [(paths[0], chunk.segments) for paths, chunk in zip(files, chunks, strict=True)]
     for index, task in enumerate(config.tasks):

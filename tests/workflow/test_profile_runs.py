@@ -381,7 +381,7 @@ MISTAKES: list[tuple[Callable[[Config, Path], None], str]] = [
     (no_peaks, r"models\.plain: 'peaks' is a required property"),
     (no_peak_wanted, r"none of the 65 peaks' summits lies in a selected region"),
     (tracks_of_no_model, r"peaks x: 'borzoi' is not a model that predicts tracks; .*: none"),
-    (track_not_chosen, r"peaks x: among the tracks of toy, track selector 'track_2' matches no"),
+    (track_not_chosen, r"peaks x: among the tracks of toy, track selector 'track_2'"),
     (two_tracks, r"track 'all' matches 2 tracks of toy \(track_0, track_1\); choose one of them"),
     (neither_threshold_nor_number, r"models\.plain\.peaks\.x: .*of at least threshold, or the"),
     (misspelt_threshold, r"models\.plain\.peaks\.x: unknown key 'treshold'; did you mean 'thresh"),
