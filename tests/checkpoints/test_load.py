@@ -311,7 +311,7 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[h5py.Group], Any], str]] = {
         lambda g: (g.__delitem__(BIAS), g.create_dataset(BIAS, (7,), dtype=h5py.string_dtype())),
         "bias",
     ),
-    "nothing": (lambda g: replace(g, BIAS, h5py.Empty("f4")), "bias|HDF5"),
+    "nothing": (lambda g: replace(g, BIAS, h5py.Empty("f4")), "no head"),
     "a dataset for the group": (lambda g: replace(g.file, "model_weights", [1.0]), "Keras"),
     "an empty file": (lambda g: g.file.__delitem__("model_weights"), "Keras"),
     "a far larger array": (
