@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.regions import Interval
 from seqcov_models.tiling import (
     BinIntervals,
@@ -182,3 +183,54 @@ def test_regions_may_overlap_touch_repeat_and_come_in_any_order(repeats: int) ->
     contigs = {"a": 1_000}
     regions = [("a", 500, 600), ("a", 0, 50), ("a", 90, 120), ("a", 40, 90)] * repeats
     assert select_bins(contigs, 10, regions, [])["a"].tolist() == [[0, 12], [50, 60]]
+
+
+# Overlapping cores
+
+
+CROPPED = Geometry(window=512, bin=4, bins=118, crop=5)
+
+
+@pytest.mark.parametrize("step", [1, 7, 50, 118])
+@pytest.mark.parametrize("blend", ["crop", "mean", "taper"])
+@pytest.mark.parametrize("length", [1, 31, 118, 119, 700])
+def test_every_bin_is_covered_and_crop_covers_once(step: int, blend: str, length: int) -> None:
+    tiling = Tiling(CROPPED, step, blend)
+    windows = tiling.count_windows(length * CROPPED.bin)
+    total = np.zeros(length + 2 * CROPPED.bins)
+    for number in range(windows):
+        start = number * step
+        total[start : start + CROPPED.bins] += tiling.blend_weights(number, windows)
+    assert (total[:length] > 0).all()
+    if blend == "crop":
+        assert (total[:length] == 1).all()
+
+
+def test_seams_are_the_bins_at_which_the_covering_windows_change() -> None:
+    for tiling in (
+        Tiling(CROPPED, 118),
+        Tiling(CROPPED, 30, "crop"),
+        Tiling(CROPPED, 30, "mean"),
+    ):
+        windows = 9
+        covering: list[set[int]] = [set() for _ in range(8 * tiling.step)]
+        for number in range(windows):
+            for at, weight in enumerate(tiling.blend_weights(number, windows)):
+                if weight and number * tiling.step + at < len(covering):
+                    covering[number * tiling.step + at].add(number)
+        expected = [at for at in range(1, len(covering)) if covering[at] != covering[at - 1]]
+        found = tiling.seams(windows)
+        assert found[found < len(covering)].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("overlap", "blend", "message"),
+    [
+        (0.001, "crop", "overlap 0.001 has no effect: it is less than one of the 118 bins"),
+        (0.0, "taper", "blend 'taper' has no effect without overlap"),
+        (0.95, "mean", "choose a number from 0 to 0.9"),
+    ],
+)
+def test_overlap_without_an_effect_is_refused(overlap: float, blend: str, message: str) -> None:
+    with pytest.raises(SeqcovError, match=message):
+        Tiling.from_overlap(CROPPED, overlap, blend)

@@ -271,9 +271,3 @@ def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: A
 def test_a_window_that_the_poolings_do_not_divide_is_refused(size: int) -> None:
     with pytest.raises(SeqcovError, match=f"sequence_length.*{size} to the power of 3"):
         dataclasses.replace(TINY, stem_pool_size=size)
-
-
-def test_a_config_survives_json() -> None:
-    stored = TINY.to_dict()
-    assert stored["architecture"] == "basenji2"
-    assert BasenjiConfig.from_dict(stored) == TINY

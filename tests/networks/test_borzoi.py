@@ -271,18 +271,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> TokenPredictionModel
     return network(Tiny(), tmp_path_factory.mktemp("tiny"))
 
 
-@pytest.mark.parametrize("rows", [[3], [0, 6], [5, 1, 2], list(range(7))])
-def test_selected_tracks_are_columns_of_the_full_prediction(
-    rows: list[int], tmp_path: Path
-) -> None:
-    letters = [random_letters(512, 5)]
-    model = network(Tiny(), tmp_path)
-    everything, names = model.predict(letters), [track.identifier for track in model.tracks]
-    selected = model.select_tracks(rows)
-    assert [track.identifier for track in selected.tracks] == [names[row] for row in rows]
-    assert difference(selected.predict(letters), everything[:, :, rows]) < AGREE
-
-
 @pytest.mark.parametrize("rows", [[], [7], [-1], [0, 100]])
 def test_a_row_that_is_not_in_the_head_is_refused(rows: list[int], tmp_path: Path) -> None:
     with pytest.raises(SeqcovError, match="6"):

@@ -311,12 +311,6 @@ def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: A
         EnformerConfig.from_dict({**TINY.to_dict(), field: value})
 
 
-def test_a_config_survives_json() -> None:
-    stored = TINY.to_dict()
-    assert stored["architecture"] == "enformer"
-    assert EnformerConfig.from_dict(stored) == TINY
-
-
 @pytest.mark.parametrize("name", ["pop", "training", "keys"])
 def test_a_species_named_like_a_method_of_torch_is_refused(name: str) -> None:
     with pytest.raises(SeqcovError, match=f"other_heads.*'{name}'"):
