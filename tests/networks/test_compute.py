@@ -106,7 +106,7 @@ def test_fused_attention_equals_unfused_attention(
     rows: slice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In float64, in which the route of GPUs fuses, too."""
-    attention = randomised(RelativeAttention(10, 3, 4, 5, 6, 0.0, 0.0)).double()
+    attention = randomise(RelativeAttention(10, 3, 4, 5, 6, 0.0, 0.0)).double()
     torch.manual_seed(2)
     x, positions = torch.randn(2, 24, 10).double(), torch.randn(47, 6).double()
     fused = []
