@@ -77,7 +77,7 @@ def test_rooms_import_only_from_lower_floors() -> None:
 
 
 def names_in_results() -> set[str]:
-    """Return how the names of results end, whatever model, track or task they are of."""
+    """Return the ends of the names of results, of any model, track or task."""
     paths, names = Paths(Path("results")), set[str]()
     for name, member in vars(Paths).items():
         if isinstance(member, property):

@@ -15,7 +15,7 @@ from seqcov_models.networks.shared.attention import RelativeAttention
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.compute import pad_to_multiple, prepare_network
 from seqcov_models.networks.shared.layers import max_pool
-from support.naive import random_codes, randomised
+from support.naive import random_codes, randomise
 
 TOWER = {"stem_channels": 6, "conv_tower_channels": (9, 11, 13, 14, 15, 16), "num_labels": 5}
 BLOCKS = {"num_attention_heads": 2, "attention_head_size": 8, "num_hidden_layers": 2}
@@ -42,7 +42,7 @@ SIZES: dict[str, tuple[str, dict[str, Any]]] = {
 def network(name: str) -> CoverageModel:
     architecture, sizes = SIZES[name]
     torch.manual_seed(1)
-    model: CoverageModel = randomised(
+    model: CoverageModel = randomise(
         build(registry.NETWORKS[architecture].config_class.from_dict(sizes))
     )
     return model.eval()
@@ -106,7 +106,7 @@ def test_fused_attention_equals_unfused_attention(
     rows: slice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In float64, in which the route of GPUs fuses, too."""
-    attention = randomised(RelativeAttention(10, 3, 4, 5, 6, 0.0, 0.0)).double()
+    attention = randomise(RelativeAttention(10, 3, 4, 5, 6, 0.0, 0.0)).double()
     torch.manual_seed(2)
     x, positions = torch.randn(2, 24, 10).double(), torch.randn(47, 6).double()
     fused = []

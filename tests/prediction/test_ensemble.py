@@ -15,7 +15,7 @@ from seqcov_models.networks.shared.base import TokenPredictionModel
 from seqcov_models.run.predict import predict_chunk
 from seqcov_models.tiling import Tiling, select_bins, split_into_chunks, tile
 from seqcov_models.tracks.units import Untransform
-from support.calico import Tiny, keras_weights, write_calico
+from support.calico import Tiny, draw_keras_weights, write_calico
 from support.fasta import write_fasta
 
 PAIRS = [1, 0, 2, 4, 3, 5, 6]
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_fold(path: Path, seed: int) -> Path:
     tiny = Tiny()
-    write_calico(path, tiny, keras_weights(tiny, seed))
+    write_calico(path, tiny, draw_keras_weights(tiny, seed))
     rows = ["\tidentifier\tscale\tclip_soft\tsum_stat\tstrand_pair\tdescription"]
     for row, pair in enumerate(PAIRS):
         sign = "" if pair == row else "+-"[pair < row]
