@@ -11,7 +11,7 @@ import torch
 
 from seqcov_models import SeqcovError, load_model
 from seqcov_models.networks.shared.base import TokenPredictionModel
-from support.calico import Tiny, keras_weights, write_calico
+from support.calico import Tiny, draw_keras_weights, write_calico
 from support.checkpoints import (
     are_equal,
     check_described_as_refused,
@@ -34,7 +34,7 @@ def test_published_names_tell_which_of_several_files_is_of_the_species(tiny_fold
     params = Tiny().params()
     params["model"]["head_mouse"] = {"units": 7}
     (tiny_folder / "params.json").write_text(json.dumps(params))
-    weights = keras_weights(Tiny(), seed=2)
+    weights = draw_keras_weights(Tiny(), seed=2)
     write_calico(tiny_folder / "mouse", Tiny(), weights)
     (tiny_folder / "model.h5").rename(tiny_folder / "model0_best.h5")
     shutil.copy(tiny_folder / "mouse/model.h5", tiny_folder / "model1_best.h5")

@@ -27,10 +27,10 @@ from support.naive import (
     one_hot,
     predict,
     random_codes,
-    randomised,
+    randomise,
+    read_weights,
     softplus,
     stack,
-    weights_of,
 )
 
 TINY = BasenjiConfig(
@@ -71,27 +71,27 @@ VARIANTS = {
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
 def test_basenji_agrees_with_float64_arithmetic_from_its_definition(config: BasenjiConfig) -> None:
-    model = randomised(BasenjiForTokenPrediction(config))
+    model = randomise(BasenjiForTokenPrediction(config))
     codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
-    weights = weights_of(model)
+    weights = read_weights(model)
     expected = [reference(config, weights, one_hot(row, config.n_encoding)) for row in codes]
     assert difference(predict(model, codes), stack(expected)) < AGREE
 
 
 @pytest.mark.parametrize("other", ["quick_gelu", "gelu"])
 def test_the_gelus_are_not_interchangeable(other: str) -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+    model = randomise(BasenjiForTokenPrediction(TINY))
     codes = random_codes(512)
     wrong = dataclasses.replace(TINY, hidden_act=other)
-    expected = reference(wrong, weights_of(model), one_hot(codes, "zeros"))
+    expected = reference(wrong, read_weights(model), one_hot(codes, "zeros"))
     assert difference(predict(model, codes[None])[0], expected) > AGREE
 
 
 @pytest.mark.parametrize("length", [72, 256, 1_000])
 def test_the_crop_does_not_depend_on_the_length_of_the_window(length: int) -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+    model = randomise(BasenjiForTokenPrediction(TINY))
     codes = random_codes(length)
-    expected = reference(TINY, weights_of(model), one_hot(codes, "zeros"))
+    expected = reference(TINY, read_weights(model), one_hot(codes, "zeros"))
     found = predict(model, codes[None])[0]
     assert found.shape == (length // 8 - 8, 7)
     assert difference(found, expected) < AGREE
@@ -122,7 +122,7 @@ def test_the_published_network_reads_27395_bases_beyond_a_bin() -> None:
 @pytest.mark.parametrize("base", [100, 101, 255, 256, 263])
 def test_a_base_changes_only_the_bins_within_reach(base: int) -> None:
     config = dataclasses.replace(TINY, hidden_act="gelu_new", crop_bins=0)
-    model = randomised(BasenjiForTokenPrediction(config))
+    model = randomise(BasenjiForTokenPrediction(config))
     codes = random_codes(512)
     changed = codes.copy()
     changed[base] = (codes[base] + 1) % 4
@@ -142,7 +142,7 @@ def test_a_base_changes_only_the_bins_within_reach(base: int) -> None:
 
 def test_the_farthest_base_within_reach_changes_the_bin() -> None:
     config = dataclasses.replace(TINY, crop_bins=0)
-    model = randomised(BasenjiForTokenPrediction(config))
+    model = randomise(BasenjiForTokenPrediction(config))
     stem = model.model.stem
     hit = False
     for seed in range(20):
@@ -162,7 +162,7 @@ def test_the_farthest_base_within_reach_changes_the_bin() -> None:
 def test_a_stem_computed_in_pieces_gives_the_same_values(
     piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+    model = randomise(BasenjiForTokenPrediction(TINY))
     codes = np.stack([random_codes(512, seed) for seed in (1, 2, 3)])
     whole = predict(model, codes)
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
@@ -176,9 +176,7 @@ def test_a_stem_computed_in_pieces_gives_the_same_values(
 
 
 def test_predictions_with_and_without_gradients_agree() -> None:
-    model = randomised(
-        BasenjiForTokenPrediction(dataclasses.replace(TINY, hidden_act="quick_gelu"))
-    )
+    model = randomise(BasenjiForTokenPrediction(dataclasses.replace(TINY, hidden_act="quick_gelu")))
     codes = random_codes(512)[None]
     with_gradients = model.postprocess(model(torch.from_numpy(codes)))[0].detach().numpy()
     assert difference(predict(model, codes), with_gradients) < ROUNDING
@@ -188,7 +186,7 @@ def test_predictions_with_and_without_gradients_agree() -> None:
 
 
 def test_contexts_are_the_outputs_of_the_blocks() -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+    model = randomise(BasenjiForTokenPrediction(TINY))
     codes = torch.from_numpy(random_codes(512)[None])
     with torch.inference_mode():
         output = model(codes, output_contexts=True, output_hidden_states=True)
@@ -206,7 +204,7 @@ def test_contexts_are_the_outputs_of_the_blocks() -> None:
 
 def test_the_config_says_whether_contexts_are_returned_by_default() -> None:
     config = dataclasses.replace(TINY, output_contexts=True)
-    model = randomised(BasenjiForTokenPrediction(config))
+    model = randomise(BasenjiForTokenPrediction(config))
     codes = torch.from_numpy(random_codes(512)[None])
     with torch.inference_mode():
         assert len(model(codes).contexts) == 5
@@ -216,12 +214,12 @@ def test_the_config_says_whether_contexts_are_returned_by_default() -> None:
 
 
 def test_the_config_follows_the_selected_tracks() -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+    model = randomise(BasenjiForTokenPrediction(TINY))
     assert model.select_tracks([5, 0]).config == dataclasses.replace(TINY, num_labels=2)
 
 
 def test_batch_norms_learn_only_in_training() -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+    model = randomise(BasenjiForTokenPrediction(TINY))
     codes = torch.from_numpy(np.stack([random_codes(512, seed) for seed in (1, 2)]))
     means = [value for name, value in model.named_buffers() if name.endswith("running_mean")]
     before = [value.clone() for value in means]
@@ -273,9 +271,3 @@ def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: A
 def test_a_window_that_the_poolings_do_not_divide_is_refused(size: int) -> None:
     with pytest.raises(SeqcovError, match=f"sequence_length.*{size} to the power of 3"):
         dataclasses.replace(TINY, stem_pool_size=size)
-
-
-def test_a_config_survives_json() -> None:
-    stored = TINY.to_dict()
-    assert stored["architecture"] == "basenji2"
-    assert BasenjiConfig.from_dict(stored) == TINY

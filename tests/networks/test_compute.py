@@ -11,11 +11,11 @@ import torch
 from seqcov_models.checkpoints.load import build
 from seqcov_models.networks import registry
 from seqcov_models.networks.shared import compute
-from seqcov_models.networks.shared.attention import RelativeAttention, attend_fused
+from seqcov_models.networks.shared.attention import RelativeAttention
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.compute import pad_to_multiple, prepare_network
 from seqcov_models.networks.shared.layers import max_pool
-from support.naive import random_codes, randomised
+from support.naive import random_codes, randomise
 
 TOWER = {"stem_channels": 6, "conv_tower_channels": (9, 11, 13, 14, 15, 16), "num_labels": 5}
 BLOCKS = {"num_attention_heads": 2, "attention_head_size": 8, "num_hidden_layers": 2}
@@ -42,7 +42,7 @@ SIZES: dict[str, tuple[str, dict[str, Any]]] = {
 def network(name: str) -> CoverageModel:
     architecture, sizes = SIZES[name]
     torch.manual_seed(1)
-    model: CoverageModel = randomised(
+    model: CoverageModel = randomise(
         build(registry.NETWORKS[architecture].config_class.from_dict(sizes))
     )
     return model.eval()
@@ -105,16 +105,20 @@ def test_float32_on_cpus_uses_the_network_itself() -> None:
 def test_fused_attention_equals_unfused_attention(
     rows: slice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, queries=7))
+    """In float64, in which the route of GPUs fuses, too."""
+    attention = randomise(RelativeAttention(10, 3, 4, 5, 6, 0.0, 0.0)).double()
     torch.manual_seed(2)
-    attention = RelativeAttention(10, 3, 4, 5, 6, 0.0, 0.0).eval()
-    count = rows.stop - rows.start
-    q_content, q_position = torch.randn(2, 2, 3, count, 4)
-    k, v, r = torch.randn(2, 3, 24, 4), torch.randn(2, 3, 24, 5), torch.randn(3, 47, 4)
-    with torch.inference_mode():
-        expected = attention._attend(q_content, q_position, k, v.mT.contiguous(), r, rows.start)
-        found = attend_fused(q_content, q_position, k, v, r, rows.start)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    x, positions = torch.randn(2, 24, 10).double(), torch.randn(47, 6).double()
+    fused = []
+    for is_fused in (False, True):
+        route = replace(compute.GPU, queries=7, fused_attention=is_fused)
+        monkeypatch.setitem(compute.ROUTES, "cpu", route)
+        with torch.inference_mode(), torch.profiler.profile() as profile:
+            found = attention(x, positions, rows)
+        names = {event.key for event in profile.key_averages()}
+        assert ("aten::scaled_dot_product_attention" in names) == is_fused
+        fused.append(found)
+    torch.testing.assert_close(fused[1], fused[0], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("length", "size"), [(12, 2), (13, 2), (13, 3)])

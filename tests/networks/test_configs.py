@@ -11,10 +11,11 @@ import pytest
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.basenji.config import BasenjiBlockConfig, BasenjiConfig
 from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.bpnet.config import BPNetConfig
 from seqcov_models.networks.enformer.config import EnformerConfig
-from seqcov_models.networks.shared.config import read_json
+from seqcov_models.networks.shared.config import Config, read_json
 from seqcov_models.tiling import Geometry
-from support.networks import SMALL_BORZOI
+from support.networks import EVERY_NETWORK, SMALL_BORZOI
 
 
 def test_the_crop_of_params_pred_json_keeps_16352_bins() -> None:
@@ -111,20 +112,21 @@ def test_the_error_of_a_field_is_a_value_error() -> None:
         BorzoiConfig(**{**SMALL_BORZOI, "sequence_length": 513})
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        BorzoiConfig(),
-        BorzoiConfig(**SMALL_BORZOI),
-        BorzoiConfig(num_labels=2_608, species="mouse", n_encoding="uniform", crop_bins=16),
-        BorzoiConfig(head_hidden_size=0, upsample_conv=False, hidden_dropout=1e-7),
-    ],
-    ids=["published", "small", "mouse", "mini"],
-)
-def test_a_config_survives_json(config: BorzoiConfig) -> None:
+CONFIGS: list[Config] = [
+    *(config for _, config in EVERY_NETWORK.values()),
+    BorzoiConfig(),
+    BorzoiConfig(num_labels=2_608, species="mouse", n_encoding="uniform", crop_bins=16),
+    BorzoiConfig(head_hidden_size=0, upsample_conv=False, hidden_dropout=1e-7),
+    EnformerConfig(other_heads={"mouse": 3}),
+    BPNetConfig(tasks=("a", "b"), target_length=40),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.ARCHITECTURE)
+def test_a_config_survives_json(config: Config) -> None:
     stored = json.loads(json.dumps(config.to_dict()))
-    assert stored["architecture"] == "borzoi"
-    assert BorzoiConfig.from_dict(stored) == config
+    assert stored["architecture"] == config.ARCHITECTURE
+    assert type(config).from_dict(stored) == config
 
 
 def test_values_of_numpy_are_stored_as_built_in_values() -> None:

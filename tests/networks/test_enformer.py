@@ -34,13 +34,13 @@ from support.naive import (
     one_hot,
     predict,
     random_codes,
-    randomised,
+    randomise,
+    read_weights,
     relative_attention,
     softmax,
     softplus,
     stack,
     transformer_block,
-    weights_of,
 )
 
 TINY = EnformerConfig(
@@ -105,7 +105,7 @@ def test_gammas_are_divided_by_their_maximum_over_positions(
 def test_features_cached_by_a_prediction_can_be_used_in_training(mode: Callable[[], Any]) -> None:
     enformer_features.cache_clear()
     codes = torch.from_numpy(random_codes(256)[None])
-    model = randomised(EnformerForTokenPrediction(TINY))
+    model = randomise(EnformerForTokenPrediction(TINY))
     with mode():
         model(codes)
     model(codes, labels=torch.ones(1, 10, 5)).loss.backward()
@@ -167,40 +167,40 @@ VARIANTS = {
 def test_enformer_agrees_with_float64_arithmetic_from_its_definition(
     config: EnformerConfig,
 ) -> None:
-    model = randomised(EnformerForTokenPrediction(config))
+    model = randomise(EnformerForTokenPrediction(config))
     codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
-    weights = weights_of(model)
+    weights = read_weights(model)
     expected = [reference(config, weights, one_hot(row, config.n_encoding)) for row in codes]
     assert difference(predict(model, codes), stack(expected)) < AGREE
 
 
 def test_gammas_divided_over_the_wrong_axis_exceed_the_tolerance() -> None:
-    model = randomised(EnformerForTokenPrediction(TINY))
+    model = randomise(EnformerForTokenPrediction(TINY))
     codes = random_codes(256)
     gammas = features(16, 4)[:, 8:12]
     wrong = gammas / gammas.max(1, keepdims=True)
-    expected = reference(TINY, weights_of(model), one_hot(codes, "zeros"), gammas=wrong)
+    expected = reference(TINY, read_weights(model), one_hot(codes, "zeros"), gammas=wrong)
     assert difference(predict(model, codes[None])[0], expected) > AGREE
 
 
 @pytest.mark.parametrize("length", [112, 264, 640])
 def test_position_features_follow_the_length_of_the_window(length: int) -> None:
-    model = randomised(EnformerForTokenPrediction(dataclasses.replace(TINY, sequence_length=256)))
+    model = randomise(EnformerForTokenPrediction(dataclasses.replace(TINY, sequence_length=256)))
     config = dataclasses.replace(
         TINY, sequence_length=16 * (length // 16), target_length=length // 16 - 6
     )
     length = config.sequence_length
     codes = random_codes(length)
     found = predict(model, codes[None])[0]
-    expected = reference(config, weights_of(model), one_hot(codes, "zeros"))
+    expected = reference(config, read_weights(model), one_hot(codes, "zeros"))
     assert found.shape == (length // 16 - 6, 5)
     assert difference(found, expected) < AGREE
 
 
 def test_a_stored_gamma_table_is_used_for_its_length_only() -> None:
     config = dataclasses.replace(TINY, use_precomputed_gamma_basis=True)
-    model = randomised(EnformerForTokenPrediction(config))
-    weights = weights_of(model)
+    model = randomise(EnformerForTokenPrediction(config))
+    weights = read_weights(model)
     table = weights["model.trunk.gamma_basis"]
     assert table.shape == (31, 4)
     codes = random_codes(256)
@@ -216,7 +216,7 @@ def test_a_stored_gamma_table_is_used_for_its_length_only() -> None:
 def test_a_stem_computed_in_pieces_gives_the_same_values(
     piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = randomised(EnformerForTokenPrediction(TINY))
+    model = randomise(EnformerForTokenPrediction(TINY))
     codes = np.stack([random_codes(256, seed) for seed in (1, 2)])
     whole = predict(model, codes)
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
@@ -229,7 +229,7 @@ def test_the_last_block_computes_only_the_kept_bins(
 ) -> None:
     """With hidden states requested it computes all positions; the prediction is the same."""
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, queries=queries))
-    model = randomised(EnformerForTokenPrediction(TINY))
+    model = randomise(EnformerForTokenPrediction(TINY))
     codes = torch.from_numpy(random_codes(256)[None])
     with torch.inference_mode():
         everything = model(codes, output_hidden_states=True)
@@ -244,10 +244,10 @@ def test_the_last_block_computes_only_the_kept_bins(
 
 
 def test_both_heads_share_one_trunk() -> None:
-    model = randomised(EnformerForTokenPrediction(TINY))
+    model = randomise(EnformerForTokenPrediction(TINY))
     model.other_tracks["mouse"] = build_default_tracks(3)[::-1]
     codes = random_codes(256)
-    weights, inputs = weights_of(model), one_hot(codes, "zeros")
+    weights, inputs = read_weights(model), one_hot(codes, "zeros")
     human = predict(model, codes[None])
     assert difference(human[0], reference(TINY, weights, inputs)) < AGREE
     model.select_species("mouse")
@@ -264,7 +264,7 @@ def test_both_heads_share_one_trunk() -> None:
 
 
 def test_selected_tracks_remain_selected_after_a_change_of_species() -> None:
-    model = randomised(EnformerForTokenPrediction(TINY)).select_tracks([4, 1])
+    model = randomise(EnformerForTokenPrediction(TINY)).select_tracks([4, 1])
     codes = random_codes(256)[None]
     two = predict(model, codes)
     assert np.array_equal(
@@ -309,12 +309,6 @@ IMPOSSIBLE = [
 def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
     with pytest.raises(SeqcovError, match=field):
         EnformerConfig.from_dict({**TINY.to_dict(), field: value})
-
-
-def test_a_config_survives_json() -> None:
-    stored = TINY.to_dict()
-    assert stored["architecture"] == "enformer"
-    assert EnformerConfig.from_dict(stored) == TINY
 
 
 @pytest.mark.parametrize("name", ["pop", "training", "keys"])

@@ -21,10 +21,10 @@ from support.naive import (
     difference,
     predict,
     random_codes,
-    randomised,
+    randomise,
+    read_weights,
     softmax,
     stack,
-    weights_of,
 )
 from support.networks import SMALL_BORZOI
 
@@ -36,8 +36,8 @@ SMALL: dict[str, Any] = SMALL_BORZOI | {
 def test_rotary_attention_equals_a_naive_loop() -> None:
     """Rotations are products of complex numbers; neighbouring heads of queries share keys."""
     length, width, heads, shared_heads, size, turned, base = 7, 10, 4, 2, 6, 4, 50.0
-    layer = randomised(RotaryAttention(width, heads, shared_heads, size, 0.1))
-    w = weights_of(layer)
+    layer = randomise(RotaryAttention(width, heads, shared_heads, size, 0.1))
+    w = read_weights(layer)
     x = np.random.default_rng(1).normal(0, 1, (2, length, width))
     qkv = [dense(w, "to_qkv", row) for row in x]
 
@@ -104,7 +104,7 @@ def test_borzoi_computes_only_the_positions_that_the_kept_bins_need(
     extra: dict[str, Any], crop: int
 ) -> None:
     """With hidden states requested the last block computes all positions."""
-    model = randomised(BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": 0})))
+    model = randomise(BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": 0})))
     cropped = BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": crop})).eval()
     cropped.load_state_dict(model.state_dict())
     codes = random_codes(512)[None]
@@ -129,7 +129,7 @@ def test_the_published_borzoi_needs_1538_of_4096_positions_at_its_end() -> None:
 def test_skips_computed_in_pieces_give_the_same_values(
     piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = randomised(BorzoiForTokenPrediction(BorzoiConfig(**SMALL)))
+    model = randomise(BorzoiForTokenPrediction(BorzoiConfig(**SMALL)))
     codes = np.stack([random_codes(512, seed) for seed in (1, 2)])
     whole = predict(model, codes)
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))

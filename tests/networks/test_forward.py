@@ -5,7 +5,7 @@ import torch
 
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.config import Config
-from support.naive import random_codes, randomised
+from support.naive import random_codes, randomise
 from support.networks import EVERY_NETWORK
 
 
@@ -33,7 +33,7 @@ def test_an_input_that_is_not_a_sequence_is_refused(
 def test_a_network_without_its_head_returns_the_input_of_the_head(
     network: type[CoverageModel], config: Config
 ) -> None:
-    model = randomised(network(config))  # type: ignore[arg-type]
+    model = randomise(network(config))  # type: ignore[arg-type]
     codes = torch.from_numpy(random_codes(256)[None])
     letters = model.one_hot[codes.long()]
     with torch.inference_mode():

@@ -11,7 +11,7 @@ from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.config import Config
 from seqcov_models.networks.shared.losses import poisson, poisson_multinomial, profile_and_counts
-from support.naive import Array, random_codes, randomised, softplus, stack
+from support.naive import Array, random_codes, randomise, softplus, stack
 from support.networks import EVERY_NETWORK
 
 FLOAT32 = 1e-5  # relative: a few hundred terms, each rounded at 6e-8
@@ -88,7 +88,7 @@ def test_bpnets_loss_is_the_multinomial_plus_the_weighted_counts(joint: bool) ->
 def test_a_loss_has_a_gradient_in_every_weight(
     network: type[CoverageModel], config: Config, training: bool
 ) -> None:
-    model = randomised(network(config)).train(training)  # type: ignore[arg-type]
+    model = randomise(network(config)).train(training)  # type: ignore[arg-type]
     codes = torch.from_numpy(stack([random_codes(256, seed) for seed in (1, 2)]))
     bins, tracks = config.geometry.bins, len(model.tracks)
     labels = tensor(np.random.default_rng(1).poisson(2, (2, bins, tracks)).astype(float))
@@ -121,7 +121,7 @@ def test_labels_of_another_shape_are_refused(network: type[CoverageModel], confi
 @pytest.mark.parametrize("name", ["basenji2", "enformer", "borzoi"])
 def test_the_loss_is_computed_from_the_coverage(name: str) -> None:
     network, config = EVERY_NETWORK[name]
-    model = randomised(network(config))  # type: ignore[arg-type]
+    model = randomise(network(config))  # type: ignore[arg-type]
     codes = torch.from_numpy(random_codes(256)[None])
     labels = torch.ones(1, config.geometry.bins, 3)
     with torch.inference_mode():
@@ -135,7 +135,7 @@ def test_gradients_agree_with_finite_differences() -> None:
     """Finite differences in float64, through every kind of layer."""
     for name in ("enformer", "borzoi", "flashzoi", "basenji2"):
         network, config = EVERY_NETWORK[name]
-        model = randomised(network(config)).double()  # type: ignore[arg-type]
+        model = randomise(network(config)).double()  # type: ignore[arg-type]
         codes = torch.from_numpy(random_codes(256)[None])
         labels = torch.ones(1, config.geometry.bins, 3, dtype=torch.float64)
         model(codes, labels=labels).loss.backward()

@@ -85,12 +85,16 @@ def test_training_lowers_the_loss(config: Config) -> None:
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize("rows", [[1], [0, 2], [2, 0], [1, 2, 0], [0, 1, 2]])
 @pytest.mark.parametrize("config", TINY, ids=lambda config: type(config).__name__)
-def test_selected_tracks_are_columns_of_the_full_prediction(config: Config) -> None:
+def test_selected_tracks_are_columns_of_the_full_prediction(
+    config: Config, rows: list[int]
+) -> None:
     model = build(config).eval()
     sequence = "".join(np.random.default_rng(0).choice(list("ACGTN"), config.geometry.window))
     everything = model.predict([sequence])
+    names = [track.identifier for track in model.tracks]
+    selected = model.select_tracks(rows)
+    assert [track.identifier for track in selected.tracks] == [names[row] for row in rows]
     # the head's product may be summed in another order for another width: 10 terms, float32
-    np.testing.assert_allclose(
-        model.select_tracks([2, 0]).predict([sequence]), everything[..., [2, 0]], rtol=2e-6
-    )
+    np.testing.assert_allclose(selected.predict([sequence]), everything[..., rows], rtol=2e-6)

@@ -18,7 +18,7 @@ from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.ensemble import Ensemble
 from seqcov_models.run.predict import predict_chunk
 from seqcov_models.tiling import Segment, Tiling, select_bins, split_into_chunks, tile
-from support.calico import Tiny, keras_weights, write_calico
+from support.calico import Tiny, draw_keras_weights, write_calico
 from support.fasta import write_fasta
 
 BIN = 4
@@ -289,7 +289,7 @@ def test_an_error_of_the_reader_is_raised(tmp_path: Path) -> None:
 def borzoi(tmp_path_factory: pytest.TempPathFactory) -> TokenPredictionModel:
     tiny = Tiny(length=256, crop=4)
     folder = tmp_path_factory.mktemp("borzoi")
-    return load_model("borzoi", write_calico(folder, tiny, keras_weights(tiny)))
+    return load_model("borzoi", write_calico(folder, tiny, draw_keras_weights(tiny)))
 
 
 @pytest.mark.parametrize("batch_size", [2, 3, 20])

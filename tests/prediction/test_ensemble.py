@@ -15,7 +15,7 @@ from seqcov_models.networks.shared.base import TokenPredictionModel
 from seqcov_models.run.predict import predict_chunk
 from seqcov_models.tiling import Tiling, select_bins, split_into_chunks, tile
 from seqcov_models.tracks.units import Untransform
-from support.calico import Tiny, keras_weights, write_calico
+from support.calico import Tiny, draw_keras_weights, write_calico
 from support.fasta import write_fasta
 
 PAIRS = [1, 0, 2, 4, 3, 5, 6]
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_fold(path: Path, seed: int) -> Path:
     tiny = Tiny()
-    write_calico(path, tiny, keras_weights(tiny, seed))
+    write_calico(path, tiny, draw_keras_weights(tiny, seed))
     rows = ["\tidentifier\tscale\tclip_soft\tsum_stat\tstrand_pair\tdescription"]
     for row, pair in enumerate(PAIRS):
         sign = "" if pair == row else "+-"[pair < row]
@@ -263,44 +263,6 @@ def test_chunks_of_any_size_hold_the_same_values(
             np.testing.assert_allclose(again[contig], values, rtol=1e-6)
 
 
-@pytest.mark.parametrize("step", [1, 7, 50, 118])
-@pytest.mark.parametrize("blend", ["crop", "mean", "taper"])
-@pytest.mark.parametrize("length", [1, 31, 118, 119, 700])
-def test_every_bin_is_covered_and_crop_covers_once(
-    model: TokenPredictionModel, step: int, blend: str, length: int
-) -> None:
-    geometry = model.geometry
-    assert geometry.bins == 118
-    tiling = Tiling(geometry, step, blend)
-    windows = tiling.count_windows(length * geometry.bin)
-    total = np.zeros(length + 2 * geometry.bins)
-    for number in range(windows):
-        start = number * step
-        total[start : start + geometry.bins] += tiling.blend_weights(number, windows)
-    assert (total[:length] > 0).all()
-    if blend == "crop":
-        assert (total[:length] == 1).all()
-
-
-def test_seams_are_the_bins_at_which_the_covering_windows_change(
-    model: TokenPredictionModel,
-) -> None:
-    for tiling in (
-        Tiling(model.geometry, 118),
-        Tiling(model.geometry, 30, "crop"),
-        Tiling(model.geometry, 30, "mean"),
-    ):
-        windows = 9
-        covering: list[set[int]] = [set() for _ in range(8 * tiling.step)]
-        for number in range(windows):
-            for at, weight in enumerate(tiling.blend_weights(number, windows)):
-                if weight and number * tiling.step + at < len(covering):
-                    covering[number * tiling.step + at].add(number)
-        expected = [at for at in range(1, len(covering)) if covering[at] != covering[at - 1]]
-        found = tiling.seams(windows)
-        assert found[found < len(covering)].tolist() == expected
-
-
 def test_min_acgt_omits_windows_and_the_mask_is_the_unknown_fraction(
     model: TokenPredictionModel, tmp_path: Path
 ) -> None:
@@ -318,21 +280,6 @@ def test_min_acgt_omits_windows_and_the_mask_is_the_unknown_fraction(
         assert here[-1] == pytest.approx(1 - known, abs=2**-24)
         assert np.isnan(here[:-1]).all() == (known < 0.3)
     assert np.isnan(found[:-1]).all(0).sum() > geometry.bins, "no window was dropped here"
-
-
-@pytest.mark.parametrize(
-    ("overlap", "blend", "message"),
-    [
-        (0.001, "crop", "overlap 0.001 has no effect: it is less than one of the 118 bins"),
-        (0.0, "taper", "blend 'taper' has no effect without overlap"),
-        (0.95, "mean", "choose a number from 0 to 0.9"),
-    ],
-)
-def test_overlap_without_an_effect_is_refused(
-    model: TokenPredictionModel, overlap: float, blend: str, message: str
-) -> None:
-    with pytest.raises(SeqcovError, match=message):
-        Tiling.from_overlap(model.geometry, overlap, blend)
 
 
 @pytest.mark.parametrize(("overlap", "blend"), [(0.0, "crop"), (0.5, "mean")])
