@@ -125,7 +125,7 @@ class Format:
             unless it is asked for.
 
     Example:
-        `formats/bpnet_lite.py` is a complete format: 24 lines of names, and the config by shapes.
+        `formats/bpnet_lite.py` is a complete format in 70 lines.
     """
 
     name: str

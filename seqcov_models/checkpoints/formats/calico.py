@@ -174,7 +174,7 @@ def _inferred_fields(files: Files, architecture: str) -> dict[str, Any]:
     heads = _heads(shapes, layers)
     if len(heads) != 1:
         raise SeqcovError(
-            f"{source}: which head? It has {_listed(heads)}; a params.json would say it"
+            f"{source}: one head is needed, but there are: {_listed(heads)}; add its params.json"
         )
     return {**values, "num_labels": next(iter(heads.values()))}
 
@@ -242,7 +242,7 @@ def _complete_basenji(config: Any, path: Path) -> Config:
     expected += [rate for dilation in config.blocks.dilations for rate in (dilation, 1)] + [1]
     if dilations and dilations != expected:
         raise SeqcovError(
-            f"{path}: its model_config has dilations {dilations}, expected {expected}"
+            f"{path}: its model_config has the dilations {dilations}, but expected are {expected}"
         )
     completed: Config = replace(config, hidden_act=_gelu(layers) or config.hidden_act)
     return completed
