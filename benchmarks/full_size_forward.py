@@ -1,13 +1,12 @@
-"""One forward pass of each network at its published size, beside other implementations of it.
+"""Compare one forward pass of each network at its published size with other implementations.
 
 With the peers' environment (envs/requirements-peers.txt), in the repository's root:
 
     PYTHONPATH=. .venv-peers/bin/python benchmarks/full_size_forward.py [--threads 2] [--rounds 2]
 
-Every pass runs in a process of its own, ours and theirs in turn, on the same windows with random
-weights in float32. Seconds are those of the pass alone. Memory is the most that the process held
-during the pass beyond what it held before it (weights and libraries). Ratios are what counts:
-seconds differ from machine to machine.
+Every pass runs in a separate process, seqcov and the peer in turn, on the same windows with random
+weights in float32. Seconds are those of the pass alone. Memory is the peak during the pass less the
+memory before it (weights and libraries). Compare ratios: seconds differ between machines.
 """
 
 import argparse
@@ -44,10 +43,10 @@ def _multimolecule(name: str) -> Forward:
         "borzoi": ("BorzoiConfig", "BorzoiForTokenPrediction"),
         "bpnet": ("BpNetConfig", "BpNetForProfilePrediction"),
     }[name]
-    home: Any = multimolecule
+    module: Any = multimolecule
     if name == "bpnet":
-        import multimolecule.models.bpnet as home
-    model = getattr(home, network)(getattr(home, config)()).eval()
+        import multimolecule.models.bpnet as module
+    model = getattr(module, network)(getattr(module, config)()).eval()
     return lambda codes: model.postprocess(model(codes))
 
 
@@ -95,15 +94,15 @@ NETWORKS: dict[str, tuple[int, int, Callable[[], Forward], dict[str, Callable[[]
     ),
     "BPNet (bpnet-lite)": (2_114, 64, lambda: _seqcov("bpnetlite"), {"bpnet-lite": _bpnet_lite}),
 }  # fmt: skip
-"""Window, windows at once, our network, and others' by their project's name."""
+"""Window, windows per pass, network of seqcov, and peers by the name of their project."""
 
-OURS = "ours"
+SEQCOV = "seqcov"
 
 
-def one_pass(network: str, whose: str) -> dict[str, float]:
-    """Seconds and bytes of one pass, in this process."""
-    length, count, ours, theirs = NETWORKS[network]
-    forward = ours() if whose == OURS else theirs[whose]()
+def run_pass(network: str, project: str) -> dict[str, float]:
+    """Return the seconds and bytes of one pass in this process."""
+    length, count, build_seqcov, peers = NETWORKS[network]
+    forward = build_seqcov() if project == SEQCOV else peers[project]()
     codes = torch.randint(4, (count, length), generator=torch.Generator().manual_seed(1))
     before = _resident()
     began = time.perf_counter()
@@ -121,31 +120,36 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def measured(network: str, whose: str, threads: int) -> dict[str, float]:
-    """`one_pass` in a process of its own."""
+def measure_pass(network: str, project: str, threads: int) -> dict[str, float]:
+    """Run `run_pass` in a new process; return its result."""
     command = [sys.executable, "-W", "ignore", __file__, "--threads", str(threads)]
-    done = subprocess.run(
-        [*command, "--pass-of", network, whose], capture_output=True, text=True, check=True
+    completed = subprocess.run(
+        [*command, "--pass-of", network, project], capture_output=True, text=True, check=True
     )
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    result: dict[str, float] = json.loads(completed.stdout.splitlines()[-1])
     return result
 
 
-def row(network: str, peer: str, threads: int, rounds: int) -> str:
-    """A line of the table: the least of the rounds, which others' work on the machine adds to."""
+def format_row(network: str, peer: str, threads: int, rounds: int) -> str:
+    """Return a line of the table: the minimum over rounds, since other processes only add time."""
     pairs = [
-        (measured(network, OURS, threads), measured(network, peer, threads)) for _ in range(rounds)
+        (measure_pass(network, SEQCOV, threads), measure_pass(network, peer, threads))
+        for _ in range(rounds)
     ]
     cells = []
-    for what, unit, size in (("seconds", "s", 1), ("bytes", "GB", 1e9)):
-        ours, theirs = (min(pair[side][what] for pair in pairs) for side in (0, 1))
-        ratio = ours / max(theirs, 1e-9)
-        cells += [f"{ours / size:.2f} {unit}", f"{theirs / size:.2f} {unit}", f"**{ratio:.2f}**"]
+    for quantity, unit, size in (("seconds", "s", 1), ("bytes", "GB", 1e9)):
+        seqcov_best, peer_best = (min(pair[side][quantity] for pair in pairs) for side in (0, 1))
+        ratio = seqcov_best / max(peer_best, 1e-9)
+        cells += [
+            f"{seqcov_best / size:.2f} {unit}",
+            f"{peer_best / size:.2f} {unit}",
+            f"**{ratio:.2f}**",
+        ]
     return f"| {network} | {peer} | {' | '.join(cells)} |"
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure all passes and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
@@ -154,14 +158,14 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.pass_of:
-        print(json.dumps(one_pass(*arguments.pass_of)))
+        print(json.dumps(run_pass(*arguments.pass_of)))
         return
     print(f"{arguments.threads} threads, {arguments.rounds} rounds, torch {torch.__version__}\n")
-    print("| network | peer | time, ours | theirs | ratio | memory, ours | theirs | ratio |")
+    print("| network | peer | time, seqcov | peer | ratio | memory, seqcov | peer | ratio |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     for network in arguments.networks:
         for peer in NETWORKS[network][3]:
-            print(row(network, peer, arguments.threads, arguments.rounds), flush=True)
+            print(format_row(network, peer, arguments.threads, arguments.rounds), flush=True)
 
 
 if __name__ == "__main__":

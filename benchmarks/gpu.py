@@ -1,4 +1,4 @@
-"""One GPU in numbers: errors of each precision, windows per second, host time per window.
+"""Measure one GPU: errors of each precision, windows per second, host time per window.
 
     PYTHONPATH=. python benchmarks/gpu.py [--device cuda] [--minutes 9] [--output gpu]
 
@@ -11,12 +11,12 @@ random weights; --small shrinks them for a test of this script, also with `--dev
 3. Speed: windows per second of the forward pass, its input and output on the device; batches double
    until memory or speed ends. borzoi-pytorch, enformer-pytorch and borzoi-pytorch's Flashzoi
    run in the same process if they are installed. Their bfloat16 is torch's autocast.
-4. Host: `predict_chunk` on a random genome. The share of the host is the wall time that is not the
-   forward pass's. Below it, the single steps on an output of the same size.
+4. Host: `predict_chunk` on a random genome. The share of the host is the wall time outside the
+   forward pass. The single steps are measured on an output of the same size.
 5. End to end: the workflow on the CPU and on the device, every value of the bigWigs compared.
    --weights, --architecture and --fasta choose the model and the genome; the default is the demo.
 
-What does not fit into --minutes is left out, and the table says so.
+Measurements that do not fit into --minutes are left out and listed below the tables.
 """
 
 import argparse
@@ -94,17 +94,17 @@ class Clock:
         return time.monotonic() > self.deadline
 
     def wait(self) -> None:
-        """Wait until the device has done all that it was given."""
+        """Wait until the device has finished all calls."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
     def seconds(
-        self, call: Callable[[], Any], repeats: int = 9, enough: float = 1.5
+        self, call: Callable[[], Any], repeats: int = 9, min_seconds: float = 1.5
     ) -> list[float]:
-        """Seconds of each of some calls after a first one: at least 3, `enough` seconds in all."""
+        """Return the seconds per call after a first one: 3 or more, `min_seconds` in sum."""
         call()
         times: list[float] = []
-        while len(times) < 3 or (len(times) < repeats and sum(times) < enough):
+        while len(times) < 3 or (len(times) < repeats and sum(times) < min_seconds):
             self.wait()
             began = time.perf_counter()
             call()
@@ -118,14 +118,14 @@ class Clock:
 
 
 def matmul_rates(clock: Clock, size: int) -> dict[str, float]:
-    """TFLOP per second of a square matrix product of random numbers in each precision."""
+    """Return the TFLOP per second of a square matrix product of random numbers, by precision."""
     rates = {}
     for precision in PRECISIONS:
         dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         a, b = (torch.randn(size, size, device=clock.device).to(dtype) for _ in range(2))
         use_precision(precision)
         with torch.inference_mode():
-            # ten products per measurement, so that starting them weighs nothing
+            # ten products per measurement, so that the time to start them is negligible
             times = clock.seconds(lambda a=a, b=b: [a @ b for _ in range(10)])
         rates[precision] = 10 * 2 * size**3 / statistics.median(times) / 1e12
     return rates
@@ -150,12 +150,12 @@ def randomise(model: nn.Module, seed: int = 1) -> None:
 
 
 def build(name: str, small: bool, tracks: int | None = None) -> Any:
-    """One of our networks with random weights, on the CPU; tracks: those kept in its head."""
+    """Return a network of seqcov with random weights on the CPU, with `tracks` tracks."""
     from seqcov_models.checkpoints.load import build as build_network
 
     architecture, full, reduced = NETWORKS[name]
     config = registry.NETWORKS[architecture].config_class.from_dict(reduced if small else full)
-    torch.manual_seed(0)  # biases keep torch's own initialisation
+    torch.manual_seed(0)  # biases keep torch's initialisation
     model = build_network(config).eval()
     randomise(model)
     if tracks is not None and tracks < len(model.tracks):
@@ -163,61 +163,61 @@ def build(name: str, small: bool, tracks: int | None = None) -> Any:
     return model
 
 
-def codes_of(model: Any, windows: int, seed: int = 2) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Random windows as codes, with some unknown bases."""
+def draw_codes(model: Any, windows: int, seed: int = 2) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return random windows as codes, with some unknown bases."""
     draw = np.random.default_rng(seed)
     shape = (windows, model.geometry.window)
     return draw.choice(5, shape, p=[0.247, 0.247, 0.247, 0.247, 0.012]).astype(np.uint8)
 
 
-def on_device(model: Any, precision: str, clock: Clock) -> Any:
-    """`model` as a prediction in `precision` uses it on the device."""
+def move_to_device(model: Any, precision: str, clock: Clock) -> Any:
+    """Return `model` on the device as a prediction in `precision` uses it."""
     return prepare_network(model.to(clock.device), precision)
 
 
-def forward_of(model: Any, codes: Tensor) -> Callable[[], Tensor]:
+def bind_forward(model: Any, codes: Tensor) -> Callable[[], Tensor]:
     return lambda: model.postprocess(model(codes, output_contexts=False))[0]
 
 
-def compare(reference: Tensor, found: Tensor) -> Errors:
-    """Largest difference as a share of the reference's range, and the mean relative difference."""
-    reference, found = reference.double(), found.double()
-    difference = (found - reference).abs()
+def compare(reference: Tensor, values: Tensor) -> Errors:
+    """Return the largest difference as a share of the range, and the mean relative difference."""
+    reference, values = reference.double(), values.double()
+    difference = (values - reference).abs()
     if not difference.isfinite().all():
         return {"largest": np.inf, "mean": np.inf}
     if not difference.any():  # also if all values are the same, as a track of unknown bases may be
         return {"largest": 0.0, "mean": 0.0}
-    # a contig of one bin has no range: its value takes that place
-    spread = float(reference.max() - reference.min()) or float(reference.abs().max())
+    # the range of a contig of one bin is 0: its value is used instead
+    value_range = float(reference.max() - reference.min()) or float(reference.abs().max())
     return {
-        "largest": float(difference.max()) / spread if spread else np.inf,
+        "largest": float(difference.max()) / value_range if value_range else np.inf,
         "mean": float(difference.mean() / reference.abs().mean()),
     }
 
 
-def errors_of(name: str, small: bool, clock: Clock) -> dict[str, Errors]:
-    """Errors of each precision on the device against float32 on the CPU."""
+def measure_errors(name: str, small: bool, clock: Clock) -> dict[str, Errors]:
+    """Return the errors of each precision on the device against float32 on the CPU."""
     model = build(name, small)
-    codes = torch.from_numpy(codes_of(model, 1))
+    codes = torch.from_numpy(draw_codes(model, 1))
     use_precision("float32")
     with torch.inference_mode():
-        reference = forward_of(model, codes)().float()
-    found = {}
+        reference = bind_forward(model, codes)().float()
+    errors = {}
     for precision in PRECISIONS:
         # a fresh copy, since a precision may change the weights in place
-        model = on_device(build(name, small), precision, clock)
+        model = move_to_device(build(name, small), precision, clock)
         use_precision(precision)
         with torch.inference_mode():
-            found[precision] = compare(
-                reference, forward_of(model, codes.to(clock.device))().float().cpu()
+            errors[precision] = compare(
+                reference, bind_forward(model, codes.to(clock.device))().float().cpu()
             )
         del model
         clock.free_memory()
-    return found
+    return errors
 
 
 def sweep(clock: Clock, forward: Callable[[int], Callable[[], Any]], limit: int) -> dict[str, Any]:
-    """The best windows per second over batches that double, its batch, spread and memory."""
+    """Return the best windows per second over batches that double, its batch, range and memory."""
     best: dict[str, Any] = {"rate": 0.0}
     batch = 1
     while batch <= limit and not clock.expired:
@@ -246,12 +246,12 @@ def sweep(clock: Clock, forward: Callable[[int], Callable[[], Any]], limit: int)
     return best
 
 
-def speed_of(name: str, small: bool, precision: str, clock: Clock) -> dict[str, Any]:
-    """Windows per second of our network."""
-    model = on_device(build(name, small), precision, clock)
+def measure_speed(name: str, small: bool, precision: str, clock: Clock) -> dict[str, Any]:
+    """Return the windows per second of a network of seqcov."""
+    model = move_to_device(build(name, small), precision, clock)
 
     def forward(batch: int) -> Callable[[], Tensor]:
-        return forward_of(model, torch.from_numpy(codes_of(model, batch)).to(clock.device))
+        return bind_forward(model, torch.from_numpy(draw_codes(model, batch)).to(clock.device))
 
     use_precision(precision)
     with torch.inference_mode():
@@ -280,13 +280,13 @@ PEERS: dict[tuple[str, str], Callable[[bool], tuple[nn.Module, int, bool]]] = {
     ("Borzoi", "borzoi-pytorch"): _borzoi_pytorch,
     ("Flashzoi", "borzoi-pytorch"): lambda small: _borzoi_pytorch(small, flashed=True),
 }
-"""By network and project: the module, its window, whether channels come first."""
+"""Function that returns the module, its window and whether channels come first, by network."""
 
 
-def peer_speed(
+def measure_peer_speed(
     network: str, project: str, small: bool, precision: str, clock: Clock
 ) -> dict[str, Any]:
-    """Windows per second of another project's network, or why there are none."""
+    """Return the windows per second of another project's network, or why it was not measured."""
     try:
         module, window, channels_first = PEERS[network, project](small)
         module = module.eval().to(clock.device)
@@ -306,7 +306,7 @@ def peer_speed(
         return call
 
     try:
-        # the products of another project in bfloat16 by autocast; tf32 as ours
+        # bfloat16 of another project is autocast; tf32 is the same as in seqcov
         with torch.inference_mode():
             tf32 = precision == "tf32"
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
@@ -315,10 +315,10 @@ def peer_speed(
         return {"reason": f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"}
 
 
-def host_of(
+def measure_host(
     name: str, small: bool, tracks: int | None, precision: str, batch: int, clock: Clock
 ) -> dict[str, Any]:
-    """Milliseconds per window of a prediction: forward, all of it, and the host's single steps."""
+    """Return the milliseconds per window of a prediction: forward, wall, steps of the host."""
     model = build(name, small, tracks)
     with tempfile.TemporaryDirectory() as folder:
         size = model.geometry
@@ -329,14 +329,14 @@ def host_of(
         fasta.write_bytes(b">contig\n" + letters.tobytes() + b"\n")
         opened = open_fasta(fasta, folder)
         tiling = Tiling.from_overlap(size)
-        wanted = select_bins(opened.contigs, size.bin, None, [])
-        segments = tile(opened.contigs, tiling, wanted)
+        selected = select_bins(opened.contigs, size.bin, None, [])
+        segments = tile(opened.contigs, tiling, selected)
         ensemble = Ensemble([model]).to(str(clock.device))
         genome = Genome(opened)
 
         def predict() -> Any:
             return predict_chunk(
-                ensemble, tiling, genome, segments, wanted, Path(folder, "chunk.npy"),
+                ensemble, tiling, genome, segments, selected, Path(folder, "chunk.npy"),
                 batch_size=batch, precision=precision,
             )  # fmt: skip
 
@@ -347,32 +347,32 @@ def host_of(
         clock.wait()
         wall = (time.perf_counter() - began) / windows
         genome.close()
-        codes = torch.from_numpy(codes_of(model, batch)).to(clock.device)
+        codes = torch.from_numpy(draw_codes(model, batch)).to(clock.device)
         use_precision(precision)
         with torch.inference_mode():
-            call = forward_of(ensemble.prepare_networks(precision)[0], codes)
+            call = bind_forward(ensemble.prepare_networks(precision)[0], codes)
             forward = statistics.median(clock.seconds(call)) / batch
             output = call().float()
-        steps = _steps(output, Path(folder), clock)
+        steps = _measure_steps(output, Path(folder), clock)
     return {
         "tracks": len(model.tracks), "batch": batch, "forward": 1e3 * forward, "wall": 1e3 * wall,
         "host share": max(0.0, 1 - forward / wall),
-        **{part: 1e3 * value / windows for part, value in vars(seconds).items()},
+        **{step: 1e3 * value / windows for step, value in vars(seconds).items()},
         **{step: 1e3 * value / batch for step, value in steps.items()},
     }  # fmt: skip
 
 
-def _steps(output: Tensor, folder: Path, clock: Clock) -> dict[str, float]:
-    """Seconds of each step that one batch (windows, bins, tracks) may need on the host."""
+def _measure_steps(output: Tensor, folder: Path, clock: Clock) -> dict[str, float]:
+    """Return the seconds of each step that a batch (windows, bins, tracks) may need on the host."""
     batch, bins, tracks = output.shape
     host = output.cpu().numpy()
-    turned = np.ascontiguousarray(host.transpose(0, 2, 1))
+    transposed = np.ascontiguousarray(host.transpose(0, 2, 1))
     unknown = np.zeros((bins, 1), np.float32)
 
     def write(values: Any) -> None:
         with chunk_writer(folder / "steps.npy", tracks + 1, bins * batch) as writer:
-            for number, window in enumerate(values):
-                writer(number * bins, window, unknown)
+            for index, window in enumerate(values):
+                writer(index * bins, window, unknown)
 
     calls: dict[str, Callable[[], Any]] = {
         "copy to the host": lambda: output.cpu(),
@@ -381,69 +381,73 @@ def _steps(output: Tensor, folder: Path, clock: Clock) -> dict[str, float]:
         "transpose, host": lambda: np.ascontiguousarray(host.transpose(0, 2, 1)),
         "transpose, device": lambda: output.transpose(1, 2).contiguous(),
         "write by bin": lambda: write(host),
-        "write by track": lambda: write(turned.transpose(0, 2, 1)),
+        "write by track": lambda: write(transposed.transpose(0, 2, 1)),
     }
     if clock.device.type == "cuda":
         pinned = torch.empty(output.shape, pin_memory=True)
         calls["copy, pinned"] = lambda: pinned.copy_(output, non_blocking=True)
     return {
-        name: statistics.median(clock.seconds(call, enough=0.5)) for name, call in calls.items()
+        name: statistics.median(clock.seconds(call, min_seconds=0.5))
+        for name, call in calls.items()
     }
 
 
-def end_to_end(given: argparse.Namespace) -> dict[str, Any]:
+def compare_runs(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run the workflow on the CPU and on the device in each precision; compare all bigWigs."""
     with tempfile.TemporaryDirectory() as folder:
         runs = {"cpu, float32": ("cpu", "float32")}
         runs |= {
-            f"{given.device}, {precision}": (given.device, precision) for precision in PRECISIONS
+            f"{arguments.device}, {precision}": (arguments.device, precision)
+            for precision in PRECISIONS
         }
         values = {}
         for name, (device, precision) in runs.items():
-            outcome = _bigwigs_of(given, Path(folder, f"{device}-{precision}"), device, precision)
+            outcome = _read_bigwigs(
+                arguments, Path(folder, f"{device}-{precision}"), device, precision
+            )
             if isinstance(outcome, str):
                 return {"reason": outcome}
             values[name] = outcome
     reference = values.pop("cpu, float32")
-    found: dict[str, Any] = {"bigWigs": len(reference)}
+    comparison: dict[str, Any] = {"bigWigs": len(reference)}
     for name, files in values.items():
         if files.keys() != reference.keys():
             return {"reason": f"{name}: other bigWigs than on the CPU"}
-        both = [
+        pairs = [
             (torch.from_numpy(reference[key]), torch.from_numpy(files[key])) for key in reference
         ]
-        if any(not torch.equal(a.isnan(), b.isnan()) for a, b in both):
+        if any(not torch.equal(a.isnan(), b.isnan()) for a, b in pairs):
             return {"reason": f"{name}: bigWigs have values at other bases than on the CPU"}
-        errors = [compare(a[~a.isnan()], b[~b.isnan()]) for a, b in both]
-        found[name] = {
+        errors = [compare(a[~a.isnan()], b[~b.isnan()]) for a, b in pairs]
+        comparison[name] = {
             "largest": max(error["largest"] for error in errors),
             "mean": statistics.mean(error["mean"] for error in errors),
         }
-    return found
+    return comparison
 
 
-def _bigwigs_of(
-    given: argparse.Namespace, folder: Path, device: str, precision: str
+def _read_bigwigs(
+    arguments: argparse.Namespace, folder: Path, device: str, precision: str
 ) -> dict[str, Any] | str:
-    """Every base of every bigWig that the workflow writes, by name and contig; or why not."""
+    """Run the workflow; return every base of its bigWigs by name and contig, or an error."""
     try:
         import pyBigWig
     except ImportError as error:
         return str(error)
     folder.mkdir()
-    model = {"architecture": given.architecture, "weights": str(given.weights.resolve())}
+    model = {"architecture": arguments.architecture, "weights": str(arguments.weights.resolve())}
     config = {
-        "genome": {"name": "genome", "fasta": str(given.fasta.resolve())},
+        "genome": {"name": "genome", "fasta": str(arguments.fasta.resolve())},
         "models": {"model": model},
-        "prediction": {"device": device, "precision": precision, "threads": given.threads},
+        "prediction": {"device": device, "precision": precision, "threads": arguments.threads},
     }
     (folder / "run.yaml").write_text(json.dumps(config))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    command += ["--cores", str(given.threads), "--configfile", "run.yaml", "--quiet"]
+    command += ["--cores", str(arguments.threads), "--configfile", "run.yaml", "--quiet"]
     command += ["--until", "write_coverage_bigwigs"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return f"the workflow failed in {precision} on {device}: {done.stderr.strip()[-300:]}"
+    completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        return f"the workflow failed in {precision} on {device}: {completed.stderr.strip()[-300:]}"
     values = {}
     for path in sorted(folder.glob("results/**/*.bw")):
         with pyBigWig.open(str(path)) as file:
@@ -453,73 +457,78 @@ def _bigwigs_of(
     return values or "the workflow wrote no bigWigs"
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Rows as Markdown."""
+def format_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return rows as a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def number(value: float, digits: int = 3) -> str:
+def format_number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
-def report(results: dict[str, Any]) -> str:
-    """All tables as Markdown."""
+def format_report(results: dict[str, Any]) -> str:
+    """Return all tables as Markdown."""
     rates = results["matmul"]
     parts = [
         f"{results['device']}, torch {results['torch']}, {results['note']}",
         "Measured matrix products, TFLOP per second: "
-        + ", ".join(f"{name} {number(rate)}" for name, rate in rates.items()),
+        + ", ".join(f"{name} {format_number(rate)}" for name, rate in rates.items()),
     ]
     rows = [
         [name, precision, f"{error['largest']:.1e}", f"{error['mean']:.1e}"]
-        for name, found in results["errors"].items()
-        for precision, error in found.items()
+        for name, result in results["errors"].items()
+        for precision, error in result.items()
     ]
-    parts.append(table(["network", "precision", "largest, share of range", "mean relative"], rows))
+    parts.append(
+        format_table(["network", "precision", "largest, share of range", "mean relative"], rows)
+    )
     rows = []
-    for key, found in results["speed"].items():
+    for key, result in results["speed"].items():
         network, project, precision = key.split("/")
-        if found.get("rate"):
-            share = TFLOP.get(network, 0) * found["rate"] / rates[precision]
+        if result.get("rate"):
+            share = TFLOP.get(network, 0) * result["rate"] / rates[precision]
             rows.append([
-                network, project, precision, number(found["rate"]),
-                f"{number(found['low'])} to {number(found['high'])}", str(found["batch"]),
-                number(found["gigabytes"]),
+                network, project, precision, format_number(result["rate"]),
+                f"{format_number(result['low'])} to {format_number(result['high'])}",
+                str(result["batch"]),
+                format_number(result["gigabytes"]),
                 f"{share:.0%}" if share and not results["small"] else "–",
             ])  # fmt: skip
         else:
-            reason = found.get("reason", "not measured: out of time or memory")
+            reason = result.get("reason", "not measured: out of time or memory")
             rows.append([network, project, precision, reason, "–", "–", "–", "–"])
     header = ["network", "project", "precision", "windows per second", "lowest to highest"]
     header += ["batch", "GB", "share of the measured rate"]
-    parts.append(table(header, rows))
+    parts.append(format_table(header, rows))
     if results["host"]:
         names = [name for name in next(iter(results["host"].values())) if name != "host share"]
         rows = [
-            [key.replace("/", ", "), f"{found['host share']:.0%}"]
-            + [number(found[name]) for name in names]
-            for key, found in results["host"].items()
+            [key.replace("/", ", "), f"{result['host share']:.0%}"]
+            + [format_number(result[name]) for name in names]
+            for key, result in results["host"].items()
         ]
         parts.append("Milliseconds per window:")
-        parts.append(table(["network", "host share of the wall time", *names], rows))
-    whole = results["end to end"]
-    if "reason" in whole:
-        parts.append(f"End to end: not compared: {whole['reason']}")
+        parts.append(format_table(["network", "host share of the wall time", *names], rows))
+    comparison = results["end to end"]
+    if "reason" in comparison:
+        parts.append(f"End to end: not compared: {comparison['reason']}")
     else:
         rows = [
             [name, f"{error['largest']:.1e}", f"{error['mean']:.1e}"]
-            for name, error in whole.items()
+            for name, error in comparison.items()
             if name != "bigWigs"
         ]
-        parts.append(f"End to end, {whole['bigWigs']} contigs of bigWigs against the CPU's:")
-        parts.append(table(["run", "largest, share of a track's range", "mean relative"], rows))
+        parts.append(f"End to end, {comparison['bigWigs']} contigs of bigWigs against the CPU's:")
+        parts.append(
+            format_table(["run", "largest, share of a track's range", "mean relative"], rows)
+        )
     if results["left out"]:
         parts.append("Left out for lack of time: " + "; ".join(results["left out"]))
     return "\n\n".join(parts) + "\n"
 
 
-def device_name(device: torch.device) -> str:
+def find_device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -528,12 +537,14 @@ def device_name(device: torch.device) -> str:
     return platform.processor()
 
 
-def measure(given: argparse.Namespace, save: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """All measurements; `save` is called after each, so that an early end loses little."""
-    clock = Clock(given.device, given.minutes)
-    small = given.small
+def measure(
+    arguments: argparse.Namespace, save: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Return all measurements; call `save` after each, so that an interrupt loses only one."""
+    clock = Clock(arguments.device, arguments.minutes)
+    small = arguments.small
     results: dict[str, Any] = {
-        "device": device_name(clock.device), "torch": torch.__version__, "small": small,
+        "device": find_device_name(clock.device), "torch": torch.__version__, "small": small,
         "note": "small networks: a test of the script, not a result" if small else "full size",
         "errors": {}, "speed": {}, "host": {}, "end to end": {"reason": "not reached"},
         "left out": [],
@@ -554,35 +565,39 @@ def measure(given: argparse.Namespace, save: Callable[[dict[str, Any]], None]) -
 
     with step("matmul"):
         results["matmul"] = matmul_rates(clock, 512 if small else 8192)
-    for name in given.networks:
+    for name in arguments.networks:
         if has_time(f"errors of {name}"):
             with step(f"errors of {name}"):
-                results["errors"][name] = errors_of(name, small, clock)
-    # what matters most first: ours in bfloat16, the host, the others
+                results["errors"][name] = measure_errors(name, small, clock)
+    # the most important first: seqcov in bfloat16, the host, the others
     for precision in reversed(PRECISIONS):
-        for name in given.networks:
-            key = f"{name}/ours/{precision}"
+        for name in arguments.networks:
+            key = f"{name}/seqcov/{precision}"
             if has_time(key):
                 with step(key):
-                    results["speed"][key] = speed_of(name, small, precision, clock)
+                    results["speed"][key] = measure_speed(name, small, precision, clock)
         if precision == "bfloat16":
-            for name in {"Borzoi", "Enformer"}.intersection(given.networks):
+            for name in {"Borzoi", "Enformer"}.intersection(arguments.networks):
                 for tracks in (10 if small else 100, None):
                     key = f"{name}/{tracks or 'all'} tracks/{precision}"
                     if has_time(key):
-                        batch = results["speed"].get(f"{name}/ours/{precision}", {}).get("batch", 1)
+                        batch = (
+                            results["speed"].get(f"{name}/seqcov/{precision}", {}).get("batch", 1)
+                        )
                         with step(key):
-                            results["host"][key] = host_of(
+                            results["host"][key] = measure_host(
                                 name, small, tracks, precision, min(batch, 4), clock
                             )
         for network, project in PEERS:
             key = f"{network}/{project}/{precision}"
-            if network in given.networks and not given.no_peers and has_time(key):
+            if network in arguments.networks and not arguments.no_peers and has_time(key):
                 with step(key):
-                    results["speed"][key] = peer_speed(network, project, small, precision, clock)
+                    results["speed"][key] = measure_peer_speed(
+                        network, project, small, precision, clock
+                    )
     if has_time("end to end"):
         with step("end to end"):
-            results["end to end"] = end_to_end(given)
+            results["end to end"] = compare_runs(arguments)
     return results
 
 
@@ -599,21 +614,21 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=REPOSITORY / "demo" / "borzoi")
     parser.add_argument("--fasta", type=Path, default=REPOSITORY / "demo" / "genome.fa")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    given = parser.parse_args()
-    if given.device == "cuda" and not torch.cuda.is_available():
+    arguments = parser.parse_args()
+    if arguments.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("gpu.py: torch sees no GPU here; use --device cpu --small to test")
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(arguments.threads)
 
     def save(results: dict[str, Any]) -> None:
-        given.output.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n")
+        arguments.output.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n")
 
     try:
-        results = measure(given, save)
+        results = measure(arguments, save)
     except SeqcovError as error:
         raise SystemExit(f"gpu.py: {error}") from None
     save(results)
-    text = report(results)
-    given.output.with_suffix(".md").write_text(text, encoding="utf-8")
+    text = format_report(results)
+    arguments.output.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
 
 

@@ -1,12 +1,12 @@
-"""Profiles at peaks, beside bpnet-lite's own way to predict them, on the same peaks.
+"""Compare the prediction of profiles at peaks with bpnet-lite's, on the same peaks.
 
     python benchmarks/profiles_at_peaks.py FASTA WEIGHTS [--peaks 5000] [--rounds 2]
 
 FASTA: not compressed; WEIGHTS: a state dict of bpnet-lite as safetensors. Peaks are drawn at
-random. Theirs, in the peers' environment (envs/requirements-peers.txt, .venv-peers): tangermeme's
-`extract_loci` and `predict`, which bpnet-lite's command line calls, its arrays left in memory.
-Ours: a whole run of the workflow from nothing, with every process that it starts, checks, bigWigs
-and the table of peaks. Both with two threads, in turn. Ratios are what counts.
+random. bpnet-lite runs in the peers' environment (envs/requirements-peers.txt, .venv-peers):
+tangermeme's `extract_loci` and `predict`, which bpnet-lite's command line calls, without writing
+files. seqcov is a complete run of the workflow, with every process that it starts, checks, bigWigs
+and the table of peaks. Both use two threads, in turn. Compare ratios.
 """
 
 import argparse
@@ -22,8 +22,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 THREADS = 2
 
 
-def theirs(fasta: str, weights: str, peaks: str) -> dict[str, float]:
-    """Seconds of bpnet-lite's loop, in this process."""
+def time_bpnet_lite(fasta: str, weights: str, peaks: str) -> dict[str, float]:
+    """Return the seconds of bpnet-lite's loop in this process."""
     import torch
     from bpnetlite.bpnet import BPNet, ControlWrapper
     from safetensors.torch import load_file
@@ -37,7 +37,7 @@ def theirs(fasta: str, weights: str, peaks: str) -> dict[str, float]:
     outputs, inputs, _ = state["fconv.weight"].shape
     model = BPNet(
         n_filters=filters, n_layers=layers, n_outputs=outputs, n_control_tracks=inputs - filters,
-        trimming=47 + sum(2**at for at in range(1, layers + 1)), verbose=False,
+        trimming=47 + sum(2**layer for layer in range(1, layers + 1)), verbose=False,
     )  # fmt: skip
     model.load_state_dict(state)
     began = time.perf_counter()
@@ -45,12 +45,12 @@ def theirs(fasta: str, weights: str, peaks: str) -> dict[str, float]:
     read = time.perf_counter()
     model = ControlWrapper(model)
     predict(model, sequences, batch_size=64, device="cpu")
-    done = time.perf_counter()
-    return {"windows": len(sequences), "reading": read - began, "model": done - read}
+    end = time.perf_counter()
+    return {"windows": len(sequences), "reading": read - began, "model": end - read}
 
 
-def ours(fasta: Path, weights: Path, peaks: Path) -> dict[str, float]:
-    """Seconds of a run of the workflow, and those in its model."""
+def time_seqcov(fasta: Path, weights: Path, peaks: Path) -> dict[str, float]:
+    """Return the seconds of a run of the workflow, and those of its model."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = {"architecture": "bpnetlite", "weights": str(weights), "peaks": str(peaks)}
@@ -68,12 +68,12 @@ def ours(fasta: Path, weights: Path, peaks: Path) -> dict[str, float]:
         )  # fmt: skip
         seconds = time.perf_counter() - began
         (log,) = folder.glob("logs/genome/predict_profiles/*.log")
-        part = log.read_text().partition("model=")[2]
-        return {"run": seconds, "model": float(part.partition(",")[0])}
+        model_seconds = log.read_text().partition("model=")[2].partition(",")[0]
+        return {"run": seconds, "model": float(model_seconds)}
 
 
-def random_peaks(fasta: Path, number: int, path: Path) -> None:
-    """Write `number` peaks whose windows lie within contigs, since theirs leaves out any other."""
+def write_random_peaks(fasta: Path, number: int, path: Path) -> None:
+    """Write `number` peaks whose windows lie within contigs; bpnet-lite leaves out others."""
     draw, lengths = random.Random(1), {}
     for line in fasta.open():
         if line.startswith(">"):
@@ -81,52 +81,50 @@ def random_peaks(fasta: Path, number: int, path: Path) -> None:
             lengths[name] = 0
         else:
             lengths[name] += len(line.strip())
-    places = set()
-    while len(places) < number:
+    summits = set()
+    while len(summits) < number:
         name = draw.choices(list(lengths), list(lengths.values()))[0]
         if lengths[name] > 2_200:
-            places.add((name, draw.randrange(1_100, lengths[name] - 1_100)))
-    path.write_text("".join(f"{name}\t{at}\t{at + 1}\n" for name, at in sorted(places)))
+            summits.add((name, draw.randrange(1_100, lengths[name] - 1_100)))
+    path.write_text("".join(f"{name}\t{start}\t{start + 1}\n" for name, start in sorted(summits)))
 
 
 def main() -> None:
-    """Print both, a round a line, and the best of each."""
+    """Print the times of each round, and the ratios of the best."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("fasta", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--peaks", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--peers", default=str(REPOSITORY / ".venv-peers/bin/python"))
-    parser.add_argument("--theirs", help=argparse.SUPPRESS)
+    parser.add_argument("--time-bpnet-lite", metavar="PEAKS", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.theirs:
-        print(json.dumps(theirs(str(arguments.fasta), str(arguments.weights), arguments.theirs)))
+    fasta, weights = arguments.fasta.resolve(), arguments.weights.resolve()
+    if arguments.time_bpnet_lite:
+        print(json.dumps(time_bpnet_lite(str(fasta), str(weights), arguments.time_bpnet_lite)))
         return
-    whole, model = [], []
+    run_seconds, model_seconds = [], []
     with tempfile.TemporaryDirectory() as name:
         peaks = Path(name) / "peaks.bed"
-        random_peaks(arguments.fasta, arguments.peaks, peaks)
+        write_random_peaks(fasta, arguments.peaks, peaks)
         for _ in range(arguments.rounds):
-            command = [
-                arguments.peers,
-                "-W",
-                "ignore",
-                __file__,
-                str(arguments.fasta),
-                str(arguments.weights),
-            ]
-            done = subprocess.run(
-                [*command, "--theirs", str(peaks)], capture_output=True, text=True, check=True
-            )
-            peer = json.loads(done.stdout.splitlines()[-1])
-            measured = ours(arguments.fasta.resolve(), arguments.weights.resolve(), peaks)
-            print(f"theirs {peer}\nours {measured}", flush=True)
-            whole.append((peer["reading"] + peer["model"], measured["run"]))
-            model.append((peer["model"], measured["model"]))
-    for what, pairs in (("all", whole), ("the model alone", model)):
-        their, our = (min(pair[side] for pair in pairs) for side in (0, 1))
-        print(f"{what}: theirs {arguments.peaks / their:,.0f} peaks a second, ours"
-              f" {arguments.peaks / our:,.0f}; {their / our:.1f} times")  # fmt: skip
+            command = [arguments.peers, "-W", "ignore", __file__, str(fasta), str(weights)]
+            completed = subprocess.run(
+                [*command, "--time-bpnet-lite", str(peaks)],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            peer = json.loads(completed.stdout.splitlines()[-1])
+            seqcov = time_seqcov(fasta, weights, peaks)
+            print(f"bpnet-lite {peer}\nseqcov {seqcov}", flush=True)
+            run_seconds.append((peer["reading"] + peer["model"], seqcov["run"]))
+            model_seconds.append((peer["model"], seqcov["model"]))
+    for name, pairs in (("whole run", run_seconds), ("the model alone", model_seconds)):
+        peer_best, seqcov_best = (min(pair[side] for pair in pairs) for side in (0, 1))
+        rates = arguments.peaks / peer_best, arguments.peaks / seqcov_best
+        print(
+            f"{name}: bpnet-lite {rates[0]:,.0f} peaks per second, seqcov {rates[1]:,.0f};"
+            f" {peer_best / seqcov_best:.1f} times"
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Where the wall time of a run goes: python benchmarks/where_time_goes.py CONFIG [CORES].
+"""Print the shares of a run's wall time: python benchmarks/where_time_goes.py CONFIG [CORES].
 
-Runs the workflow from nothing in a temporary folder and adds up what its jobs' logs say: the model,
-waiting for sequence, writing chunks, writing bigWigs (the time in which at least one job did).
-The rest of the wall time is processes starting: Snakemake itself, Python, torch, loading weights.
-Prints a table, and the peak memory of each kind of job.
+Runs the workflow in a temporary folder (so paths in CONFIG must be absolute) and adds up the
+seconds in its jobs' logs: the model, waiting for sequence, writing chunks, writing bigWigs (the
+time in which at least one job writes).
+The rest of the wall time is the start of processes: Snakemake, Python, torch, loading weights.
+Also prints the peak memory of each kind of job.
 """
 
 import re
@@ -20,7 +21,7 @@ LINE = re.compile(r"^(\S+ \S+) INFO .*Seconds\((.*)\)$", re.MULTILINE)
 
 
 def main(config: Path, cores: str) -> None:
-    """Run `config` and print the shares."""
+    """Run `config` and print the shares and the peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
         command += ["--cores", cores, "--configfile", str(config.resolve()), "--quiet"]
@@ -28,7 +29,7 @@ def main(config: Path, cores: str) -> None:
         subprocess.run(command, cwd=folder, check=True, stderr=subprocess.DEVNULL)
         wall = time.perf_counter() - began
         logs = Path(folder, "logs")
-        parts = {"model": 0.0, "reading": 0.0, "stitching": 0.0, "writing": 0.0}
+        steps = {"model": 0.0, "reading": 0.0, "stitching": 0.0, "writing": 0.0}
         spans = []
         for log in logs.rglob("*.log"):
             for stamp, message in LINE.findall(log.read_text()):
@@ -36,14 +37,14 @@ def main(config: Path, cores: str) -> None:
                 seconds = {k: float(v) for k, v in re.findall(r"(\w+)=([\d.e-]+)", message)}
                 if "bigwigs" in seconds:
                     spans.append((end - seconds["bigwigs"], end))
-                for part in parts:
-                    parts[part] += seconds.get(part, 0)
+                for step in steps:
+                    steps[step] += seconds.get(step, 0)
         shares = {
-            "the model": parts["model"],
-            "waiting for sequence": parts["reading"],
-            "stitching windows": parts["stitching"],
-            "writing chunks": parts["writing"],
-            "writing bigWigs": covered(spans),
+            "the model": steps["model"],
+            "waiting for sequence": steps["reading"],
+            "stitching windows": steps["stitching"],
+            "writing chunks": steps["writing"],
+            "writing bigWigs": count_seconds(spans),
         }
         shares["processes starting"] = wall - sum(shares.values())
         print(f"| {config.stem}, {cores} cores | seconds | share |\n|---|---|---|")
@@ -55,8 +56,8 @@ def main(config: Path, cores: str) -> None:
             print(f"peak memory of a {rule} job: {max(peaks)} MB")
 
 
-def covered(spans: list[tuple[float, float]]) -> float:
-    """Seconds that at least one of the spans covers."""
+def count_seconds(spans: list[tuple[float, float]]) -> float:
+    """Return the seconds that at least one of the spans covers."""
     total, reach = 0.0, float("-inf")
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, reach))

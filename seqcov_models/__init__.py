@@ -1,6 +1,12 @@
 """Predict coverage along genomes with Basenji2, Enformer, Borzoi and BPNet.
 
-Names are imported on first use, so that planning a run does not pay for importing torch.
+Names are imported on first use, so that planning a run does not import torch.
+
+Example:
+    >>> from seqcov_models import load_model, predict_region
+    >>> model = load_model("borzoi", "demo/borzoi", tracks=["assay:DNASE"])
+    >>> predict_region(model, "demo/genome.fa", "chrA:100,001-120,000").values.shape
+    (625, 2)
 """
 
 from importlib import import_module
@@ -8,7 +14,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "BPNetConfig": "networks.bpnet.config",
     "BPNetLiteConfig": "networks.bpnet.config",
     "BasenjiBlockConfig": "networks.basenji.config",
@@ -34,10 +40,11 @@ _HOMES = {
     "predict_region": "prediction.region",
     "save_model": "checkpoints.load",
 }
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    """Import a public name from its module."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Example:
         >>> main(["describe", "weights/"])
     """
-    options = _parser().parse_args(arguments)
+    options = _build_parser().parse_args(arguments)
     try:
         options.run(options)
     except SeqcovError as error:
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="seqcov_models",
         description="Look at checkpoints of sequence-to-coverage models, or convert them.",
@@ -118,8 +119,8 @@ def _describe(options: argparse.Namespace) -> None:
 
     config, geometry = checkpoint.config, checkpoint.config.geometry
     assays = Counter(track.assay for track in checkpoint.tracks)
-    named = [f"{assay}: {count:,}" for assay, count in assays.items() if assay]
-    named = named or [track.identifier for track in checkpoint.tracks]
+    names = [f"{assay}: {count:,}" for assay, count in assays.items() if assay]
+    names = names or [track.identifier for track in checkpoint.tracks]
     species = ", also ".join(config.heads)
     lines = {
         "architecture": checkpoint.architecture,
@@ -128,7 +129,7 @@ def _describe(options: argparse.Namespace) -> None:
         "window": f"{geometry.window:,} bp",
         "core": f"{geometry.core:,} bp, {geometry.bins:,} bins of {geometry.bin:,} bp,"
         f" {geometry.crop:,} cropped at each side",
-        "tracks": f"{len(checkpoint.tracks):,} ({', '.join(named[:8])}{', …' * (len(named) > 8)})",
+        "tracks": f"{len(checkpoint.tracks):,} ({', '.join(names[:8])}{', …' * (len(names) > 8)})",
         "parameters": f"{check_checkpoint(checkpoint):,}",
         "activation": config.hidden_act,
         "unknown bases": config.n_encoding,
@@ -154,7 +155,7 @@ def _convert(options: argparse.Namespace) -> None:
         python -m seqcov_models convert model0_best.h5 converted/
     """
     if options.out.exists() and not (options.out.is_dir() and not any(options.out.iterdir())):
-        raise SeqcovError(f"{options.out}: already exists; name a new folder")
+        raise SeqcovError(f"{options.out} already exists; name a new folder")
     checkpoint = _recognise(options)
     from seqcov_models.checkpoints.load import load_checkpoint, save_model
 

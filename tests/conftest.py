@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from goldens.common import unpacked
 from support import data
-from support.calico import Tiny, Weights, keras_weights, write_calico
+from support.calico import Tiny, Weights, draw_keras_weights, write_calico
 
 torch.set_num_threads(1)  # networks this small only wait for a second thread
 settings.register_profile("seqcov", deadline=None, database=None, derandomize=True)
@@ -43,7 +43,7 @@ def real_input() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def tiny_weights() -> Weights:
-    return keras_weights(Tiny())
+    return draw_keras_weights(Tiny())
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The order of the rooms: what may import what, and what stays light."""
+"""The order of the rooms: which may import which, and which import no torch."""
 
 import ast
 import inspect
@@ -65,19 +65,19 @@ def test_rooms_import_only_from_lower_floors() -> None:
     floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
     public = set(seqcov_models.__all__) - {"__version__"}  # `from seqcov_models import load_model`
     floor["__version__"] = -1
-    wrong = []
+    violations = []
     for path in sorted(PACKAGE.rglob("*.py")):
         room = path.relative_to(PACKAGE).with_suffix("").parts[0]
         for line, module in imported_modules(path):
             source = module.split(".")[1]
             source = "__init__" if source in public else source
             if source != room and floor[source] >= floor[room]:
-                wrong.append(f"{path.relative_to(REPOSITORY)}:{line} imports {module}")
-    assert not wrong, "\n".join(wrong)
+                violations.append(f"{path.relative_to(REPOSITORY)}:{line} imports {module}")
+    assert not violations, "\n".join(violations)
 
 
 def names_in_results() -> set[str]:
-    """Return how the names of results end, whatever model, track or task they are of."""
+    """Return the ends of the names of results, of any model, track or task."""
     paths, names = Paths(Path("results")), set[str]()
     for name, member in vars(Paths).items():
         if isinstance(member, property):
@@ -110,14 +110,14 @@ def test_every_path_in_results_is_spelt_once() -> None:
         *(REPOSITORY / "workflow").rglob("*.smk"),
         *(REPOSITORY / "workflow/Snakefile", REPOSITORY / "Snakefile"),
     ]
-    wrong = [
+    violations = [
         f"{path.relative_to(REPOSITORY)}:{line}: {literal}"
         for path in files
         if path != PACKAGE / "run/paths.py"
         for line, literal in string_literals(path)
         if any(spelling in literal for spelling in spellings) and "{LOGS}/" not in literal
     ]
-    assert not wrong, "\n".join(wrong)
+    assert not violations, "\n".join(violations)
 
 
 @pytest.mark.parametrize("module", LIGHT)
@@ -130,5 +130,7 @@ def test_planning_imports_no_torch(module: str) -> None:
 def test_every_public_name_has_a_docstring(name: str) -> None:
     value = getattr(seqcov_models, name)
     text = value.__doc__ or ""
-    assert text, "what users import says what it is"
-    assert not text.startswith(f"{name}("), "that is the signature which `dataclass` puts there"
+    assert text, "every public class and function needs a docstring"
+    assert not text.startswith(f"{name}("), (
+        "the signature that `dataclass` writes is not a docstring"
+    )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.regions import Interval
 from seqcov_models.tiling import (
     BinIntervals,
@@ -28,7 +29,7 @@ TILINGS = [
     Tiling.from_overlap(Geometry(window=24, bin=4, bins=3, crop=1), 0.4),
     Tiling.from_overlap(Geometry(window=60, bin=5, bins=10, crop=1), 0.6, "taper"),
 ]
-"""Cores side by side, and cores that overlap: then a step takes the place of a core."""
+"""Cores side by side, and cores that overlap, whose windows lie a step apart."""
 
 lengths = st.dictionaries(st.sampled_from("zyxabc"), st.integers(1, 130), min_size=1, max_size=4)
 
@@ -49,14 +50,14 @@ def genomes(draw: st.DrawFn) -> tuple[dict[str, int], list[Interval] | None, lis
     return contigs, include, draw(st.lists(interval(), max_size=5))
 
 
-def wanted_by_hand(
+def select_by_hand(
     contigs: Mapping[str, int],
     size: int,
     include: Sequence[Interval] | None,
     exclude: Sequence[Interval],
 ) -> dict[str, set[int]]:
-    """Bins with an included base and without an excluded one, base by base."""
-    found: dict[str, set[int]] = {}
+    """Return the bins with an included base and without an excluded one, base by base."""
+    bins_by_contig: dict[str, set[int]] = {}
     for contig, length in contigs.items():
 
         def bins(intervals: Sequence[Interval], contig: str = contig) -> set[int]:
@@ -67,27 +68,27 @@ def wanted_by_hand(
                 for base in range(start, end)
             }
 
-        taken = bins([(contig, 0, length)] if include is None else include) - bins(exclude)
-        if taken:
-            found[contig] = taken
-    return found
+        selected = bins([(contig, 0, length)] if include is None else include) - bins(exclude)
+        if selected:
+            bins_by_contig[contig] = selected
+    return bins_by_contig
 
 
-def bins_in(bins: BinIntervals) -> list[int]:
+def expand_bins(bins: BinIntervals) -> list[int]:
     return [number for start, end in bins.tolist() for number in range(start, end)]
 
 
 @given(genomes(), st.sampled_from([1, 3, 4, 7, 200]))
-def test_wanted_are_the_bins_that_touch_a_region_and_no_exclusion(
+def test_selected_bins_touch_a_region_and_no_exclusion(
     genome: tuple[dict[str, int], list[Interval] | None, list[Interval]], size: int
 ) -> None:
     contigs, include, exclude = genome
-    wanted = select_bins(contigs, size, include, exclude)
-    assert {contig: set(bins_in(bins)) for contig, bins in wanted.items()} == wanted_by_hand(
-        contigs, size, include, exclude
-    )
-    assert list(wanted) == [contig for contig in contigs if contig in wanted]
-    for bins in wanted.values():
+    selected_bins = select_bins(contigs, size, include, exclude)
+    assert {
+        contig: set(expand_bins(bins)) for contig, bins in selected_bins.items()
+    } == select_by_hand(contigs, size, include, exclude)
+    assert list(selected_bins) == [contig for contig in contigs if contig in selected_bins]
+    for bins in selected_bins.values():
         assert bins.dtype == np.int64
         ends = bins.ravel().tolist()  # sorted, disjoint, not touching
         assert all(low < high for low, high in itertools.pairwise(ends))
@@ -95,13 +96,13 @@ def test_wanted_are_the_bins_that_touch_a_region_and_no_exclusion(
 
 @settings(max_examples=150)
 @given(genomes(), st.sampled_from(TILINGS))
-def test_each_wanted_bin_lies_in_one_step_and_each_window_holds_one(
+def test_each_selected_bin_is_in_one_window_and_each_window_has_one(
     genome: tuple[dict[str, int], list[Interval] | None, list[Interval]], tiling: Tiling
 ) -> None:
     contigs, include, exclude = genome
     size, step = tiling.geometry.bin, tiling.step
     segments = tile(contigs, tiling, select_bins(contigs, size, include, exclude))
-    by_hand = wanted_by_hand(contigs, size, include, exclude)
+    by_hand = select_by_hand(contigs, size, include, exclude)
     windows = [
         (segment.contig, number)
         for segment in segments
@@ -118,34 +119,34 @@ def test_each_wanted_bin_lies_in_one_step_and_each_window_holds_one(
         assert segment.bins == sum(number < total for number in steps)
 
 
-def windows_of(segments: Sequence[Segment], step: int) -> list[tuple[str, int, int]]:
-    """Contig, number and bins of each window."""
-    found = []
+def list_windows(segments: Sequence[Segment], step: int) -> list[tuple[str, int, int]]:
+    """Return contig, number and bins of each window."""
+    windows = []
     for segment in segments:
-        left = segment.bins
+        remaining = segment.bins
         for number in range(segment.first_window, segment.first_window + segment.windows):
-            found.append((segment.contig, number, min(left, step)))
-            left -= step
-        assert -step < left <= 0
-    return found
+            windows.append((segment.contig, number, min(remaining, step)))
+            remaining -= step
+        assert -step < remaining <= 0
+    return windows
 
 
 @settings(max_examples=150)
 @given(genomes(), st.sampled_from(TILINGS), st.integers(1, 9))
-def test_chunks_of_any_size_are_the_same_windows_one_after_the_other(
+def test_chunks_of_any_size_have_the_same_windows_in_the_same_order(
     genome: tuple[dict[str, int], list[Interval] | None, list[Interval]],
     tiling: Tiling,
     size: int,
 ) -> None:
     contigs, include, exclude = genome
-    wanted = select_bins(contigs, tiling.geometry.bin, include, exclude)
-    segments = tile(contigs, tiling, wanted)
+    selected_bins = select_bins(contigs, tiling.geometry.bin, include, exclude)
+    segments = tile(contigs, tiling, selected_bins)
     chunks = split_into_chunks(segments, tiling.step, size)
-    joined = [window for chunk in chunks for window in windows_of(chunk, tiling.step)]
-    assert joined == windows_of(segments, tiling.step)
-    whole, rest = divmod(len(joined), size)
+    joined = [window for chunk in chunks for window in list_windows(chunk, tiling.step)]
+    assert joined == list_windows(segments, tiling.step)
+    full, rest = divmod(len(joined), size)
     counts = [sum(segment.windows for segment in chunk) for chunk in chunks]
-    assert counts == [size] * whole + [rest] * (rest > 0)
+    assert counts == [size] * full + [rest] * (rest > 0)
     assert all(segment.windows > 0 and segment.bins > 0 for chunk in chunks for segment in chunk)
 
 
@@ -170,7 +171,7 @@ def test_thousands_of_short_contigs_make_few_chunks() -> None:
     assert len(split_into_chunks(segments, BORZOI.step, 1_000)) == 5
 
 
-def test_excluding_everything_wants_nothing() -> None:
+def test_excluding_everything_selects_no_bins() -> None:
     contigs = {"a": 100, "b": 7}
     assert select_bins(contigs, 4, None, [("a", 0, 100), ("b", 0, 7)]) == {}
     assert tile(contigs, BORZOI, {}) == []
@@ -182,3 +183,54 @@ def test_regions_may_overlap_touch_repeat_and_come_in_any_order(repeats: int) ->
     contigs = {"a": 1_000}
     regions = [("a", 500, 600), ("a", 0, 50), ("a", 90, 120), ("a", 40, 90)] * repeats
     assert select_bins(contigs, 10, regions, [])["a"].tolist() == [[0, 12], [50, 60]]
+
+
+# Overlapping cores
+
+
+CROPPED = Geometry(window=512, bin=4, bins=118, crop=5)
+
+
+@pytest.mark.parametrize("step", [1, 7, 50, 118])
+@pytest.mark.parametrize("blend", ["crop", "mean", "taper"])
+@pytest.mark.parametrize("length", [1, 31, 118, 119, 700])
+def test_every_bin_is_covered_and_crop_covers_once(step: int, blend: str, length: int) -> None:
+    tiling = Tiling(CROPPED, step, blend)
+    windows = tiling.count_windows(length * CROPPED.bin)
+    total = np.zeros(length + 2 * CROPPED.bins)
+    for number in range(windows):
+        start = number * step
+        total[start : start + CROPPED.bins] += tiling.blend_weights(number, windows)
+    assert (total[:length] > 0).all()
+    if blend == "crop":
+        assert (total[:length] == 1).all()
+
+
+def test_seams_are_the_bins_at_which_the_covering_windows_change() -> None:
+    for tiling in (
+        Tiling(CROPPED, 118),
+        Tiling(CROPPED, 30, "crop"),
+        Tiling(CROPPED, 30, "mean"),
+    ):
+        windows = 9
+        covering: list[set[int]] = [set() for _ in range(8 * tiling.step)]
+        for number in range(windows):
+            for at, weight in enumerate(tiling.blend_weights(number, windows)):
+                if weight and number * tiling.step + at < len(covering):
+                    covering[number * tiling.step + at].add(number)
+        expected = [at for at in range(1, len(covering)) if covering[at] != covering[at - 1]]
+        found = tiling.seams(windows)
+        assert found[found < len(covering)].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("overlap", "blend", "message"),
+    [
+        (0.001, "crop", "overlap 0.001 has no effect: it is less than one of the 118 bins"),
+        (0.0, "taper", "blend 'taper' has no effect without overlap"),
+        (0.95, "mean", "choose a number from 0 to 0.9"),
+    ],
+)
+def test_overlap_without_an_effect_is_refused(overlap: float, blend: str, message: str) -> None:
+    with pytest.raises(SeqcovError, match=message):
+        Tiling.from_overlap(CROPPED, overlap, blend)

@@ -1,0 +1,1 @@
+"""The bigWig writer: sections, zooms, layout."""

@@ -1,7 +1,7 @@
 """The arrays in a file of weights, whatever its container: names, shapes, numbers on request."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from seqcov_models.checkpoints.keymap import Array, Shape
 from seqcov_models.errors import SeqcovError
-
-Bytes = npt.NDArray[np.uint8]
 
 MAX_NUMBERS = 2**33
 """Numbers in the compressed arrays of one file; the largest published network has 0.3 billion."""
@@ -23,8 +21,8 @@ class Arrays:
     """The arrays of a file; their shapes are known before their numbers are read."""
 
     shapes: dict[str, Shape]
-    read: Callable[[Sequence[str]], dict[str, Array]]
-    """Read the arrays of some names as float32. Raises SeqcovError for damaged ones."""
+    read: Callable[[str], Array]
+    """Return an array as float32. Raises SeqcovError if it is damaged, or not finite floats."""
 
 
 def check_shapes(shapes: Mapping[str, Shape], *files: Path, compressed: bool = False) -> None:
@@ -42,14 +40,12 @@ def check_shapes(shapes: Mapping[str, Shape], *files: Path, compressed: bool = F
         raise SeqcovError(f"{files[0]}: its arrays have more numbers than fit into it")
 
 
-def check_finite(name: str, value: Array, path: Path) -> Array:
-    """Return `value`. Raises SeqcovError if it holds NaN or infinity."""
-    if not np.isfinite(value).all():
+def to_float32(value: npt.NDArray[np.generic], name: str, path: Path) -> Array:
+    """Return an array as float32. Raises SeqcovError for other kinds, NaN and infinity."""
+    if value.dtype.kind != "f" or value.dtype.itemsize > 8:
+        raise SeqcovError(f"{path}: {name} holds {value.dtype}, not floating-point numbers")
+    with np.errstate(over="ignore"):  # too large values become infinite
+        numbers = np.asarray(value, np.float32)
+    if not np.isfinite(numbers).all():
         raise SeqcovError(f"{path}: {name} holds values that are not finite")
-    return value
-
-
-def as_float32(value: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Array:
-    """Return `value` as float32 in this machine's byte order; too large values become infinite."""
-    with np.errstate(over="ignore"):
-        return np.asarray(value, np.float32)
+    return numbers

@@ -1,7 +1,8 @@
 """The record by which each publishing project's format is known, and the files it describes."""
 
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,15 @@ CanonicalName = Callable[[str], str | None]
 def without_module(name: str) -> str | None:
     """Drop the prefix that DataParallel puts before each name."""
     return name.removeprefix("module.")
+
+
+@contextmanager
+def name_source(source: str | Path | None) -> Iterator[None]:
+    """Put the name of a file before the message of a SeqcovError that the block raises."""
+    try:
+        yield
+    except SeqcovError as error:
+        raise SeqcovError(f"{source}: {error}") from None
 
 
 @dataclass(frozen=True)

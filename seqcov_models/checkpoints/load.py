@@ -15,6 +15,7 @@ from torch import nn
 
 from seqcov_models.checkpoints.arrays import Arrays
 from seqcov_models.checkpoints.containers import open_files
+from seqcov_models.checkpoints.format import name_source
 from seqcov_models.checkpoints.formats import all_formats
 from seqcov_models.checkpoints.keymap import Array, Row, Shape, Shapes, check_fit
 from seqcov_models.checkpoints.recognise import CONFIG, WEIGHTS, Checkpoint
@@ -97,11 +98,9 @@ def read_state(checkpoint: Checkpoint) -> dict[str, Array]:
     """
     expected = weight_shapes(outline(checkpoint.config, checkpoint.source))
     arrays, rows = _match(checkpoint, expected)
-    stored = arrays.read([name for row in rows.values() for name in row.stored])
-    try:
+    stored = {name: arrays.read(name) for row in rows.values() for name in row.stored}
+    with name_source(checkpoint.source):
         state = {name: row.build(stored).reshape(expected[name]) for name, row in rows.items()}
-    except SeqcovError as error:
-        raise SeqcovError(f"{checkpoint.source}: {error}") from None
     for name, value in state.items():
         if name.endswith("running_var") and value.min(initial=0) < 0:
             raise SeqcovError(f"{checkpoint.source}: {name} holds a negative variance")
@@ -125,10 +124,8 @@ def _match(checkpoint: Checkpoint, expected: Shapes) -> tuple[Arrays, dict[str, 
     arrays = open_files(checkpoint.weights, canonical)
     shapes = arrays.shapes
     found = {name: shapes[name] for name in shapes if not form.ignores(name, config, shapes)}
-    try:
+    with name_source(source):
         keys = form.keys(config, found)
-    except SeqcovError as error:
-        raise SeqcovError(f"{source}: {error}") from None
     descriptions = [file.name for file in checkpoint.files if file.suffix == ".json"]
     fit = f"{source} does not fit its {descriptions[0]}" if descriptions else source
     check_fit(keys, found, expected, fit)

@@ -1,4 +1,4 @@
-"""What lies at a path: which format, which config, which files.
+"""Recognise what lies at a path: which format, which config, which files.
 
 Formats are told apart by what the files hold, never by their names alone. A description next to the
 weights (params.json, config.json) says which network they are for, and the weights must fit it;
@@ -13,53 +13,46 @@ from seqcov_models.checkpoints import hub
 from seqcov_models.checkpoints.containers import container_of
 from seqcov_models.checkpoints.containers.safetensors_file import shards_in_index
 from seqcov_models.checkpoints.containers.tensor_bundle import data_files
-from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.formats import all_formats
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.config import Config
 from seqcov_models.sequence import N_ENCODINGS
-from seqcov_models.tracks.table import (
-    Track,
-    read_tracks,
-    set_strand_pairs,
-)
+from seqcov_models.tracks.table import Track, read_tracks, set_strand_pairs
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 PARAMS = "params.json"
 TARGETS = "targets.txt"
-HUGGING_FACE = (
-    WEIGHTS,
-    f"{WEIGHTS}.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
 SUFFIXES = (".h5", ".safetensors", ".pth", ".pt", ".bin", ".torch", ".index")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint's files and what they promise, before a weight is read.
+    """A checkpoint that was recognised, before a weight is read.
 
     `recognise` makes it; `load_checkpoint` builds the network from it.
+
+    Attributes:
+        format: A name in `formats.all_formats()`.
+        architecture: A name in the registry of networks.
+        config: The network's config, with the selected head.
+        weights: The file that holds the weights, or its shards.
+        tracks: The tracks of the head, in its order.
+        files: Everything the model is made of: weights, description, track table.
+        other_tracks: Tracks of the file's other heads by species, if they have a table.
+        renamed_heads: The network's name of each head that the file holds under another name.
     """
 
     format: str
-    """A name in `formats.all_formats()`."""
     architecture: str
-    """A name in the registry of networks."""
     config: Config
     weights: tuple[Path, ...]
-    """The file that holds the weights, or its shards."""
     tracks: list[Track]
-    """The tracks of the head, in its order."""
     files: tuple[Path, ...]
-    """Everything the model is made of: weights, description, track table."""
     other_tracks: dict[str, list[Track]] = field(default_factory=dict)
-    """Tracks of the file's other heads by species, for those that have a table in the folder."""
     renamed_heads: dict[str, str] = field(default_factory=dict)
-    """The network's name of each head that the file holds under another name."""
 
     @property
     def source(self) -> str:
@@ -76,14 +69,14 @@ def recognise(
     n_encoding: str | None = None,
     hidden_act: str | None = None,
 ) -> Checkpoint:
-    """Find out what a path holds, without reading numbers.
+    """Recognise a checkpoint by its names, shapes and descriptions, without reading numbers.
 
     Args:
         architecture: The network that is expected; None for any.
         path: A folder, a weights file, or hf://owner/name[@revision].
-        species: Whose head.
+        species: The species whose head is selected.
         targets: The track table; by default targets_<species>.txt or targets.txt in the folder.
-        n_encoding: What an unknown base is, if other than in the original network: 'zeros',
+        n_encoding: How an unknown base is encoded, if other than in the original network: 'zeros',
             'uniform', or 'multimolecule' (the fifth channel that its stems have).
         hidden_act: The activation, if other than the file says.
 
@@ -91,8 +84,8 @@ def recognise(
         The checkpoint: format, config, tracks and files.
 
     Raises:
-        SeqcovError: If nothing known is there, the architecture is another, there is no head of
-            the species, or the table does not have one row per track.
+        SeqcovError: If no known checkpoint is at the path, it is of another architecture, it has no
+            head of the species, or the table does not have one row per track.
 
     Example:
         >>> recognise("borzoi", "weights/borzoi/").config.geometry.bin
@@ -104,31 +97,32 @@ def recognise(
         raise SeqcovError(f"n_encoding {n_encoding!r}: choose one of {', '.join(N_ENCODINGS)}")
     path = hub.fetch(path) if hub.is_hub(path) else Path(path)
     files = find_files(path, species)
-    found, network = _match_format(files)
+    form, network = _match_format(files)
     if architecture is not None and network != architecture:
-        told_by = (files.description or files.weights[0]).name
+        evidence = (files.description or files.weights[0]).name
         raise SeqcovError(
-            f"weights {path}: {told_by} describes {network!r}, asked for is {architecture!r}"
+            f"weights {path}: {evidence} describes {network!r}, asked for is {architecture!r}"
         )
-    config = found.config(files, network, species)
-    config = _with_choices(config, found, files.source, n_encoding, hidden_act)
-    renamed = found.renamed_heads(files, config)
+    config = form.config(files, network, species)
+    config = _with_choices(config, form, files, n_encoding, hidden_act)
+    renamed = form.renamed_heads(files, config)
     folder = files.weights[0].parent
     table = Path(targets) if targets else _find_table(folder, species, bool(renamed))
     others = {
         name: _read_table(other, count, name)
-        for name, count in getattr(config, "other_heads", {}).items()
-        if (other := _find_table(folder, name, renamed.get("head") != f"other_heads.{name}"))
+        for name, count in config.heads.items()
+        if name != species
+        and (other := _find_table(folder, name, renamed.get("head") != f"other_heads.{name}"))
     }
     data = data_files(files.weights[0]) if files.container == "bundle" else []
-    further = [file for file in (files.description, table) if file is not None]
+    descriptions = [file for file in (files.description, table) if file is not None]
     return Checkpoint(
-        found.name,
+        form.name,
         network,
         config,
         files.weights,
-        _tracks(config, found, files, table, species),
-        (*files.weights, *data, *further),
+        _tracks(config, form, files, table, species),
+        (*files.weights, *data, *descriptions),
         others,
         renamed,
     )
@@ -136,9 +130,9 @@ def recognise(
 
 def _match_format(files: Files) -> tuple[Format, str]:
     """Return the format of files and the architecture. Raises SeqcovError if none matches."""
-    for found in all_formats().values():
-        if (architecture := found.matches(files)) is not None:
-            return found, architecture
+    for form in all_formats().values():
+        if (architecture := form.matches(files)) is not None:
+            return form, architecture
     if files.config:
         model = files.described.get("model_type")
         raise SeqcovError(
@@ -167,8 +161,9 @@ def find_files(path: Path, species: str) -> Files:
     if path.name in (CONFIG, PARAMS):
         path = path.parent
     folder = path if path.is_dir() else path.parent
-    params = folder / PARAMS if (folder / PARAMS).is_file() else None
-    config = folder / CONFIG if (folder / CONFIG).is_file() else None
+    params, config = (
+        file if file.is_file() else None for file in (folder / PARAMS, folder / CONFIG)
+    )
     if path.is_dir():
         if params:
             return Files((_single_file([*path.glob("*.h5")], path, species),), params=params)
@@ -179,22 +174,21 @@ def find_files(path: Path, species: str) -> Files:
     container = container_of(path)
     if params and (container == "hdf5" or path.suffix == ".h5"):
         return Files((path,), params=params)
-    if config and container not in ("hdf5", "bundle"):
-        return Files((path,), config)
-    return Files((path,))
+    return Files((path,), None if container in ("hdf5", "bundle") else config)
 
 
 def _hugging_face_files(folder: Path) -> tuple[Path, ...]:
     """Return the weights of a folder in Hugging Face's layout, safetensors before torch's."""
-    for name in HUGGING_FACE:
+    for name in (WEIGHTS, "pytorch_model.bin"):
         if (folder / name).is_file():
-            index = name.endswith(".json")
-            return tuple(shards_in_index(folder / name)) if index else (folder / name,)
-    raise SeqcovError(f"weights {folder}: {CONFIG} is there, {WEIGHTS} is not")
+            return (folder / name,)
+        if (index := folder / f"{name}.index.json").is_file():
+            return tuple(shards_in_index(index))
+    raise SeqcovError(f"weights {folder}: there is a {CONFIG}, but no {WEIGHTS}")
 
 
 def _single_file(files: list[Path], folder: Path, species: str) -> Path:
-    folders = [file.name for file in files if file.is_dir()]
+    """Return the weights among the files of a folder. Raises SeqcovError if it is not clear."""
     files = sorted(file for file in files if file.is_file())
     if len(files) > 1:
         prefix = {"human": "model0", "mouse": "model1"}.get(species, "model")
@@ -211,10 +205,8 @@ def _single_file(files: list[Path], folder: Path, species: str) -> Path:
             " published as a Sonnet checkpoint, as EleutherAI/enformer-official-rough and as"
             " multimolecule/enformer: use one of these"
         )
-    if folders:
-        raise SeqcovError(f"weights {folder}: {folders[0]} is a folder, not a file of weights")
     raise SeqcovError(
-        f"weights {folder}: no weights there; expected {PARAMS} with an .h5, {CONFIG} with"
+        f"weights {folder}: no file of weights; expected {PARAMS} with an .h5, {CONFIG} with"
         f" {WEIGHTS}, or a file that ends in {', '.join(SUFFIXES)}"
     )
 
@@ -223,41 +215,38 @@ def _single_file(files: list[Path], folder: Path, species: str) -> Path:
 
 
 def _with_choices(
-    config: Config, found: Format, source: str, n_encoding: str | None, hidden_act: str | None
+    config: Config, form: Format, files: Files, n_encoding: str | None, hidden_act: str | None
 ) -> Config:
     """Return `config` as the caller chose. Raises SeqcovError for what the weights do not allow."""
     if n_encoding is not None and n_encoding != config.n_encoding:
         channels = len(N_ENCODINGS[n_encoding])
-        if channels > (5 if found.has_n_channel else config.vocab_size):
+        if channels > (5 if form.has_n_channel else config.vocab_size):
             raise SeqcovError(
-                f"n_encoding {n_encoding!r}: the stem in {source} reads {config.vocab_size}"
+                f"n_encoding {n_encoding!r}: the stem in {files.source} reads {config.vocab_size}"
                 " channels; only multimolecule's weights come with a fifth"
             )
         config = dataclasses.replace(config, n_encoding=n_encoding, vocab_size=channels)
-    if hidden_act is not None:
-        config = dataclasses.replace(config, hidden_act=hidden_act)
-    return config
+    return config if hidden_act is None else dataclasses.replace(config, hidden_act=hidden_act)
 
 
 # Which tracks
 
 
 def _tracks(
-    config: Config, found: Format, files: Files, table: Path | None, species: str
+    config: Config, form: Format, files: Files, table: Path | None, species: str
 ) -> list[Track]:
     """Return the tracks of a table, else the network's own; pairs of strands as the files say."""
     labels = config.num_labels
     tracks = _read_table(table, labels, species) if table else config.default_tracks()
     stranded = NETWORKS[config.ARCHITECTURE].stranded
-    if stranded and "strand_pair" not in tracks[0].columns:
-        try:
-            return set_strand_pairs(tracks, found.strand_pairs(files, labels))
-        except SeqcovError as error:
-            raise SeqcovError(f"{files.source}: {error}") from None
-    return tracks
+    if not stranded or "strand_pair" in tracks[0].columns:
+        return tracks
+    with name_source(files.source):
+        return set_strand_pairs(tracks, form.strand_pairs(files, labels))
 
 
 def _read_table(table: Path, labels: int, species: str) -> list[Track]:
+    """Read the tracks of a head. Raises SeqcovError if it does not have as many as the table."""
     if len(tracks := read_tracks(table)) != labels:
         raise SeqcovError(
             f"track table {table}: {len(tracks):,} rows, but the {species} head has {labels:,}"
@@ -269,7 +258,5 @@ def _read_table(table: Path, labels: int, species: str) -> list[Track]:
 
 def _find_table(folder: Path, species: str, other_head: bool) -> Path | None:
     """Return targets_<species>.txt, else targets.txt, which belongs to the saved head alone."""
-    for name in [f"targets_{species}.txt"] + ([] if other_head else [TARGETS]):
-        if (folder / name).is_file():
-            return folder / name
-    return None
+    tables = [folder / f"targets_{species}.txt"] + ([] if other_head else [folder / TARGETS])
+    return next((table for table in tables if table.is_file()), None)

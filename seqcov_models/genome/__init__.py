@@ -1,0 +1,1 @@
+"""FASTA access, regions and contig names."""

@@ -199,6 +199,9 @@ def _explain_index_error(error: Exception) -> str:
 class Genome:
     """Sequence of a FASTA as codes (see `sequence`).
 
+    Args:
+        fasta: The file, as `open_fasta` returns it.
+
     Attributes:
         contigs: Lengths in bp by name, in the order of the file.
 

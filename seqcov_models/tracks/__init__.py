@@ -1,0 +1,1 @@
+"""Track tables, selection of tracks, units and their inverse."""

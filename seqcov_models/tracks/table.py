@@ -98,7 +98,7 @@ def assign_file_names(tracks: Iterable[tuple[int, str]]) -> list[str]:
 
 
 def build_default_tracks(count: int) -> list[Track]:
-    """Return `count` unstranded tracks for a head without a table: track_0, track_1, …"""
+    """Return `count` unstranded tracks, track_0 and so on, for a head without a table."""
     return [
         Track(row, row, f"track_{row}", file_name=f"track_{row}", pair=row) for row in range(count)
     ]
@@ -129,7 +129,7 @@ def set_strand_pairs(tracks: Sequence[Track], pairs: Sequence[int] | None) -> li
 
 
 def build_strand_tracks(tasks: Sequence[str], strands: int) -> list[Track]:
-    """Return one track per task and strand of a BPNet: Oct4+, Oct4-, …
+    """Return one track per task and strand of a BPNet, such as Oct4+ and Oct4-.
 
     Args:
         tasks: Names of the tasks.

@@ -1,4 +1,4 @@
-"""Runs of values: the same bytes, however they are cut; memory that does not grow."""
+"""Division of values into runs: the bytes do not depend on it, and memory does not grow."""
 
 import itertools
 import tracemalloc

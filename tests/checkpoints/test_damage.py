@@ -153,16 +153,6 @@ def test_compressed_entries_are_refused(
     refused(state_dict, "compressed", capsys)
 
 
-def test_entries_that_share_their_bytes_are_refused(
-    state_dict: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with zipfile.ZipFile(state_dict, "a") as archive:
-        tensors = (entry for entry in archive.infolist() if "/data/" in entry.filename)
-        archive.filelist += [max(tensors, key=lambda entry: entry.file_size)] * 500
-        archive._didModify = True  # type: ignore[attr-defined]
-    refused(state_dict, "overlap", capsys)
-
-
 def test_a_damaged_tensor_is_told_by_its_checksum(state_dict: Path) -> None:
     content = bytearray(state_dict.read_bytes())
     with zipfile.ZipFile(state_dict) as archive:
@@ -198,11 +188,12 @@ def test_a_state_dict_keeps_every_view_of_its_storages(old: bool, tmp_path: Path
     arrays = open_file(tmp_path / "x.pt")
     assert arrays.shapes == {name: tuple(value.shape) for name, value in state.items()}
     del state["counter"]
-    for name, value in arrays.read(list(state)).items():
+    for name in state:
+        value = arrays.read(name)
         assert value.dtype == np.float32
         assert np.array_equal(value, state[name].detach().float().numpy()), name
     with pytest.raises(SeqcovError, match="counter holds int64"):
-        arrays.read(["counter"])
+        arrays.read("counter")
 
 
 def test_a_checkpoint_with_an_optimiser_is_read_or_refused_with_advice(state_dict: Path) -> None:
@@ -211,9 +202,9 @@ def test_a_checkpoint_with_an_optimiser_is_read_or_refused_with_advice(state_dic
     torch.save({"state_dict": state, "optimizer": optimiser}, state_dict)
     load_model("enformer", state_dict)
     torch.save({"state_dict": state, "x": Path("x")}, state_dict)  # a class is not a tensor
-    refused(state_dict, "write it out alone")
+    refused(state_dict, "save its weights alone")
     torch.save({"model": state, "epoch": 1}, state_dict)
-    refused(state_dict, "'model' is not a tensor.*write it out alone")
+    refused(state_dict, "'model' is not a tensor.*save it alone")
 
 
 @pytest.mark.parametrize("old", [False, True])

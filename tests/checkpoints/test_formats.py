@@ -153,7 +153,7 @@ def test_the_trained_bpnet_lite_predicts_what_bpnet_lite_did(
     counts = output.count_logits[:, 0].numpy()
     for found, name in ((profile, "profile_logits"), (counts, "logcounts")):
         wanted = expected[f"example_final_{name}"]
-        assert np.abs(found - wanted).max() <= 1e-4 * np.ptp(wanted)
+        assert np.abs(found - wanted).max() < 1e-4
 
 
 # The same weights in other forms
@@ -422,7 +422,7 @@ def test_a_pickled_module_is_refused_with_a_way_out(
     older = tmp_path / "older" / "module.pt"
     older.parent.mkdir()
     torch.save(torch.nn.Linear(2, 3), older, _use_new_zipfile_serialization=False)
-    refused(None, older, "a pickle of a whole torch.nn.modules.linear.Linear")
+    refused(None, older, "a pickle that holds torch.nn.modules.linear.Linear")
     subprocess.run([sys.executable, "-c", command[1]], cwd=tmp_path, check=True, timeout=60)
     state = torch.load(tmp_path / "module.state.pt", weights_only=True)
     assert list(state) == ["weight", "bias"]
@@ -472,13 +472,12 @@ def test_nothing_is_unpickled(
         file.write_bytes(pickle.dumps(held))
     else:
         torch.save(held, file, _use_new_zipfile_serialization=how != "old torch")
-    advice = "write it out alone" if how == "inside a state dict" else "a pickle of a whole"
     for path in (folder, file):
-        said = refused("enformer", path, advice)
+        said = refused("enformer", path, "a pickle that holds")
         assert file.name in said
         assert "\n" not in said
         assert "safe_globals" not in said
-        assert ("weights_only=False).state_dict()" in said) == (how != "inside a state dict")
+        assert "save its weights alone" in said
         assert not mark.exists()
 
 

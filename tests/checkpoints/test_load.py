@@ -25,7 +25,7 @@ from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.bpnet.config import BPNetConfig
 from seqcov_models.networks.shared.base import TokenPredictionModel
 from seqcov_models.networks.shared.config import Config
-from support.calico import Tiny, Weights, keras_weights, write_calico
+from support.calico import Tiny, Weights, draw_keras_weights, write_calico
 
 LETTERS = ["".join(np.random.default_rng(1).choice(list("ACGTN"), Tiny().length))]
 HEAD = "model_weights/dense_8/dense_8"  # 2 blocks and 2 upsamples use dense … dense_7
@@ -230,7 +230,7 @@ def test_of_several_files_the_species_is_chosen_by_the_published_names(tiny_fold
     params = Tiny().params()
     params["model"]["head_mouse"] = {"units": 7}
     (tiny_folder / "params.json").write_text(json.dumps(params))
-    weights = keras_weights(Tiny(), seed=2)
+    weights = draw_keras_weights(Tiny(), seed=2)
     write_calico(tiny_folder / "mouse", Tiny(), weights)
     (tiny_folder / "model.h5").rename(tiny_folder / "model0_best.h5")
     shutil.copy(tiny_folder / "mouse/model.h5", tiny_folder / "model1_best.h5")
@@ -311,7 +311,7 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[h5py.Group], Any], str]] = {
         lambda g: (g.__delitem__(BIAS), g.create_dataset(BIAS, (7,), dtype=h5py.string_dtype())),
         "bias",
     ),
-    "nothing": (lambda g: replace(g, BIAS, h5py.Empty("f4")), "bias|HDF5"),
+    "nothing": (lambda g: replace(g, BIAS, h5py.Empty("f4")), "no head"),
     "a dataset for the group": (lambda g: replace(g.file, "model_weights", [1.0]), "Keras"),
     "an empty file": (lambda g: g.file.__delitem__("model_weights"), "Keras"),
     "a far larger array": (

@@ -25,7 +25,7 @@ from goldens.common import HERE, one_hot_array, windows, write
 K = tf.keras.layers
 
 
-def randomised(model, seed):
+def randomise(model, seed):
     """Give every weight of a Keras model a random value."""
     rng = np.random.default_rng(seed)
     for weight in model.weights:
@@ -96,7 +96,7 @@ def basenji(name, activation):
     x = K.Cropping1D(10)(x)
     x = activation(block(x, 12, 1, dropout=0.05))
     model = tf.keras.Model(sequence, K.Dense(5, activation="softplus")(x))
-    randomised(model, 3)
+    randomise(model, 3)
     model.save(folder / "model_human.h5", save_format="h5", include_optimizer=False)
     (folder / "params.json").write_text(json.dumps({"train": {}, "model": BASENJI}) + "\n")
     write(folder, 1024, coverage=model(one_hot_array(windows(1024, 1), 0.0)).numpy())
@@ -136,7 +136,7 @@ def bpnet(name):
         outputs.append(K.Activation("linear", name=f"{task}/profile")(profile))
         outputs.append(K.Activation("linear", name=f"{task}/counts")(counts))
         inputs += [control, total]
-    model = randomised(tf.keras.Model(inputs, outputs), 4)
+    model = randomise(tf.keras.Model(inputs, outputs), 4)
     model.save(folder / "bpnet.model.h5", save_format="h5", include_optimizer=False)
     zeros = [np.zeros((1, *one.shape[1:]), np.float32) for one in inputs[1:]]
     found = [value.numpy() for value in model([one_hot_array(windows(length, 1), 0.25), *zeros])]

@@ -1,4 +1,4 @@
-"""Basenji2, and what all networks do alike, against float64 arithmetic from its definition."""
+"""Basenji2, and what all networks have in common, against float64 arithmetic."""
 
 import dataclasses
 from dataclasses import replace
@@ -25,11 +25,12 @@ from support.naive import (
     indices,
     max_pool,
     one_hot,
+    predict,
     random_codes,
-    randomised,
+    randomise,
+    read_weights,
     softplus,
     stack,
-    weights_of,
 )
 
 TINY = BasenjiConfig(
@@ -55,13 +56,6 @@ def reference(config: BasenjiConfig, w: Weights, x: Array) -> Array:
     return softplus(dense(w, "head", act(block("model.trunk.final", x))))
 
 
-def predict(model: Any, codes: Array, **given: Any) -> Array:
-    with torch.inference_mode():
-        output = model(torch.from_numpy(codes), **given)
-        result: Array = model.postprocess(output)[0].double().numpy()
-    return result
-
-
 VARIANTS = {
     "as published": TINY,
     "the GELU of 2020": dataclasses.replace(TINY, hidden_act="quick_gelu"),
@@ -77,27 +71,27 @@ VARIANTS = {
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
 def test_basenji_agrees_with_float64_arithmetic_from_its_definition(config: BasenjiConfig) -> None:
-    model = randomised(BasenjiForTokenPrediction(config))
+    model = randomise(BasenjiForTokenPrediction(config))
     codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
-    weights = weights_of(model)
+    weights = read_weights(model)
     expected = [reference(config, weights, one_hot(row, config.n_encoding)) for row in codes]
     assert difference(predict(model, codes), stack(expected)) < AGREE
 
 
 @pytest.mark.parametrize("other", ["quick_gelu", "gelu"])
-def test_the_gelus_cannot_stand_for_one_another(other: str) -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+def test_the_gelus_are_not_interchangeable(other: str) -> None:
+    model = randomise(BasenjiForTokenPrediction(TINY))
     codes = random_codes(512)
     wrong = dataclasses.replace(TINY, hidden_act=other)
-    expected = reference(wrong, weights_of(model), one_hot(codes, "zeros"))
+    expected = reference(wrong, read_weights(model), one_hot(codes, "zeros"))
     assert difference(predict(model, codes[None])[0], expected) > AGREE
 
 
 @pytest.mark.parametrize("length", [72, 256, 1_000])
-def test_other_windows_lose_as_many_bins_at_each_side(length: int) -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+def test_the_crop_does_not_depend_on_the_length_of_the_window(length: int) -> None:
+    model = randomise(BasenjiForTokenPrediction(TINY))
     codes = random_codes(length)
-    expected = reference(TINY, weights_of(model), one_hot(codes, "zeros"))
+    expected = reference(TINY, read_weights(model), one_hot(codes, "zeros"))
     found = predict(model, codes[None])[0]
     assert found.shape == (length // 8 - 8, 7)
     assert difference(found, expected) < AGREE
@@ -112,10 +106,10 @@ def test_a_window_without_an_uncropped_bin_is_refused(length: int, message: str)
         model(torch.zeros(1, length, dtype=torch.uint8))
 
 
-# How far a bin sees
+# The reach of a bin
 
 
-def test_the_published_network_sees_27395_bases_beyond_a_bin() -> None:
+def test_the_published_network_reads_27395_bases_beyond_a_bin() -> None:
     config = BasenjiConfig()
     dilated = 128 * sum(config.blocks.dilations)
     assert dilated == 27_136
@@ -126,10 +120,9 @@ def test_the_published_network_sees_27395_bases_beyond_a_bin() -> None:
 
 
 @pytest.mark.parametrize("base", [100, 101, 255, 256, 263])
-def test_a_base_is_seen_as_far_as_the_config_says(base: int) -> None:
-    """A changed base changes the bins that reach it, and no others."""
+def test_a_base_changes_only_the_bins_within_reach(base: int) -> None:
     config = dataclasses.replace(TINY, hidden_act="gelu_new", crop_bins=0)
-    model = randomised(BasenjiForTokenPrediction(config))
+    model = randomise(BasenjiForTokenPrediction(config))
     codes = random_codes(512)
     changed = codes.copy()
     changed[base] = (codes[base] + 1) % 4
@@ -147,10 +140,9 @@ def test_a_base_is_seen_as_far_as_the_config_says(base: int) -> None:
     assert moved[base // 8]
 
 
-def test_the_reach_is_no_larger_than_it_must_be() -> None:
-    """At its very end a base still counts."""
+def test_the_farthest_base_within_reach_changes_the_bin() -> None:
     config = dataclasses.replace(TINY, crop_bins=0)
-    model = randomised(BasenjiForTokenPrediction(config))
+    model = randomise(BasenjiForTokenPrediction(config))
     stem = model.model.stem
     hit = False
     for seed in range(20):
@@ -167,35 +159,34 @@ def test_the_reach_is_no_larger_than_it_must_be() -> None:
 
 
 @pytest.mark.parametrize("piece", [1, 8, 40, 104, 511])
-def test_a_stem_in_pieces_is_the_whole_stem(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+def test_a_stem_computed_in_pieces_gives_the_same_values(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = randomise(BasenjiForTokenPrediction(TINY))
     codes = np.stack([random_codes(512, seed) for seed in (1, 2, 3)])
     whole = predict(model, codes)
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
     longest: list[int] = []
-    local = model.model.stem.compute
-    monkeypatch.setattr(
-        model.model.stem, "compute", lambda x: longest.append(x.shape[-1]) or local(x)
+    model.model.stem.blocks[0].register_forward_pre_hook(
+        lambda _, inputs: longest.append(inputs[0].shape[-1])
     )
     assert difference(predict(model, codes), whole) < ROUNDING
     assert len(longest) >= 3 * 512 // max(piece, 8)
     assert max(longest) <= max(piece, 8) + 2 * model.model.stem.halo
 
 
-def test_what_is_computed_with_gradients_is_the_same() -> None:
-    model = randomised(
-        BasenjiForTokenPrediction(dataclasses.replace(TINY, hidden_act="quick_gelu"))
-    )
+def test_predictions_with_and_without_gradients_agree() -> None:
+    model = randomise(BasenjiForTokenPrediction(dataclasses.replace(TINY, hidden_act="quick_gelu")))
     codes = random_codes(512)[None]
     with_gradients = model.postprocess(model(torch.from_numpy(codes)))[0].detach().numpy()
     assert difference(predict(model, codes), with_gradients) < ROUNDING
 
 
-# What else a network says
+# Contexts, hidden states and training
 
 
-def test_contexts_are_the_blocks_and_hidden_states_all_there_is() -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+def test_contexts_are_the_outputs_of_the_blocks() -> None:
+    model = randomise(BasenjiForTokenPrediction(TINY))
     codes = torch.from_numpy(random_codes(512)[None])
     with torch.inference_mode():
         output = model(codes, output_contexts=True, output_hidden_states=True)
@@ -211,9 +202,9 @@ def test_contexts_are_the_blocks_and_hidden_states_all_there_is() -> None:
     assert last is output.last_hidden_state
 
 
-def test_the_config_says_whether_contexts_are_given_by_default() -> None:
+def test_the_config_says_whether_contexts_are_returned_by_default() -> None:
     config = dataclasses.replace(TINY, output_contexts=True)
-    model = randomised(BasenjiForTokenPrediction(config))
+    model = randomise(BasenjiForTokenPrediction(config))
     codes = torch.from_numpy(random_codes(512)[None])
     with torch.inference_mode():
         assert len(model(codes).contexts) == 5
@@ -223,12 +214,12 @@ def test_the_config_says_whether_contexts_are_given_by_default() -> None:
 
 
 def test_the_config_follows_the_selected_tracks() -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+    model = randomise(BasenjiForTokenPrediction(TINY))
     assert model.select_tracks([5, 0]).config == dataclasses.replace(TINY, num_labels=2)
 
 
-def test_batch_norms_learn_in_training_and_only_there() -> None:
-    model = randomised(BasenjiForTokenPrediction(TINY))
+def test_batch_norms_learn_only_in_training() -> None:
+    model = randomise(BasenjiForTokenPrediction(TINY))
     codes = torch.from_numpy(np.stack([random_codes(512, seed) for seed in (1, 2)]))
     means = [value for name, value in model.named_buffers() if name.endswith("running_mean")]
     before = [value.clone() for value in means]
@@ -241,7 +232,7 @@ def test_batch_norms_learn_in_training_and_only_there() -> None:
 # Configs
 
 
-def test_dilations_without_rounding_grow_by_the_rate_itself() -> None:
+def test_dilations_without_rounding_are_powers_of_the_rate() -> None:
     blocks = BasenjiBlockConfig(num_blocks=6, round_dilation=False)
     assert blocks.dilations == tuple(round(1.5**power) for power in range(6))
 
@@ -270,7 +261,7 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
-def test_an_impossible_value_is_refused_and_named(field: str, value: Any) -> None:
+def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
     name = field if not isinstance(value, dict) else next(iter(value))
     with pytest.raises(SeqcovError, match=name):
         BasenjiConfig.from_dict({**TINY.to_dict(), field: value})
@@ -280,9 +271,3 @@ def test_an_impossible_value_is_refused_and_named(field: str, value: Any) -> Non
 def test_a_window_that_the_poolings_do_not_divide_is_refused(size: int) -> None:
     with pytest.raises(SeqcovError, match=f"sequence_length.*{size} to the power of 3"):
         dataclasses.replace(TINY, stem_pool_size=size)
-
-
-def test_json_keeps_a_config() -> None:
-    stored = TINY.to_dict()
-    assert stored["architecture"] == "basenji2"
-    assert BasenjiConfig.from_dict(stored) == TINY

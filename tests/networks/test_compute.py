@@ -1,4 +1,4 @@
-"""What networks do on GPUs, done on the processor: the same values as its own way to compute."""
+"""The route of GPUs, taken on the CPU, gives the values of the CPU's route."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,11 +11,11 @@ import torch
 from seqcov_models.checkpoints.load import build
 from seqcov_models.networks import registry
 from seqcov_models.networks.shared import compute
-from seqcov_models.networks.shared.attention import RelativeAttention, attend_fused
+from seqcov_models.networks.shared.attention import RelativeAttention
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.compute import pad_to_multiple, prepare_network
 from seqcov_models.networks.shared.layers import max_pool
-from support.naive import random_codes, randomised
+from support.naive import random_codes, randomise
 
 TOWER = {"stem_channels": 6, "conv_tower_channels": (9, 11, 13, 14, 15, 16), "num_labels": 5}
 BLOCKS = {"num_attention_heads": 2, "attention_head_size": 8, "num_hidden_layers": 2}
@@ -42,7 +42,7 @@ SIZES: dict[str, tuple[str, dict[str, Any]]] = {
 def network(name: str) -> CoverageModel:
     architecture, sizes = SIZES[name]
     torch.manual_seed(1)
-    model: CoverageModel = randomised(
+    model: CoverageModel = randomise(
         build(registry.NETWORKS[architecture].config_class.from_dict(sizes))
     )
     return model.eval()
@@ -57,7 +57,7 @@ def coverage(model: CoverageModel, windows: int) -> npt.NDArray[np.float32]:
 
 
 def error(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
-    """The largest difference as a share of the range."""
+    """The largest difference, as a fraction of the range."""
     assert found.shape == expected.shape
     assert found.dtype == np.float32
     return float(np.abs(found - expected).max() / np.ptp(expected))
@@ -65,60 +65,64 @@ def error(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> 
 
 @pytest.mark.parametrize("windows", [1, 3])
 @pytest.mark.parametrize("name", SIZES)
-def test_the_way_of_gpus_gives_the_same_float32(
+def test_the_route_of_gpus_gives_the_same_float32(
     name: str, windows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also if a batch does not fit into one piece."""
+    """The batch does not fit into one piece."""
     model = network(name)
     expected = coverage(model, windows)
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.GPU, piece=8_192, queries=12))
     assert error(coverage(prepare_network(model, "float32"), windows), expected) < 1e-5
 
 
-@pytest.mark.parametrize("of_gpus", [False, True])
+@pytest.mark.parametrize("on_gpu_route", [False, True])
 @pytest.mark.parametrize("name", SIZES)
-def test_bfloat16_errs_little_and_leaves_heads_norms_and_the_original_alone(
-    name: str, of_gpus: bool, monkeypatch: pytest.MonkeyPatch
+def test_bfloat16_leaves_heads_norms_and_the_original_in_float32(
+    name: str, on_gpu_route: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = network(name)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     expected = coverage(model, 2)
-    if of_gpus:
+    if on_gpu_route:
         monkeypatch.setitem(compute.ROUTES, "cpu", compute.GPU)
     reduced = prepare_network(model, "bfloat16")
     assert error(coverage(reduced, 2), expected) < 0.1
     for key, value in reduced.named_parameters():
         in_norm = isinstance(reduced.get_submodule(key.rpartition(".")[0]), torch.nn.BatchNorm1d)
-        kept = in_norm or not key.startswith("model.")
-        assert value.dtype == (torch.float32 if kept else torch.bfloat16), key
+        is_float32 = in_norm or not key.startswith("model.")
+        assert value.dtype == (torch.float32 if is_float32 else torch.bfloat16), key
     after = model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-def test_float32_on_processors_is_the_network_itself() -> None:
+def test_float32_on_cpus_uses_the_network_itself() -> None:
     model = network("borzoi")
     assert prepare_network(model, "float32") is model
 
 
 @pytest.mark.parametrize("rows", [slice(0, 24), slice(5, 19)])
-def test_fused_attention_is_the_attention_of_the_logits(
+def test_fused_attention_equals_unfused_attention(
     rows: slice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, queries=7))
+    """In float64, in which the route of GPUs fuses, too."""
+    attention = randomise(RelativeAttention(10, 3, 4, 5, 6, 0.0, 0.0)).double()
     torch.manual_seed(2)
-    attention = RelativeAttention(10, 3, 4, 5, 6, 0.0, 0.0).eval()
-    count = rows.stop - rows.start
-    q_content, q_position = torch.randn(2, 2, 3, count, 4)
-    k, v, r = torch.randn(2, 3, 24, 4), torch.randn(2, 3, 24, 5), torch.randn(3, 47, 4)
-    with torch.inference_mode():
-        expected = attention._attend(q_content, q_position, k, v.mT.contiguous(), r, rows.start)
-        found = attend_fused(q_content, q_position, k, v, r, rows.start)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    x, positions = torch.randn(2, 24, 10).double(), torch.randn(47, 6).double()
+    fused = []
+    for is_fused in (False, True):
+        route = replace(compute.GPU, queries=7, fused_attention=is_fused)
+        monkeypatch.setitem(compute.ROUTES, "cpu", route)
+        with torch.inference_mode(), torch.profiler.profile() as profile:
+            found = attention(x, positions, rows)
+        names = {event.key for event in profile.key_averages()}
+        assert ("aten::scaled_dot_product_attention" in names) == is_fused
+        fused.append(found)
+    torch.testing.assert_close(fused[1], fused[0], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("length", "size"), [(12, 2), (13, 2), (13, 3)])
-def test_pooling_by_maximum_is_max_pooling(
+def test_pooling_by_maximum_equals_max_pooling(
     length: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(3)
@@ -132,7 +136,7 @@ def test_pooling_by_maximum_is_max_pooling(
     assert found.unsqueeze(2).is_contiguous(memory_format=torch.channels_last)
 
 
-def test_gpus_get_no_odd_widths_between_the_blocks_of_basenji2(
+def test_widths_between_the_blocks_of_basenji2_are_padded_for_gpus(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(compute.ROUTES, "cpu", compute.GPU)

@@ -1,4 +1,4 @@
-"""Configs and geometry: the published numbers, what is refused, what JSON keeps."""
+"""Configs and geometry: published numbers, computed fields, invalid values, JSON."""
 
 import dataclasses
 import json
@@ -11,25 +11,11 @@ import pytest
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.basenji.config import BasenjiBlockConfig, BasenjiConfig
 from seqcov_models.networks.borzoi.config import BorzoiConfig
+from seqcov_models.networks.bpnet.config import BPNetConfig
 from seqcov_models.networks.enformer.config import EnformerConfig
-from seqcov_models.networks.shared.config import read_json
+from seqcov_models.networks.shared.config import Config, read_json
 from seqcov_models.tiling import Geometry
-
-SMALL: dict[str, Any] = {
-    "sequence_length": 512,
-    "stem_channels": 6,
-    "conv_tower_channels": (8, 10, 12),
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "attention_head_size": 5,
-    "attention_value_size": 6,
-    "num_rel_pos_features": 8,
-    "position_length": 32,
-    "intermediate_size": 24,
-    "crop_bins": 5,
-    "head_hidden_size": 14,
-    "num_labels": 7,
-}
+from support.networks import EVERY_NETWORK, SMALL_BORZOI
 
 
 def test_the_crop_of_params_pred_json_keeps_16352_bins() -> None:
@@ -115,38 +101,39 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
-def test_an_impossible_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
-    assert BorzoiConfig(**SMALL)
+def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
+    assert BorzoiConfig(**SMALL_BORZOI)
     with pytest.raises(SeqcovError, match=field):
-        BorzoiConfig.from_dict({**SMALL, field: value})
+        BorzoiConfig.from_dict({**SMALL_BORZOI, field: value})
 
 
-def test_a_refusal_is_a_value_error() -> None:
+def test_the_error_of_a_field_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="513"):
-        BorzoiConfig(**{**SMALL, "sequence_length": 513})
+        BorzoiConfig(**{**SMALL_BORZOI, "sequence_length": 513})
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        BorzoiConfig(),
-        BorzoiConfig(**SMALL),
-        BorzoiConfig(num_labels=2_608, species="mouse", n_encoding="uniform", crop_bins=16),
-        BorzoiConfig(head_hidden_size=0, upsample_conv=False, hidden_dropout=1e-7),
-    ],
-    ids=["published", "small", "mouse", "mini"],
-)
-def test_json_keeps_a_config(config: BorzoiConfig) -> None:
+CONFIGS: list[Config] = [
+    *(config for _, config in EVERY_NETWORK.values()),
+    BorzoiConfig(),
+    BorzoiConfig(num_labels=2_608, species="mouse", n_encoding="uniform", crop_bins=16),
+    BorzoiConfig(head_hidden_size=0, upsample_conv=False, hidden_dropout=1e-7),
+    EnformerConfig(other_heads={"mouse": 3}),
+    BPNetConfig(tasks=("a", "b"), target_length=40),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.ARCHITECTURE)
+def test_a_config_survives_json(config: Config) -> None:
     stored = json.loads(json.dumps(config.to_dict()))
-    assert stored["architecture"] == "borzoi"
-    assert BorzoiConfig.from_dict(stored) == config
+    assert stored["architecture"] == config.ARCHITECTURE
+    assert type(config).from_dict(stored) == config
 
 
-def test_lists_and_numbers_of_numpy_are_what_they_hold() -> None:
+def test_values_of_numpy_are_stored_as_built_in_values() -> None:
     widths = np.array([8, 10, 12])
     config = BorzoiConfig(
         **{
-            **SMALL,
+            **SMALL_BORZOI,
             "conv_tower_channels": [np.int64(8), 10, np.int32(12)],
             "stem_channels": np.int64(6),
             "batch_norm_eps": np.float32(0.5),
@@ -155,14 +142,14 @@ def test_lists_and_numbers_of_numpy_are_what_they_hold() -> None:
         }
     )
     expected = {"batch_norm_eps": 0.5, "layer_norm_eps": 1.0, "upsample_conv": True}
-    assert config == BorzoiConfig(**{**SMALL, **expected})
-    assert config == BorzoiConfig(**{**SMALL, **expected, "conv_tower_channels": widths})
+    assert config == BorzoiConfig(**{**SMALL_BORZOI, **expected})
+    assert config == BorzoiConfig(**{**SMALL_BORZOI, **expected, "conv_tower_channels": widths})
     assert json.loads(json.dumps(config.to_dict()))["conv_tower_channels"] == [8, 10, 12]
     assert type(config.layer_norm_eps) is float
     assert type(config.stem_channels) is int
 
 
-def test_blocks_may_be_what_the_card_writes_as_json() -> None:
+def test_blocks_can_be_the_object_of_the_model_card() -> None:
     card = {
         "num_blocks": 3, "kernel_size": 3, "bottleneck_size": 8, "dilation": 2,
         "dilation_rate": 2, "round_dilation": True, "dropout": 0.1,
@@ -195,7 +182,7 @@ def test_the_number_of_tracks_follows_the_species(cls: Any, human: int, mouse: i
         cls(species="fly")
 
 
-def test_the_channels_of_the_stem_follow_from_what_an_unknown_base_is() -> None:
+def test_the_channels_of_the_stem_follow_from_the_encoding_of_unknown_bases() -> None:
     assert BorzoiConfig().vocab_size == 4
     assert BorzoiConfig(n_encoding="multimolecule").vocab_size == 5
     assert BorzoiConfig(n_encoding="multimolecule", vocab_size=5).vocab_size == 5
@@ -204,7 +191,7 @@ def test_the_channels_of_the_stem_follow_from_what_an_unknown_base_is() -> None:
         BorzoiConfig(n_encoding="uniform", vocab_size=5)
 
 
-def test_the_crop_and_the_bins_it_leaves_say_the_same() -> None:
+def test_the_crop_and_the_kept_bins_determine_each_other() -> None:
     assert (BorzoiConfig().target_length, BorzoiConfig().crop_bins) == (6_144, 5_120)
     for config in (BorzoiConfig(crop_bins=16), BorzoiConfig(target_length=16_352)):
         assert (config.target_length, config.crop_bins, config.num_bins) == (16_352, 16, 16_352)
@@ -219,7 +206,7 @@ def test_the_crop_and_the_bins_it_leaves_say_the_same() -> None:
         BorzoiConfig(crop_bins=16, target_length=6_144)
 
 
-def test_defaults_are_those_of_the_cards_and_of_the_publications() -> None:
+def test_defaults_are_the_values_of_the_cards_and_publications() -> None:
     basenji, enformer, borzoi = BasenjiConfig(), EnformerConfig(), BorzoiConfig()
     assert (basenji.hidden_dropout, basenji.blocks.dropout) == (0.05, 0.3)
     assert (enformer.hidden_dropout, enformer.head_dropout) == (0.4, 0.05)

@@ -1,4 +1,4 @@
-"""Enformer against float64 arithmetic from its definition; what is Borzoi's and Flashzoi's."""
+"""Enformer against float64 arithmetic from its definition."""
 
 import dataclasses
 import math
@@ -11,16 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from seqcov_models import BorzoiForTokenPrediction, EnformerForTokenPrediction
+from seqcov_models import EnformerForTokenPrediction
 from seqcov_models.errors import SeqcovError
-from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.enformer.config import EnformerConfig
 from seqcov_models.networks.shared import compute
 from seqcov_models.networks.shared.attention import (
-    RotaryAttention,
     enformer_features,
     gamma_basis,
-    rotary_angles,
 )
 from seqcov_models.tracks.table import build_default_tracks
 from support.naive import (
@@ -35,14 +32,15 @@ from support.naive import (
     difference,
     indices,
     one_hot,
+    predict,
     random_codes,
-    randomised,
+    randomise,
+    read_weights,
     relative_attention,
     softmax,
     softplus,
     stack,
     transformer_block,
-    weights_of,
 )
 
 TINY = EnformerConfig(
@@ -57,7 +55,7 @@ TINY = EnformerConfig(
 
 
 def features(length: int, count: int) -> Array:
-    """Facts §1.2, position by position; `count` functions of each of the three families."""
+    """Enformer's position features, position by position: three families of `count` functions."""
     rows = []
     for d in range(-(length - 1), length):
         x = abs(d)
@@ -77,7 +75,7 @@ def features(length: int, count: int) -> Array:
 
 
 @pytest.mark.parametrize(("length", "count"), [(16, 4), (100, 32), (1536, 32), (3072, 32)])
-def test_position_features_are_the_published_ones(length: int, count: int) -> None:
+def test_position_features_equal_the_published_formulas(length: int, count: int) -> None:
     found = enformer_features(length, 6 * count).numpy()
     expected = features(length, count)
     exact = [*range(2 * count), *range(3 * count, 5 * count)]
@@ -93,7 +91,7 @@ def test_central_masks_reach_their_distances() -> None:
     assert (masks[:, 10:] == 1).all()
 
 
-def test_gammas_are_normalised_over_positions_as_in_the_table(
+def test_gammas_are_divided_by_their_maximum_over_positions(
     real_input: Callable[[str], Path],
 ) -> None:
     table = torch.load(real_input("reference_outputs/enformer_tf_gammas.pt"), weights_only=True)
@@ -104,10 +102,10 @@ def test_gammas_are_normalised_over_positions_as_in_the_table(
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
-def test_features_made_while_predicting_serve_in_training_too(mode: Callable[[], Any]) -> None:
+def test_features_cached_by_a_prediction_can_be_used_in_training(mode: Callable[[], Any]) -> None:
     enformer_features.cache_clear()
     codes = torch.from_numpy(random_codes(256)[None])
-    model = randomised(EnformerForTokenPrediction(TINY))
+    model = randomise(EnformerForTokenPrediction(TINY))
     with mode():
         model(codes)
     model(codes, labels=torch.ones(1, 10, 5)).loss.backward()
@@ -154,12 +152,6 @@ def reference(
     return softplus(dense(w, head, act(block("model.trunk.final", x))))
 
 
-def predict(model: Any, codes: Array) -> Array:
-    with torch.inference_mode():
-        result: Array = model.postprocess(model(torch.from_numpy(codes)))[0].double().numpy()
-    return result
-
-
 VARIANTS = {
     "as published": TINY,
     "no crop": dataclasses.replace(TINY, target_length=-1),
@@ -175,40 +167,40 @@ VARIANTS = {
 def test_enformer_agrees_with_float64_arithmetic_from_its_definition(
     config: EnformerConfig,
 ) -> None:
-    model = randomised(EnformerForTokenPrediction(config))
+    model = randomise(EnformerForTokenPrediction(config))
     codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
-    weights = weights_of(model)
+    weights = read_weights(model)
     expected = [reference(config, weights, one_hot(row, config.n_encoding)) for row in codes]
     assert difference(predict(model, codes), stack(expected)) < AGREE
 
 
-def test_the_wrong_axis_of_the_gammas_would_show() -> None:
-    model = randomised(EnformerForTokenPrediction(TINY))
+def test_gammas_divided_over_the_wrong_axis_exceed_the_tolerance() -> None:
+    model = randomise(EnformerForTokenPrediction(TINY))
     codes = random_codes(256)
     gammas = features(16, 4)[:, 8:12]
     wrong = gammas / gammas.max(1, keepdims=True)
-    expected = reference(TINY, weights_of(model), one_hot(codes, "zeros"), gammas=wrong)
+    expected = reference(TINY, read_weights(model), one_hot(codes, "zeros"), gammas=wrong)
     assert difference(predict(model, codes[None])[0], expected) > AGREE
 
 
 @pytest.mark.parametrize("length", [112, 264, 640])
-def test_other_windows_take_features_of_their_own_length(length: int) -> None:
-    model = randomised(EnformerForTokenPrediction(dataclasses.replace(TINY, sequence_length=256)))
+def test_position_features_follow_the_length_of_the_window(length: int) -> None:
+    model = randomise(EnformerForTokenPrediction(dataclasses.replace(TINY, sequence_length=256)))
     config = dataclasses.replace(
         TINY, sequence_length=16 * (length // 16), target_length=length // 16 - 6
     )
     length = config.sequence_length
     codes = random_codes(length)
     found = predict(model, codes[None])[0]
-    expected = reference(config, weights_of(model), one_hot(codes, "zeros"))
+    expected = reference(config, read_weights(model), one_hot(codes, "zeros"))
     assert found.shape == (length // 16 - 6, 5)
     assert difference(found, expected) < AGREE
 
 
-def test_a_stored_gamma_table_serves_its_own_length_only() -> None:
+def test_a_stored_gamma_table_is_used_for_its_length_only() -> None:
     config = dataclasses.replace(TINY, use_precomputed_gamma_basis=True)
-    model = randomised(EnformerForTokenPrediction(config))
-    weights = weights_of(model)
+    model = randomise(EnformerForTokenPrediction(config))
+    weights = read_weights(model)
     table = weights["model.trunk.gamma_basis"]
     assert table.shape == (31, 4)
     codes = random_codes(256)
@@ -221,8 +213,10 @@ def test_a_stored_gamma_table_serves_its_own_length_only() -> None:
 
 
 @pytest.mark.parametrize("piece", [16, 48, 112])
-def test_a_stem_in_pieces_is_the_whole_stem(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = randomised(EnformerForTokenPrediction(TINY))
+def test_a_stem_computed_in_pieces_gives_the_same_values(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = randomise(EnformerForTokenPrediction(TINY))
     codes = np.stack([random_codes(256, seed) for seed in (1, 2)])
     whole = predict(model, codes)
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
@@ -230,12 +224,12 @@ def test_a_stem_in_pieces_is_the_whole_stem(piece: int, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("queries", [1, 3, 16])
-def test_the_last_block_computes_only_what_is_kept(
+def test_the_last_block_computes_only_the_kept_bins(
     queries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked for hidden states it computes all; the prediction is the same."""
+    """With hidden states requested it computes all positions; the prediction is the same."""
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, queries=queries))
-    model = randomised(EnformerForTokenPrediction(TINY))
+    model = randomise(EnformerForTokenPrediction(TINY))
     codes = torch.from_numpy(random_codes(256)[None])
     with torch.inference_mode():
         everything = model(codes, output_hidden_states=True)
@@ -249,11 +243,11 @@ def test_the_last_block_computes_only_what_is_kept(
 # Two species on one trunk
 
 
-def test_both_heads_live_on_one_trunk() -> None:
-    model = randomised(EnformerForTokenPrediction(TINY))
+def test_both_heads_share_one_trunk() -> None:
+    model = randomise(EnformerForTokenPrediction(TINY))
     model.other_tracks["mouse"] = build_default_tracks(3)[::-1]
     codes = random_codes(256)
-    weights, inputs = weights_of(model), one_hot(codes, "zeros")
+    weights, inputs = read_weights(model), one_hot(codes, "zeros")
     human = predict(model, codes[None])
     assert difference(human[0], reference(TINY, weights, inputs)) < AGREE
     model.select_species("mouse")
@@ -269,8 +263,8 @@ def test_both_heads_live_on_one_trunk() -> None:
     assert len(model.tracks) == 5
 
 
-def test_selected_tracks_stay_selected_when_species_change() -> None:
-    model = randomised(EnformerForTokenPrediction(TINY)).select_tracks([4, 1])
+def test_selected_tracks_remain_selected_after_a_change_of_species() -> None:
+    model = randomise(EnformerForTokenPrediction(TINY)).select_tracks([4, 1])
     codes = random_codes(256)[None]
     two = predict(model, codes)
     assert np.array_equal(
@@ -312,152 +306,12 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
-def test_an_impossible_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
+def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
     with pytest.raises(SeqcovError, match=field):
         EnformerConfig.from_dict({**TINY.to_dict(), field: value})
 
 
-def test_json_keeps_a_config() -> None:
-    stored = TINY.to_dict()
-    assert stored["architecture"] == "enformer"
-    assert EnformerConfig.from_dict(stored) == TINY
-
-
 @pytest.mark.parametrize("name", ["pop", "training", "keys"])
-def test_a_head_that_torch_cannot_name_is_refused(name: str) -> None:
+def test_a_species_named_like_a_method_of_torch_is_refused(name: str) -> None:
     with pytest.raises(SeqcovError, match=f"other_heads.*'{name}'"):
         EnformerForTokenPrediction(dataclasses.replace(TINY, other_heads={name: 3}))
-
-
-# Flashzoi
-
-
-def test_rotary_attention_is_the_naive_loop() -> None:
-    """Turned as complex numbers; heads of keys and values shared by neighbouring queries' heads."""
-    length, width, heads, shared_heads, size, turned, base = 7, 10, 4, 2, 6, 4, 50.0
-    layer = randomised(RotaryAttention(width, heads, shared_heads, size, 0.1))
-    w = weights_of(layer)
-    x = np.random.default_rng(1).normal(0, 1, (2, length, width))
-    qkv = [dense(w, "to_qkv", row) for row in x]
-
-    def turn(vector: Array, position: int) -> Array:
-        half = turned // 2
-        pairs = vector[:half] + 1j * vector[half:turned]
-        pairs = pairs * np.exp(1j * position * base ** (-2 * np.arange(half) / turned))
-        return np.concatenate([pairs.real, pairs.imag, vector[turned:]])
-
-    def attend(row: Array) -> Array:
-        joined = np.zeros((length, heads * size))
-        keys, values = heads * size, (heads + shared_heads) * size
-        for head in range(heads):
-            q = row[:, head * size : (head + 1) * size]
-            offset = head // (heads // shared_heads) * size
-            k, v = (
-                row[:, keys + offset : keys + offset + size],
-                row[:, values + offset : values + offset + size],
-            )
-            for i in range(length):
-                logits = [turn(q[i], i) @ turn(k[j], j) / math.sqrt(size) for j in range(length)]
-                joined[i, head * size : (head + 1) * size] = softmax(np.array(logits), 0) @ v
-        return dense(w, "to_out", joined)
-
-    angles = rotary_angles(length, turned, base)
-    expected = stack([attend(row) for row in qkv])
-    with torch.inference_mode():
-        found = layer(torch.from_numpy(x).float(), angles)
-        some = layer(torch.from_numpy(x).float(), angles, slice(2, 5))
-    assert difference(found, expected) < AGREE
-    assert difference(some, found[:, 2:5]) < ROUNDING
-
-
-FLASHZOI: dict[str, Any] = {
-    "attention_type": "rotary",
-    "attention_head_size": 192,
-    "num_key_value_heads": 4,
-}
-SMALL: dict[str, Any] = {
-    "sequence_length": 512,
-    "stem_channels": 6,
-    "conv_tower_channels": (8, 10, 12),
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "attention_head_size": 6,
-    "attention_value_size": 6,
-    "num_rel_pos_features": 8,
-    "position_length": 32,
-    "intermediate_size": 24,
-    "crop_bins": 41,
-    "head_hidden_size": 14,
-    "num_labels": 7,
-}
-
-
-def test_flashzoi_has_one_projection_and_no_biases_of_distance() -> None:
-    with torch.device("meta"):
-        model = BorzoiForTokenPrediction(BorzoiConfig(**FLASHZOI))
-    layer = {
-        name.removeprefix("model.trunk.blocks.0.attention."): tuple(value.shape)
-        for name, value in model.state_dict().items()
-        if name.startswith("model.trunk.blocks.0.attention.")
-    }
-    assert layer == {
-        "to_qkv.weight": (3072, 1536),
-        "to_qkv.bias": (3072,),
-        "to_out.weight": (1536, 1536),
-        "to_out.bias": (1536,),
-    }
-
-
-@pytest.mark.parametrize(
-    "extra",
-    [{}, {"attention_type": "rotary", "num_key_value_heads": 1, "rotary_size": 4}],
-    ids=["borzoi", "flashzoi"],
-)
-@pytest.mark.parametrize("crop", [0, 1, 3, 41, 62])
-def test_borzoi_computes_only_what_the_kept_bins_need(extra: dict[str, Any], crop: int) -> None:
-    """Asked for hidden states it computes the whole last block; the prediction is the same."""
-    model = randomised(BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": 0})))
-    cropped = BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": crop})).eval()
-    cropped.load_state_dict(model.state_dict())
-    codes = random_codes(512)[None]
-    found, whole = predict(cropped, codes), predict(model, codes)
-    assert found.shape == (1, 128 - 2 * crop, 7)
-    assert np.abs(found - whole[:, crop : 128 - crop]).max() < ROUNDING * np.ptp(whole)
-    with torch.inference_mode():
-        output = cropped(torch.from_numpy(codes), output_contexts=True)
-    assert difference(cropped.postprocess(output)[0], found) < ROUNDING
-    assert [tuple(context.shape) for context in output.contexts] == [(1, 32, 12)] * 2
-
-
-def test_the_published_borzoi_needs_1538_of_4096_positions_at_its_end() -> None:
-    with torch.device("meta"):
-        model = BorzoiForTokenPrediction(BorzoiConfig(num_hidden_layers=0))
-    needed = model.model.trunk.needed_positions(4096)
-    assert needed.stop - needed.start == 1_538
-    assert BorzoiConfig().tower_reach == 7 + 2 * sum(2**power for power in range(1, 7))
-
-
-@pytest.mark.parametrize("piece", [16, 80, 208])
-def test_borzois_skips_come_in_pieces_too(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = randomised(BorzoiForTokenPrediction(BorzoiConfig(**SMALL)))
-    codes = np.stack([random_codes(512, seed) for seed in (1, 2)])
-    whole = predict(model, codes)
-    monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
-    assert difference(predict(model, codes), whole) < ROUNDING
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("attention_type", "flash"),
-        ("num_key_value_heads", 4),
-        ("attention_head_size", 5),
-        ("rotary_size", 8),
-        ("rotary_size", 3),
-    ],
-)
-def test_a_flashzoi_that_cannot_be_is_refused(field: str, value: Any) -> None:
-    right = {**SMALL, "attention_type": "rotary", "num_key_value_heads": 1, "rotary_size": 4}
-    assert BorzoiConfig(**right)
-    with pytest.raises(SeqcovError, match=field):
-        BorzoiConfig(**{**right, field: value})

@@ -1,4 +1,4 @@
-"""Losses against formulas spelt out term by term, and gradients that reach every weight."""
+"""Losses against formulas written term by term, and gradients of every weight."""
 
 import math
 import re
@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from seqcov_models.networks.basenji.config import BasenjiBlockConfig, BasenjiConfig
-from seqcov_models.networks.basenji.network import BasenjiForTokenPrediction
-from seqcov_models.networks.borzoi.config import BorzoiConfig
-from seqcov_models.networks.borzoi.network import BorzoiForTokenPrediction
-from seqcov_models.networks.bpnet.config import BPNetConfig, BPNetLiteConfig
-from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction, BPNetForTokenPrediction
-from seqcov_models.networks.enformer.config import EnformerConfig
-from seqcov_models.networks.enformer.network import EnformerForTokenPrediction
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.config import Config
 from seqcov_models.networks.shared.losses import poisson, poisson_multinomial, profile_and_counts
-from support.naive import Array, random_codes, randomised, softplus, stack
+from support.naive import Array, random_codes, randomise, softplus, stack
+from support.networks import EVERY_NETWORK
 
 FLOAT32 = 1e-5  # relative: a few hundred terms, each rounded at 6e-8
 DRAW = np.random.default_rng(1)
@@ -30,14 +24,14 @@ def tensor(x: Array) -> torch.Tensor:
     return torch.from_numpy(x).float()
 
 
-def test_poisson_is_the_mean_over_everything() -> None:
+def test_poisson_is_the_mean_over_all_values() -> None:
     terms = [y - n * math.log(y) for y, n in zip(COVERAGE.flat, LABELS.flat, strict=True)]
     found = poisson(tensor(COVERAGE), tensor(LABELS)).item()
     assert found == pytest.approx(np.mean(terms), rel=FLOAT32)
 
 
 @pytest.mark.parametrize("weight", [0.2, 0.0, 1.0])
-def test_poisson_multinomial_is_shape_and_a_part_of_the_total(weight: float) -> None:
+def test_poisson_multinomial_is_the_shape_plus_the_weighted_total(weight: float) -> None:
     terms = []
     for sequence in range(2):
         for track in range(4):
@@ -49,7 +43,7 @@ def test_poisson_multinomial_is_shape_and_a_part_of_the_total(weight: float) -> 
     assert found == pytest.approx(np.mean(terms), rel=FLOAT32)
 
 
-def test_a_window_that_is_almost_empty_has_a_finite_loss() -> None:
+def test_a_window_without_reads_has_a_finite_loss() -> None:
     coverage, labels = torch.full((1, 9, 4), 1e-30), torch.zeros(1, 9, 4)
     assert math.isfinite(poisson(coverage, labels).item())
     assert math.isfinite(poisson_multinomial(coverage, labels).item())
@@ -63,7 +57,7 @@ def likelihood(logits: Array, counts: Array) -> float:
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_bpnets_loss_is_where_and_how_many(joint: bool) -> None:
+def test_bpnets_loss_is_the_multinomial_plus_the_weighted_counts(joint: bool) -> None:
     tasks, strands, weight = 3, 2, 10.0
     logits = DRAW.normal(0, 1, (2, 9, tasks, strands))
     counts = DRAW.normal(1, 1, (2, tasks, 1 if joint else strands))
@@ -89,56 +83,12 @@ def test_bpnets_loss_is_where_and_how_many(joint: bool) -> None:
     assert found == pytest.approx(np.mean(each), rel=FLOAT32)
 
 
-TOWER = {"sequence_length": 256, "stem_channels": 6, "num_labels": 3, "head_hidden_size": 12}
-TRANSFORMER = {
-    "num_hidden_layers": 2, "num_attention_heads": 2, "attention_head_size": 4,
-    "attention_value_size": 4, "intermediate_size": 10,
-}  # fmt: skip
-NETWORKS: dict[str, tuple[type[CoverageModel], Config]] = {
-    "basenji2": (
-        BasenjiForTokenPrediction,
-        BasenjiConfig(
-            **TOWER, conv_tower_channels=(8,), crop_bins=3,
-            blocks=BasenjiBlockConfig(num_blocks=2, bottleneck_size=4),
-        ),
-    ),
-    "enformer": (
-        EnformerForTokenPrediction,
-        EnformerConfig(
-            **TOWER, **TRANSFORMER, conv_tower_channels=(8, 8), num_rel_pos_features=12,
-            target_length=20,
-        ),
-    ),
-    "borzoi": (
-        BorzoiForTokenPrediction,
-        BorzoiConfig(
-            **TOWER, **TRANSFORMER, conv_tower_channels=(8, 8, 8), num_rel_pos_features=4,
-            position_length=16, crop_bins=5,
-        ),
-    ),
-    "flashzoi": (
-        BorzoiForTokenPrediction,
-        BorzoiConfig(
-            **TOWER, **TRANSFORMER, conv_tower_channels=(8, 8, 8), attention_type="rotary",
-            num_key_value_heads=1, rotary_size=2, crop_bins=5,
-        ),
-    ),
-    "bpnet": (BPNetForProfilePrediction, BPNetConfig(sequence_length=256, target_length=256)),
-    "bpnetlite": (
-        BPNetForProfilePrediction, BPNetLiteConfig(sequence_length=256, target_length=100)
-    ),
-    "bpnet, plain head": (
-        BPNetForTokenPrediction, BPNetConfig(sequence_length=256, target_length=256)
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize(("network", "config"), EVERY_NETWORK.values(), ids=EVERY_NETWORK)
 @pytest.mark.parametrize("training", [False, True])
 def test_a_loss_has_a_gradient_in_every_weight(
     network: type[CoverageModel], config: Config, training: bool
 ) -> None:
-    model = randomised(network(config)).train(training)  # type: ignore[arg-type]
+    model = randomise(network(config)).train(training)  # type: ignore[arg-type]
     codes = torch.from_numpy(stack([random_codes(256, seed) for seed in (1, 2)]))
     bins, tracks = config.geometry.bins, len(model.tracks)
     labels = tensor(np.random.default_rng(1).poisson(2, (2, bins, tracks)).astype(float))
@@ -153,7 +103,7 @@ def test_a_loss_has_a_gradient_in_every_weight(
         assert weight.grad.any(), name
 
 
-@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize(("network", "config"), EVERY_NETWORK.values(), ids=EVERY_NETWORK)
 def test_labels_of_another_shape_are_refused(network: type[CoverageModel], config: Config) -> None:
     model = network(config)  # type: ignore[arg-type]
     codes = torch.from_numpy(stack([random_codes(256, seed) for seed in (1, 2)]))
@@ -168,49 +118,10 @@ def test_labels_of_another_shape_are_refused(network: type[CoverageModel], confi
     assert model(codes, labels=torch.ones(right)).loss.isfinite()
 
 
-@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
-def test_an_input_that_is_not_a_sequence_is_refused(
-    network: type[CoverageModel], config: Config
-) -> None:
-    model = network(config).model  # type: ignore[arg-type]
-    codes = torch.from_numpy(random_codes(256)[None])
-    for wrong in (codes[0], codes.float(), codes[..., None]):
-        with pytest.raises(ValueError, match=r"input_ids.*\(batch, length\)"):
-            model(wrong)
-    for code in (5, -1, 2**32):
-        bad = codes.long()
-        bad[0, 7] = code
-        with pytest.raises(ValueError, match=f"input_ids.* {code};?.*0 to 4"):
-            model(bad)
-    letters = torch.zeros(1, 256, 4)
-    for wrong in (letters[..., :3], letters[0], letters.int(), letters.transpose(1, 2)):
-        with pytest.raises(ValueError, match=r"inputs_embeds.*\(batch, length, 4\)"):
-            model(inputs_embeds=wrong)
-
-
-@pytest.mark.parametrize(("network", "config"), NETWORKS.values(), ids=NETWORKS)
-def test_a_network_without_its_head_gives_what_the_head_reads(
-    network: type[CoverageModel], config: Config
-) -> None:
-    model = randomised(network(config))  # type: ignore[arg-type]
-    codes = torch.from_numpy(random_codes(256)[None])
-    letters = model.one_hot[codes.long()]
-    with torch.inference_mode():
-        whole = model(codes, output_contexts=True, output_hidden_states=True)
-        alone = model.model(input_ids=codes, output_contexts=True, output_hidden_states=True)
-        again, plain = model.model(inputs_embeds=letters), model.model(codes)
-    assert torch.equal(alone.last_hidden_state, whole.last_hidden_state)
-    assert torch.equal(again.last_hidden_state, plain.last_hidden_state)
-    for one, two in ((alone.contexts, whole.contexts), (alone.hidden_states, whole.hidden_states)):
-        assert len(one) == len(two)
-        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
-    assert plain.contexts is plain.hidden_states is plain.loss is None
-
-
 @pytest.mark.parametrize("name", ["basenji2", "enformer", "borzoi"])
-def test_the_loss_is_that_of_the_coverage(name: str) -> None:
-    network, config = NETWORKS[name]
-    model = randomised(network(config))  # type: ignore[arg-type]
+def test_the_loss_is_computed_from_the_coverage(name: str) -> None:
+    network, config = EVERY_NETWORK[name]
+    model = randomise(network(config))  # type: ignore[arg-type]
     codes = torch.from_numpy(random_codes(256)[None])
     labels = torch.ones(1, config.geometry.bins, 3)
     with torch.inference_mode():
@@ -220,11 +131,11 @@ def test_the_loss_is_that_of_the_coverage(name: str) -> None:
     assert output.loss.item() == pytest.approx(expected.item(), rel=FLOAT32)
 
 
-def test_a_gradient_is_the_slope() -> None:
+def test_gradients_agree_with_finite_differences() -> None:
     """Finite differences in float64, through every kind of layer."""
     for name in ("enformer", "borzoi", "flashzoi", "basenji2"):
-        network, config = NETWORKS[name]
-        model = randomised(network(config)).double()  # type: ignore[arg-type]
+        network, config = EVERY_NETWORK[name]
+        model = randomise(network(config)).double()  # type: ignore[arg-type]
         codes = torch.from_numpy(random_codes(256)[None])
         labels = torch.ones(1, config.geometry.bins, 3, dtype=torch.float64)
         model(codes, labels=labels).loss.backward()

@@ -1,4 +1,4 @@
-"""The published networks: sizes, Enformer's features, a trained bpnet-lite, what can train."""
+"""The published sizes of the networks, and training and track selection of every network."""
 
 from typing import Any
 
@@ -59,15 +59,15 @@ def test_published_geometry(config: Config, geometry: Geometry, core: int, conte
     assert (config.geometry.core, config.geometry.context) == (core, context)
 
 
-def test_basenji2_dilates_as_published() -> None:
+def test_the_dilations_of_basenji2_are_the_published_ones() -> None:
     dilations = BasenjiConfig().blocks.dilations
     assert list(dilations) == [1, 2, 3, 4, 6, 9, 14, 21, 32, 48, 72]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", TINY, ids=lambda config: type(config).__name__)
-def test_a_lab_can_fine_tune(config: Config) -> None:
-    """A few steps on one window lower the loss, and every weight that is used gets a gradient."""
+def test_training_lowers_the_loss(config: Config) -> None:
+    """Every weight gets a gradient in every step."""
     torch.manual_seed(0)
     model = build(config).train()
     codes = torch.randint(0, 5, (2, config.geometry.window))
@@ -85,12 +85,16 @@ def test_a_lab_can_fine_tune(config: Config) -> None:
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize("rows", [[1], [0, 2], [2, 0], [1, 2, 0], [0, 1, 2]])
 @pytest.mark.parametrize("config", TINY, ids=lambda config: type(config).__name__)
-def test_a_selected_track_is_the_same_column(config: Config) -> None:
+def test_selected_tracks_are_columns_of_the_full_prediction(
+    config: Config, rows: list[int]
+) -> None:
     model = build(config).eval()
     sequence = "".join(np.random.default_rng(0).choice(list("ACGTN"), config.geometry.window))
     everything = model.predict([sequence])
+    names = [track.identifier for track in model.tracks]
+    selected = model.select_tracks(rows)
+    assert [track.identifier for track in selected.tracks] == [names[row] for row in rows]
     # the head's product may be summed in another order for another width: 10 terms, float32
-    np.testing.assert_allclose(
-        model.select_tracks([2, 0]).predict([sequence]), everything[..., [2, 0]], rtol=2e-6
-    )
+    np.testing.assert_allclose(selected.predict([sequence]), everything[..., rows], rtol=2e-6)

@@ -1,4 +1,4 @@
-"""Peaks from files and from tracks, against what a person would read off them."""
+"""Peaks from files and tracks, their windows and chunks."""
 
 import gzip
 import itertools
@@ -55,19 +55,19 @@ IDR = "\t0.01\t2.3\t99\t201\t5.1\t20\t100\t200\t5.0\t21"  # ten more columns
     ],
 )
 @pytest.mark.parametrize("name", ["peaks.bed", "peaks.narrowPeak", "peaks.narrowPeak.gz", "x.gz"])
-def test_the_summit_is_where_the_line_says(
+def test_the_summit_is_read_from_the_line(
     line: str, summit: int, name: str, tmp_path: Path
 ) -> None:
     assert summits(written(tmp_path, line, name=name)) == [("chr2", summit)]
 
 
-def test_lines_for_browsers_and_people_are_passed_over(tmp_path: Path) -> None:
+def test_comments_and_browser_lines_are_skipped(tmp_path: Path) -> None:
     path = written(tmp_path, "# made by hand", "browser position chr2:1-9", "track name=x", "",
                    "chr10\t4\t6", "chr2\t0\t3")  # fmt: skip
     assert summits(path) == [("chr10", 5), ("chr2", 1)]
 
 
-def test_what_reaches_beyond_a_contig_is_cut_off(tmp_path: Path) -> None:
+def test_intervals_are_clipped_to_the_contig(tmp_path: Path) -> None:
     lines = ["chrIX\t800\t9000", "chrIX\t-50\t20", "chrIX\t-5\t40\tp\t0\t.\t1\t-1\t-1\t6"]
     peaks = read_peaks(written(tmp_path, *lines), "set", CONTIGS)
     assert peaks[["Start", "End", "Summit"]].to_numpy().tolist() == [
@@ -78,7 +78,7 @@ def test_what_reaches_beyond_a_contig_is_cut_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [900, 950])
-def test_a_peak_beyond_its_contig_is_of_another_assembly(start: int, tmp_path: Path) -> None:
+def test_a_summit_beyond_the_contig_is_refused(start: int, tmp_path: Path) -> None:
     message = rf"line 1: the summit is base {start}, but chrIX has 900 bp; .* another assembly"
     narrow = f"chrIX\t800\t1000\tp\t0\t.\t1\t-1\t-1\t{start - 800}"
     for line in (f"chrIX\t{start}\t{start + 1}", narrow):
@@ -86,7 +86,7 @@ def test_a_peak_beyond_its_contig_is_of_another_assembly(start: int, tmp_path: P
             summits(written(tmp_path, line))
 
 
-def test_all_names_that_need_an_alias_are_said_at_once(tmp_path: Path) -> None:
+def test_the_message_lists_all_names_that_need_an_alias(tmp_path: Path) -> None:
     path = written(tmp_path, "plasmid\t1\t2", "2\t1\t3", "chr9\t1\t3", "chr10\t1\t3", "2\t5\t6")
     with pytest.raises(SeqcovError) as message:
         summits(path)
@@ -113,7 +113,7 @@ def test_all_names_that_need_an_alias_are_said_at_once(tmp_path: Path) -> None:
         ("chr2\t1\t" + "9" * 5_000, "line 2: .* does not begin with contig, start, end"),
     ],
 )
-def test_a_line_that_makes_no_sense_is_refused(line: str, message: str, tmp_path: Path) -> None:
+def test_an_invalid_line_is_refused(line: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(SeqcovError, match=message):
         summits(written(tmp_path, "#", line))
 
@@ -134,7 +134,7 @@ LINES = [
 ]
 
 
-def test_peaks_come_in_the_order_of_contigs_and_summits_whatever_the_files(tmp_path: Path) -> None:
+def test_peaks_are_sorted_by_contig_and_summit(tmp_path: Path) -> None:
     found = set()
     for number, lines in enumerate(itertools.permutations(LINES)):
         if number % 37:
@@ -155,7 +155,7 @@ def test_peaks_come_in_the_order_of_contigs_and_summits_whatever_the_files(tmp_p
     assert again.Summit.tolist() == [summit for _, summit in places], "it is narrowPeak itself"
 
 
-def test_a_summit_has_one_window_and_one_for_each_strand_where_that_matters(
+def test_a_summit_has_one_window_or_one_per_strand(
     tmp_path: Path,
 ) -> None:
     peaks = combine_peaks(
@@ -171,10 +171,10 @@ def test_a_summit_has_one_window_and_one_for_each_strand_where_that_matters(
     assert windows.minus.tolist() == [False, True, True, False, False]
 
 
-def test_only_summits_in_wanted_regions_count(tmp_path: Path) -> None:
+def test_only_summits_in_selected_regions_count(tmp_path: Path) -> None:
     peaks = read_peaks(written(tmp_path, *LINES), "a", CONTIGS)
-    wanted = select_bins(CONTIGS, 1, [("chr2", 0, 16), ("chr10", 0, 55)], [])
-    assert combine_peaks([peaks], CONTIGS, wanted).Summit.tolist() == [15, 15]
+    selected = select_bins(CONTIGS, 1, [("chr2", 0, 16), ("chr10", 0, 55)], [])
+    assert combine_peaks([peaks], CONTIGS, selected).Summit.tolist() == [15, 15]
     with pytest.raises(SeqcovError, match="none of the 6 peaks' summits lies in a selected region"):
         combine_peaks([peaks], CONTIGS, select_bins(CONTIGS, 1, [("chr10", 56, 60)], []))
 
@@ -184,10 +184,10 @@ def test_only_summits_in_wanted_regions_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("block", [40, 1 << 21])
-def test_local_maxima_are_those_a_person_would_mark(seed: int, block: int, tmp_path: Path) -> None:
-    """Bin by bin, in pieces of any size: plateaus, gaps, contigs' ends, equal heights."""
+def test_local_maxima_agree_with_a_search_bin_by_bin(seed: int, block: int, tmp_path: Path) -> None:
+    """Plateaus, gaps, contigs' ends and equal heights, in blocks of any size."""
     rng = np.random.default_rng(seed)
-    size, apart = 10, 30
+    size, distance = 10, 30
     contigs = {"b": 1_003, "a": 25, "empty": 500}
     tracks = {
         name: rng.integers(0, 6, -(-contigs[name] // size)).astype(np.float32) for name in "ba"
@@ -214,9 +214,9 @@ def test_local_maxima_are_those_a_person_would_mark(seed: int, block: int, tmp_p
     everywhere = select_bins(contigs, 1, None, [])
 
     def found(
-        wanted: dict[str, BinIntervals] = everywhere, **limits: float
+        selected: dict[str, BinIntervals] = everywhere, **limits: float
     ) -> list[tuple[str, int, int]]:
-        table = find_maxima(tmp_path / "t.bw", "t", size, apart, wanted, block=block, **limits)  # type: ignore[arg-type]
+        table = find_maxima(tmp_path / "t.bw", "t", size, distance, selected, block=block, **limits)  # type: ignore[arg-type]
         return list(zip(table.Chromosome, table.Start.tolist(), table.End.tolist(), strict=True))
 
     everything = [tuple(peak[2:]) for peak in sorted(expected)]
@@ -236,7 +236,7 @@ def test_local_maxima_are_those_a_person_would_mark(seed: int, block: int, tmp_p
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_each_base_belongs_to_one_chunk_and_chunks_are_even(seed: int, tmp_path: Path) -> None:
+def test_each_base_belongs_to_one_chunk_of_equal_size(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     geometry = Geometry(window=60, bin=1, bins=40, crop=10)
     lines = []

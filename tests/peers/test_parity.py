@@ -88,7 +88,7 @@ def test_a_small_network_agrees(name: str, seed: int, tmp_path: Path, positions:
 
 
 @pytest.mark.parametrize("name", [name for name in TINY if name.startswith("multimolecule")])
-def test_multimoleculs_own_n_can_be_kept_and_is_not_the_originals(
+def test_multimolecules_encoding_of_n_can_be_chosen(
     name: str, tmp_path: Path, positions: Any
 ) -> None:
     """multimolecule reads N through a fifth channel; the originals have zeros (BPNet: 0.25 each).
@@ -109,7 +109,7 @@ def test_multimoleculs_own_n_can_be_kept_and_is_not_the_originals(
 
 
 @pytest.mark.parametrize("name", ["multimolecule enformer", "enformer-pytorch"])
-def test_enformers_elsewhere_normalise_the_gamma_features_over_the_wrong_axis(
+def test_other_enformers_normalise_gamma_features_over_the_wrong_axis(
     name: str, tmp_path: Path, positions: Any
 ) -> None:
     """DeepMind's code divides gamma features by their maximum over the positions; enformer-pytorch

@@ -1,4 +1,4 @@
-"""Batches of windows: in order, one read ahead, whatever is left at the end."""
+"""Batches of windows: in order, one read ahead, a shorter last one."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def codes_of(batch: range) -> Codes:
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(0, 3), (1, 3), (3, 3), (7, 3), (7, 1), (7, 99)])
-def test_every_window_comes_once_and_in_order(count: int, batch_size: int) -> None:
+def test_every_window_is_read_once_and_in_order(count: int, batch_size: int) -> None:
     batches = list(read_batches(range(5, 5 + count), batch_size, codes_of, Seconds()))
     assert [number for batch, _ in batches for number in batch] == list(range(5, 5 + count))
     assert all(codes[:, 0].tolist() == list(batch) for batch, codes in batches)
@@ -33,7 +33,7 @@ def test_at_most_one_batch_is_read_ahead() -> None:
     assert len(started) == 5
 
 
-def test_an_error_of_the_reader_comes_with_its_own_batch() -> None:
+def test_an_error_of_the_reader_is_raised_with_its_batch() -> None:
     def read(batch: range) -> Codes:
         if 4 in batch:
             raise SeqcovError("no such base")

@@ -1,4 +1,4 @@
-"""Strands, shifts, folds, overlap and masks, against loops that say the same in other words."""
+"""Strands, shifts, folds, overlap and regions, against loops over windows and bins."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from seqcov_models.networks.shared.base import TokenPredictionModel
 from seqcov_models.run.predict import predict_chunk
 from seqcov_models.tiling import Tiling, select_bins, split_into_chunks, tile
 from seqcov_models.tracks.units import Untransform
-from support.calico import Tiny, keras_weights, write_calico
+from support.calico import Tiny, draw_keras_weights, write_calico
 from support.fasta import write_fasta
 
 PAIRS = [1, 0, 2, 4, 3, 5, 6]
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_fold(path: Path, seed: int) -> Path:
     tiny = Tiny()
-    write_calico(path, tiny, keras_weights(tiny, seed))
+    write_calico(path, tiny, draw_keras_weights(tiny, seed))
     rows = ["\tidentifier\tscale\tclip_soft\tsum_stat\tstrand_pair\tdescription"]
     for row, pair in enumerate(PAIRS):
         sign = "" if pair == row else "+-"[pair < row]
@@ -56,7 +56,7 @@ def letters(length: int, seed: int = 0) -> str:
     return "".join(np.random.default_rng(seed).choice(list("ACGTacgtNR"), length))
 
 
-def predicted(model: TokenPredictionModel, sequence: str) -> Floats:
+def predict_letters(model: TokenPredictionModel, sequence: str) -> Floats:
     return model.predict([sequence])[0]
 
 
@@ -68,26 +68,32 @@ def codes(sequence: str) -> npt.NDArray[np.uint8]:
     return np.array([["ACGT".find(letter) % 5 for letter in sequence.upper()]], np.uint8)
 
 
-def asked(ensemble: Ensemble, sequence: str) -> Floats:
+def predict_codes(ensemble: Ensemble, sequence: str) -> Floats:
     return ensemble.predict(codes(sequence))[0]
 
 
-def test_both_strands_flip_bins_and_exchange_pairs(
+def test_reverse_complement_flips_bins_and_exchanges_strand_pairs(
     fold: Checkpoint, model: TokenPredictionModel
 ) -> None:
     sequence = letters(512)
-    expected = (predicted(model, sequence) + predicted(model, reverse(sequence))[::-1, PAIRS]) / 2
-    found = asked(load_ensemble([fold], fold.tracks, reverse_complement=True), sequence)
+    expected = (
+        predict_letters(model, sequence) + predict_letters(model, reverse(sequence))[::-1, PAIRS]
+    ) / 2
+    found = predict_codes(load_ensemble([fold], fold.tracks, reverse_complement=True), sequence)
     np.testing.assert_allclose(found, expected, rtol=ROUNDING)
-    unpaired = (predicted(model, sequence) + predicted(model, reverse(sequence))[::-1]) / 2
+    unpaired = (
+        predict_letters(model, sequence) + predict_letters(model, reverse(sequence))[::-1]
+    ) / 2
     assert np.abs(found - unpaired).max() > 1e-3, "the pairs make no difference here"
 
 
 def test_one_strand_of_a_pair_is_averaged_with_its_unwritten_partner(fold: Checkpoint) -> None:
     sequence = letters(512)
-    everything = asked(load_ensemble([fold], fold.tracks, reverse_complement=True), sequence)
+    everything = predict_codes(
+        load_ensemble([fold], fold.tracks, reverse_complement=True), sequence
+    )
     chosen = [fold.tracks[row] for row in (2, 4, 0)]
-    found = asked(load_ensemble([fold], chosen, reverse_complement=True), sequence)
+    found = predict_codes(load_ensemble([fold], chosen, reverse_complement=True), sequence)
     np.testing.assert_allclose(found, everything[:, [2, 4, 0]], rtol=1e-5)
 
 
@@ -105,7 +111,7 @@ def test_load_model_averages_both_strands_of_the_selected_tracks(
         model.predict([sequences[0], sequences[1][:-1]])
 
 
-def test_a_model_without_the_partner_cannot_be_asked_on_both_strands(folder: Path) -> None:
+def test_reverse_complement_needs_the_strand_partner(folder: Path) -> None:
     model = load_model("borzoi", folder, tracks=["id3+", "id2"])
     with pytest.raises(SeqcovError, match=r"id3\+: its other strand \(row 4\) is not among"):
         Ensemble([model], reverse_complement=True)
@@ -116,16 +122,18 @@ def test_shifts_move_the_sequence_and_not_the_prediction(
 ) -> None:
     sequence = letters(512)
     moved = ["N" * 3 + sequence[:-3], sequence, sequence[2:] + "N" * 2]
-    one_strand = [predicted(model, text) for text in moved]
-    found = asked(load_ensemble([fold], fold.tracks, shifts=[3, 0, -2]), sequence)
+    one_strand = [predict_letters(model, text) for text in moved]
+    found = predict_codes(load_ensemble([fold], fold.tracks, shifts=[3, 0, -2]), sequence)
     np.testing.assert_allclose(found, np.mean(one_strand, 0), rtol=ROUNDING)
-    other = [predicted(model, reverse(text))[::-1, PAIRS] for text in moved]
+    other = [predict_letters(model, reverse(text))[::-1, PAIRS] for text in moved]
     both = load_ensemble([fold], fold.tracks, shifts=[3, 0, -2], reverse_complement=True)
-    np.testing.assert_allclose(asked(both, sequence), np.mean(one_strand + other, 0), rtol=ROUNDING)
+    np.testing.assert_allclose(
+        predict_codes(both, sequence), np.mean(one_strand + other, 0), rtol=ROUNDING
+    )
 
 
 @pytest.mark.slow
-def test_folds_are_averaged_after_the_output_is_taken_back(tmp_path: Path) -> None:
+def test_folds_are_averaged_after_the_inverse_transform(tmp_path: Path) -> None:
     paths = [write_fold(tmp_path / f"fold{seed}", seed) for seed in range(3)]
     folds = [recognise("borzoi", path) for path in paths]
     tracks = folds[0].tracks
@@ -134,13 +142,16 @@ def test_folds_are_averaged_after_the_output_is_taken_back(tmp_path: Path) -> No
     per_fold, members = [], []
     for path in paths:
         model = load_model("borzoi", path)
-        one = predicted(model, sequence), predicted(model, reverse(sequence))[::-1, PAIRS]
+        one = (
+            predict_letters(model, sequence),
+            predict_letters(model, reverse(sequence))[::-1, PAIRS],
+        )
         per_fold.append(back(torch.from_numpy((one[0] + one[1]) / 2)).numpy())
         members += [back(torch.from_numpy(value.copy())).numpy() for value in one]
     ensemble = load_ensemble(
         folds, tracks, reverse_complement=True, untransform=back, standard_deviation=True
     )
-    found = asked(ensemble, sequence)
+    found = predict_codes(ensemble, sequence)
     # taking back squares: relative errors double, twice (soft clip and root)
     np.testing.assert_allclose(found[:, :7], np.mean(per_fold, 0), rtol=8 * ROUNDING)
     scale = np.abs(members).max()
@@ -156,13 +167,13 @@ def run(
     **options: float,
 ) -> dict[str, Floats]:
     """Chunk rows of every contig put together: (rows, bins) by contig."""
-    wanted = select_bins(genome.contigs, tiling.geometry.bin, None, [])
+    selected = select_bins(genome.contigs, tiling.geometry.bin, None, [])
     parts: dict[str, list[Floats]] = {}
     for number, chunk in enumerate(
-        split_into_chunks(tile(genome.contigs, tiling, wanted), tiling.step, windows)
+        split_into_chunks(tile(genome.contigs, tiling, selected), tiling.step, windows)
     ):
         path = folder / f"{windows}.{number}.npy"
-        predict_chunk(ensemble, tiling, genome, chunk, wanted, path, **options)  # type: ignore[arg-type]
+        predict_chunk(ensemble, tiling, genome, chunk, selected, path, **options)  # type: ignore[arg-type]
         rows, at = np.load(path), 0
         for segment in chunk:
             parts.setdefault(segment.contig, []).append(rows[:, at : at + segment.bins])
@@ -210,7 +221,7 @@ def test_overlap_is_a_weighted_mean_of_the_windows_that_cover_a_bin(
         covering: list[list[tuple[float, Floats]]] = [[] for _ in range(bins)]
         for start in starts:
             at = start * geometry.bin
-            values = predicted(model, padded[at : at + geometry.window])
+            values = predict_letters(model, padded[at : at + geometry.window])
             middle = start + geometry.bins / 2
             for bin_, value in zip(range(start, bins), values, strict=False):
                 if blend == "crop":
@@ -252,43 +263,7 @@ def test_chunks_of_any_size_hold_the_same_values(
             np.testing.assert_allclose(again[contig], values, rtol=1e-6)
 
 
-@pytest.mark.parametrize("step", [1, 7, 50, 118])
-@pytest.mark.parametrize("blend", ["crop", "mean", "taper"])
-@pytest.mark.parametrize("length", [1, 31, 118, 119, 700])
-def test_every_bin_is_covered_and_crop_covers_once(
-    model: TokenPredictionModel, step: int, blend: str, length: int
-) -> None:
-    geometry = model.geometry
-    assert geometry.bins == 118
-    tiling = Tiling(geometry, step, blend)
-    windows = tiling.count_windows(length * geometry.bin)
-    total = np.zeros(length + 2 * geometry.bins)
-    for number in range(windows):
-        start = number * step
-        total[start : start + geometry.bins] += tiling.blend_weights(number, windows)
-    assert (total[:length] > 0).all()
-    if blend == "crop":
-        assert (total[:length] == 1).all()
-
-
-def test_seams_are_where_the_windows_of_a_bin_change(model: TokenPredictionModel) -> None:
-    for tiling in (
-        Tiling(model.geometry, 118),
-        Tiling(model.geometry, 30, "crop"),
-        Tiling(model.geometry, 30, "mean"),
-    ):
-        windows = 9
-        covering: list[set[int]] = [set() for _ in range(8 * tiling.step)]
-        for number in range(windows):
-            for at, weight in enumerate(tiling.blend_weights(number, windows)):
-                if weight and number * tiling.step + at < len(covering):
-                    covering[number * tiling.step + at].add(number)
-        expected = [at for at in range(1, len(covering)) if covering[at] != covering[at - 1]]
-        found = tiling.seams(windows)
-        assert found[found < len(covering)].tolist() == expected
-
-
-def test_min_acgt_drops_windows_and_the_mask_says_how_much_was_unknown(
+def test_min_acgt_omits_windows_and_the_mask_is_the_unknown_fraction(
     model: TokenPredictionModel, tmp_path: Path
 ) -> None:
     geometry = model.geometry
@@ -307,23 +282,8 @@ def test_min_acgt_drops_windows_and_the_mask_says_how_much_was_unknown(
     assert np.isnan(found[:-1]).all(0).sum() > geometry.bins, "no window was dropped here"
 
 
-@pytest.mark.parametrize(
-    ("overlap", "blend", "message"),
-    [
-        (0.001, "crop", "overlap 0.001 has no effect: it is less than one of the 118 bins"),
-        (0.0, "taper", "blend 'taper' has no effect without overlap"),
-        (0.95, "mean", "choose a number from 0 to 0.9"),
-    ],
-)
-def test_overlap_without_an_effect_is_refused(
-    model: TokenPredictionModel, overlap: float, blend: str, message: str
-) -> None:
-    with pytest.raises(SeqcovError, match=message):
-        Tiling.from_overlap(model.geometry, overlap, blend)
-
-
 @pytest.mark.parametrize(("overlap", "blend"), [(0.0, "crop"), (0.5, "mean")])
-def test_a_region_in_memory_equals_that_part_of_its_contig(
+def test_a_region_equals_the_same_bins_of_its_contig(
     fold: Checkpoint, tmp_path: Path, overlap: float, blend: str
 ) -> None:
     contigs = {"a": letters(3_000, 8), "b": letters(901, 9)}

@@ -1,4 +1,4 @@
-"""Profiles at peaks against a computation base by base, window by window, in plain loops."""
+"""Profiles at peaks against a computation in loops over windows and bases."""
 
 import csv
 import gzip
@@ -94,7 +94,7 @@ def naive(
     both: bool,
     expm1: bool,
     min_acgt: float,
-    wanted: Callable[[str, int], bool],
+    selected: Callable[[str, int], bool],
 ) -> tuple[dict[str, Array], list[Array]]:
     """Every base's values by contig, (bases, tracks), NaN where there is none; each window's."""
     config = folds[0].config
@@ -114,7 +114,7 @@ def naive(
         first = start + (length - kept) // 2
         for at in range(kept):
             base = first + at
-            if 0 <= base < len(letters) and letters[base] != "N" and wanted(contig, base):
+            if 0 <= base < len(letters) and letters[base] != "N" and selected(contig, base):
                 row = abs(base - summit), values[at].ravel()
                 covering.setdefault((contig, base), []).append(row)
     result = {}
@@ -168,7 +168,7 @@ CASES = [
 
 @pytest.mark.parametrize(("config", "given"), CASES)
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_every_base_is_what_plain_loops_say(
+def test_every_base_equals_a_computation_in_plain_loops(
     config: BPNetConfig, given: dict[str, Any], seed: int, tmp_path: Path
 ) -> None:
     options = {"folds": 1, "by_strand": False, "both": False, "restricted": False} | given
@@ -176,14 +176,14 @@ def test_every_base_is_what_plain_loops_say(
     peaks = random_peaks(tmp_path, contigs, seed)
     folds = [network(config, number) for number in range(options.pop("folds"))]
     exclude = [("long", 200, 240), ("short", 60, 61)] if options.pop("restricted") else []
-    wanted = select_bins(genome.contigs, 1, None, exclude)
+    selected = select_bins(genome.contigs, 1, None, exclude)
     cut = {(name, at) for name, start, end in exclude for at in range(start, end)}
     by_strand = options["by_strand"]
     peaks = [peak for peak in peaks if (peak[0], peak[1]) not in cut]
     expected_windows = list(
         dict.fromkeys((name, at, by_strand and strand == "-") for name, at, strand in peaks)
     )
-    run(tmp_path, folds, genome, wanted=wanted, **options)
+    run(tmp_path, folds, genome, selected=selected, **options)
     genome.close()
 
     expected, each = naive(
@@ -211,14 +211,14 @@ def test_every_base_is_what_plain_loops_say(
 
 @pytest.mark.parametrize("config", [PLAIN, LITE, UNSTRANDED])
 @pytest.mark.parametrize("min_acgt", [0, 0.5])
-def test_the_table_of_peaks_says_what_each_window_says(
+def test_the_table_of_peaks_holds_the_statistics_of_each_window(
     config: BPNetConfig, min_acgt: float, tmp_path: Path
 ) -> None:
     genome, contigs = genome_of(tmp_path, 3)
     peaks = random_peaks(tmp_path, contigs, 3)
     fold = network(config)
-    wanted = select_bins(genome.contigs, 1, None, [])
-    run(tmp_path, [fold], genome, 3, True, wanted, min_acgt=min_acgt)
+    selected = select_bins(genome.contigs, 1, None, [])
+    run(tmp_path, [fold], genome, 3, True, selected, min_acgt=min_acgt)
     genome.close()
     with gzip.open(tmp_path / "peaks.tsv.gz", "rt") as handle:
         rows = list(csv.DictReader(handle, delimiter="\t"))
@@ -264,15 +264,15 @@ def test_the_table_of_peaks_says_what_each_window_says(
     assert checked > 20
 
 
-def test_neither_the_order_of_the_file_nor_jobs_nor_batches_change_a_value(tmp_path: Path) -> None:
+def test_values_do_not_depend_on_the_order_of_peaks_jobs_or_batches(tmp_path: Path) -> None:
     genome, contigs = genome_of(tmp_path, 5)
     random_peaks(tmp_path, contigs, 5)
     lines = (tmp_path / "peaks.bed").read_text().splitlines(keepends=True)
-    fold, wanted = network(PLAIN), select_bins(genome.contigs, 1, None, [])
+    fold, selected = network(PLAIN), select_bins(genome.contigs, 1, None, [])
     found: dict[bytes, Array] = {}
     for jobs, batch_size, order in ((1, 64, lines), (1, 64, lines[::-1]), (6, 5, sorted(lines))):
         (tmp_path / "peaks.bed").write_text("".join(order))
-        run(tmp_path, [fold], genome, jobs, False, wanted, overlap="mean", batch_size=batch_size)
+        run(tmp_path, [fold], genome, jobs, False, selected, overlap="mean", batch_size=batch_size)
         key = (tmp_path / "one.plus.bw").read_bytes()
         found[key] = every_base(tmp_path / "one.plus.bw", "long", 700).astype(np.float64)
     genome.close()
@@ -282,11 +282,11 @@ def test_neither_the_order_of_the_file_nor_jobs_nor_batches_change_a_value(tmp_p
         np.testing.assert_allclose(other, first, rtol=1e-6)
 
 
-def test_the_minus_strand_can_be_drawn_below_zero(tmp_path: Path) -> None:
+def test_the_minus_strand_can_be_written_as_negative_values(tmp_path: Path) -> None:
     genome, contigs = genome_of(tmp_path, 1)
     random_peaks(tmp_path, contigs, 1)
-    wanted = select_bins(genome.contigs, 1, None, [])
-    windows = run(tmp_path, [network(LITE)], genome, 1, False, wanted)
+    selected = select_bins(genome.contigs, 1, None, [])
+    windows = run(tmp_path, [network(LITE)], genome, 1, False, selected)
     chunks = split_windows(windows, genome.contigs, LITE.geometry, 1)
     files = {kind: tmp_path / f"negative.{kind}.bw" for kind in ("plus", "minus", "both")}
     held = [(tmp_path / "0.npy", chunks[0].segments)]
@@ -333,8 +333,8 @@ print(peak_memory())
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_peaks_take_hardly_more_memory_than_some(tmp_path: Path) -> None:
-    """On 12 Mb. Their windows together would be 160 MB, all bases with a value 65 MB."""
+def test_memory_grows_by_a_table_row_per_peak(tmp_path: Path) -> None:
+    """On 12 Mb. All windows together would be 160 MB, all bases with a value 65 MB."""
     letters = np.random.default_rng(1).choice(np.frombuffer(b"ACGT", np.uint8), 12_000_000)
     (tmp_path / "g.fa").write_bytes(b">c\n" + letters.tobytes() + b"\n")
     paths = [str(REPOSITORY / folder) for folder in ("tests", "")]
@@ -344,5 +344,5 @@ def test_a_hundred_thousand_peaks_take_hardly_more_memory_than_some(tmp_path: Pa
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         used.append(float(done.stdout.split()[-1]))
-    # what is held of a peak: its line in a table, some 400 bytes with pandas' copies of it
+    # a peak's row in a table takes about 400 bytes with pandas' copies of it
     assert used[1] - used[0] < 85_000 * 500

@@ -19,7 +19,7 @@ from seqcov_models.run.predict import predict_chunk
 from seqcov_models.sequence import Codes
 from seqcov_models.tiling import Tiling, select_bins, tile
 from support.fasta import write_fasta
-from support.naive import randomised
+from support.naive import randomise
 
 SIZES = {
     "sequence_length": 1_024, "crop_bins": 2, "stem_channels": 6, "num_labels": 3,
@@ -29,7 +29,7 @@ SIZES = {
 
 def ensemble(spread: bool = False) -> Ensemble:
     torch.manual_seed(1)
-    model = randomised(build(registry.NETWORKS["basenji2"].config_class.from_dict(SIZES)))
+    model = randomise(build(registry.NETWORKS["basenji2"].config_class.from_dict(SIZES)))
     return Ensemble([model], standard_deviation=spread, shifts=(0, 1) if spread else (0,))
 
 

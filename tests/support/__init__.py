@@ -1,1 +1,1 @@
-"""What the tests share. Tests import from here, and never from one another."""
+"""Helpers that several tests need. Tests do not import from each other."""

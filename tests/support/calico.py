@@ -14,7 +14,7 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Tiny:
-    """Sizes of a Borzoi of a few thousand weights, every one of them different from its peers."""
+    """Sizes of a Borzoi of a few thousand weights; all sizes differ from each other."""
 
     length: int = 512
     stem: tuple[int, int] = (6, 5)
@@ -68,10 +68,10 @@ class Tiny:
         return {"train": {}, "model": {**model, "head_human": head}}
 
 
-def keras_weights(tiny: Tiny, seed: int = 1) -> Weights:
-    """Random weights of `tiny`, named as Keras numbers its layers.
+def draw_keras_weights(tiny: Tiny, seed: int = 1) -> Weights:
+    """Draw weights of `tiny`, named as Keras numbers its layers.
 
-    Nothing is 0 or 1 where a fresh network has 0 or 1: running statistics, gains and biases too.
+    Running statistics, gains and biases are random, too, and not the 0 or 1 of a new network.
     """
     rng = np.random.default_rng(seed)
     weights: Weights = {}
@@ -104,10 +104,10 @@ def keras_weights(tiny: Tiny, seed: int = 1) -> Weights:
 
     dense("conv1d", tiny.stem[1], 4, tiny.stem[0])
     width = tiny.stem[0]
-    for out in tiny.tower:
+    for width_out in tiny.tower:
         norm(width)
-        dense("conv1d", tiny.tower_kernel, width, out)
-        width = out
+        dense("conv1d", tiny.tower_kernel, width, width_out)
+        width = width_out
     for _ in range(tiny.blocks):
         layer_norm(width)
         layer, keys = name("multihead_attention"), tiny.heads * tiny.key
@@ -145,7 +145,7 @@ def keras_weights(tiny: Tiny, seed: int = 1) -> Weights:
 
 
 def write_calico(folder: Path, tiny: Tiny, weights: Weights) -> Path:
-    """A checkpoint folder with params.json, model.h5 (the newer layout) and targets.txt."""
+    """Write a checkpoint folder: params.json, model.h5 (the newer layout) and targets.txt."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.json").write_text(json.dumps(tiny.params()))
     with h5py.File(folder / "model.h5", "w") as file:

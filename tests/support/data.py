@@ -1,7 +1,8 @@
-"""Where the repository and the real data are.
+"""Paths of the repository and of the real data.
 
 The folder of real data is named by the environment variable SEQCOV_TEST_DATA; by default it is
-../shared/data beside the repository. A test that needs a file of it is skipped if it is absent.
+../shared/data beside the repository. If a file of it is missing, the tests that need the file are
+skipped.
 """
 
 import os

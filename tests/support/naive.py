@@ -1,7 +1,7 @@
-"""The networks once more: float64, one window, no trick, from their authors' formulas.
+"""The layers of the networks in plain NumPy: float64, one window, from their authors' formulas.
 
-Arrays are (length, channels). Weights come as a network's own state, in float64, so that whatever
-differs is the arithmetic. Names of layers are prefixes into that state.
+Arrays are (length, channels). Weights are a network's state in float64, so that only the arithmetic
+can differ. Names of layers are prefixes into that state.
 """
 
 import itertools
@@ -18,19 +18,19 @@ Array = npt.NDArray[np.float64]
 Weights = dict[str, Array]
 Network = TypeVar("Network", bound=nn.Module)
 
-AGREE = 1e-5  # of the expected values' range: the house's rule for what counts as equal
-ROUNDING = 1e-6  # of the range: two ways to compute the same thing in float32
+AGREE = 1e-5  # of the range of the expected values: the project's tolerance
+ROUNDING = 1e-6  # of the range: between two orders of the same sums in float32
 
 
-def difference(found: Any, expected: Any) -> float:
-    """Largest difference, as a part of the expected values' range."""
-    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    assert found.shape == expected.shape
-    return float(np.abs(found - expected).max() / np.ptp(expected))
+def difference(values: Any, expected: Any) -> float:
+    """Return the largest difference as a share of the range of the expected values."""
+    values, expected = np.asarray(values, np.float64), np.asarray(expected, np.float64)
+    assert values.shape == expected.shape
+    return float(np.abs(values - expected).max() / np.ptp(expected))
 
 
-def randomised(network: Network, seed: int = 1) -> Network:
-    """`network` in evaluation mode with random weights: nothing is 0 or 1 where fresh ones are."""
+def randomise(network: Network, seed: int = 1) -> Network:
+    """Return `network` in evaluation mode with random weights, statistics, gains and biases."""
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, value in network.state_dict().items():
@@ -46,24 +46,24 @@ def randomised(network: Network, seed: int = 1) -> Network:
     return network.eval()
 
 
-def weights_of(network: nn.Module) -> Weights:
-    """The state in float64."""
+def read_weights(network: nn.Module) -> Weights:
+    """Return the state of a network in float64."""
     return {name: value.double().numpy() for name, value in network.state_dict().items()}
 
 
 def random_codes(length: int, seed: int = 1) -> npt.NDArray[np.uint8]:
-    """Bases, some of them unknown."""
+    """Return random codes, some of them unknown bases."""
     return np.random.default_rng(seed).choice(5, length, p=[0.22] * 4 + [0.12]).astype(np.uint8)
 
 
 def one_hot(codes: npt.NDArray[np.uint8], n_encoding: str) -> Array:
-    """(length,) → (length, 4), or (length, 5) for multimolecule."""
+    """Encode codes (length,) as one-hot (length, 4), or (length, 5) for multimolecule."""
     rows = np.zeros((len(codes), 5 if n_encoding == "multimolecule" else 4))
-    for at, code in enumerate(codes):
+    for row, code in enumerate(codes):
         if code < 4 or n_encoding == "multimolecule":
-            rows[at, code] = 1
+            rows[row, code] = 1
         elif n_encoding == "uniform":
-            rows[at] = 0.25
+            rows[row] = 0.25
     return rows
 
 
@@ -87,7 +87,7 @@ def softmax(x: Array, axis: int) -> Array:
 
 
 def conv(w: Weights, name: str, x: Array, dilation: int = 1) -> Array:
-    """'same' convolution, tap by tap; the weight is (out, in, kernel)."""
+    """Apply a convolution that keeps the length, tap by tap; the weight is (out, in, kernel)."""
     kernel = w[f"{name}.weight"]
     half = kernel.shape[2] // 2
     padded = np.pad(x, ((half * dilation, half * dilation), (0, 0)))
@@ -121,7 +121,7 @@ def max_pool(x: Array, size: int = 2) -> Array:
 
 
 def relative_attention(w: Weights, name: str, x: Array, positions: Array, heads: int) -> Array:
-    """Distance d = key − query; the two biases are added to the scaled query."""
+    """Apply attention over distances key − query; both biases are added to the scaled query."""
     length = len(x)
     key = len(w[f"{name}.to_q.weight"]) // heads
     value = len(w[f"{name}.to_v.weight"]) // heads
@@ -130,13 +130,13 @@ def relative_attention(w: Weights, name: str, x: Array, positions: Array, heads:
     r = dense(w, f"{name}.to_rel_k", positions)
     joined = np.zeros((length, heads * value))
     for head in range(heads):
-        cut, out = slice(head * key, (head + 1) * key), slice(head * value, (head + 1) * value)
+        keys, columns = slice(head * key, (head + 1) * key), slice(head * value, (head + 1) * value)
         content = w[f"{name}.rel_content_bias"][0, head, 0]
         position = w[f"{name}.rel_pos_bias"][0, head, 0]
         for i in range(length):
             rows = [length - 1 + (j - i) for j in range(length)]
-            logits = k[:, cut] @ (q[i, cut] + content) + r[rows, cut] @ (q[i, cut] + position)
-            joined[i, out] = softmax(logits, 0) @ v[:, out]
+            logits = k[:, keys] @ (q[i, keys] + content) + r[rows, keys] @ (q[i, keys] + position)
+            joined[i, columns] = softmax(logits, 0) @ v[:, columns]
     return dense(w, f"{name}.to_out", joined)
 
 
@@ -150,7 +150,7 @@ def transformer_block(
 
 
 def indices(w: Weights, name: str) -> Iterator[str]:
-    """The layers `name`.0, `name`.1, … that there are."""
+    """Yield the existing layers `name`.0, `name`.1, …"""
     for number in itertools.count():
         if not any(key.startswith(f"{name}.{number}.") for key in w):
             return
@@ -159,4 +159,12 @@ def indices(w: Weights, name: str) -> Iterator[str]:
 
 def stack(results: Sequence[Array]) -> Array:
     result: Array = np.stack(results)
+    return result
+
+
+def predict(model: Any, codes: npt.NDArray[Any], **options: Any) -> Array:
+    """Predict the coverage (windows, bins, tracks) of codes (windows, length)."""
+    with torch.inference_mode():
+        output = model(torch.from_numpy(codes), **options)
+        result: Array = model.postprocess(output)[0].double().numpy()
     return result

@@ -35,7 +35,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def table_of(tmp_path: Path, *rows: tuple[str, str]) -> list[Track]:
+def read_table(tmp_path: Path, *rows: tuple[str, str]) -> list[Track]:
     lines = "".join(f"{index}\t{a}\t{b}\n" for index, (a, b) in enumerate(rows))
     return read_tracks(write(tmp_path / "t.txt", "index\tidentifier\tdescription\n" + lines))
 
@@ -76,41 +76,41 @@ def test_a_published_table_survives_writing(
 
 
 @pytest.mark.parametrize(
-    ("species", "alone", "paired"), [("human", 5_159, 2_452), ("mouse", 1_564, 1_044)]
+    ("species", "unstranded", "paired"), [("human", 5_159, 2_452), ("mouse", 1_564, 1_044)]
 )
 def test_published_strand_pairs_are_neighbours_of_one_description(
-    species: str, alone: int, paired: int, real_input: Callable[[str], Path]
+    species: str, unstranded: int, paired: int, real_input: Callable[[str], Path]
 ) -> None:
     tracks = read_tracks(real_input(f"targets/borzoi_targets_{species}.txt"))
     pairs = [(track, tracks[track.pair]) for track in tracks]
-    assert sum(one is other for one, other in pairs) == alone
-    assert sum(one is not other for one, other in pairs) == paired
-    for one, other in pairs:
-        if one is not other:
-            assert tracks[other.pair] is one
-            assert {one.identifier[-1], other.identifier[-1]} == {"+", "-"}
-            assert (one.identifier[:-1], one.description) == (
-                other.identifier[:-1],
-                other.description,
+    assert sum(track is partner for track, partner in pairs) == unstranded
+    assert sum(track is not partner for track, partner in pairs) == paired
+    for track, partner in pairs:
+        if track is not partner:
+            assert tracks[partner.pair] is track
+            assert {track.identifier[-1], partner.identifier[-1]} == {"+", "-"}
+            assert (track.identifier[:-1], track.description) == (
+                partner.identifier[:-1],
+                partner.description,
             )
-            assert abs(one.row - other.row) == 1
+            assert abs(track.row - partner.row) == 1
 
 
 def test_the_columns_of_a_published_row_are_kept(real_input: Callable[[str], Path]) -> None:
     track = read_tracks(real_input("targets/borzoi_targets_human.txt"))[7_610]
-    wanted = {"sum_stat": "sum_sqrt", "scale": "0.01", "strand_pair": "7610", "clip_soft": "384"}
-    assert wanted.items() <= track.columns.items()
+    expected = {"sum_stat": "sum_sqrt", "scale": "0.01", "strand_pair": "7610", "clip_soft": "384"}
+    assert expected.items() <= track.columns.items()
     assert (track.assay, track.description) == ("RNA", "RNA:vagina")
 
 
-def test_a_subset_table_selects_its_tracks_of_the_whole_table(
+def test_a_subset_table_selects_its_tracks_of_the_full_table(
     real_input: Callable[[str], Path],
 ) -> None:
     subset = read_tracks(real_input("targets/borzoi_targets_gtex.txt"))
     assert rows(subset) == list(range(89))
     assert [track.index for track in subset] == list(range(7_522, 7_611))
-    whole = read_tracks(real_input("targets/borzoi_targets_human.txt"))
-    chosen = select(whole, f"file:{real_input('targets/borzoi_targets_gtex.txt')}")
+    table = read_tracks(real_input("targets/borzoi_targets_human.txt"))
+    chosen = select(table, f"file:{real_input('targets/borzoi_targets_gtex.txt')}")
     assert rows(chosen) == list(range(7_522, 7_611))
     assert [t.identifier for t in chosen] == [t.identifier for t in subset]
 
@@ -131,14 +131,16 @@ def test_mouse_tracks_are_selected_by_the_published_index(
 def test_counts_of_selections_in_the_human_table(
     selector: str, count: int, real_input: Callable[[str], Path]
 ) -> None:
-    whole = read_tracks(real_input("targets/borzoi_targets_human.txt"))
-    assert len(select(whole, selector)) == count
+    table = read_tracks(real_input("targets/borzoi_targets_human.txt"))
+    assert len(select(table, selector)) == count
 
 
-def test_both_strands_of_a_published_identifier_are_near(real_input: Callable[[str], Path]) -> None:
-    whole = read_tracks(real_input("targets/borzoi_targets_human.txt"))
+def test_the_message_names_both_strands_of_a_published_identifier(
+    real_input: Callable[[str], Path],
+) -> None:
+    table = read_tracks(real_input("targets/borzoi_targets_human.txt"))
     with pytest.raises(SeqcovError, match=r"CNhs10608[+-].*CNhs10608[+-]"):
-        select(whole, "CNhs10608")
+        select(table, "CNhs10608")
 
 
 # Selection
@@ -146,7 +148,7 @@ def test_both_strands_of_a_published_identifier_are_near(real_input: Callable[[s
 
 @pytest.fixture
 def few_tracks(tmp_path: Path) -> list[Track]:
-    return table_of(
+    return read_table(
         tmp_path,
         ("CNhs1+", "CAGE:liver, adult"),
         ("CNhs1-", "CAGE:liver, adult"),
@@ -222,9 +224,9 @@ def test_a_file_of_indices_may_have_a_header_comments_and_more_columns(
         (["file:"], "file:"),
         (["9" * 30], "999"),
     ],
-    ids=lambda given: repr(given)[:30],
+    ids=lambda value: repr(value)[:30],
 )
-def test_a_selector_that_names_nothing_is_refused_with_what_is_near(
+def test_a_selector_without_a_match_is_refused_with_similar_names(
     selectors: str | list[str | int], message: str, few_tracks: list[Track]
 ) -> None:
     with pytest.raises(SeqcovError, match=message):
@@ -283,7 +285,7 @@ def test_a_byte_order_mark_does_not_hide_the_index(tmp_path: Path) -> None:
         ("index\tidentifier\n" + "9" * 5_000 + "\ta\n", "line 2"),
         ("index\tidentifier\n0\t" + "a" * 200_000 + "\n", "table"),
     ],
-    ids=lambda given: repr(given)[:40],
+    ids=lambda value: repr(value)[:40],
 )
 def test_a_bad_table_is_refused_with_the_line(content: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(SeqcovError, match=message):
@@ -315,11 +317,11 @@ def test_any_table_survives_writing(values: list[tuple[int, str, str, str]]) -> 
         assert read_tracks(Path(folder, "t")) == tracks
 
 
-def test_rows_of_a_selection_are_numbered_anew_when_written(tmp_path: Path) -> None:
-    tracks = table_of(tmp_path, ("a", "x"), ("b", "y"), ("c", "z"))
+def test_rows_of_a_selection_are_numbered_from_0_when_written(tmp_path: Path) -> None:
+    tracks = read_table(tmp_path, ("a", "x"), ("b", "y"), ("c", "z"))
     write_tracks(tmp_path / "some", tracks[1:])
-    again = read_tracks(tmp_path / "some")
-    assert [(t.row, t.index, t.identifier) for t in again] == [(0, 1, "b"), (1, 2, "c")]
+    read_back = read_tracks(tmp_path / "some")
+    assert [(t.row, t.index, t.identifier) for t in read_back] == [(0, 1, "b"), (1, 2, "c")]
 
 
 def test_a_head_without_a_table_has_numbered_tracks() -> None:
@@ -336,7 +338,7 @@ def assert_unique_and_safe(names: list[str]) -> None:
     assert Counter(name.lower() for name in names).most_common(1)[0][1] == 1
     for name in names:
         assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name), name
-        # room for a model's name and an ending within the 255 bytes of a file system
+        # space for a model's name and an ending within the 255 bytes of a file system
         assert len(name) <= 180
 
 
@@ -380,14 +382,14 @@ def test_any_identifiers_get_unique_and_safe_names(tracks: list[tuple[int, str]]
     assert_unique_and_safe(names)
 
 
-def test_a_plain_identifier_names_its_file() -> None:
+def test_a_safe_identifier_is_the_file_name() -> None:
     assert assign_file_names([(0, "ENCFF833POA"), (1, "GTEX-132QS.1")]) == [
         "ENCFF833POA",
         "GTEX-132QS.1",
     ]
 
 
-def test_strands_of_a_pair_are_told_apart_in_words() -> None:
+def test_names_of_a_pair_spell_out_the_strands() -> None:
     plus, minus = assign_file_names([(0, "CNhs1+"), (1, "CNhs1-")])
     assert "plus" in plus
     assert "minus" in minus

@@ -1,4 +1,4 @@
-"""Units: calico's transforms, written forward here from their description, and taken back."""
+"""Units: calico's transforms, computed here from their description, and their inverse."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from seqcov_models.tracks.units import Untransform
 Array = npt.NDArray[np.float64]
 
 
-def old(s: Array, track: Track) -> Array:
-    """Statistic of coverage → stored target, as for the published Borzoi folds; no hard clip."""
+def transform_old(s: Array, track: Track) -> Array:
+    """Transform a statistic of coverage as for the published Borzoi folds, without hard clip."""
     if "_sqrt" in track.columns["sum_stat"]:
         s = s**0.75
     soft = float(track.columns["clip_soft"])
@@ -26,8 +26,8 @@ def old(s: Array, track: Track) -> Array:
     return s * float(track.columns["scale"])
 
 
-def new(s: Array, track: Track) -> Array:
-    """The same for later models: scaled first, and 1 added under the root."""
+def transform_new(s: Array, track: Track) -> Array:
+    """Transform as for later models: scaled first, and 1 added under the root."""
     s = s * float(track.columns["scale"])
     if "_sqrt" in track.columns["sum_stat"]:
         s = np.sqrt(1 + s) - 1
@@ -37,17 +37,17 @@ def new(s: Array, track: Track) -> Array:
     return np.where(s > soft, soft - 1 + np.sqrt(np.maximum(s - soft + 1, 0)), s)
 
 
-def scale(s: Array, track: Track) -> Array:
+def transform_scale(s: Array, track: Track) -> Array:
     return s * float(track.columns["scale"])
 
 
 TABLES = [
-    ("borzoi_targets_human.txt", "old", old),
-    ("borzoi_targets_human.txt", "new", new),
-    ("borzoi_targets_mouse.txt", "old", old),
-    ("borzoi_targets_gtex.txt", "old", old),
-    ("enformer_basenji2_targets_human.txt", "scale", scale),
-    ("enformer_basenji2_targets_mouse.txt", "scale", scale),
+    ("borzoi_targets_human.txt", "old", transform_old),
+    ("borzoi_targets_human.txt", "new", transform_new),
+    ("borzoi_targets_mouse.txt", "old", transform_old),
+    ("borzoi_targets_gtex.txt", "old", transform_old),
+    ("enformer_basenji2_targets_human.txt", "scale", transform_scale),
+    ("enformer_basenji2_targets_mouse.txt", "scale", transform_scale),
 ]
 
 
@@ -61,18 +61,18 @@ def test_round_trip_on_every_row_of_the_real_tables(
     tracks = read_tracks(real_input(f"targets/{table}"))
     raw = np.array([0.0, 1e-3, 0.5, 3.0, 31.0, 120.0, 500.0, 4_000.0])
     stored = np.stack([forward(raw, track) for track in tracks], 1)
-    back = Untransform(tracks, transform)(torch.from_numpy(stored).float()).numpy()
+    inverted = Untransform(tracks, transform)(torch.from_numpy(stored).float()).numpy()
     # float32 holds y to 6e-8 of itself. Past a soft clip c it inverts a root: the error of y is
     # multiplied by 2(s − c)·y/s' in scaled units, below 2e3 for these rows and values.
     limit = 2e3 * 6e-8 * np.maximum(raw, 1)[:, None]
-    assert (np.abs(back - raw[:, None]) <= limit).all()
+    assert (np.abs(inverted - raw[:, None]) <= limit).all()
 
 
-def test_exp75_is_undone_too() -> None:
+def test_exp75_is_inverted() -> None:
     columns = {"sum_stat": "sum_exp75", "clip_soft": "64", "scale": "0.5"}
     track = Track(0, 0, "t", columns=columns)
     raw = np.array([0.0, 2.0, 50.0, 1_000.0])
-    stored = torch.from_numpy(new(raw, track)).float()[:, None]
+    stored = torch.from_numpy(transform_new(raw, track)).float()[:, None]
     assert Untransform([track], "new")(stored).numpy()[:, 0] == pytest.approx(raw, rel=1e-4)
 
 

@@ -81,14 +81,12 @@ def open_files(files: Sequence[Path], canonical: Callable[[str], str | None]) ->
                 raise SeqcovError(f"{path}: {name} is in two files")
             sources.setdefault(new, []).append((arrays, name))
 
-    def read(names: Sequence[str]) -> dict[str, Array]:
-        found: dict[str, Array] = {}
-        for name in names:
-            for arrays, stored in sources[name]:
-                value = arrays.read([stored])[stored]
-                if name in found and not np.array_equal(found[name], value):
-                    raise SeqcovError(f"{stored} differs from the other array for {name}")
-                found[name] = value
-        return found
+    def read(name: str) -> Array:
+        (arrays, stored), *others = sources[name]
+        value = arrays.read(stored)
+        for other, again in others:
+            if not np.array_equal(value, other.read(again)):
+                raise SeqcovError(f"{again} differs from the other array for {name}")
+        return value
 
     return Arrays(shapes, read)

@@ -6,12 +6,14 @@ no `model_weights`. Two generations of names exist in calico's files: the releas
 `batch_normalization` and repeat the layer's name.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from seqcov_models.checkpoints.arrays import Arrays, as_float32, check_finite, check_shapes
+import numpy as np
+
+from seqcov_models.checkpoints.arrays import Arrays, check_shapes, to_float32
 from seqcov_models.checkpoints.keymap import Array, Shape
 from seqcov_models.errors import SeqcovError
 
@@ -33,21 +35,19 @@ def open_h5(path: Path) -> Arrays:
             name = _normal_name(place)
             if name in places:
                 raise SeqcovError(f"{path}: {place} and {places[name]} are the same weight")
-            if item.dtype.kind != "f" or item.dtype.itemsize > 8 or item.shape is None:
-                raise SeqcovError(f"{path}: {place} holds {item.dtype}, not floating-point numbers")
             if item.is_virtual or item.external:
                 raise SeqcovError(f"{path}: {place} points outside its file")
             if item.size and not item.id.get_storage_size():
                 raise SeqcovError(f"{path}: {place} was never written")
             compressed |= item.id.get_create_plist().get_nfilters() > 0
-            places[name], shapes[name] = place, item.shape
+            places[name], shapes[name] = place, item.shape or ()
     if not places:
         raise SeqcovError(f"{path}: no Keras weights in this HDF5 file")
     check_shapes(shapes, path, compressed=compressed)
 
-    def read(names: Sequence[str]) -> dict[str, Array]:
+    def read(name: str) -> Array:
         with _opened(path) as file:
-            return {n: check_finite(n, as_float32(file[places[n]][()]), path) for n in names}
+            return to_float32(np.asarray(file[places[name]][()]), name, path)
 
     return Arrays(shapes, read)
 

@@ -1,29 +1,16 @@
 """Safetensors files, in one piece or in the shards that Hugging Face splits large ones into."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from seqcov_models.checkpoints.arrays import Arrays, check_finite, check_shapes
+from seqcov_models.checkpoints.arrays import Arrays, check_shapes
 from seqcov_models.checkpoints.keymap import Array
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.shared.config import read_json
-
-DTYPES = ("F64", "F32", "F16", "BF16")
-
-
-@contextmanager
-def _opened(path: Path, framework: str) -> Iterator[Any]:
-    """Open a file; every fault inside the block is a SeqcovError."""
-    try:
-        with safe_open(path, framework=framework) as file:
-            yield file
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise SeqcovError(f"{path}: not a complete safetensors file: {reason}") from None
 
 
 def open_safetensors(path: Path) -> Arrays:
@@ -33,23 +20,30 @@ def open_safetensors(path: Path) -> Arrays:
     holds other than finite floating-point numbers.
     """
     with _opened(path, "numpy") as file:
-        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-        shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-        dtypes = {name: part.get_dtype() for name, part in slices.items()}
+        names = list(file.keys())
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
     check_shapes(shapes, path)
 
-    def read(names: Sequence[str]) -> dict[str, Array]:
-        found = {}
+    def read(name: str) -> Array:
+        from seqcov_models.checkpoints.containers.torch_file import to_array
+
         with _opened(path, "pt") as file:
-            for name in names:
-                if dtypes[name] not in DTYPES:
-                    raise SeqcovError(
-                        f"{path}: {name} holds {dtypes[name]}, not floating-point numbers"
-                    )
-                found[name] = check_finite(name, file.get_tensor(name).float().numpy(), path)
-        return found
+            return to_array(file.get_tensor(name), name, path)
 
     return Arrays(shapes, read)
+
+
+@contextmanager
+def _opened(path: Path, framework: str) -> Iterator[Any]:
+    """Open a file; every fault inside the block is a SeqcovError."""
+    try:
+        with safe_open(path, framework=framework) as file:
+            yield file
+    except SeqcovError:
+        raise
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise SeqcovError(f"{path}: not a complete safetensors file: {reason}") from None
 
 
 def shards_in_index(index: Path) -> list[Path]:

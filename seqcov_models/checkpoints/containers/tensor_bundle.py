@@ -18,20 +18,14 @@ from typing import NamedTuple
 import google_crc32c
 import numpy as np
 
-from seqcov_models.checkpoints.arrays import (
-    Arrays,
-    Bytes,
-    as_float32,
-    check_finite,
-    check_shapes,
-)
+from seqcov_models.checkpoints.arrays import Arrays, check_shapes
 from seqcov_models.checkpoints.keymap import Array, Shape
 from seqcov_models.errors import SeqcovError
 
 MAX_INDEX_BYTES = 4 << 20  # Enformer's index has 60 kB
 FOOTER_BYTES = 48
-DTYPES = {1: "<f4", 2: "<f8", 14: "bfloat16", 19: "<f2"}
-WIDTHS = {1: 4, 2: 8, 14: 2, 19: 2}
+DTYPES = {1: ("float32", 4), 2: ("float64", 8), 14: ("bfloat16", 2), 19: ("float16", 2)}
+"""Names of torch's dtypes, and bytes of a number, by TensorFlow's numbers."""
 
 
 class _Entry(NamedTuple):
@@ -49,122 +43,103 @@ def open_bundle(index: Path) -> Arrays:
     Entries of other than floating-point numbers (counters, the object graph) are passed over.
     Raises SeqcovError for a cut or foreign checkpoint.
     """
+    if index.stat().st_size > MAX_INDEX_BYTES:
+        raise SeqcovError(f"{index}: too large for the index of a checkpoint")
     try:
-        entries = dict(_entries(_read_index(index)))
+        entries = dict(_entries(index.read_bytes()))
     except (ValueError, IndexError, KeyError, OverflowError) as error:
         raise SeqcovError(f"{index}: not a complete TensorFlow checkpoint: {error}") from None
     shards = data_files(index)
     weights = {name: entry for name, entry in entries.items() if entry.dtype in DTYPES}
     shapes = {name: entry.shape for name, entry in weights.items()}
     check_shapes(shapes, *shards)
-
-    def read(names: Sequence[str]) -> dict[str, Array]:
-        return {name: _read_tensor(name, weights[name], shards) for name in names}
-
-    return Arrays(shapes, read)
+    return Arrays(shapes, lambda name: _read_tensor(name, weights[name], shards))
 
 
 def data_files(index: Path) -> list[Path]:
     """Return the data files of an index. Raises SeqcovError if one is missing."""
     stem = index.name.removesuffix(".index")
-    files = sorted(index.parent.glob(f"{stem.replace('[', '[[]')}.data-*-of-*"))
-    files = [file for file in files if file.is_file()]
-    counts = {file.name.rpartition("-of-")[2] for file in files}
-    if len(counts) != 1 or not counts.copy().pop().isdecimal() or int(counts.pop()) != len(files):
+    prefix = f"{stem}.data-"
+    files = sorted(f for f in index.parent.iterdir() if f.name.startswith(prefix) and f.is_file())
+    expected = [f"{prefix}{shard:05}-of-{len(files):05}" for shard in range(len(files))]
+    if not files or [file.name for file in files] != expected:
         present = ", ".join(file.name for file in files) or "none"
-        raise SeqcovError(f"{index}: its data files {stem}.data-… are not all there: {present}")
+        raise SeqcovError(f"{index}: its data files {prefix}… are not all there: {present}")
     return files
 
 
 def _read_tensor(name: str, entry: _Entry, shards: Sequence[Path]) -> Array:
-    if not 0 <= entry.shard < len(shards):
+    import torch
+
+    from seqcov_models.checkpoints.containers.torch_file import to_array
+
+    if entry.shard >= len(shards):
         raise SeqcovError(f"{name} is in data file {entry.shard}, which is missing")
-    path = shards[entry.shard]
-    if entry.size != WIDTHS[entry.dtype] * math.prod(entry.shape):
+    path, (dtype, width) = shards[entry.shard], DTYPES[entry.dtype]
+    if entry.size != width * math.prod(entry.shape):
         raise SeqcovError(f"{path}: {name}: {entry.size} bytes for a shape of {entry.shape}")
     if entry.offset + entry.size > path.stat().st_size:
         raise SeqcovError(f"{path}: cut before the end of {name}")
-    raw: Bytes = np.fromfile(path, np.uint8, entry.size, offset=entry.offset)
+    raw = np.fromfile(path, np.uint8, entry.size, offset=entry.offset)
     if masked_crc32c(raw.tobytes()) != entry.checksum:
         raise SeqcovError(
             f"{path}: the checksum of {name} is wrong: the file is damaged; fetch it again"
         )
-    if DTYPES[entry.dtype] == "bfloat16":
-        values: Array = (raw.view("<u2").astype(np.uint32) << 16).view(np.float32)
-    else:
-        values = as_float32(raw.view(DTYPES[entry.dtype]))
-    return check_finite(name, values.reshape(entry.shape), path)
+    tensor = torch.from_numpy(raw).view(getattr(torch, dtype))
+    return to_array(tensor, name, path).reshape(entry.shape)
 
 
 # LevelDB tables
 
 
-def _read_index(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_INDEX_BYTES:
-            raise SeqcovError(f"{path}: too large for the index of a checkpoint")
-        return path.read_bytes()
-    except OSError as error:
-        raise SeqcovError(f"{path}: {error.strerror}") from None
-
-
 def _entries(table: bytes) -> Iterator[tuple[str, _Entry]]:
+    """Yield the entries of an index. Raises ValueError or IndexError for a damaged one."""
     if len(table) < FOOTER_BYTES:
         raise ValueError("too short")
     position = len(table) - FOOTER_BYTES
     _, position = _varint(table, position)  # the block of meta blocks: its offset and size
     _, position = _varint(table, position)
-    offset, position = _varint(table, position)
-    size, position = _varint(table, position)
-    left = len(table)
-    for _, handle in _block(table, offset, size):
-        start, after = _varint(handle, 0)
-        length, _ = _varint(handle, after)
-        left -= length
-        if left < 0:
-            raise ValueError("blocks overlap")
-        for key, value in _block(table, start, length):
+    for _, handle in _block(table, *_handle(table, position)):
+        for key, value in _block(table, *_handle(handle, 0)):
             if key:  # the empty key is the header
                 yield key.decode(), _entry(value)
 
 
+def _handle(data: bytes, position: int) -> tuple[int, int]:
+    """Return the offset and the size of a block."""
+    offset, position = _varint(data, position)
+    return offset, _varint(data, position)[0]
+
+
 def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """The keys and values of a block, its checksum verified."""
-    block = table[offset : offset + size]
-    trailer = table[offset + size : offset + size + 5]
-    if len(block) != size or len(trailer) != 5 or size < 4:
+    """Yield the keys and values of a block, its checksum verified."""
+    block, trailer = table[offset : offset + size], table[offset + size : offset + size + 5]
+    if len(trailer) != 5 or size < 4:
         raise ValueError("a block is cut")
     if trailer[0] != 0:
         raise ValueError("a block is compressed, which TensorFlow's checkpoints are not")
     if masked_crc32c(block + trailer[:1]) != int.from_bytes(trailer[1:], "little"):
         raise ValueError("a block's checksum is wrong")
-    restarts = int.from_bytes(block[-4:], "little")
-    end, position, key = size - 4 - 4 * restarts, 0, b""
-    if end < 0:
-        raise ValueError("a block is too short")
+    end = size - 4 - 4 * int.from_bytes(block[-4:], "little")  # behind it, places to start from
+    position, key = 0, b""
     while position < end:
         shared, position = _varint(block, position)
         rest, position = _varint(block, position)
         length, position = _varint(block, position)
-        if shared > len(key) or position + rest + length > end:
-            raise ValueError("an entry reaches beyond its block")
-        if shared + rest > 1_000:
-            raise ValueError("a key is too long")
         key = key[:shared] + block[position : position + rest]
         yield key, block[position + rest : position + rest + length]
         position += rest + length
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number of 7 bits a byte, lowest first, and where it ends."""
-    value = 0
-    for shift in range(0, 70, 7):
+    """Return a number of 7 bits per byte, lowest first, and the position behind it."""
+    value = shift = 0
+    while True:
         byte = data[position]
-        position += 1
         value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
         if byte < 0x80:
             return value, position
-    raise ValueError("a number of more than 64 bits")
 
 
 def masked_crc32c(data: bytes) -> int:
@@ -176,37 +151,32 @@ def masked_crc32c(data: bytes) -> int:
 # Protocol buffers
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a message by number: whole numbers, or the bytes of what is longer."""
+def _fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield the fields of a message: numbers, whole-number values, bytes of what is longer."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
-        number, wire = tag >> 3, tag & 7
+        wire, value, length = tag & 7, 0, 0
         if wire == 0:
             value, position = _varint(message, position)
-            yield number, value
+        elif wire == 2:
+            length, position = _varint(message, position)
         else:
-            if wire == 2:
-                length, position = _varint(message, position)
-            else:
-                length = {1: 8, 5: 4}[wire]
-            if position + length > len(message):
-                raise ValueError("a field reaches beyond its message")
-            yield number, message[position : position + length]
-            position += length
+            length = {1: 8, 5: 4}[wire]
+            value = int.from_bytes(message[position : position + length], "little")
+        yield tag >> 3, value, message[position : position + length]
+        position += length
 
 
 def _entry(message: bytes) -> _Entry:
-    values: dict[int, int] = {}
+    """Return where a tensor lies, its type and shape."""
+    numbers: dict[int, int] = {}
     shape: list[int] = []
-    for number, value in _fields(message):
-        if number == 2 and isinstance(value, bytes):
-            for field, dimension in _fields(value):
-                if field == 2 and isinstance(dimension, bytes):
-                    sizes = [size for field, size in _fields(dimension) if field == 1]
-                    shape.append(sizes[0] if sizes and isinstance(sizes[0], int) else 0)
-            if len(shape) > 8:
-                raise ValueError("a tensor has too many axes")
-        else:
-            values[number] = value if isinstance(value, int) else int.from_bytes(value, "little")
-    return _Entry(values.get(1, 0), tuple(shape), *(values.get(field, 0) for field in (3, 4, 5, 6)))
+    for field, value, content in _fields(message):
+        numbers[field] = value
+        dimensions = _fields(content) if field == 2 else ()
+        for inner, _, dimension in dimensions:
+            if inner == 2:
+                shape.append({number: size for number, size, _ in _fields(dimension)}.get(1, 0))
+    dtype, *rest = (numbers.get(field, 0) for field in (1, 3, 4, 5, 6))
+    return _Entry(dtype, tuple(shape), *rest)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seqcov_models.checkpoints.format import name_source
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.basenji.config import BasenjiConfig
 from seqcov_models.networks.borzoi.config import BorzoiConfig
@@ -228,10 +229,8 @@ def params_config(architecture: str, path: Path, species: str) -> Config:
     if not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
         raise model.error("bn_momentum", f"{reprlib.repr(momentum)} is not a number from 0 to 1")
     fields["batch_norm_momentum"] = round(1 - momentum, 9)  # Keras counts what stays, torch the new
-    try:
+    with name_source(path):
         return _TRUNKS[architecture].config(fields)
-    except SeqcovError as error:
-        raise SeqcovError(f"{path}: {error}") from None
 
 
 def _read(path: Path) -> tuple[Block, list[Block]]:

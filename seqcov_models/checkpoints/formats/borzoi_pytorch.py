@@ -7,7 +7,7 @@ whatever the window is.
 
 from typing import Any
 
-from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.infer import infer_fields, species_tracks
 from seqcov_models.checkpoints.keymap import (
     TORCH,
@@ -101,13 +101,11 @@ def config(files: Files, architecture: str, species: str) -> BorzoiConfig:
     }
     values |= {"num_labels": species_tracks(heads, species, source), "species": species}
     rotary = QKV in shapes
-    try:
+    with name_source(source):
         if rotary:
             values |= _rotary(shapes[QKV], files)
         uncropped = BorzoiConfig.from_dict({**values, "crop_bins": 0})
         config = BorzoiConfig.from_dict({**values, "crop_bins": _crop(uncropped, files)})
-    except SeqcovError as error:
-        raise SeqcovError(f"{source}: {error}") from None
     files.check_agreement(
         dim=("channels", config.hidden_size),
         depth=("transformer blocks", config.num_hidden_layers),

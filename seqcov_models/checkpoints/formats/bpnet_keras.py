@@ -8,7 +8,7 @@ if no control is given, and are left out.
 
 from typing import Any
 
-from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.formats._keras import (
     KERAS,
     layer_configs,
@@ -18,7 +18,6 @@ from seqcov_models.checkpoints.formats._keras import (
 )
 from seqcov_models.checkpoints.infer import infer_fields
 from seqcov_models.checkpoints.keymap import KeyMap, Row, Shapes, key_map, reverse_axes
-from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.bpnet.config import BPNetConfig
 
 PROFILE, COUNTS = "conv2d_transpose", "dense"
@@ -75,10 +74,8 @@ def config(files: Files, architecture: str, species: str) -> BPNetConfig:
         "tasks": _tasks(layers, tasks),
         "num_strands": shapes[f"{_layers(shapes, PROFILE)[0]}/kernel"][2],
     }
-    try:
+    with name_source(path):
         return BPNetConfig.from_dict(values)
-    except SeqcovError as error:
-        raise SeqcovError(f"{path}: {error}") from None
 
 
 def _tasks(layers: list[dict[str, Any]], count: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ of a window that is longer by the trimming at both sides. Names: `bpnetlite/bpne
 from dataclasses import replace
 from typing import Any
 
-from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.infer import infer_fields
 from seqcov_models.checkpoints.keymap import (
     TORCH,
@@ -19,7 +19,6 @@ from seqcov_models.checkpoints.keymap import (
     key_map,
     repeat_layers,
 )
-from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.bpnet.config import BPNetLiteConfig
 from seqcov_models.networks.shared.config import count_layers
 
@@ -67,10 +66,8 @@ def config(files: Files, architecture: str, species: str) -> BPNetLiteConfig:
         "num_strands": strands,
         "num_control_tracks": max(channels - values["hidden_size"], 0),
     }
-    try:
+    with name_source(files.source):
         return BPNetLiteConfig.from_dict(values)
-    except SeqcovError as error:
-        raise SeqcovError(f"{files.source}: {error}") from None
 
 
 FORMAT = Format("bpnet-lite", "state dict of bpnet-lite", matches, config, keys)

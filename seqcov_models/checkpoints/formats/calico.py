@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.formats._calico_params import (
     architecture_of_params,
     borzoi_config,
@@ -64,10 +64,8 @@ def config(files: Files, architecture: str, species: str) -> Config:
         check_species(architecture, fields["num_labels"], species, files.source)
         described = {"sequence_length": window_of(layers), "crop_bins": _cropping(layers)}
         fields |= {name: value for name, value in described.items() if value is not None}
-        try:
+        with name_source(path):
             config = known.build_config(fields)
-        except SeqcovError as error:
-            raise SeqcovError(f"{path}: {error}") from None
     return known.complete(config, path)
 
 

@@ -8,7 +8,7 @@ the published 1,536 positions.
 from collections.abc import Mapping
 from typing import Any
 
-from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.infer import infer_fields, species_tracks
 from seqcov_models.checkpoints.keymap import (
     TORCH,
@@ -19,7 +19,6 @@ from seqcov_models.checkpoints.keymap import (
     key_map,
     repeat_layers,
 )
-from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.enformer.config import EnformerConfig
 from seqcov_models.networks.shared.config import count_layers
 
@@ -110,10 +109,8 @@ def enformer_config(
     window = POSITIONS * 2 ** (1 + len(values["conv_tower_channels"]))
     values |= {"num_labels": species_tracks(heads, species, source), "species": species}
     values["other_heads"] = {name: size for name, size in heads.items() if name != species}
-    try:
+    with name_source(source):
         return EnformerConfig.from_dict({"sequence_length": window, **values, **described})
-    except SeqcovError as error:
-        raise SeqcovError(f"{source}: {error}") from None
 
 
 def config(files: Files, architecture: str, species: str) -> EnformerConfig:

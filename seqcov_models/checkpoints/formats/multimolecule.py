@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.infer import check_species
 from seqcov_models.checkpoints.keymap import (
     TORCH,
@@ -74,10 +74,8 @@ def config(files: Files, architecture: str, species: str) -> Config:
     values = _known_fields(config_class, given) | PUBLISHED[architecture].fields(files)
     if "species" in config_class.__dataclass_fields__:
         values["species"] = species
-    try:
+    with name_source(files.config):
         config = config_class.from_dict(values)
-    except SeqcovError as error:
-        raise SeqcovError(f"{files.config}: {error}") from None
     if "species" not in given:
         check_species(architecture, config.num_labels, species, files.source)
     return config

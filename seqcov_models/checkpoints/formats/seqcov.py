@@ -4,7 +4,7 @@ Names of arrays are those of the network. An Enformer's other heads are in the s
 them is asked for, its arrays become `head` and those of the saved head `other_heads`.
 """
 
-from seqcov_models.checkpoints.format import Files, Format
+from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.keymap import KeyMap, Row, Shapes, drop_n
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.registry import NETWORKS
@@ -37,11 +37,9 @@ def renamed_heads(files: Files, config: Config) -> dict[str, str]:
 
 def _with_species(files: Files, architecture: str, species: str) -> tuple[Config, dict[str, str]]:
     assert files.config is not None
-    try:
+    with name_source(files.config):
         saved = NETWORKS[architecture].config_class.from_dict(read_json(files.config))
         return saved.with_species(species)
-    except SeqcovError as error:
-        raise SeqcovError(f"{files.config}: {error}") from None
 
 
 def keys(config: Config, shapes: Shapes) -> KeyMap:

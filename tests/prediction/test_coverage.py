@@ -1,9 +1,5 @@
-"""Windows to coverage with a network whose right answer is plain counting, and device leases."""
+"""Coverage along contigs, with a network that counts letters so that every value is known."""
 
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +15,10 @@ from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.shared.base import TokenPredictionModel, TokenPredictionOutput
 from seqcov_models.prediction.coverage import predict_segment
-from seqcov_models.prediction.devices import Device, lease
 from seqcov_models.prediction.ensemble import Ensemble
 from seqcov_models.run.predict import predict_chunk
 from seqcov_models.tiling import Segment, Tiling, select_bins, split_into_chunks, tile
-from support.calico import Tiny, keras_weights, write_calico
-from support.data import REPOSITORY
+from support.calico import Tiny, draw_keras_weights, write_calico
 from support.fasta import write_fasta
 
 BIN = 4
@@ -72,11 +66,11 @@ class Broken(Counting):
 SIDE_BY_SIDE = Tiling.from_overlap(CONFIG.geometry)
 
 
-def by_hand(sequence: str, wanted: set[int]) -> Values:
-    """Counts (4, bins) of a contig, NaN where a bin is not wanted or has no base."""
+def by_hand(sequence: str, selected: set[int]) -> Values:
+    """Counts (4, bins) of a contig, NaN where a bin is not selected or has no base."""
     bins = -(-len(sequence) // BIN)
     values = np.full((4, bins), np.nan, np.float32)
-    for number in wanted:
+    for number in selected:
         letters = sequence[number * BIN : (number + 1) * BIN].upper()
         if set(letters) & set("ACGT"):
             values[:, number] = [letters.count(letter) for letter in "ACGT"]
@@ -113,17 +107,17 @@ def predicted_whole(
     """All chunks of a run, put together: (5, bins) of each contig, NaN where there is no value."""
     fasta = open_fasta(write_fasta(folder / "g.fa", genome), folder)
     reader = Genome(fasta)
-    wanted = select_bins(fasta.contigs, BIN, None, exclude)
+    selected = select_bins(fasta.contigs, BIN, None, exclude)
     found = {
         contig: np.full((5, -(-length // BIN)), np.nan, np.float32)
         for contig, length in fasta.contigs.items()
     }
     for number, segments in enumerate(
-        split_into_chunks(tile(fasta.contigs, tiling, wanted), tiling.step, windows)
+        split_into_chunks(tile(fasta.contigs, tiling, selected), tiling.step, windows)
     ):
         path = folder / f"{number}.npy"
         predict_chunk(
-            Ensemble([Counting()]), tiling, reader, segments, wanted, path, batch_size=batch_size
+            Ensemble([Counting()]), tiling, reader, segments, selected, path, batch_size=batch_size
         )
         chunk = np.load(path)
         assert chunk.shape == (5, sum(segment.bins for segment in segments))
@@ -140,7 +134,7 @@ def predicted_whole(
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("overlap", [(0.0, "crop"), (0.3, "crop"), (0.55, "mean"), (0.7, "taper")])
-def test_bins_hold_the_counts_of_their_letters_whatever_the_sizes(
+def test_bins_hold_the_counts_of_their_letters_for_all_sizes(
     overlap: tuple[float, str], seed: int, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -159,21 +153,21 @@ def test_bins_hold_the_counts_of_their_letters_whatever_the_sizes(
             if name == contig
             for base in range(start, end)
         }
-        wanted = set(range(-(-len(text) // BIN))) - dropped
-        expected = by_hand(text, wanted)
+        selected = set(range(-(-len(text) // BIN))) - dropped
+        expected = by_hand(text, selected)
         # a mean of equal numbers errs by a rounding or two
         assert np.allclose(found[contig][:4], expected, rtol=1e-6, equal_nan=True)
-        assert {*np.flatnonzero(~np.isnan(found[contig][4])).tolist()} == wanted
+        assert {*np.flatnonzero(~np.isnan(found[contig][4])).tolist()} == selected
         if not overlap[0]:
-            shares = [unknown_by_hand(text, number // CORE_BINS) for number in sorted(wanted)]
-            assert np.allclose(found[contig][4, sorted(wanted)], shares, atol=1e-6)
+            shares = [unknown_by_hand(text, number // CORE_BINS) for number in sorted(selected)]
+            assert np.allclose(found[contig][4, sorted(selected)], shares, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     "tiling", [SIDE_BY_SIDE, Tiling.from_overlap(CONFIG.geometry, 0.5, "mean")]
 )
 @pytest.mark.parametrize("least", [0.0, 0.3, 0.62, 0.8125, 1.0])
-def test_windows_with_too_few_bases_count_for_nothing(
+def test_windows_with_too_few_bases_do_not_count(
     least: float, tiling: Tiling, tmp_path: Path
 ) -> None:
     text = "ACGT" * 20 + "N" * 50 + "ACGT" * 12 + "NNNA"
@@ -213,7 +207,7 @@ def write_chunk(model: TokenPredictionModel, genome: Genome, path: Path, **how: 
     predict_chunk(ensemble, SIDE_BY_SIDE, genome, WHOLE, EVERYTHING, path, **how)  # type: ignore[arg-type]
 
 
-def test_bins_of_n_alone_are_gaps_and_no_others(genome: Genome, tmp_path: Path) -> None:
+def test_only_bins_without_any_base_are_gaps(genome: Genome, tmp_path: Path) -> None:
     write_chunk(Counting(), genome, tmp_path / "0.npy", batch_size=4)
     gaps = np.isnan(np.load(tmp_path / "0.npy")[:4])
     expected = {*range(20, 25), *range(26, 32)}
@@ -241,7 +235,7 @@ def test_a_window_without_a_base_in_its_core_is_not_predicted(tmp_path: Path) ->
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("batch_size", [1, 3, 9])
-def test_an_output_that_is_not_a_number_is_an_error(
+def test_an_output_that_is_not_finite_is_refused(
     value: float, batch_size: int, genome: Genome, tmp_path: Path
 ) -> None:
     path = tmp_path / "out" / "0.npy"
@@ -251,7 +245,7 @@ def test_an_output_that_is_not_a_number_is_an_error(
     assert list(path.parent.iterdir()) == []
 
 
-def test_float16_clips_what_is_too_large_for_it(genome: Genome, tmp_path: Path) -> None:
+def test_float16_clips_values_above_65504(genome: Genome, tmp_path: Path) -> None:
     write_chunk(Broken(1e6), genome, tmp_path / "0.npy", dtype="float16")
     stored = np.load(tmp_path / "0.npy")
     assert stored.dtype == np.float16
@@ -260,7 +254,7 @@ def test_float16_clips_what_is_too_large_for_it(genome: Genome, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_prediction_that_fails_half_way_leaves_no_file(
+def test_a_prediction_that_fails_leaves_no_file(
     error: type[BaseException], genome: Genome, tmp_path: Path
 ) -> None:
     class Failing(Counting):
@@ -280,7 +274,7 @@ def test_a_prediction_that_fails_half_way_leaves_no_file(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_an_error_of_the_reader_comes_through(tmp_path: Path) -> None:
+def test_an_error_of_the_reader_is_raised(tmp_path: Path) -> None:
     path = write_fasta(tmp_path / "p.fa", {"c": "ACGT" * 30 + "E" + "ACGT" * 30})
     reader = Genome(open_fasta(path, tmp_path))
     with pytest.raises(SeqcovError, match="'E'"):
@@ -295,22 +289,22 @@ def test_an_error_of_the_reader_comes_through(tmp_path: Path) -> None:
 def borzoi(tmp_path_factory: pytest.TempPathFactory) -> TokenPredictionModel:
     tiny = Tiny(length=256, crop=4)
     folder = tmp_path_factory.mktemp("borzoi")
-    return load_model("borzoi", write_calico(folder, tiny, keras_weights(tiny)))
+    return load_model("borzoi", write_calico(folder, tiny, draw_keras_weights(tiny)))
 
 
 @pytest.mark.parametrize("batch_size", [2, 3, 20])
-def test_batches_do_not_change_what_borzoi_predicts(
+def test_values_do_not_depend_on_the_batch_size(
     batch_size: int, borzoi: TokenPredictionModel, tmp_path: Path
 ) -> None:
     text = "".join(np.random.default_rng(1).choice(list("ACGTN"), 1_500))
     tiling = Tiling.from_overlap(borzoi.geometry)
     reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
-    wanted = select_bins(reader.contigs, borzoi.geometry.bin, None, [])
-    segments = tile(reader.contigs, tiling, wanted)
+    selected = select_bins(reader.contigs, borzoi.geometry.bin, None, [])
+    segments = tile(reader.contigs, tiling, selected)
     stored = []
     for name, size in (("one", 1), ("many", batch_size)):
         path = tmp_path / name
-        predict_chunk(Ensemble([borzoi]), tiling, reader, segments, wanted, path, batch_size=size)
+        predict_chunk(Ensemble([borzoi]), tiling, reader, segments, selected, path, batch_size=size)
         stored.append(np.load(path))
     reader.close()
     # float32 sums in another order: the house's rule is 1e-5 of the range
@@ -318,7 +312,7 @@ def test_batches_do_not_change_what_borzoi_predicts(
     assert np.nanmax(np.abs(stored[1] - stored[0])) < 1e-5 * np.ptp(stored[0][~np.isnan(stored[0])])
 
 
-def test_a_window_is_predicted_with_its_context_and_n_beyond_the_ends(
+def test_windows_read_their_context_and_n_beyond_the_contig(
     borzoi: TokenPredictionModel, tmp_path: Path
 ) -> None:
     text = "".join(np.random.default_rng(2).choice(list("ACGT"), 700))
@@ -353,83 +347,3 @@ def test_a_network_in_training_predicts_as_in_evaluation_and_stays_unchanged(
         reader.close()
     assert not changed
     assert np.array_equal(found, expected)
-
-
-# Devices
-
-
-def test_the_cpu_needs_no_lease(tmp_path: Path) -> None:
-    device = Device("cpu", tmp_path)
-    assert (device.name, device.lock) == ("cpu", None)
-    device.close()
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_where_there_is_none_is_refused_and_auto_takes_the_cpu(tmp_path: Path) -> None:
-    with pytest.raises(SeqcovError, match="cuda"):
-        Device("cuda", tmp_path)
-    assert Device("auto", tmp_path).name == "cpu"
-
-
-def test_leases_are_of_different_devices_until_one_is_given_back(tmp_path: Path) -> None:
-    names = ["gpu-a", "gpu-b", "gpu-c"]
-    handles, numbers = zip(*(lease(names, tmp_path) for _ in names), strict=True)
-    assert sorted(numbers) == [0, 1, 2]
-    handles[1].close()
-    again, number = lease(names, tmp_path, poll=0.01)
-    assert number == numbers[1]
-    for handle in (handles[0], handles[2], again):
-        handle.close()
-
-
-CROWD = """
-import os, sys, time
-from pathlib import Path
-from seqcov_models.prediction.devices import lease
-folder = Path(sys.argv[1])
-for child in range(8):
-    if os.fork() == 0:
-        for turn in range(3):
-            handle, number = lease(["a", "b", "c"], folder, poll=0.001)
-            busy = folder / f"busy-{number}"
-            os.close(os.open(busy, os.O_CREAT | os.O_EXCL))  # fails where another is there
-            time.sleep(0.005)
-            busy.unlink()
-            (folder / f"done-{child}-{turn}").touch()
-            handle.close()
-        os._exit(0)
-codes = [os.wait()[1] for _ in range(8)]
-print("codes", set(codes), flush=True)
-handle, number = lease(["a"], folder)
-print("held", flush=True)
-time.sleep(60)
-"""
-
-
-def test_processes_never_share_a_device_and_a_killed_holder_frees_it(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", CROWD, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    ) as crowd:
-        assert crowd.stdout is not None
-        assert crowd.stdout.readline() == "codes {0}\n"
-        assert len(list(tmp_path.glob("done-*"))) == 24
-        assert crowd.stdout.readline() == "held\n"
-        waited: list[int] = []
-
-        def wait() -> None:
-            handle, number = lease(["a"], tmp_path, poll=0.01)
-            handle.close()
-            waited.append(number)
-
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        waiting.join(0.2)
-        assert not waited
-        crowd.kill()
-        waiting.join(10)
-        assert waited == [0]
