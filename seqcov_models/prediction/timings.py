@@ -1,4 +1,4 @@
-"""Measure where the time of a prediction goes."""
+"""Measure how long each stage of a prediction takes."""
 
 import time
 from collections.abc import Iterator

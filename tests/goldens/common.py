@@ -1,4 +1,4 @@
-"""What goldens are made with and compared on: needs NumPy alone."""
+"""Sequences of the goldens, and how a golden is written and unpacked; needs only NumPy."""
 
 import gzip
 from collections.abc import Sequence
@@ -11,45 +11,45 @@ HERE = Path(__file__).parent
 
 
 def windows(length: int, count: int = 2, seed: int = 7) -> list[str]:
-    """Sequences with what real ones have: lower case, N alone and in runs, other IUPAC letters.
+    """Sequences with lower case, N alone and in runs, and other IUPAC letters, as real ones have.
 
-    The same ones with every version of NumPy, so that goldens need not hold them.
+    They are the same with every version of NumPy, so goldens do not hold them.
     """
     rng = np.random.RandomState(seed)
     letters = np.array(list("ACGT"))[rng.randint(0, 4, (count, length))]
-    some, lower = rng.random_sample((2, count, length))
-    letters[some < 0.03] = "N"
-    letters[some > 0.98] = "R"
+    rare, lower = rng.random_sample((2, count, length))
+    letters[rare < 0.03] = "N"
+    letters[rare > 0.98] = "R"
     letters[:, length // 3 : length // 3 + length // 16] = "N"
     letters = np.where(lower < 0.4, np.char.lower(letters), letters)
     return ["".join(row) for row in letters]
 
 
 def one_hot_array(sequences: Sequence[str], unknown: float) -> npt.NDArray[np.float32]:
-    """(windows, length, 4), any other letter than ACGT as `unknown` in all four channels."""
+    """One-hot (windows, length, 4); letters other than ACGT are `unknown` in every channel."""
     rows = {letter: row for row, letter in enumerate("ACGT")}
     table = np.vstack([np.eye(4), np.full(4, unknown)]).astype(np.float32)
     return np.stack([table[[rows.get(base, 4) for base in s.upper()]] for s in sequences])
 
 
 def write(folder: Path, length: int, **outputs: npt.NDArray[np.float32]) -> None:
-    """Write golden.npz into a checkpoint's folder and compress the files that are there.
+    """Write golden.npz into a checkpoint's folder and compress the files in it.
 
-    outputs: (windows, bins, …) for `windows(length, 1)`; about 128 of the bins are kept.
+    outputs: (windows, bins, …) for `windows(length, 1)`; about 128 bins are stored.
     """
     step = -(-outputs["coverage"].shape[1] // 128)
-    kept = {name: value[:, ::step] for name, value in outputs.items()}
+    stored = {name: value[:, ::step] for name, value in outputs.items()}
     for file in list(folder.iterdir()):
         packed = gzip.compress(file.read_bytes(), mtime=0)
         file.with_name(file.name + ".gz").write_bytes(packed)
         file.unlink()
-    np.savez_compressed(folder / "golden.npz", length=length, step=step, **kept)
+    np.savez_compressed(folder / "golden.npz", length=length, step=step, **stored)
     size = sum(file.stat().st_size for file in folder.iterdir())
-    print(f"{folder.name}: {size:,} bytes, { ({n: v.shape for n, v in kept.items()}) }")
+    print(f"{folder.name}: {size:,} bytes, { ({n: v.shape for n, v in stored.items()}) }")
 
 
 def unpacked(name: str, folder: Path) -> Path:
-    """The golden's checkpoint, decompressed into `folder`, which is returned."""
+    """Decompress the golden's checkpoint into `folder`; return `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in (HERE / name).glob("*.gz"):
         (folder / file.stem).write_bytes(gzip.decompress(file.read_bytes()))

@@ -1,14 +1,14 @@
-"""Write the goldens: tiny checkpoints as other projects save them, and what those predict.
+"""Write the goldens: tiny checkpoints as other projects save them, and their predictions.
 
 With the peers' environment (envs/requirements-peers.txt), in the repository's root:
 
     PYTHONPATH=.:tests .venv-peers/bin/python -m goldens.make
 
-Enformers are run with the gamma features normalised over positions (see `zoo`). A golden's folder
-holds the checkpoint, compressed, and golden.npz: what the peer predicts for `common.windows`
-in every `step`-th bin (coverage), and with N as the peer itself has it (as_converted) where that
-differs. The Keras and Sonnet ones come from `make_tensorflow.py`; Flashzoi's wants flash-attn's
-sources (see `zoo`).
+Enformers are run with gamma features that are normalised over positions (see `zoo`). A golden's
+folder holds the compressed checkpoint and golden.npz: `coverage`, the peer's prediction for
+`common.windows` in every `step`-th bin; and `as_converted`, the prediction with the peer's encoding
+of N, if that differs. `make_tensorflow.py` writes the goldens of Keras and Sonnet. Flashzoi's needs
+the sources of flash-attn (see `zoo`).
 """
 
 import shutil

@@ -1,14 +1,14 @@
-"""Write the goldens that TensorFlow saves: Keras' .h5 of Basenji2 and BPNet, Sonnet's of Enformer.
+"""Write the goldens that TensorFlow saves: Keras' Basenji2 and BPNet, and Sonnet's Enformer.
 
 In an environment of its own, in the repository's root (after `make.py`):
 
     pip install tensorflow-cpu==2.15.1 dm-sonnet==2.0.2 "wrapt<1.15" "numpy<2" safetensors
     PYTHONPATH=tests python -m goldens.make_tensorflow
 
-The Keras networks are written out here layer by layer, in the order in which calico/basenji
-`blocks.py` and kundajelab/bpnet `layers.py`, `heads.py` create them, so that Keras numbers them as
-in the published files. The Sonnet modules hold the weights of the golden of enformer-pytorch under
-the attributes that DeepMind's code gives them; what they predict is that golden's coverage.
+The Keras networks are built layer by layer in the order of calico/basenji `blocks.py` and
+kundajelab/bpnet `layers.py`, `heads.py`, so Keras numbers the layers as in the published files.
+The Sonnet modules hold the weights of the golden of enformer-pytorch under the attributes of
+DeepMind's code. Their coverage is that golden's.
 """
 
 import gzip
@@ -40,7 +40,8 @@ def randomise(model, seed):
     return model
 
 
-def fresh(name):
+def create_folder(name):
+    """Create the empty folder of a golden."""
     shutil.rmtree(HERE / name, ignore_errors=True)
     (HERE / name).mkdir()
     tf.keras.backend.clear_session()
@@ -77,7 +78,7 @@ BASENJI = {
 
 def basenji(name, activation):
     """A Basenji2 with the layers of `BASENJI`."""
-    folder = fresh(name)
+    folder = create_folder(name)
 
     def block(x, filters, kernel, dilation=1, pool=1, dropout=0.0):
         x = activation(x)
@@ -107,7 +108,7 @@ def basenji(name, activation):
 
 def bpnet(name):
     """A BPNet of two tasks with the branches that read control tracks, numbered as by Keras 2.2."""
-    folder = fresh(name)
+    folder = create_folder(name)
     filters, tasks, length = 8, ("Sox2", "Klf4"), 300
     sequence = K.Input((length, 4), name="seq")
     x = K.Conv1D(filters, 25, padding="same", activation="relu", name="conv1d_1")(sequence)
@@ -166,7 +167,7 @@ def variable(value):
 
 def enformer(name):
     """The golden of enformer-pytorch as DeepMind's code would have saved its weights."""
-    folder = fresh(name)
+    folder = create_folder(name)
     parts = {"1": "stem", "2": "conv_tower", "4": "transformer", "6": "final_pointwise"}
     stored = gzip.decompress((HERE / "enformer_pytorch/model.safetensors.gz").read_bytes())
     state = {}
@@ -184,10 +185,10 @@ def enformer(name):
                       b=variable(state[key + ".bias"]))  # fmt: skip
 
     def linear(key, bias=True):
-        made = Module(w=variable(state[key + ".weight"].T))
+        module = Module(w=variable(state[key + ".weight"].T))
         if bias:
-            made.b = variable(state[key + ".bias"])
-        return made
+            module.b = variable(state[key + ".bias"])
+        return module
 
     def average(value):
         made = snt.ExponentialMovingAverage(0.9)

@@ -1,4 +1,4 @@
-"""Comparisons with other implementations: collected where those are installed, without warnings.
+"""Comparisons with other implementations: collected if these are installed.
 
 `make test-peers` installs them beside the project's own environment, into .venv-peers.
 """
@@ -12,7 +12,7 @@ if importlib.util.find_spec("multimolecule") is None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The peers' own warnings are not ours to mend."""
+    """Ignore the warnings of other projects' code."""
     for item in items:
         if "peers" in item.path.parts:
             item.add_marker(pytest.mark.filterwarnings("ignore"))

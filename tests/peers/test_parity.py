@@ -1,7 +1,6 @@
 """Our networks with other projects' weights predict what those projects predict.
 
-Where a peer is known to differ from the original network, a test says who is wrong, and by how much
-that shows.
+If a peer differs from the original network, a test says which one is wrong, and by how much.
 """
 
 import os
@@ -54,7 +53,7 @@ FULL: dict[str, Callable[[], zoo.Peer]] = {
 
 
 def difference(found: zoo.Coverage, expected: zoo.Coverage) -> float:
-    """Largest difference as a share of the range of what is expected."""
+    """Largest difference, as a fraction of the range of the expected values."""
     assert found.shape == expected.shape
     assert np.ptp(expected) > 0
     return float(np.abs(found - expected).max() / np.ptp(expected))
@@ -62,7 +61,7 @@ def difference(found: zoo.Coverage, expected: zoo.Coverage) -> float:
 
 @pytest.fixture
 def positions() -> Any:
-    """Give a function that runs Enformers with gamma features as DeepMind normalises them."""
+    """A function that runs Enformers with gamma features as DeepMind normalises them."""
     import enformer_pytorch.modeling_enformer as one
     import multimolecule.models.enformer.modeling_enformer as two
 
@@ -70,7 +69,7 @@ def positions() -> Any:
 
 
 def agree(peer: zoo.Peer, folder: Path, positions: Any, count: int = 2) -> float:
-    """The difference between a peer and what we make of its files, which must be small."""
+    """Check that a peer and the network loaded from its files agree; return the difference."""
     peer.save(folder)
     ours = load_model(peer.architecture, folder, species=peer.species)
     sequences = windows(peer.window, count)
@@ -93,18 +92,20 @@ def test_multimolecules_encoding_of_n_can_be_chosen(
 ) -> None:
     """multimolecule reads N through a fifth channel; the originals have zeros (BPNet: 0.25 each).
 
-    Here that channel is random. In converted weights it is the mean of the four letters', which is
-    0.25 of each for Enformer, Borzoi and BPNet, and for Basenji2, whose activation comes before its
-    stem, neither.
+    Here that channel is random. In converted weights it is the mean of the four letters' channels.
+    For Enformer, Borzoi and BPNet this is 0.25 of each letter. For Basenji2, whose activation
+    precedes the stem, it is neither zeros nor 0.25.
     """
     peer = TINY[name](1)
     peer.save(tmp_path)
     assert peer.as_converted is not None
     sequences = windows(peer.window)
-    kept = load_model(peer.architecture, tmp_path, species=peer.species, n_encoding="multimolecule")
+    converted = load_model(
+        peer.architecture, tmp_path, species=peer.species, n_encoding="multimolecule"
+    )
     with positions():
         theirs, originals = peer.as_converted(sequences), peer.coverage(sequences)
-    assert difference(kept.predict(sequences), theirs) <= AGREE
+    assert difference(converted.predict(sequences), theirs) <= AGREE
     assert difference(theirs, originals) > 0.01
 
 
@@ -112,9 +113,11 @@ def test_multimolecules_encoding_of_n_can_be_chosen(
 def test_other_enformers_normalise_gamma_features_over_the_wrong_axis(
     name: str, tmp_path: Path, positions: Any
 ) -> None:
-    """DeepMind's code divides gamma features by their maximum over the positions; enformer-pytorch
-    and multimolecule divide each position by its maximum over the features, and
-    so differ from the original wherever they do not use a stored table. We do as the original."""
+    """DeepMind's code and ours divide gamma features by their maximum over the positions.
+
+    enformer-pytorch and multimolecule divide each position by its maximum over the features. They
+    differ from the original unless they use a stored table.
+    """
     peer = TINY[name](1)
     peer.save(tmp_path)
     ours = load_model("enformer", tmp_path)

@@ -1,8 +1,7 @@
 """Small networks of other projects with random weights, saved as those projects save them.
 
-Peers are imported inside the functions: this module can be read where they are not installed.
-Nothing in them is left at 0 or 1 where a fresh network has that: running statistics, gains and
-biases are random too, so that no mistake hides behind a default.
+Peers are imported inside the functions, so this module can be imported without them. Running
+statistics, gains and biases are random, too, so that no default of 0 or 1 hides a mistake.
 """
 
 import os
@@ -28,8 +27,8 @@ Coverage = npt.NDArray[np.float32]
 class Peer:
     """A network of another project.
 
-    coverage: what it predicts for windows, (windows, bins, tracks), with N as in the original
-    network; as_converted: the same with N as the peer itself has it, where that differs.
+    coverage: predicts windows, (windows, bins, tracks), with N encoded as in the original network.
+    as_converted: the same with the peer's encoding of N, if that differs.
     """
 
     name: str
@@ -43,7 +42,7 @@ class Peer:
 
 
 def one_hot(sequences: Sequence[str], unknown: float = 0.0) -> Tensor:
-    """(windows, length, 4), any other letter than ACGT as `unknown` in all four channels."""
+    """One-hot (windows, length, 4); letters other than ACGT are `unknown` in every channel."""
     return torch.from_numpy(one_hot_array(sequences, unknown))
 
 
@@ -52,8 +51,8 @@ def randomise(module: nn.Module, seed: int = 1) -> nn.Module:
     """Give every weight and running statistic of `module` a random value, in place."""
     generator = torch.Generator().manual_seed(seed)
 
-    def normal(like: Tensor, scale: float) -> Tensor:
-        return torch.randn(like.shape, generator=generator) * scale
+    def normal(weight: Tensor, scale: float) -> Tensor:
+        return torch.randn(weight.shape, generator=generator) * scale
 
     for name, weight in module.named_parameters():
         if name.endswith(("rel_content_bias", "rel_pos_bias")):
@@ -76,10 +75,10 @@ def randomise(module: nn.Module, seed: int = 1) -> nn.Module:
 
 @contextmanager
 def gamma_over_positions(*modules: Any) -> Iterator[None]:
-    """Let Enformers divide their gamma features by the maximum over positions, as DeepMind's does.
+    """Let Enformers divide gamma features by the maximum over positions, as DeepMind's does.
 
-    enformer-pytorch and multimolecule divide by the maximum over the features.
-    Only the axis of that one call of theirs is changed.
+    enformer-pytorch and multimolecule divide by the maximum over the features. Only the axis of
+    that one call is changed.
     """
 
     class Torch:
@@ -101,8 +100,9 @@ def gamma_over_positions(*modules: Any) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def _coverage(of: Any) -> Coverage:
-    values: Coverage = of().float().numpy()
+def _run(forward: Any) -> Coverage:
+    """Call `forward` without gradients; return its result as an array."""
+    values: Coverage = forward().float().numpy()
     return values
 
 
@@ -117,8 +117,8 @@ def _tokens(sequences: Sequence[str]) -> Tensor:
 def _multimolecule(name: str, architecture: str, module: Any, window: int, seed: int) -> Peer:
     randomise(module, seed)
 
-    def softplus(**how: Any) -> Coverage:
-        return _coverage(lambda: module.postprocess(module(**how))[0])
+    def softplus(**inputs: Any) -> Coverage:
+        return _run(lambda: module.postprocess(module(**inputs))[0])
 
     def coverage(sequences: Sequence[str]) -> Coverage:
         tokens = _tokens(sequences)
@@ -216,23 +216,23 @@ def mm_borzoi(seed: int = 1, **sizes: Any) -> Peer:
 
 
 def mm_bpnet(seed: int = 1, **sizes: Any) -> Peer:
-    """multimolecule's BPNet, tiny unless sizes are given. Its original has N as 0.25 of each."""
+    """multimolecule's BPNet, tiny unless sizes are given; the original has N as 0.25 of each."""
     from multimolecule.models.bpnet import BpNetConfig, BpNetForProfilePrediction
 
     tiny = {"hidden_size": 6, "num_dilated_layers": 3, "num_tasks": 3}
     module = randomise(BpNetForProfilePrediction(BpNetConfig(**(sizes or tiny))), seed)
 
-    def predicted(**how: Any) -> Coverage:
-        return _coverage(lambda: module.postprocess(module(**how)))
+    def predict(**inputs: Any) -> Coverage:
+        return _run(lambda: module.postprocess(module(**inputs)))
 
     def coverage(sequences: Sequence[str]) -> Coverage:
         letters = one_hot(sequences, 0.25)
         fifth = torch.zeros(*letters.shape[:2], 1)
-        return predicted(inputs_embeds=torch.cat([letters, fifth], -1))
+        return predict(inputs_embeds=torch.cat([letters, fifth], -1))
 
     return Peer(
         "multimolecule bpnet", "bpnet", 1000, module, module.save_pretrained, coverage,
-        lambda sequences: predicted(input_ids=_tokens(sequences)),
+        lambda sequences: predict(input_ids=_tokens(sequences)),
     )  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def ep_enformer(
 ) -> Peer:
     """enformer-pytorch, tiny unless sizes are given; 1,536 positions as its files imply.
 
-    safetensors: saved with one name of each weight, as re-saves of its files have it.
+    safetensors: whether each weight is saved under one name only, as in re-saved files.
     """
     from enformer_pytorch import Enformer
     from safetensors.torch import save_file
@@ -263,16 +263,16 @@ def ep_enformer(
     window = 1536 * 2 ** (sizes or tiny).get("num_downsamples", 7)
 
     def coverage(sequences: Sequence[str]) -> Coverage:
-        return _coverage(lambda: module(one_hot(sequences), head=species))
+        return _run(lambda: module(one_hot(sequences), head=species))
 
     def save(folder: Path) -> None:
-        """As the published repository has it; transformers 5 does not save weights of two names."""
+        """Save as in the published repository; transformers 5 saves no weights with two names."""
         module.config.save_pretrained(folder)
         if safetensors:
             names = [name for name in module.state_dict() if name.startswith("_trunk.")]
             doubles = set(names[::2]) | {_other_name(name) for name in names[1::2]}
-            kept = {n: v.clone() for n, v in module.state_dict().items() if n not in doubles}
-            save_file(kept, folder / "model.safetensors")
+            state = {n: v.clone() for n, v in module.state_dict().items() if n not in doubles}
+            save_file(state, folder / "model.safetensors")
         else:
             torch.save(module.state_dict(), folder / "pytorch_model.bin")
 
@@ -288,7 +288,7 @@ def _other_name(name: str) -> str:
 
 
 def bp_borzoi(seed: int = 1, species: str = "human", narrow: bool = True, **sizes: Any) -> Peer:
-    """borzoi-pytorch. Its convolutions have fixed widths: `narrow` puts smaller ones there."""
+    """borzoi-pytorch. Its convolutions have fixed widths, which `narrow` makes smaller."""
     from borzoi_pytorch import Borzoi
 
     heads = {"enable_human_head": species == "human", "enable_mouse_head": species == "mouse"}
@@ -301,7 +301,7 @@ def bp_borzoi(seed: int = 1, species: str = "human", narrow: bool = True, **size
 
     def coverage(sequences: Sequence[str]) -> Coverage:
         x = one_hot(sequences).transpose(1, 2)
-        return _coverage(lambda: module(x, is_human=species == "human").transpose(1, 2))
+        return _run(lambda: module(x, is_human=species == "human").transpose(1, 2))
 
     return Peer(
         f"borzoi-pytorch {species}", "borzoi", 524_288, module, module.save_pretrained, coverage,
@@ -335,12 +335,12 @@ def lite_bpnet(seed: int = 1, controls: int = 0, layers: int = 3, filters: int =
     window = 1000 + 2 * module.trimming
 
     def coverage(sequences: Sequence[str]) -> Coverage:
-        def both() -> Tensor:
+        def forward() -> Tensor:
             profile, counts = ControlWrapper(module)(one_hot(sequences).transpose(1, 2))
             shares = profile.flatten(1).softmax(-1).view_as(profile)
             return (shares * counts.exp()[..., None]).transpose(1, 2)
 
-        return _coverage(both)
+        return _run(forward)
 
     def save(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -352,11 +352,11 @@ def lite_bpnet(seed: int = 1, controls: int = 0, layers: int = 3, filters: int =
 def flash_attention_on_cpu() -> None:
     """Make flash-attn's modules importable without its CUDA kernels and without Triton.
 
-    Its attention module and its rotary embedding are its own code, in the variants that it keeps in
-    plain PyTorch; only the kernels are left out. It cannot be installed without a CUDA compiler:
-    the environment variable FLASH_ATTN names the unpacked source archive of flash-attn 2.8.3.
+    Its attention module and rotary embedding run in their PyTorch variants; only the kernels are
+    missing. flash-attn cannot be installed without a CUDA compiler. The environment variable
+    FLASH_ATTN names the unpacked source archive of flash-attn 2.8.3.
     """
-    package = types.ModuleType("flash_attn")  # its own __init__ wants the kernels
+    package = types.ModuleType("flash_attn")  # flash_attn/__init__.py imports the kernels
     package.__path__ = [os.environ["FLASH_ATTN"] + "/flash_attn"]
     sys.modules["flash_attn"] = package
     kernel: Any = types.ModuleType("flash_attn.ops.triton.rotary")
@@ -368,17 +368,17 @@ def flash_attention_on_cpu() -> None:
     from flash_attn.layers import rotary
     from flash_attn.modules import mha
 
-    def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor, **how: Any) -> Tensor:
-        turned: Tensor = rotary.apply_rotary_emb_torch(
-            x, cos[: x.shape[1]], sin[: x.shape[1]], how["interleaved"]
+    def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor, **options: Any) -> Tensor:
+        rotated: Tensor = rotary.apply_rotary_emb_torch(
+            x, cos[: x.shape[1]], sin[: x.shape[1]], options["interleaved"]
         )
-        return x.copy_(turned) if how.get("inplace") else turned
+        return x.copy_(rotated) if options.get("inplace") else rotated
 
     rotary.apply_rotary = apply_rotary
 
     class WithoutKernels(mha.MHA):  # type: ignore[misc]
-        def __init__(self, *args: Any, **how: Any) -> None:
-            super().__init__(*args, **{**how, "use_flash_attn": False})
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "use_flash_attn": False})
 
     if mha.MHA.__name__ != "WithoutKernels":
         mha.MHA = WithoutKernels
@@ -393,7 +393,7 @@ def flashzoi(seed: int = 1, **sizes: Any) -> Peer:
 
 @torch.no_grad()
 def small_flashzoi() -> Peer:
-    """The smallest there can be, its weights in steps that a file of 1 MB can hold."""
+    """The smallest possible Flashzoi, with weights in steps that compress to 1 MB."""
     peer = flashzoi(dim=256, depth=1, heads=2)
     for weight in peer.module.parameters():
         weight.copy_((weight * 64).round() / 64)

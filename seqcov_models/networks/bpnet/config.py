@@ -112,8 +112,8 @@ class BPNetConfig(ProfileConfig):
     @property
     def geometry(self) -> Geometry:
         """Window in bp, bins of 1 bp, kept bins, and bins cropped at each side."""
-        kept = self.sequence_length - 2 * self.crop_bins
-        return Geometry(self.sequence_length, 1, kept, self.crop_bins)
+        core = self.sequence_length - 2 * self.crop_bins
+        return Geometry(self.sequence_length, 1, core, self.crop_bins)
 
 
 @dataclass(frozen=True, kw_only=True)

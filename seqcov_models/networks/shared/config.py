@@ -148,7 +148,10 @@ class Config(ValidatedFields):
 
 
 class ProfileConfig(Config):
-    """What networks that predict profiles at peaks share: tasks, each with one or two strands."""
+    """What networks that predict profiles at peaks share: tasks, each with one or two strands.
+
+    Subclasses have these as fields.
+    """
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -378,11 +381,11 @@ class AttentionConfig(BinnedConfig):
     def _count_cropped(self) -> int:
         """Return the bins that `target_length` crops at each side."""
         bins = self.sequence_length // self.bin_size
-        kept = bins if self.target_length == -1 else self.target_length
-        if kept > bins or (bins - kept) % 2:
-            why = f"{kept:,} bins do not lie in the middle of {bins:,}"
+        core = bins if self.target_length == -1 else self.target_length
+        if core > bins or (bins - core) % 2:
+            why = f"{core:,} bins do not lie in the middle of {bins:,}"
             raise self.field_error("target_length", why)
-        return (bins - kept) // 2
+        return (bins - core) // 2
 
 
 def count_layers(before: str, names: Iterable[str]) -> int:

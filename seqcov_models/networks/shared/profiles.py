@@ -1,4 +1,4 @@
-"""What networks share that predict profiles at peaks: fractions and reads make coverage."""
+"""What networks that predict profiles at peaks share: the product of fractions and reads."""
 
 from dataclasses import dataclass
 
