@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from support.calico import Tiny, keras_weights, write_calico
+from support.calico import Tiny, draw_keras_weights, write_calico
 from support.fasta import write_fasta
 from support.plans import Config
 from support.runs import snakemake
@@ -23,7 +23,7 @@ Mistake = Callable[[Config, Path], None]
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    write_calico(tmp_path / "model", Tiny(), keras_weights(Tiny()))
+    write_calico(tmp_path / "model", Tiny(), draw_keras_weights(Tiny()))
     write_fasta(tmp_path / "genome.fa", {"chrI": "ACGTTGCA" * 250})
     return {
         "genome": {"name": "g", "fasta": "genome.fa"},
