@@ -35,6 +35,10 @@ class RegionPrediction:
             value.
         tracks: The columns of `values`. An ensemble with standard deviations lists the tracks
             twice: first for the means, then for the standard deviations.
+
+    Example:
+        >>> coverage = predict_region(model, "hg38.fa", "chr1:1,000,001-1,400,000")
+        >>> coverage.values.max(0)  # the highest value of each track
     """
 
     contig: str

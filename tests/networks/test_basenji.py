@@ -164,13 +164,13 @@ def test_a_stem_computed_in_pieces_gives_the_same_values(
 ) -> None:
     model = randomise(BasenjiForTokenPrediction(TINY))
     codes = np.stack([random_codes(512, seed) for seed in (1, 2, 3)])
-    whole = predict(model, codes)
+    expected = predict(model, codes)
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
     longest: list[int] = []
     model.model.stem.blocks[0].register_forward_pre_hook(
         lambda _, inputs: longest.append(inputs[0].shape[-1])
     )
-    assert difference(predict(model, codes), whole) < ROUNDING
+    assert difference(predict(model, codes), expected) < ROUNDING
     assert len(longest) >= 3 * 512 // max(piece, 8)
     assert max(longest) <= max(piece, 8) + 2 * model.model.stem.halo
 

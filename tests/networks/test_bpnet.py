@@ -110,8 +110,8 @@ def test_the_heads_of_the_original_are_one_convolution() -> None:
     draw = torch.Generator().manual_seed(1)
     heads = [torch.randn(6, 2, 5, generator=draw) for _ in TINY.tasks]
     with torch.no_grad():
-        turned = [head.permute(1, 0, 2).flip(-1) for head in heads]
-        model.profile.weight.copy_(torch.cat(turned))
+        reversed_heads = [head.permute(1, 0, 2).flip(-1) for head in heads]
+        model.profile.weight.copy_(torch.cat(reversed_heads))
         model.profile.bias.zero_()
     output = run(model, random_codes(60)[None])
     hidden = output.last_hidden_state.transpose(1, 2)

@@ -206,10 +206,10 @@ def test_a_stored_gamma_table_is_used_for_its_length_only() -> None:
     codes = random_codes(256)
     expected = reference(config, weights, one_hot(codes, "zeros"), gammas=table)
     assert difference(predict(model, codes[None])[0], expected) < AGREE
-    other = random_codes(384)
+    longer = random_codes(384)
     wider = dataclasses.replace(config, sequence_length=384, target_length=18)
-    expected = reference(wider, weights, one_hot(other, "zeros"))
-    assert difference(predict(model, other[None])[0], expected) < AGREE
+    expected = reference(wider, weights, one_hot(longer, "zeros"))
+    assert difference(predict(model, longer[None])[0], expected) < AGREE
 
 
 @pytest.mark.parametrize("piece", [16, 48, 112])
@@ -218,9 +218,9 @@ def test_a_stem_computed_in_pieces_gives_the_same_values(
 ) -> None:
     model = randomise(EnformerForTokenPrediction(TINY))
     codes = np.stack([random_codes(256, seed) for seed in (1, 2)])
-    whole = predict(model, codes)
+    expected = predict(model, codes)
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
-    assert difference(predict(model, codes), whole) < ROUNDING
+    assert difference(predict(model, codes), expected) < ROUNDING
 
 
 @pytest.mark.parametrize("queries", [1, 3, 16])

@@ -35,17 +35,17 @@ SMALL: dict[str, Any] = SMALL_BORZOI | {
 
 def test_rotary_attention_equals_a_naive_loop() -> None:
     """Rotations are products of complex numbers; neighbouring heads of queries share keys."""
-    length, width, heads, shared_heads, size, turned, base = 7, 10, 4, 2, 6, 4, 50.0
+    length, width, heads, shared_heads, size, rotated, base = 7, 10, 4, 2, 6, 4, 50.0
     layer = randomise(RotaryAttention(width, heads, shared_heads, size, 0.1))
     w = read_weights(layer)
     x = np.random.default_rng(1).normal(0, 1, (2, length, width))
     qkv = [dense(w, "to_qkv", row) for row in x]
 
-    def turn(vector: Array, position: int) -> Array:
-        half = turned // 2
-        pairs = vector[:half] + 1j * vector[half:turned]
-        pairs = pairs * np.exp(1j * position * base ** (-2 * np.arange(half) / turned))
-        return np.concatenate([pairs.real, pairs.imag, vector[turned:]])
+    def rotate(vector: Array, position: int) -> Array:
+        half = rotated // 2
+        pairs = vector[:half] + 1j * vector[half:rotated]
+        pairs = pairs * np.exp(1j * position * base ** (-2 * np.arange(half) / rotated))
+        return np.concatenate([pairs.real, pairs.imag, vector[rotated:]])
 
     def attend(row: Array) -> Array:
         joined = np.zeros((length, heads * size))
@@ -58,17 +58,19 @@ def test_rotary_attention_equals_a_naive_loop() -> None:
                 row[:, values + offset : values + offset + size],
             )
             for i in range(length):
-                logits = [turn(q[i], i) @ turn(k[j], j) / math.sqrt(size) for j in range(length)]
+                logits = [
+                    rotate(q[i], i) @ rotate(k[j], j) / math.sqrt(size) for j in range(length)
+                ]
                 joined[i, head * size : (head + 1) * size] = softmax(np.array(logits), 0) @ v
         return dense(w, "to_out", joined)
 
-    angles = rotary_angles(length, turned, base)
+    angles = rotary_angles(length, rotated, base)
     expected = stack([attend(row) for row in qkv])
     with torch.inference_mode():
         found = layer(torch.from_numpy(x).float(), angles)
-        some = layer(torch.from_numpy(x).float(), angles, slice(2, 5))
+        part = layer(torch.from_numpy(x).float(), angles, slice(2, 5))
     assert difference(found, expected) < AGREE
-    assert difference(some, found[:, 2:5]) < ROUNDING
+    assert difference(part, found[:, 2:5]) < ROUNDING
 
 
 FLASHZOI: dict[str, Any] = {
@@ -108,9 +110,9 @@ def test_borzoi_computes_only_the_positions_that_the_kept_bins_need(
     cropped = BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": crop})).eval()
     cropped.load_state_dict(model.state_dict())
     codes = random_codes(512)[None]
-    found, whole = predict(cropped, codes), predict(model, codes)
+    found, uncropped = predict(cropped, codes), predict(model, codes)
     assert found.shape == (1, 128 - 2 * crop, 7)
-    assert np.abs(found - whole[:, crop : 128 - crop]).max() < ROUNDING * np.ptp(whole)
+    assert np.abs(found - uncropped[:, crop : 128 - crop]).max() < ROUNDING * np.ptp(uncropped)
     with torch.inference_mode():
         output = cropped(torch.from_numpy(codes), output_contexts=True)
     assert difference(cropped.postprocess(output)[0], found) < ROUNDING
@@ -131,9 +133,9 @@ def test_skips_computed_in_pieces_give_the_same_values(
 ) -> None:
     model = randomise(BorzoiForTokenPrediction(BorzoiConfig(**SMALL)))
     codes = np.stack([random_codes(512, seed) for seed in (1, 2)])
-    whole = predict(model, codes)
+    expected = predict(model, codes)
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
-    assert difference(predict(model, codes), whole) < ROUNDING
+    assert difference(predict(model, codes), expected) < ROUNDING
 
 
 @pytest.mark.parametrize(

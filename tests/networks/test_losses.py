@@ -63,7 +63,7 @@ def test_bpnets_loss_is_the_multinomial_plus_the_weighted_counts(joint: bool) ->
     counts = DRAW.normal(1, 1, (2, tasks, 1 if joint else strands))
     labels = DRAW.poisson(2, (2, 9, tasks, strands)).astype(float)
     labels[0, :, 1] = 0
-    each = []
+    losses = []
     for sequence in range(2):
         value = 0.0
         for task in range(tasks):
@@ -78,9 +78,9 @@ def test_bpnets_loss_is_the_multinomial_plus_the_weighted_counts(joint: bool) ->
                 for number, pair in enumerate(pairs)
             ]
             value += weight * float(np.mean(errors))
-        each.append(value)
+        losses.append(value)
     found = profile_and_counts(tensor(logits), tensor(counts), tensor(labels), weight).item()
-    assert found == pytest.approx(np.mean(each), rel=FLOAT32)
+    assert found == pytest.approx(np.mean(losses), rel=FLOAT32)
 
 
 @pytest.mark.parametrize(("network", "config"), EVERY_NETWORK.values(), ids=EVERY_NETWORK)

@@ -166,23 +166,23 @@ def test_bins_hold_the_counts_of_their_letters_for_all_sizes(
 @pytest.mark.parametrize(
     "tiling", [SIDE_BY_SIDE, Tiling.from_overlap(CONFIG.geometry, 0.5, "mean")]
 )
-@pytest.mark.parametrize("least", [0.0, 0.3, 0.62, 0.8125, 1.0])
+@pytest.mark.parametrize("min_acgt", [0.0, 0.3, 0.62, 0.8125, 1.0])
 def test_windows_with_too_few_bases_do_not_count(
-    least: float, tiling: Tiling, tmp_path: Path
+    min_acgt: float, tiling: Tiling, tmp_path: Path
 ) -> None:
     text = "ACGT" * 20 + "N" * 50 + "ACGT" * 12 + "NNNA"
     bins, step = -(-len(text) // BIN), tiling.step
     count = -(-bins // step)
     reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
     parts = predict_segment(
-        Ensemble([Counting()]), tiling, reader, Segment("c", 0, count, bins), 3, min_acgt=least
+        Ensemble([Counting()]), tiling, reader, Segment("c", 0, count, bins), 3, min_acgt=min_acgt
     )
     found = np.concatenate([values for _, values, _ in parts]).T
     reader.close()
     enough = {
         window * step + at
         for window in range(count)
-        if 1 - unknown_by_hand(text, window, step) >= least
+        if 1 - unknown_by_hand(text, window, step) >= min_acgt
         for at in range(CORE_BINS)
     }
     expected = by_hand(text, {number for number in enough if number < bins})
@@ -307,7 +307,7 @@ def test_values_do_not_depend_on_the_batch_size(
         predict_chunk(Ensemble([borzoi]), tiling, reader, segments, selected, path, batch_size=size)
         stored.append(np.load(path))
     reader.close()
-    # float32 sums in another order: the house's rule is 1e-5 of the range
+    # float32 sums in another order
     assert np.array_equal(np.isnan(stored[0]), np.isnan(stored[1]))
     assert np.nanmax(np.abs(stored[1] - stored[0])) < 1e-5 * np.ptp(stored[0][~np.isnan(stored[0])])
 

@@ -138,7 +138,7 @@ def test_folds_are_averaged_after_the_inverse_transform(tmp_path: Path) -> None:
     folds = [recognise("borzoi", path) for path in paths]
     tracks = folds[0].tracks
     sequence = letters(512)
-    back = Untransform(tracks, "new")
+    inverse = Untransform(tracks, "new")
     per_fold, members = [], []
     for path in paths:
         model = load_model("borzoi", path)
@@ -146,13 +146,13 @@ def test_folds_are_averaged_after_the_inverse_transform(tmp_path: Path) -> None:
             predict_letters(model, sequence),
             predict_letters(model, reverse(sequence))[::-1, PAIRS],
         )
-        per_fold.append(back(torch.from_numpy((one[0] + one[1]) / 2)).numpy())
-        members += [back(torch.from_numpy(value.copy())).numpy() for value in one]
+        per_fold.append(inverse(torch.from_numpy((one[0] + one[1]) / 2)).numpy())
+        members += [inverse(torch.from_numpy(value.copy())).numpy() for value in one]
     ensemble = load_ensemble(
-        folds, tracks, reverse_complement=True, untransform=back, standard_deviation=True
+        folds, tracks, reverse_complement=True, untransform=inverse, standard_deviation=True
     )
     found = predict_codes(ensemble, sequence)
-    # taking back squares: relative errors double, twice (soft clip and root)
+    # the inverse transform squares twice (soft clip and root), which doubles relative errors twice
     np.testing.assert_allclose(found[:, :7], np.mean(per_fold, 0), rtol=8 * ROUNDING)
     scale = np.abs(members).max()
     np.testing.assert_allclose(found[:, 7:], np.std(members, 0), atol=16 * ROUNDING * scale)
@@ -196,10 +196,10 @@ def test_the_other_strand_of_a_genome_mirrors_every_track(fold: Checkpoint, tmp_
     backward = run(ensemble, tiling, open_genome(tmp_path / "r", flipped), tmp_path)
     for contig in contigs:
         start_values = forward[contig][:7]
-        back = backward[contig][:7][PAIRS, ::-1]
+        mirrored = backward[contig][:7][PAIRS, ::-1]
         gaps = np.isnan(start_values)
-        np.testing.assert_array_equal(gaps, np.isnan(back))
-        np.testing.assert_allclose(start_values[~gaps], back[~gaps], rtol=1e-5)
+        np.testing.assert_array_equal(gaps, np.isnan(mirrored))
+        np.testing.assert_allclose(start_values[~gaps], mirrored[~gaps], rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -240,8 +240,8 @@ def test_overlap_is_a_weighted_mean_of_the_windows_that_cover_a_bin(
             if blend == "crop" and (weights > 0).sum() > 1:
                 continue  # exactly between two middles: either is right
             expected = np.average([value for _, value in members], axis=0, weights=weights)
-            here = sequence[bin_ * geometry.bin : (bin_ + 1) * geometry.bin].upper()
-            if set(here) & set("ACGT"):
+            letters_of_bin = sequence[bin_ * geometry.bin : (bin_ + 1) * geometry.bin].upper()
+            if set(letters_of_bin) & set("ACGT"):
                 np.testing.assert_allclose(found[contig][:-1, bin_], expected, rtol=1e-5)
             else:
                 assert np.isnan(found[contig][:-1, bin_]).all()
@@ -276,9 +276,9 @@ def test_min_acgt_omits_windows_and_the_mask_is_the_unknown_fraction(
     for number in range(4):
         window = padded[number * core : number * core + geometry.window].upper()
         known = sum(letter in "ACGT" for letter in window) / geometry.window
-        here = found[:, number * geometry.bins : (number + 1) * geometry.bins]
-        assert here[-1] == pytest.approx(1 - known, abs=2**-24)
-        assert np.isnan(here[:-1]).all() == (known < 0.3)
+        rows = found[:, number * geometry.bins : (number + 1) * geometry.bins]
+        assert rows[-1] == pytest.approx(1 - known, abs=2**-24)
+        assert np.isnan(rows[:-1]).all() == (known < 0.3)
     assert np.isnan(found[:-1]).all(0).sum() > geometry.bins, "no window was dropped here"
 
 

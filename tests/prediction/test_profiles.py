@@ -41,7 +41,7 @@ def genome_of(folder: Path, seed: int) -> tuple[Genome, dict[str, str]]:
 
 
 def random_peaks(folder: Path, contigs: dict[str, str], seed: int) -> list[tuple[str, int, str]]:
-    """Some at both ends of every contig; (contig, summit, strand) of each window in order."""
+    """Write peaks.bed; return (contig, summit, strand) of each window in order."""
     rng = np.random.default_rng(seed + 100)
     peaks = set()
     for name, letters in contigs.items():
@@ -96,11 +96,11 @@ def naive(
     min_acgt: float,
     selected: Callable[[str, int], bool],
 ) -> tuple[dict[str, Array], list[Array]]:
-    """Every base's values by contig, (bases, tracks), NaN where there is none; each window's."""
+    """Return the values by contig, (bases, tracks) with NaN for none, and of each window alone."""
     config = folds[0].config
     length, kept = config.geometry.window, config.geometry.core
     covering: dict[tuple[str, int], list[tuple[int, Array]]] = {}
-    each = []
+    windows_alone = []
     for contig, summit, minus in windows:
         letters = "".join(x if x in "ACGT" else "N" for x in contigs[contig].upper())
         start = summit - length // 2
@@ -108,7 +108,7 @@ def naive(
             letters[at] if 0 <= at < len(letters) else "N" for at in range(start, start + length)
         )
         values, _ = one_window(folds, text, minus, both, expm1)
-        each.append(values)
+        windows_alone.append(values)
         if sum(letter != "N" for letter in text) / length < min_acgt:
             continue
         first = start + (length - kept) // 2
@@ -128,7 +128,7 @@ def naive(
                     result[contig][base] = np.max([row for _, row in rows], 0)
                 else:  # of windows as near the first, which is the left one
                     result[contig][base] = min(rows, key=lambda row: row[0])[1]
-    return result, each
+    return result, windows_alone
 
 
 @pytest.mark.parametrize("config", [PLAIN, LITE], ids=["bpnet", "bpnetlite"])
@@ -186,7 +186,7 @@ def test_every_base_equals_a_computation_in_plain_loops(
     run(tmp_path, folds, genome, selected=selected, **options)
     genome.close()
 
-    expected, each = naive(
+    expected, windows_alone = naive(
         folds, contigs, expected_windows, options["overlap"], options["both"],
         options.get("expm1", False), options.get("min_acgt", 0), lambda *at: at not in cut,
     )  # fmt: skip
@@ -203,7 +203,7 @@ def test_every_base_equals_a_computation_in_plain_loops(
     assert compared > 500
     with h5py.File(tmp_path / "profiles.h5") as file:
         assert file["profiles"].attrs["tasks"].tolist() == list(config.tasks)
-        close(file["profiles"][:], np.array(each))
+        close(file["profiles"][:], np.array(windows_alone))
         half = config.geometry.window // 2 - config.geometry.context
         assert file["start"][:].tolist() == [at - half for _, at, _ in expected_windows]
         assert [name.decode() for name in file["contig"][:]] == [w[0] for w in expected_windows]
@@ -289,9 +289,9 @@ def test_the_minus_strand_can_be_written_as_negative_values(tmp_path: Path) -> N
     windows = run(tmp_path, [network(LITE)], genome, 1, False, selected)
     chunks = split_windows(windows, genome.contigs, LITE.geometry, 1)
     files = {kind: tmp_path / f"negative.{kind}.bw" for kind in ("plus", "minus", "both")}
-    held = [(tmp_path / "0.npy", chunks[0].segments)]
+    chunk_files = [(tmp_path / "0.npy", chunks[0].segments)]
     write_task(
-        files, tmp_path / "t.tsv", "m", "signal", 0, held, genome.contigs, "reads",
+        files, tmp_path / "t.tsv", "m", "signal", 0, chunk_files, genome.contigs, "reads",
         negative_minus=True,
     )  # fmt: skip
     plus, minus, both = (every_base(path, "long", 700) for path in files.values())

@@ -71,11 +71,11 @@ def run(
         ensemble = ProfileEnsemble(folds, reverse_complement=both)
         predict_peaks(ensemble, genome, windows, chunk, selected, *paths, **options)
     kinds = ("plus", "minus", "both") if config.num_strands == 2 else ("both",)
-    held = [(paths[0], chunk.segments) for paths, chunk in zip(files, chunks, strict=True)]
+    chunk_files = [(paths[0], chunk.segments) for paths, chunk in zip(files, chunks, strict=True)]
     for index, task in enumerate(config.tasks):
         write_task(
             {kind: folder / f"{task}.{kind}.bw" for kind in kinds}, folder / f"{task}.tsv", "model",
-            task, index * config.num_strands, held, genome.contigs, "reads",
+            task, index * config.num_strands, chunk_files, genome.contigs, "reads",
         )  # fmt: skip
     columns = statistic_names(config.tasks, config.num_strands, config.joint_strands)
     write_peak_table(

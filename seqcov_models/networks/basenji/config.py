@@ -123,6 +123,7 @@ class BasenjiConfig(BinnedConfig):
 
     @classmethod
     def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        """Return the fields that follow from the shapes of the weights, by name."""
         stages = range(count_layers("model.stem.blocks.", shapes))
         stem, *tower = [shapes[f"model.stem.blocks.{stage}.conv.weight"] for stage in stages]
         blocks = {"num_blocks": count_layers("model.trunk.blocks.", shapes)}

@@ -103,6 +103,7 @@ class BorzoiConfig(AttentionConfig):
 
     @classmethod
     def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        """Return the fields that follow from the shapes of the weights, by name."""
         values, step = super().fields_from_shapes(shapes), "model.trunk.upsamples.0"
         values["num_upsamples"] = count_layers("model.trunk.upsamples.", shapes)
         if values["num_upsamples"]:

@@ -87,6 +87,7 @@ class BPNetConfig(ProfileConfig):
 
     @classmethod
     def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        """Return the fields that follow from the shapes of the weights, by name."""
         width, _, kernel = shapes["model.stem.conv.weight"]
         layers = count_layers("model.trunk.convs.", shapes)
         values = {

@@ -97,10 +97,19 @@ class Config(ValidatedFields):
 
     @classmethod
     def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-        """Return the fields that the shapes of its weights tell: widths and depths.
+        """Return the fields that follow from the shapes of the weights: widths and depths.
 
-        Axes of length 1 may be missing or added. Raises SeqcovError for a weight that is missing,
-        and ValueError or IndexError for one without the axes that it should have.
+        Args:
+            shapes: Shapes by the network's names of its weights. Axes of length 1 may be missing
+                or added.
+
+        Returns:
+            Values of some fields, by name.
+
+        Raises:
+            SeqcovError: If a weight is missing.
+            ValueError: If a weight has more or fewer axes than expected.
+            IndexError: If a weight has fewer axes than expected.
         """
         raise NotImplementedError
 
@@ -350,6 +359,7 @@ class AttentionConfig(BinnedConfig):
 
     @classmethod
     def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        """Return the fields that follow from the shapes of the weights, by name."""
         out, _, kernel = shapes[cls.STEM_WEIGHT]
         stages = range(count_layers("model.stem.tower.", shapes))
         tower = [shapes[f"model.stem.tower.{stage}.{cls.TOWER_CONV}.weight"] for stage in stages]

@@ -1,0 +1,86 @@
+"""The formats of BPNet: Keras' by its authors, and bpnet-lite's."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from goldens.common import one_hot_array, windows
+from seqcov_models import load_model, save_model
+from seqcov_models.checkpoints.load import build
+from seqcov_models.checkpoints.recognise import recognise
+from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
+from support.checkpoints import (
+    are_equal,
+    load_golden,
+)
+
+pytestmark = pytest.mark.usefixtures("no_hang")
+
+
+def test_the_trained_bpnet_lite_predicts_what_bpnet_lite_predicted(
+    real_input: Callable[[str], Path],
+) -> None:
+    from seqcov_models.genome.fasta import Genome, open_fasta
+
+    model = load_model("bpnetlite", real_input("models/bpnetlite_ctcf/ctcf.safetensors"))
+    assert isinstance(model, BPNetForProfilePrediction)
+    expected = np.load(real_input("reference_outputs/bpnetlite_ctcf_hg38_chr1_1Mb.npz"))
+    fasta = real_input("genomes/hg38_chr1_1Mb.fa.gz")
+    genome = Genome(open_fasta(fasta, fasta.parent))
+    starts, length = expected["start"], int(expected["length"])
+    codes = np.stack([genome.fetch(str(expected["chrom"]), s, s + length) for s in starts])
+    with torch.inference_mode():
+        output = model(torch.from_numpy(codes))
+    profile = output.profile_logits[:, :, 0].transpose(1, 2).numpy()
+    counts = output.count_logits[:, 0].numpy()
+    for logits, name in ((profile, "profile_logits"), (counts, "logcounts")):
+        original = expected[f"example_final_{name}"]
+        assert np.abs(logits - original).max() < 1e-4
+
+
+def test_one_strand_of_a_bpnet_can_be_saved(goldens: Callable[[str], Path], tmp_path: Path) -> None:
+    """The file holds the whole task, since its strands may be joint."""
+    plus = load_model("bpnet", goldens("keras_bpnet"), tracks=[1])
+    save_model(plus, tmp_path)
+    both = load_model("bpnet", tmp_path)
+    assert [track.identifier for track in both.tracks] == ["Sox2+", "Sox2-"]
+    letters = windows(plus.geometry.window, 1)
+    np.testing.assert_array_equal(plus.predict(letters), both.predict(letters)[..., 1:])
+
+
+def test_tracks_of_a_checkpoint_are_named_as_those_of_its_network(
+    goldens: Callable[[str], Path],
+) -> None:
+    for name in ("keras_bpnet", "multimolecule_bpnet", "bpnet_lite"):
+        checkpoint = recognise(None, goldens(name))
+        assert build(checkpoint.config).tracks == checkpoint.tracks
+    assert [track.identifier for track in recognise(None, goldens("keras_bpnet")).tracks] == [
+        "Sox2+",
+        "Sox2-",
+        "Klf4+",
+        "Klf4-",
+    ]
+
+
+def test_controls_that_are_zero_add_nothing(goldens: Callable[[str], Path]) -> None:
+    model = load_golden("bpnet_lite_controls", goldens("bpnet_lite_controls"))
+    x = torch.from_numpy(one_hot_array(windows(model.geometry.window, 1), 0.0))
+    with torch.inference_mode():
+        without = model(inputs_embeds=x)
+        zeros = model(inputs_embeds=x, controls=torch.zeros(1, 2, x.shape[1]))
+    assert torch.allclose(without.profile_logits, zeros.profile_logits, atol=1e-6)
+    assert torch.allclose(without.count_logits, zeros.count_logits, atol=1e-6)
+
+
+def test_an_older_bpnet_lite_file_with_a_column_too_many_is_read(
+    fresh: Callable[[str], Path],
+) -> None:
+    folder = fresh("bpnet_lite")
+    expected = load_golden("bpnet_lite", folder)
+    state = torch.load(folder / "model.torch", weights_only=True)
+    state["linear.weight"] = torch.cat([state["linear.weight"], torch.ones(1, 1)], 1)
+    torch.save(state, folder / "model.torch")
+    assert are_equal(load_golden("bpnet_lite", folder), expected)

@@ -1,0 +1,250 @@
+"""The format of calico: params.json, and what an .h5 says without one."""
+
+import copy
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from goldens.common import windows
+from seqcov_models import SeqcovError, load_model
+from seqcov_models.checkpoints.recognise import recognise
+from support.calico import Tiny, Weights, write_calico
+from support.checkpoints import (
+    load_golden,
+    refusal,
+)
+
+pytestmark = pytest.mark.usefixtures("no_hang")
+
+
+@pytest.mark.parametrize("name", ["keras_basenji_2020", "keras_basenji_2022"])
+def test_a_basenji2_h5_without_params_json_gives_the_sizes(
+    name: str, fresh: Callable[[str], Path]
+) -> None:
+    folder = fresh(name)
+    expected = load_golden(name, folder)
+    assert expected.config.hidden_act == {"2020": "quick_gelu", "2022": "gelu_new"}[name[-4:]]
+    (folder / "params.json").unlink()
+    model = load_model("basenji2", folder)
+    inferred, described = model.config.to_dict(), expected.config.to_dict()
+    for values in (inferred, described):  # of training, which only params.json tells
+        del values["hidden_dropout"], values["blocks"]["dropout"]
+    assert inferred == described
+    letters = windows(1024, 1)
+    assert np.array_equal(model.predict(letters), expected.predict(letters))
+
+
+def test_the_gelu_follows_from_layer_names_or_the_caller(
+    fresh: Callable[[str], Path],
+) -> None:
+    folder = fresh("keras_basenji_2020")
+    with h5py.File(folder / "model_human.h5", "r+") as file:
+        del file.attrs["model_config"]
+        names = file["model_weights"].attrs["layer_names"]
+        assert "gelu_1" in [name if isinstance(name, str) else name.decode() for name in names]
+    assert recognise("basenji2", folder).config.hidden_act == "quick_gelu"
+    assert recognise("basenji2", folder, hidden_act="gelu").config.hidden_act == "gelu"
+    with h5py.File(folder / "model_human.h5", "r+") as file:
+        del file["model_weights"].attrs["layer_names"]
+    assert recognise("basenji2", folder).config.hidden_act == "gelu_new"  # the config's default
+    (folder / "params.json").unlink()
+    assert recognise("basenji2", folder).config.sequence_length == 131_072  # as published
+
+
+def test_other_dilations_than_the_configs_are_refused(fresh: Callable[[str], Path]) -> None:
+    folder = fresh("keras_basenji_2020")
+    params = json.loads((folder / "params.json").read_text())
+    params["model"]["trunk"][2]["rate_mult"] = 2
+    (folder / "params.json").write_text(json.dumps(params))
+    assert "2, 1, 4, 1, 8" in refusal("basenji2", folder, "dilations")
+
+
+@pytest.mark.parametrize("pool_size", [4, None])
+def test_poolings_that_differ_from_the_stems_are_refused(
+    pool_size: int | None, fresh: Callable[[str], Path]
+) -> None:
+    folder = fresh("keras_basenji_2020")
+    params = json.loads((folder / "params.json").read_text())
+    tower = params["model"]["trunk"][1]
+    del tower["pool_size"]
+    tower.update({"pool_size": pool_size} if pool_size else {})
+    (folder / "params.json").write_text(json.dumps(params))
+    refusal("basenji2", folder, f"conv_tower.pool_size: {pool_size or 1} .* only 2")
+
+
+def test_a_borzoi_h5_without_params_json_gives_the_sizes(
+    tmp_path: Path, tiny_weights: Weights
+) -> None:
+    folder = write_calico(tmp_path, Tiny(), tiny_weights)
+    expected = load_model("borzoi", folder)
+    (folder / "params.json").unlink()
+    config = recognise("borzoi", folder / "model.h5").config.to_dict()
+    unknown = {"sequence_length", "position_length", "crop_bins", "target_length"}
+    unknown |= {"hidden_dropout", "intermediate_dropout"}
+    described = expected.config.to_dict()
+    for name in unknown:
+        del config[name], described[name]
+    assert config == described
+
+
+def test_the_mini_borzoi_needs_no_params_json(
+    real_input: Callable[[str], Path], tmp_path: Path
+) -> None:
+    shutil.copy(real_input("models/mini_borzoi/model.h5"), tmp_path)
+    alone = recognise("borzoi", tmp_path).config
+    described = recognise("borzoi", real_input("models/mini_borzoi")).config
+    assert alone == type(described).from_dict({**described.to_dict(), "hidden_dropout": 0.1})
+
+
+def test_strand_pairs_of_a_borzoi_are_unknown_unless_a_file_lists_them(tiny_folder: Path) -> None:
+    """Tracks of other networks have no strands: each is its own partner."""
+    assert {track.pair for track in recognise("borzoi", tiny_folder).tracks} == {-1}
+    (tiny_folder / "targets.txt").unlink()
+    assert {track.pair for track in recognise("borzoi", tiny_folder).tracks} == {-1}
+    with h5py.File(tiny_folder / "model.h5", "r+") as file:
+        pairs = [1, 0, 2, 4, 3, 6, 5]
+        layer = {"class_name": "SwitchReverse", "config": {"strand_pair": pairs}}
+        file.attrs["model_config"] = json.dumps({"config": {"layers": [layer]}})
+    assert [track.pair for track in recognise("borzoi", tiny_folder).tracks] == pairs
+    with h5py.File(tiny_folder / "model.h5", "r+") as file:
+        layer["config"] = {"strand_pair": [1, 0, 2, 4, 5, 6, 3]}
+        file.attrs["model_config"] = json.dumps({"config": {"layers": [layer]}})
+    with pytest.raises(SeqcovError, match=r"model\.h5: strand_pair: .* does not pair 7 tracks"):
+        recognise("borzoi", tiny_folder)
+
+
+@pytest.mark.parametrize(
+    ("layer", "key", "value", "field", "expected"),
+    [
+        ("transformer_tower", "seqlen_train", 16, "position_length", 16),
+        ("transformer_tower", "seqlen_train", None, "position_length", Tiny().positions),
+        ("transformer_tower", "attention_dropout", 0.5, "attention_dropout", 0.5),
+        (None, "bn_momentum", 0.75, "batch_norm_momentum", 0.25),
+    ],
+)
+def test_fields_of_params_json_reach_the_config(
+    layer: str | None, key: str, value: Any, field: str, expected: Any, tiny_folder: Path
+) -> None:
+    params: Any = Tiny().params()
+    blocks = [block for block in params["model"]["trunk"] if block["name"] == layer]
+    (*_, block) = [params["model"], *blocks]
+    block[key] = value
+    (tiny_folder / "params.json").write_text(json.dumps(params))
+    assert getattr(recognise("borzoi", tiny_folder).config, field) == expected
+
+
+@pytest.mark.parametrize("key", ["activation", "gated", "se", "dilation_rate"])
+def test_an_unknown_key_of_a_layer_is_refused(key: str, tiny_folder: Path) -> None:
+    params: Any = Tiny().params()
+    params["model"]["trunk"][1][key] = "relu"
+    (tiny_folder / "params.json").write_text(json.dumps(params))
+    with pytest.raises(SeqcovError, match=rf"res_tower\.{key}: not known here, and it may change"):
+        recognise("borzoi", tiny_folder)
+
+
+def params_with(change: Callable[[dict[str, Any], list[dict[str, Any]]], Any]) -> dict[str, Any]:
+    params: dict[str, Any] = copy.deepcopy(Tiny().params())
+    change(params["model"], params["model"]["trunk"])
+    return params
+
+
+BAD_PARAMS: dict[str, Callable[[dict[str, Any], list[dict[str, Any]]], Any]] = {
+    # another network than that of the weights
+    "more tracks": lambda model, trunk: model["head_human"].update(units=8),
+    "fewer tracks": lambda model, trunk: model["head_human"].update(units=6),
+    "stem width": lambda model, trunk: trunk[0].update(filters=7),
+    "stem kernel": lambda model, trunk: trunk[0].update(kernel_size=7),
+    "tower width": lambda model, trunk: trunk[1].update(filters_end=14),
+    "tower depth": lambda model, trunk: trunk[1].update(repeat=4),
+    "heads": lambda model, trunk: trunk[2].update(heads=3),
+    "key size": lambda model, trunk: trunk[2].update(key_size=4),
+    "fewer blocks": lambda model, trunk: trunk[2].update(repeat=1),
+    "more blocks": lambda model, trunk: trunk[2].update(repeat=3),
+    "position features": lambda model, trunk: trunk[2].update(num_position_features=6),
+    "one upsample": lambda model, trunk: trunk.pop(3),
+    "three upsamples": lambda model, trunk: trunk.insert(3, trunk[3]),
+    "no upsample_conv": lambda model, trunk: [b.update(upsample_conv=False) for b in trunk[3:5]],
+    "upsample_conv in one": lambda model, trunk: trunk[3].update(upsample_conv=False),
+    "no conv_nac": lambda model, trunk: trunk.pop(),
+    "conv_nac width": lambda model, trunk: trunk[6].update(filters=15),
+    "no stem": lambda model, trunk: trunk.pop(0),
+    "no layers": lambda model, trunk: trunk.clear(),
+    # what this network cannot be built with
+    "odd length": lambda model, trunk: model.update(seq_length=513),
+    "crop of everything": lambda model, trunk: trunk[5].update(cropping=64),
+    "two crops": lambda model, trunk: trunk.insert(5, {"name": "Cropping1D", "cropping": 1}),
+    "crop before the upsamples": lambda model, trunk: trunk.insert(3, trunk.pop(5)),
+    "transformer before the tower": lambda model, trunk: trunk.insert(1, trunk.pop(2)),
+    "two towers": lambda model, trunk: trunk.insert(1, trunk[1]),
+    "even kernel": lambda model, trunk: trunk[1].update(kernel_size=4),
+    "pool of 4": lambda model, trunk: trunk[1].update(pool_size=4),
+    "two convolutions per stage": lambda model, trunk: trunk[1].update(num_convs=2),
+    "relu": lambda model, trunk: model.update(activation="relu"),
+    "layer norm": lambda model, trunk: model.update(norm_type="layer"),
+    "unknown output": lambda model, trunk: model["head_human"].update(activation="exp"),
+    "unknown layer": lambda model, trunk: trunk.append({"name": "lstm"}),
+    "no head": lambda model, trunk: model.pop("head_human"),
+    "no heads of attention": lambda model, trunk: trunk[2].update(heads=0),
+    "no position features": lambda model, trunk: trunk[2].update(num_position_features=0),
+    "a stem of nothing": lambda model, trunk: trunk[0].update(filters=0),
+    "wider than any memory": lambda model, trunk: trunk[0].update(filters=10**14),
+    # not numbers
+    "filters text": lambda model, trunk: trunk[0].update(filters="6"),
+    "filters_end text": lambda model, trunk: trunk[1].update(filters_end="x"),
+    "filters_end null": lambda model, trunk: trunk[1].update(filters_end=None),
+    "filters_end infinite": lambda model, trunk: trunk[1].update(filters_end=float("inf")),
+    "divisible_by 0": lambda model, trunk: trunk[1].update(divisible_by=0),
+    "divisible_by list": lambda model, trunk: trunk[1].update(divisible_by=[2]),
+    "dropout text": lambda model, trunk: trunk[2].update(dropout="x"),
+    "dropout list": lambda model, trunk: trunk[6].update(dropout=[0.1]),
+    "cropping pair": lambda model, trunk: trunk[5].update(cropping=[5, 5]),
+    "trunk object": lambda model, trunk: model.update(trunk={}),
+    "trunk of numbers": lambda model, trunk: model.update(trunk=[1, 2]),
+    "layer without a name": lambda model, trunk: trunk[3].pop("name"),
+    "head list": lambda model, trunk: model.update(head_human=[7]),
+}
+
+
+@pytest.mark.parametrize("change", BAD_PARAMS)
+def test_a_params_json_that_does_not_fit_is_refused(change: str, tiny_folder: Path) -> None:
+    params = params_with(BAD_PARAMS[change])
+    (tiny_folder / "params.json").write_text(json.dumps(params))
+    (tiny_folder / "targets.txt").unlink()  # it would be the table that does not fit
+    refusal("borzoi", tiny_folder)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"model": []}', b'{"model": {}}']
+)
+def test_another_file_named_params_json_is_refused(content: bytes, tiny_folder: Path) -> None:
+    (tiny_folder / "params.json").write_bytes(content)
+    assert "params.json" in refusal("borzoi", tiny_folder)
+
+
+def test_the_params_of_another_architecture_are_refused(
+    tiny_folder: Path, real_input: Callable[[str], Path]
+) -> None:
+    other = real_input("targets/basenji2_params_human.json")
+    (tiny_folder / "params.json").write_bytes(other.read_bytes())
+    assert "borzoi" in refusal("borzoi", tiny_folder, "basenji")
+
+
+def test_a_missing_layer_of_keras_is_named(fresh: Callable[[str], Path], tiny_folder: Path) -> None:
+    folder = fresh("keras_basenji_2020")
+    (folder / "params.json").unlink()
+    (tiny_folder / "params.json").unlink()
+    for path, layer, message in (
+        (folder / "model_human.h5", "batch_normalization_3", "4 missing: batch_normalization_3/"),
+        (folder / "model_human.h5", "conv1d_2", "conv1d_2 is missing"),
+        (tiny_folder / "model.h5", "separable_conv1d", "separable_conv1d is missing"),
+    ):
+        with h5py.File(path, "r+") as file:
+            del file["model_weights"][layer]
+        refusal(None, path, f"^{re.escape(str(path))}: {message}")
