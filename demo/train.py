@@ -8,8 +8,6 @@ last step. One contig of the training genome is held out, to print the progress.
 import argparse
 import math
 import sys
-import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +32,7 @@ from simulate import (
 )
 from torch import Tensor, nn
 from torch.nn import functional as F
+from training import correlate, fit, format_correlations, stack_examples, write_table
 
 from seqcov_models.checkpoints.load import save_model
 from seqcov_models.networks.borzoi.config import BorzoiConfig
@@ -102,10 +101,9 @@ class Examples:
             return reverse_complement(window), core[::-1, STRAND_PAIR]
         return window, core
 
-    def batch(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
+    def batch(self, geometry: Geometry) -> tuple[Tensor, ...]:
         """Draw a batch: codes (batch, window) and counts (batch, bins, tracks)."""
-        codes, counts = zip(*(self.draw(geometry) for _ in range(BATCH)), strict=True)
-        return torch.from_numpy(np.stack(codes)), torch.from_numpy(np.stack(counts))
+        return stack_examples(self.draw(geometry) for _ in range(BATCH))
 
 
 class MotifReader(nn.Module):
@@ -132,6 +130,11 @@ class MotifReader(nn.Module):
         return x[..., SHORT.crop : -SHORT.crop].transpose(1, 2)
 
 
+def compute_loss(coverage: Tensor, counts: Tensor, means: Tensor) -> Tensor:
+    """Return the Poisson loss; that of a track is divided by its mean."""
+    return ((coverage - counts * (coverage + 1e-6).log()) / means).mean()
+
+
 def predict(model: BorzoiForTokenPrediction, letters: str) -> Coverage:
     """Predict the coverage of a contig, shape (bins, tracks): cores side by side, N at the ends."""
     codes, bins = encode_padded(letters), math.ceil(len(letters) / BIN)
@@ -154,41 +157,7 @@ def compute_pearson(model: BorzoiForTokenPrediction, genome: Genome) -> npt.NDAr
         has_value = has_value.reshape(-1, BIN).any(1)
         predicted.append(predict(model, letters)[has_value])
         expected.append(simulate_tracks(letters)[has_value])
-    p, e = np.concatenate(predicted), np.concatenate(expected)
-    return np.array([np.corrcoef(p[:, row], e[:, row])[0, 1] for row in range(len(TRACKS))])
-
-
-def fit(
-    model: nn.Module,
-    predict_coverage: Callable[[Tensor], Tensor],
-    batches: Iterable[tuple[Tensor, Tensor]],
-    means: Tensor,
-    steps: int,
-    peak_rate: float,
-    report: Callable[[], str] = str,
-) -> None:
-    """Minimise the Poisson loss by AdamW; the loss of a track is divided by its mean."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=peak_rate, weight_decay=0.01)
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, peak_rate, total_steps=steps, pct_start=0.1
-    )
-    began, losses = time.perf_counter(), []
-    for step, (codes, counts) in enumerate(batches, 1):
-        model.train()
-        coverage = predict_coverage(codes)
-        loss = ((coverage - counts * (coverage + 1e-6).log()) / means).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        rate.step()
-        losses.append(loss.item())
-        if step % 500 == 0 or step == steps:
-            print(
-                f"{type(model).__name__} step {step:,}, {time.perf_counter() - began:.0f} s:"
-                f" loss {np.mean(losses[-500:]):.4f} {report()}",
-                flush=True,
-            )
+    return correlate(predicted, expected)
 
 
 def train(motif_steps: int, steps: int) -> BorzoiForTokenPrediction:
@@ -207,12 +176,16 @@ def train(motif_steps: int, steps: int) -> BorzoiForTokenPrediction:
 
     reader = MotifReader(model.model.stem.conv, model.one_hot, means)
     batches = (examples.batch(SHORT) for _ in range(motif_steps))
-    fit(reader, reader, batches, means, motif_steps, MOTIF_RATE)
+    fit(
+        reader, lambda codes, counts: compute_loss(reader(codes), counts, means), batches,
+        motif_steps, MOTIF_RATE, max_norm=1.0,
+    )  # fmt: skip
 
     batches = (examples.batch(GEOMETRY) for _ in range(steps))
     fit(
-        model, lambda codes: F.softplus(model(codes).logits), batches, means, steps, RATE,
-        lambda: "held-out r " + " ".join(f"{r:.3f}" for r in compute_pearson(model, held_out)),
+        model, lambda codes, counts: compute_loss(F.softplus(model(codes).logits), counts, means),
+        batches, steps, RATE, max_norm=1.0,
+        report=lambda: format_correlations(compute_pearson(model, held_out)),
     )  # fmt: skip
     return model
 
@@ -228,12 +201,12 @@ def main() -> None:
     save_model(model, args.out / "borzoi")
     r = compute_pearson(model, simulate_genome(DEMO_SEED, DEMO_CONTIGS))
     rows = [
-        f"{identifier}\t{description}\t{value:.3f}\n"
+        (identifier, description, f"{value:.3f}")
         for (identifier, _, description), value in zip(TRACKS, r, strict=True)
     ]
-    table = "identifier\tdescription\tpearson_r\n" + "".join(rows)
-    (args.out / "borzoi" / "pearson.tsv").write_text(table, encoding="utf-8")
-    print(table, end="")
+    write_table(
+        args.out / "borzoi" / "pearson.tsv", [("identifier", "description", "pearson_r"), *rows]
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ last step. One contig of the training genome is held out, to print the progress.
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,8 @@ from simulate import (
     simulate_binding,
     simulate_genome,
 )
-from torch import Tensor, nn
+from torch import Tensor
+from training import correlate, fit, format_correlations, stack_examples, write_table
 
 from seqcov_models.checkpoints.load import save_model
 from seqcov_models.networks.bpnet.config import BPNetConfig
@@ -98,10 +98,9 @@ class Examples:
             return reverse_complement(codes), counts[::-1, :, ::-1]
         return codes, counts
 
-    def batch(self) -> tuple[Tensor, Tensor]:
+    def batch(self) -> tuple[Tensor, ...]:
         """Draw a batch: codes (batch, window) and counts (batch, window, tasks, strands)."""
-        codes, counts = zip(*(self.draw() for _ in range(BATCH)), strict=True)
-        return torch.from_numpy(np.stack(codes)), torch.from_numpy(np.stack(counts))
+        return stack_examples(self.draw() for _ in range(BATCH))
 
 
 def compute_pearson(model: BPNetForProfilePrediction, genome: Genome) -> npt.NDArray[np.float64]:
@@ -112,8 +111,7 @@ def compute_pearson(model: BPNetForProfilePrediction, genome: Genome) -> npt.NDA
             window = slice(summit - WINDOW // 2, summit + WINDOW // 2)
             predicted.append(model.predict([contig.letters[window]])[0])
             expected.append(contig.expected[window].reshape(WINDOW, -1))
-    p, e = np.concatenate(predicted), np.concatenate(expected)
-    return np.array([np.corrcoef(p[:, row], e[:, row])[0, 1] for row in range(p.shape[1])])
+    return correlate(predicted, expected)
 
 
 def train(steps: int) -> BPNetForProfilePrediction:
@@ -124,25 +122,11 @@ def train(steps: int) -> BPNetForProfilePrediction:
     held_out = dict([genome.popitem()])
     examples = Examples(genome, SEED)
     model = BPNetForProfilePrediction(CONFIG)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps, pct_start=0.1)
-    began, losses = time.perf_counter(), []
-    for step in range(1, steps + 1):
-        codes, counts = examples.batch()
-        loss = model(codes, labels=counts).loss
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 100.0)
-        optimiser.step()
-        rate.step()
-        losses.append(loss.item())
-        if step % 1_000 == 0 or step == steps:
-            print(
-                f"step {step:,}, {time.perf_counter() - began:.0f} s:"
-                f" loss {np.mean(losses[-300:]):.1f}"
-                f" held-out r {' '.join(f'{r:.3f}' for r in compute_pearson(model, held_out))}",
-                flush=True,
-            )
+    batches = (examples.batch() for _ in range(steps))
+    fit(
+        model, lambda codes, counts: model(codes, labels=counts).loss, batches, steps, RATE,
+        max_norm=100.0, report=lambda: format_correlations(compute_pearson(model, held_out)),
+    )  # fmt: skip
     return model.eval()
 
 
@@ -155,10 +139,10 @@ def main() -> None:
     model = train(args.steps)
     save_model(model, args.out / "bpnet")
     r = compute_pearson(model, simulate_genome(DEMO_SEED, DEMO_CONTIGS))
-    rows = [f"{track.identifier}\t{v:.3f}\n" for track, v in zip(model.tracks, r, strict=True)]
-    table = "identifier\tpearson_r\n" + "".join(rows)
-    (args.out / "bpnet" / "pearson.tsv").write_text(table, encoding="utf-8")
-    print(table, end="")
+    rows = [
+        (track.identifier, f"{value:.3f}") for track, value in zip(model.tracks, r, strict=True)
+    ]
+    write_table(args.out / "bpnet" / "pearson.tsv", [("identifier", "pearson_r"), *rows])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Load every checkpoint of a model once, and write what was found in them."""
+"""Check every checkpoint of a model, and write their model cards."""
 
 from pathlib import Path
 

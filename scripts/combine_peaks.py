@@ -1,4 +1,4 @@
-"""Combine the peaks of all of a model's sets."""
+"""Combine all sets of peaks of a model."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Predict the windows that one job has of a model's peaks."""
+"""Predict the windows of one job at a model's peaks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Write what genome browsers open: a UCSC hub and a session of IGV desktop."""
+"""Write the files that genome browsers open: a UCSC hub and a session of IGV desktop."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Write what was predicted for each peak."""
+"""Write the table of predictions per peak."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Write what a run's results were made from."""
+"""Write the provenance of a run's results."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the UCSC hub and the IGV session share: both show rows of the run's one table of tracks.
+"""Choose and describe tracks for the UCSC hub and the IGV session.
 
 Track files lie beside the table, so their paths in it are relative to the hub and the session.
 Identifiers and descriptions come from tables that other people wrote: text is cleaned before it

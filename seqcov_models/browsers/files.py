@@ -1,4 +1,4 @@
-"""Write what genome browsers open, from the table of tracks."""
+"""Write the files that genome browsers open, from the table of tracks."""
 
 import os
 from collections.abc import Sequence

@@ -90,7 +90,7 @@ def write_task(
         SeqcovError: If a chunk does not have the planned shape, or a value is infinite.
     """
     signs = {"plus": "+", "minus": "-", "both": ""}
-    labels = {"plus": ", plus", "minus": ", minus", "both": ""}
+    labels = {"plus": ", plus strand", "minus": ", minus strand", "both": ""}
     rows = []
     for strand, path in files.items():
         offset = int(strand == "minus")

@@ -1,11 +1,9 @@
-"""The hub, the IGV session and the .2bit, read back by readers that share nothing with the writers.
+"""The hub and the IGV session, read back by readers that share nothing with the writers.
 
 The rules of hubs are those of UCSC's hub and trackDb documentation.
 """
 
-import os
 import re
-import struct
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -18,10 +16,9 @@ import pytest
 from seqcov_models import SeqcovError
 from seqcov_models.browsers.hub import build_hub
 from seqcov_models.browsers.igv import build_igv_session
-from seqcov_models.browsers.two_bit import write_two_bit
-from seqcov_models.genome.fasta import open_fasta
 from seqcov_models.run.track_table import read_table, write_table
 from support.data import REPOSITORY
+from support.two_bit import read_two_bit
 
 VIEW = ("chr1", 1000, 2000)
 ASSAYS = {"CAGE": 1276, "DNASE": 674, "ATAC": 232, "CHIP": 3886, "RNA": 1543}  # Borzoi, human
@@ -44,10 +41,10 @@ HOSTILE = [
 ]
 
 
-HERE = Path("/results/g")
+FOLDER = Path("/results/g")
 
 
-def row(model, group, number, identifier=None, description="", **more):
+def row(model, group, number, identifier=None, description="", **columns):
     identifier = f"ENCFF{number:03}" if identifier is None else identifier
     file = f"{model}/tracks/{group}/{model}.track{number}.bw"
     values = {
@@ -58,18 +55,18 @@ def row(model, group, number, identifier=None, description="", **more):
         "unit": "mean over 32 bp",
     }
     names = {"model": model, "group": group, "index": str(number), "identifier": identifier}
-    return names | {"file": file, "bases": "960", **values, "description": description} | more
+    return names | {"file": file, "bases": "960", **values, "description": description} | columns
 
 
 def rows_of(assays, models=("borzoi",), part=200):
     rows = []
     for model in models:
         for assay, count in assays.items():
-            for at in range(count):
-                group = assay if count <= part else f"{assay}_{at // part + 1:02}"
-                strand = "+-"[at % 2] if assay in ("CAGE", "RNA") else ""
-                name = f"{assay}{at // 2 if strand else at}{strand}"
-                rows.append(row(model, group, len(rows), name, f"{assay}:some tissue {at}"))
+            for index in range(count):
+                group = assay if count <= part else f"{assay}_{index // part + 1:02}"
+                strand = "+-"[index % 2] if assay in ("CAGE", "RNA") else ""
+                name = f"{assay}{index // 2 if strand else index}{strand}"
+                rows.append(row(model, group, len(rows), name, f"{assay}:some tissue {index}"))
     return rows
 
 
@@ -182,7 +179,7 @@ def test_hub_of_a_whole_table():
 
 def test_igv_session_of_a_whole_table():
     rows = rows_of(ASSAYS, ("borzoi_0", "borzoi_1"))
-    root, tracks = check_igv(build_igv_session("../g.fa", rows, VIEW, HERE), rows)
+    root, tracks = check_igv(build_igv_session("../g.fa", rows, VIEW, FOLDER), rows)
     assert (root.get("genome"), root.get("locus")) == ("../g.fa", "chr1:1001-2000")
     assert len(tracks) == 100
     names = [track.get("name") for track in tracks]
@@ -194,7 +191,7 @@ def test_igv_session_of_a_whole_table():
 def test_a_single_track_and_a_model_alone():
     rows = rows_of({"tracks": 1}, ["m"])
     check_hub(build_hub("g", None, rows, VIEW), rows, own_assembly=True)
-    _, [track] = check_igv(build_igv_session("g.fa", rows, VIEW, HERE), rows)
+    _, [track] = check_igv(build_igv_session("g.fa", rows, VIEW, FOLDER), rows)
     assert track.get("name") == "tracks0 tracks:some tissue 0"
 
 
@@ -208,7 +205,7 @@ def test_two_models_of_the_same_tracks():
 
 def test_names_that_differ_only_in_what_ucsc_drops():
     files = ["m/a.b.bw", "m/a_b.bw", "m/A-b.bw", "m/A_B.bw", "m/1.bw", "m/_.bw"]
-    rows = [row("m", "a", at, file=file) for at, file in enumerate(files)]
+    rows = [row("m", "a", index, file=file) for index, file in enumerate(files)]
     _, _, children = check_hub(build_hub("g", "hg38", rows, VIEW), rows, False)
     assert [c["track"] for c in children] == ["a_b", "a_b_2", "A-b", "A_B_3", "t1", "t_"]
     # a track may not take its composite's name either
@@ -220,8 +217,8 @@ def test_names_that_differ_only_in_what_ucsc_drops():
 def test_hostile_tables_stay_inside_their_values():
     texts = [*HOSTILE, *HOSTILE]
     rows = [
-        row("m", "CHIP", at, texts[at] if at < len(HOSTILE) else "id", texts[-at])
-        for at in range(len(texts))
+        row("m", "CHIP", index, texts[index] if index < len(HOSTILE) else "id", texts[-index])
+        for index in range(len(texts))
     ]
     text = build_hub("g", None, rows, VIEW)
     _, composites, children = check_hub(text, rows, own_assembly=True)
@@ -231,7 +228,7 @@ def test_hostile_tables_stay_inside_their_values():
             "track", "parent", "type", "shortLabel", "longLabel", "bigDataUrl", "color"
         }  # fmt: skip
         assert not set("<>\\") & set(track["longLabel"] + track["shortLabel"])
-    _, tracks = check_igv(build_igv_session("a & b/<g>.fa", rows, VIEW, HERE), rows)
+    _, tracks = check_igv(build_igv_session("a & b/<g>.fa", rows, VIEW, FOLDER), rows)
     assert len(tracks) == len(rows)
     names = " ".join(track.get("name") for track in tracks)
     assert "<script>alert('x')</script>" in names
@@ -241,12 +238,12 @@ def test_hostile_tables_stay_inside_their_values():
 def test_igv_tells_files_of_one_name_apart():
     """It takes m1/x.bw and m2/x.bw for one file unless their paths are absolute."""
     rows = [
-        row(model, "profiles", at, f"{task}+", file=f"{model}/{task}.plus.bw", bin="1")
-        for at, (model, task) in enumerate([("a", "CTCF"), ("b", "CTCF"), ("b", "Oct4")])
+        row(model, "profiles", index, f"{task}+", file=f"{model}/{task}.plus.bw", bin="1")
+        for index, (model, task) in enumerate([("a", "CTCF"), ("b", "CTCF"), ("b", "Oct4")])
     ]
-    root = ET.fromstring(build_igv_session("g.fa", rows, VIEW, HERE))
+    root = ET.fromstring(build_igv_session("g.fa", rows, VIEW, FOLDER))
     paths = [resource.get("path") for resource in root.iter("Resource")]
-    assert paths == [f"{HERE}/a/CTCF.plus.bw", f"{HERE}/b/CTCF.plus.bw", "b/Oct4.plus.bw"]
+    assert paths == [f"{FOLDER}/a/CTCF.plus.bw", f"{FOLDER}/b/CTCF.plus.bw", "b/Oct4.plus.bw"]
     assert [track.get("id") for track in root.iter("Track")] == paths
 
 
@@ -255,7 +252,7 @@ def test_of_several_values_the_farthest_from_zero_is_drawn():
         row("m", "profiles", 0, "a+", bin="1", minimum="0", maximum="3"),
         row("m", "profiles", 1, "a-", bin="1", minimum="-3", maximum="-0.1"),
     ]
-    root = ET.fromstring(build_igv_session("g.fa", rows, VIEW, HERE))
+    root = ET.fromstring(build_igv_session("g.fa", rows, VIEW, FOLDER))
     assert [track.get("windowFunction") for track in root.iter("Track")] == ["max", "min"]
     hub = stanzas(build_hub("g", "hg38", rows, VIEW))
     drawn = [track["windowingFunction"] for track in hub if "bigDataUrl" in track]
@@ -272,7 +269,7 @@ def test_files_elsewhere_are_refused(file):
     with pytest.raises(SeqcovError, match="is not the path of a file below the table's folder"):
         build_hub("g", None, rows, VIEW)
     with pytest.raises(SeqcovError, match="is not the path of a file below the table's folder"):
-        build_igv_session("g.fa", rows, VIEW, HERE)
+        build_igv_session("g.fa", rows, VIEW, FOLDER)
 
 
 @pytest.mark.parametrize(
@@ -312,101 +309,6 @@ def test_an_own_genome():
     assert genome["defaultPos"] == "chr1:1001-2000"
 
 
-def read_two_bit(path):
-    """Name to sequence, letter by letter as the format's description says."""
-    data = path.read_bytes()
-
-    def words(at, count):
-        return struct.unpack_from(f"<{count}I", data, at), at + 4 * count
-
-    (magic, version, count, reserved), at = words(0, 4)
-    assert (magic, version, reserved) == (0x1A412743, 0, 0)
-    starts = {}
-    for _ in range(count):
-        size = data[at]
-        name = data[at + 1 : at + 1 + size].decode()
-        (starts[name],), at = words(at + 1 + size, 1)
-    sequences = {}
-    for name, start in starts.items():
-        assert start == at, "records follow each other without a gap"
-        (length,), at = words(start, 1)
-        blocks = []
-        for _ in range(2):
-            (runs,), at = words(at, 1)
-            firsts, at = words(at, runs)
-            sizes, at = words(at, runs)
-            ends = [first + size for first, size in zip(firsts, sizes, strict=True)]
-            assert all(size > 0 for size in sizes)
-            assert all(end < after for end, after in zip(ends, firsts[1:], strict=False))
-            blocks.append(list(zip(firsts, ends, strict=True)))
-        (reserved,), at = words(at, 1)
-        assert reserved == 0
-        letters = ["TCAG"[data[at + i // 4] >> (6 - 2 * (i % 4)) & 3] for i in range(length)]
-        at += -(-length // 4)
-        for first, end in blocks[0]:
-            letters[first:end] = "N" * (end - first)
-        for first, end in blocks[1]:
-            letters[first:end] = "".join(letters[first:end]).lower()
-        sequences[name] = "".join(letters)
-    assert at == len(data)
-    return sequences
-
-
-def written(folder, sequences):
-    """A FASTA of sequences in lines of 7, opened."""
-    with (folder / "g.fa").open("w") as out:
-        for name, letters in sequences.items():
-            lines = [letters[at : at + 7] for at in range(0, len(letters), 7)]
-            out.write("\n".join([f">{name} more", *lines, ""]))
-    return open_fasta(folder / "g.fa", folder)
-
-
-@pytest.mark.parametrize("block_size", [4, 8, 1 << 24])
-def test_two_bit_read_back(tmp_path, block_size):
-    rng = np.random.default_rng(5)
-    alphabet = np.array(list("ACGTacgtNnRYswKmbdHvUu.-*X"))
-    sequences = {"one": "A", "n": "N", "four": "acgT", "nine": "NNNNNacgt", "low": "gattacan"}
-    sequences["gaps"] = "N" * 16 + "ACGT" * 4 + "n" * 9
-    for length in (15, 16, 17, 200):
-        sequences[f"r{length}"] = "".join(rng.choice(alphabet, length))
-    sequences["runs"] = "".join(np.repeat(rng.choice(alphabet, 30), rng.integers(1, 9, 30)))
-    write_two_bit(tmp_path / "g.2bit", written(tmp_path, sequences), block_size)
-    expected = {
-        name: re.sub(
-            "[^ACGTNacgtn]",
-            lambda letter: "n" if letter[0].islower() else "N",
-            letters.replace("U", "T").replace("u", "t"),
-        )
-        for name, letters in sequences.items()
-    }
-    assert read_two_bit(tmp_path / "g.2bit") == expected
-
-
-def test_two_bit_of_bgzip(tmp_path):
-    bgzf = pytest.importorskip("Bio.bgzf")
-    with bgzf.BgzfWriter(str(tmp_path / "g.fa.gz")) as out:
-        out.write(b">a\nACGTNNacgt\nTT\n>b\nGGn\n")
-    write_two_bit(tmp_path / "g.2bit", open_fasta(tmp_path / "g.fa.gz", tmp_path))
-    assert read_two_bit(tmp_path / "g.2bit") == {"a": "ACGTNNacgtTT", "b": "GGn"}
-
-
-def test_two_bit_refuses_what_it_cannot_hold(tmp_path):
-    path = tmp_path / "g.2bit"
-    with pytest.raises(SeqcovError, match="names of at most 255 bytes"):
-        write_two_bit(path, written(tmp_path, {"x" * 256: "ACGT"}))
-    (tmp_path / "g.fa.fai").unlink()
-    with pytest.raises(SeqcovError, match=r"g\.fa, contig odd: '!' at position 3"):
-        write_two_bit(path, written(tmp_path, {"ok": "ACGT", "odd": "AC!T"}))
-    (tmp_path / "g.fa.fai").unlink()
-    fasta = written(tmp_path, {"short": "ACGT" * 10})
-    fasta.path.write_text(">short more\nACGTACG\n")
-    os.utime(fasta.path, (0, 0))  # pyfaidx warns of an older index
-    with pytest.raises(
-        SeqcovError, match="contig short: the sequence ends after 7 bp, but the index says 40"
-    ):
-        write_two_bit(path, fasta)
-
-
 JOB = """
 import runpy, sys
 from types import SimpleNamespace as Names
@@ -439,13 +341,13 @@ def test_script_in_a_small_tree(tmp_path):
     (tmp_path / "data" / "toy.fa").write_text(">chr1\n" + "ACGTacgtNN" * 100 + "\n")
     rows = rows_of({"CAGE": 4, "CHIP": 2}, ("a", "b"))
     rows[0]["description"] = HOSTILE[1]
-    for at, line in enumerate(rows):
+    for index, line in enumerate(rows):
         path = folder / line["file"]
         path.parent.mkdir(parents=True, exist_ok=True)
         with pyBigWig.open(str(path), "w") as bigwig:
             bigwig.addHeader([("chr1", 1000)])
-            bigwig.addEntries("chr1", 0, values=[0.0, at + 0.1, 2.0], span=32, step=32)
-        line |= {"minimum": "0", "maximum": f"{max(at + 0.1, 2.0):.6g}"}
+            bigwig.addEntries("chr1", 0, values=[0.0, index + 0.1, 2.0], span=32, step=32)
+        line |= {"minimum": "0", "maximum": f"{max(index + 0.1, 2.0):.6g}"}
     write_table(folder / "tracks.tsv", rows)
 
     def run(assembly):

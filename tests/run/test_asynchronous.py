@@ -42,12 +42,12 @@ def chunk(
     contigs = {"a": letters[0] + "N" * 3_000 + letters[1], "b": letters[1]}
     opened = open_fasta(write_fasta(folder / "genome.fa", contigs), folder)
     tiling = Tiling.from_overlap(model.geometry, overlap, "taper" if overlap else "crop")
-    wanted = select_bins(opened.contigs, model.geometry.bin, None, [("a", 1_000, 2_000)])
-    segments = tile(opened.contigs, tiling, wanted)
+    selected = select_bins(opened.contigs, model.geometry.bin, None, [("a", 1_000, 2_000)])
+    segments = tile(opened.contigs, tiling, selected)
     genome, path = Genome(opened), folder / "chunk.npy"
     try:
         predict_chunk(
-            model, tiling, genome, segments, wanted, path, dtype=dtype, batch_size=batch_size
+            model, tiling, genome, segments, selected, path, dtype=dtype, batch_size=batch_size
         )
     finally:
         genome.close()

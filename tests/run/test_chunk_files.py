@@ -24,10 +24,10 @@ def coverage(bins: int, tracks: int, seed: int = 0) -> Values:
 def write(path: Path, values: Values, dtype: str = "float32", batch: int = 3) -> Path:
     """Write values (bins, rows) batch by batch; the last row is the share of unknown bases."""
     bins, rows = values.shape
-    with chunk_writer(path, rows, bins, dtype) as put:
+    with chunk_writer(path, rows, bins, dtype) as write_chunk:
         for first in range(0, bins, batch):
             part = values[first : first + batch]
-            put(first, part[:, :-1], part[:, -1:])
+            write_chunk(first, part[:, :-1], part[:, -1:])
     return path
 
 
@@ -58,8 +58,8 @@ def test_float16_halves_the_file_and_clips_at_its_largest_number(tmp_path: Path)
 
 
 def lose(path: Path) -> None:
-    with chunk_writer(path, 2, 5, "float32") as put:
-        put(0, coverage(3, 1), coverage(3, 1)[:, :1])
+    with chunk_writer(path, 2, 5, "float32") as write_chunk:
+        write_chunk(0, coverage(3, 1), coverage(3, 1)[:, :1])
         raise RuntimeError("lost")
 
 
@@ -70,10 +70,10 @@ def test_an_exception_leaves_no_chunk(tmp_path: Path) -> None:
 
 
 def test_a_chunk_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
-    with chunk_writer(tmp_path / "0.npy", 2, 5, "float32") as put:
-        put(0, coverage(3, 1), coverage(3, 1)[:, :1])
+    with chunk_writer(tmp_path / "0.npy", 2, 5, "float32") as write_chunk:
+        write_chunk(0, coverage(3, 1), coverage(3, 1)[:, :1])
         assert not (tmp_path / "0.npy").exists()
-        put(3, coverage(2, 1), coverage(2, 1)[:, :1])
+        write_chunk(3, coverage(2, 1), coverage(2, 1)[:, :1])
     assert [path.name for path in tmp_path.iterdir()] == ["0.npy"]
 
 
@@ -88,24 +88,24 @@ def test_runs_are_the_values_between_the_gaps_in_their_places(
     folder = tmp_path_factory.mktemp("runs")
     chunks, by_hand = [], {}
     for number, segments in enumerate(plan):
-        whole, listed = [], []
+        arrays, planned = [], []
         for first, missing in segments:
-            contig = f"c{number}.{len(listed)}"
+            contig = f"c{number}.{len(planned)}"
             values = coverage(len(missing), 2, seed=first)
             values[missing] = np.nan
-            listed.append(Segment(contig, first, -(-len(missing) // STEP), len(missing)))
-            whole.append(values)
-            for at in np.flatnonzero(~np.array(missing)).tolist():
-                by_hand[contig, first * STEP + at] = values[at, 1]
-        chunks.append((write(folder / f"{number}.npy", np.concatenate(whole)), listed))
-    found: dict[tuple[str, int], float] = {}
+            planned.append(Segment(contig, first, -(-len(missing) // STEP), len(missing)))
+            arrays.append(values)
+            for index in np.flatnonzero(~np.array(missing)).tolist():
+                by_hand[contig, first * STEP + index] = values[index, 1]
+        chunks.append((write(folder / f"{number}.npy", np.concatenate(arrays)), planned))
+    actual: dict[tuple[str, int], float] = {}
     ends: dict[str, int] = {}
     for contig, start, values in track_runs(chunks, 1, STEP):
         assert len(values) > 0
         assert start > ends.get(contig, -1)  # sorted, and a gap lies between two runs
         ends[contig] = start + len(values)
-        found |= {(contig, start + at): value for at, value in enumerate(values)}
-    assert list(found.items()) == list(by_hand.items())
+        actual |= {(contig, start + index): value for index, value in enumerate(values)}
+    assert list(actual.items()) == list(by_hand.items())
 
 
 def test_a_track_whose_bins_are_all_gaps_has_no_run(tmp_path: Path) -> None:

@@ -1,109 +1,30 @@
-"""The plan of a run: what it holds, when it changes, what it refuses."""
+"""The plan of a run: what it contains, and its documents."""
 
 import ast
-import copy
 import dataclasses
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.run import digests
+from seqcov_models.run.costs import check_space, describe
 from seqcov_models.run.coverage_plan import MASK, CoveragePlan
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan, load_plan
-from seqcov_models.run.planner import check_space, describe, group_tracks, plan_run
+from seqcov_models.run.planner import group_tracks, plan_run
 from seqcov_models.tracks.table import Track
-from support.calico import Tiny
 from support.data import REPOSITORY
-from support.fasta import write_fasta
+from support.plans import CORE, GENOME, TINY, Config, changed, set_free_space, write_weights
 
-TINY = Tiny()  # bins of 4 bp, 118 of them a core: a core is 472 bp
-CORE = TINY.bins * 4
-GENOME = {"chr1": 5_000, "chr2": 1_003, "scaffold": 3}
-ASSAYS = ["CAGE", "CAGE", "DNASE", "CHIP", "CHIP", "CHIP", "CHIP"]
+# Content
 
 
-def write_weights(folder: Path, tiny: Tiny = TINY) -> Path:
-    """A checkpoint of which only params.json and the table are more than names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.json").write_text(json.dumps(tiny.params()))
-    (folder / "model.h5").write_bytes(b"not read when a run is planned")
-    rows = [f"{row}\tid{row}\t{assay}:cell {row}\n" for row, assay in enumerate(ASSAYS)]
-    (folder / "targets.txt").write_text("\tidentifier\tdescription\n" + "".join(rows))
-    return folder
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> dict[str, Any]:
-    """A config that names everything the schema knows, as Snakemake hands it over."""
-    sequences = {contig: "ACGT" * (length // 4 + 1) for contig, length in GENOME.items()}
-    fasta = {contig: sequences[contig][:length] for contig, length in GENOME.items()}
-    return {
-        "output": str(tmp_path / "results"),
-        "genome": {
-            "name": "tiny",
-            "fasta": str(write_fasta(tmp_path / "genome.fa", fasta)),
-            "assembly": None,
-            "regions": [],
-            "exclude": [],
-            "contig_aliases": {},
-        },
-        "models": {
-            "borzoi": {
-                "architecture": "borzoi",
-                "weights": str(write_weights(tmp_path / "weights")),
-                "species": "human",
-                "targets": None,
-                "tracks": "all",
-                "reverse_complement": False,
-                "shifts": [0],
-                "scale": "model",
-                "transform": None,
-                "standard_deviation": False,
-            }
-        },
-        "prediction": {
-            "precision": "float32",
-            "chunk_dtype": "float32",
-            "windows_per_chunk": 4,
-            "batch_size": 1,
-            "threads": 2,
-            "device": "cpu",
-            "overlap": 0,
-            "blend": "crop",
-            "min_acgt": 0,
-        },
-        "bigwig": {"tracks_per_job": 3},
-    }
-
-
-def changed(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy of `config` with another value at a dotted path."""
-    copied = copy.deepcopy(config)
-    *parents, last = path.split(".")
-    inner = copied
-    for parent in parents:
-        inner = inner[parent]
-    inner[last] = value
-    return copied
-
-
-# What a plan holds
-
-
-def test_a_whole_genome_is_planned_window_by_window(config: dict[str, Any]) -> None:
+def test_a_whole_genome_is_planned_window_by_window(config: Config) -> None:
     run = plan_run(config)
     plan = run.models["borzoi"]
     assert run.fasta.contigs == GENOME
@@ -116,14 +37,14 @@ def test_a_whole_genome_is_planned_window_by_window(config: dict[str, Any]) -> N
     assert len(plan.chunks) == -(-plan.window_count // 4)
 
 
-def test_names_of_chunks_sort_as_they_are_computed(config: dict[str, Any]) -> None:
+def test_names_of_chunks_sort_as_they_are_computed(config: Config) -> None:
     plan = plan_run(changed(config, "prediction.windows_per_chunk", 1)).models["borzoi"]
     assert len(plan.chunks) > 10
     assert list(plan.chunks) == sorted(plan.chunks)
     assert len({len(name) for name in plan.chunks}) == 1
 
 
-def test_regions_and_exclusions_narrow_the_plan(config: dict[str, Any]) -> None:
+def test_regions_and_exclusions_narrow_the_plan(config: Config) -> None:
     config = changed(config, "genome.regions", ["chr1:1-100", "chr2"])
     config = changed(config, "genome.exclude", ["chr2:501-1,003"])
     plan = plan_run(config).models["borzoi"]
@@ -133,7 +54,7 @@ def test_regions_and_exclusions_narrow_the_plan(config: dict[str, Any]) -> None:
     }
 
 
-def test_two_models_are_planned_side_by_side(config: dict[str, Any], tmp_path: Path) -> None:
+def test_two_models_are_planned_side_by_side(config: Config, tmp_path: Path) -> None:
     other = dataclasses.replace(TINY, upsamples=1, crop=2)  # bins of 8 bp
     config["models"]["coarse"] = {
         **config["models"]["borzoi"],
@@ -147,10 +68,10 @@ def test_two_models_are_planned_side_by_side(config: dict[str, Any], tmp_path: P
     assert run.models["coarse"].bin_count == sum(-(-length // 8) for length in GENOME.values())
 
 
-def test_groups_hold_each_track_with_its_row_in_the_chunks(config: dict[str, Any]) -> None:
+def test_groups_hold_each_track_with_its_row_in_the_chunks(config: Config) -> None:
     plan = plan_run(changed(config, "models.borzoi.tracks", [1, 3, 4, 6])).models["borzoi"]
-    found = [pair for name in plan.groups if name != MASK for pair in plan.members(name)]
-    assert sorted((row, track.identifier) for row, track in found) == [
+    members = [pair for name in plan.groups if name != MASK for pair in plan.members(name)]
+    assert sorted((row, track.identifier) for row, track in members) == [
         (0, "id1"),
         (1, "id3"),
         (2, "id4"),
@@ -158,13 +79,13 @@ def test_groups_hold_each_track_with_its_row_in_the_chunks(config: dict[str, Any
     ]
 
 
-def test_the_summary_says_how_much_it_will_be(config: dict[str, Any]) -> None:
+def test_the_summary_says_how_much_it_will_be(config: Config) -> None:
     text = describe(plan_run(changed(config, "models.borzoi.tracks", ["assay:CHIP"])), {})
     for fact in ("tiny", "3 contigs", "6,006 bp", "4 of 7 tracks", "15 windows", "1,502 bins"):
         assert fact in text
 
 
-def test_bytes_of_chunks_are_those_of_the_files(config: dict[str, Any]) -> None:
+def test_bytes_of_chunks_are_those_of_the_files(config: Config) -> None:
     for dtype, width in (("float32", 4), ("float16", 2)):
         run = plan_run(changed(config, "prediction.chunk_dtype", dtype))
         chunks, _ = run.models["borzoi"].output_bytes
@@ -184,7 +105,7 @@ def test_browsers_first_show_a_place_in_the_longest_predicted_stretch(
     regions: list[str],
     gaps: str,
     view: tuple[str, int, int],
-    config: dict[str, Any],
+    config: Config,
     tmp_path: Path,
 ) -> None:
     fasta = tmp_path / "long.fa"
@@ -212,330 +133,39 @@ ASSAY_NAMES = st.sampled_from(["CAGE", "cage", "RNA", "RNA_1", "", "tracks", "ma
 
 @example(["RNA", "RNA", "RNA", "RNA", "RNA_1"], 3)
 @given(st.lists(ASSAY_NAMES, min_size=1, max_size=25), st.integers(1, 5))
-def test_each_track_lies_in_one_group_of_a_bounded_size(assays: list[str], most: int) -> None:
+def test_each_track_lies_in_one_group_of_a_bounded_size(assays: list[str], limit: int) -> None:
     tracks = tracks_of(assays)
-    groups = group_tracks(tracks, most)
+    groups = group_tracks(tracks, limit)
     groups.pop(MASK)
     rows = [row for members in groups.values() for row in members]
     assert sorted(rows) == list(range(len(tracks)))
-    assert all(0 < len(members) <= most for members in groups.values())
+    assert all(0 < len(members) <= limit for members in groups.values())
     for name in groups:
         assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name)
 
 
 @given(st.lists(ASSAY_NAMES, min_size=1, max_size=25), st.integers(1, 5))
-def test_folders_of_groups_differ_where_case_does_not_count(assays: list[str], most: int) -> None:
-    names = list(group_tracks(tracks_of(assays), most))
+def test_folders_of_groups_differ_where_case_does_not_count(assays: list[str], limit: int) -> None:
+    names = list(group_tracks(tracks_of(assays), limit))
     assert len({name.lower() for name in names}) == len(names)
 
 
-def test_tracks_are_grouped_by_assay_in_the_tables_order(config: dict[str, Any]) -> None:
+def test_tracks_are_grouped_by_assay_in_the_tables_order(config: Config) -> None:
     plan = plan_run(config).models["borzoi"]
-    found = {name: [track.row for _, track in plan.members(name)] for name in plan.groups}
-    assert [rows for name, rows in found.items() if name.startswith("CHIP")] == [[3, 4, 5], [6]]
-    assert found["CAGE"] == [0, 1]
-    assert found["DNASE"] == [2]
+    members = {name: [track.row for _, track in plan.members(name)] for name in plan.groups}
+    assert [rows for name, rows in members.items() if name.startswith("CHIP")] == [[3, 4, 5], [6]]
+    assert members["CAGE"] == [0, 1]
+    assert members["DNASE"] == [2]
 
 
-# When the plan changes
-
-
-def digest(config: dict[str, Any]) -> str:
-    return plan_run(config).models["borzoi"].prediction_digest
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("genome.regions", ["chr1", "chr2"]),
-        ("genome.regions", ["chr1:1-4996", "chr2", "scaffold"]),
-        ("genome.exclude", ["chr1:1-1"]),
-        ("models.borzoi.tracks", [0, 1]),
-        ("prediction.windows_per_chunk", 5),
-        ("prediction.overlap", 0.5),
-        ("prediction.precision", "bfloat16"),
-        ("prediction.chunk_dtype", "float16"),
-        ("prediction.min_acgt", 0.5),
-        ("models.borzoi.shifts", [0, 1]),
-    ],
-)
-def test_the_digest_changes_with_values_and_chunks(
-    path: str, value: Any, config: dict[str, Any]
-) -> None:
-    assert digest(changed(config, path, value)) != digest(config)
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("genome.regions", ["scaffold", "chr2", "chr1"]),
-        ("genome.regions", ["chr1:1-3,000", "chr1:2,000-5,000", "chr2", "scaffold", "chr2"]),
-        ("genome.assembly", "hg38"),
-        ("models.borzoi.tracks", list(range(7))),
-        ("models.borzoi.tracks", ["assay:CHIP", "assay:CAGE", "id2"]),
-        ("prediction.batch_size", 8),
-        ("prediction.threads", 1),
-        ("prediction.device", "auto"),
-        ("bigwig.tracks_per_job", 100),
-    ],
-)
-def test_the_digest_stays_where_nothing_of_the_plan_changes(
-    path: str, value: Any, config: dict[str, Any]
-) -> None:
-    assert digest(changed(config, path, value)) == digest(config)
-
-
-def test_the_digest_is_the_same_in_every_process_and_version_of_the_package(
-    config: dict[str, Any], tmp_path: Path
-) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    script = (
-        "import json, sys, seqcov_models; seqcov_models.__version__ = '99.0';"
-        " from seqcov_models.run.planner import plan_run;"
-        " print(plan_run(json.load(open(sys.argv[1]))).models['borzoi'].prediction_digest)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "config.json")],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == digest(config)
-
-
-def test_a_new_results_version_changes_every_digest(
-    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def all_digests() -> list[str]:
-        run = plan_run(config)
-        model = run.models["borzoi"]
-        return [
-            run.browser_digest, run.provenance_digest, model.card_digest, model.prediction_digest,
-            *map(model.bigwig_digest, model.groups),
-        ]  # fmt: skip
-
-    before = all_digests()
-    monkeypatch.setattr(digests, "RESULTS_VERSION", digests.RESULTS_VERSION + 1)
-    assert not set(before) & set(all_digests())
-
-
-def test_browser_files_follow_an_edit_of_a_bed_file_that_moves_no_bin(
-    config: dict[str, Any], tmp_path: Path
-) -> None:
-    bed = tmp_path / "regions.bed"
-    config["genome"]["regions"] = [str(bed)]
-    bed.write_text("chr1\t1\t200\n")
-    before = plan_run(config)
-    bed.write_text("chr1\t2\t200\n")  # still in the first bin of 4 bp
-    after = plan_run(config)
-    assert after.models["borzoi"].prediction_digest == before.models["borzoi"].prediction_digest
-    assert after.browser_digest != before.browser_digest
-
-
-def test_the_digest_changes_with_the_networks_geometry(config: dict[str, Any]) -> None:
-    before = digest(config)
-    write_weights(Path(config["models"]["borzoi"]["weights"]), dataclasses.replace(TINY, crop=6))
-    assert digest(config) != before
-
-
-def test_the_digest_changes_with_the_contigs(config: dict[str, Any]) -> None:
-    before = digest(config)
-    longer = {contig: "A" * (length + 4) for contig, length in GENOME.items()}
-    write_fasta(Path(config["genome"]["fasta"]), longer)
-    Path(config["genome"]["fasta"] + ".fai").unlink()
-    assert digest(config) != before
-
-
-# The document
-
-
-def test_a_plan_is_read_back_as_it_was(config: dict[str, Any], tmp_path: Path) -> None:
-    config["models"]["borzoi"] |= {"standard_deviation": True, "shifts": [-1, 0]}
-    config["models"]["borzoi"]["weights"] = [config["models"]["borzoi"]["weights"]] * 2
-    config = changed(config, "genome.exclude", ["chr1:1001-3002"])
-    run = plan_run(config)
-    run.save(run.paths)
-    loaded = RunPlan.load(Paths.from_config(config))
-    assert loaded.config == config
-    assert loaded.fasta == run.fasta
-    before, after = run.models["borzoi"], loaded.models["borzoi"]
-    for field in dataclasses.fields(CoveragePlan):
-        if field.name != "selected_bins":
-            assert getattr(after, field.name) == getattr(before, field.name), field.name
-    assert before.selected_bins.keys() == after.selected_bins.keys()
-    for contig, bins in before.selected_bins.items():
-        assert after.selected_bins[contig].dtype == bins.dtype
-        assert after.selected_bins[contig].tolist() == bins.tolist()
-    assert after.prediction_digest == before.prediction_digest
-    assert after.card_digest == before.card_digest
-    for group in before.groups:
-        assert after.members(group) == before.members(group)
-        assert after.bigwig_digest(group) == before.bigwig_digest(group)
-    assert isinstance(load_plan(run.paths.plan("borzoi")), CoveragePlan)
-
-
-def test_a_document_is_written_only_when_its_content_changes(config: dict[str, Any]) -> None:
-    run = plan_run(config)
-    run.save(run.paths)
-    files = [run.paths.run_plan, run.paths.plan("borzoi")]
-    states = [file.stat() for file in files]
-    plan_run(config).save(run.paths)
-    assert [file.stat() for file in files] == states
-    plan_run(changed(config, "prediction.batch_size", 9)).save(run.paths)
-    assert files[1].stat() == states[1]
-    plan_run(changed(config, "models.borzoi.tracks", [0])).save(run.paths)
-    assert files[1].stat() != states[1]
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"name": "borzoi"}'])
-def test_a_damaged_document_is_refused(text: str, config: dict[str, Any]) -> None:
-    run = plan_run(config)
-    run.save(run.paths)
-    run.paths.plan("borzoi").write_text(text)
-    with pytest.raises(SeqcovError, match=r"plan\.json: .*start the run again"):
-        CoveragePlan.load(run.paths.plan("borzoi"))
-
-
-def test_no_script_plans() -> None:
-    """A script reads the plan from its input; nothing that it imports by name makes one."""
-    scripts = sorted((REPOSITORY / "scripts").glob("*.py"))
-    assert len(scripts) == 12
-    for script in scripts:
-        imported = set[str]()
-        for node in ast.walk(ast.parse(script.read_text())):
-            if isinstance(node, ast.ImportFrom):
-                imported |= {str(node.module), *(alias.name for alias in node.names)}
-            assert not (
-                isinstance(node, ast.Attribute)
-                and node.attr == "config"
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "snakemake"
-            ), script
-        assert not imported & {"seqcov_models.run.planner", "planner", "plan_run", "recognise"}
-
-
-# What is refused
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "message"),
-    [
-        ("genome.fasta", "absent.fa", r"absent\.fa"),
-        ("genome.regions", ["chr3"], "chr3"),
-        ("genome.regions", ["1:1-100"], "'chr1'"),
-        ("genome.regions", ["chr1:1-5,001"], "5,000"),
-        ("genome.exclude", ["chr9"], "chr9"),
-        ("genome.exclude", ["chr1", "chr2", "scaffold"], "exclude"),
-        ("models.borzoi.weights", "absent", r"models\.borzoi.*absent"),
-        ("models.borzoi.species", "mouse", r"models\.borzoi.*human"),
-        ("models.borzoi.targets", "absent.txt", r"models\.borzoi.*absent\.txt"),
-        ("models.borzoi.tracks", ["assay:CAEG"], r"models\.borzoi.*assay:CAGE"),
-        ("models.borzoi.tracks", [7], r"models\.borzoi.*0 to 6"),
-        ("models.borzoi.architecture", "enformer", "borzoi"),
-    ],
-)
-def test_a_mistake_is_refused_with_where_it_is(
-    path: str, value: Any, message: str, config: dict[str, Any]
-) -> None:
-    with pytest.raises(SeqcovError, match=message):
-        plan_run(changed(config, path, value))
-
-
-def test_exclusions_that_leave_nothing_of_the_regions_are_refused(config: dict[str, Any]) -> None:
-    config = changed(config, "genome.regions", ["chr2:1-100"])
-    with pytest.raises(SeqcovError, match="exclude"):
-        plan_run(changed(config, "genome.exclude", ["chr2"]))
-
-
-@pytest.mark.parametrize("blocked", ["results", "results/tiny", "", "results/tiny/borzoi"])
-def test_an_output_folder_that_is_a_file_is_refused(
-    blocked: str, config: dict[str, Any], tmp_path: Path
-) -> None:
-    """A file lies at the output folder, at the genome's or a model's in it, or above."""
-    file = tmp_path / "blocked" / blocked if blocked else tmp_path / "blocked"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("a file")
-    with pytest.raises(SeqcovError, match="file"):
-        plan_run(changed(config, "output", str(tmp_path / "blocked/results")))
-
-
-Usage = namedtuple("Usage", ["total", "used", "free"])
-
-
-def with_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**15, 10**15 - free, free))
-
-
-def needed(run: RunPlan) -> int:
-    return sum(sum(model.output_bytes) for model in run.models.values())
-
-
-def test_a_disk_too_small_is_refused_and_one_byte_more_is_not(
-    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = plan_run(config)
-    assert needed(run) >= 1_502 * 7 * 4  # the chunks of the tracks alone
-    with_free(monkeypatch, needed(run) - 1)
-    with pytest.raises(SeqcovError, match="free"):
-        check_space(run, {})
-    with_free(monkeypatch, needed(run))
-    check_space(run, {})
-
-
-def test_what_an_unfinished_run_has_written_is_not_needed_again(
-    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = plan_run(config)
-    for name in ("borzoi/chunks/0.npy", "borzoi/tracks/CAGE/borzoi.id0.bw"):
-        path = run.paths.folder / name
-        path.parent.mkdir(parents=True)
-        path.write_bytes(bytes(5_000))
-    with_free(monkeypatch, needed(run) - 10_000)
-    check_space(run, {})
-
-
-def test_a_finished_run_needs_no_space_until_its_plan_changes(
-    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = plan_run(config)
-    with_free(monkeypatch, 0)
-    run.save(run.paths)
-    with pytest.raises(SeqcovError, match="free"):
-        check_space(run, {})
-    run.paths.provenance.touch()
-    check_space(run, {})
-    run = plan_run(changed(config, "models.borzoi.tracks", [0]))
-    with pytest.raises(SeqcovError, match="free"):
-        check_space(run, {})
-    run.save(run.paths)  # the run begins, and is killed
-    os.utime(run.paths.provenance, (1, 1))
-    with pytest.raises(SeqcovError, match="free"):
-        check_space(run, {})
-
-
-def test_space_is_looked_for_on_the_disk_of_the_results(
-    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    asked: list[Path] = []
-
-    def usage(path: Path) -> Usage:
-        asked.append(Path(path))
-        return Usage(10**15, 0, 10**15)
-
-    monkeypatch.setattr(shutil, "disk_usage", usage)
-    check_space(plan_run(changed(config, "output", str(tmp_path / "not/yet/there"))), {})
-    assert asked == [tmp_path]
-
-
-def test_planning_writes_nothing_but_an_index(config: dict[str, Any], tmp_path: Path) -> None:
+def test_planning_writes_nothing_but_an_index(config: Config, tmp_path: Path) -> None:
     before = set(tmp_path.rglob("*"))
     plan_run(config)
     assert [path.name for path in set(tmp_path.rglob("*")) - before] == ["genome.fa.fai"]
 
 
 def test_the_published_network_and_table_are_planned_along_hg38(
-    config: dict[str, Any],
+    config: Config,
     real_input: Callable[[str], Path],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -570,6 +200,74 @@ def test_the_published_network_and_table_are_planned_along_hg38(
     assert {name.rpartition("_")[0] or name for name in plan.groups} - {MASK} == {
         "CAGE", "DNASE", "ATAC", "CHIP", "RNA"
     }  # fmt: skip
-    with_free(monkeypatch, 10**12)
+    set_free_space(monkeypatch, 10**12)
     with pytest.raises(SeqcovError, match="TB"):
         check_space(run, {})
+
+
+# The document
+
+
+def test_a_plan_is_read_back_as_it_was(config: Config, tmp_path: Path) -> None:
+    config["models"]["borzoi"] |= {"standard_deviation": True, "shifts": [-1, 0]}
+    config["models"]["borzoi"]["weights"] = [config["models"]["borzoi"]["weights"]] * 2
+    config = changed(config, "genome.exclude", ["chr1:1001-3002"])
+    run = plan_run(config)
+    run.save(run.paths)
+    loaded = RunPlan.load(Paths.from_config(config))
+    assert loaded.config == config
+    assert loaded.fasta == run.fasta
+    before, after = run.models["borzoi"], loaded.models["borzoi"]
+    for field in dataclasses.fields(CoveragePlan):
+        if field.name != "selected_bins":
+            assert getattr(after, field.name) == getattr(before, field.name), field.name
+    assert before.selected_bins.keys() == after.selected_bins.keys()
+    for contig, bins in before.selected_bins.items():
+        assert after.selected_bins[contig].dtype == bins.dtype
+        assert after.selected_bins[contig].tolist() == bins.tolist()
+    assert after.prediction_digest == before.prediction_digest
+    assert after.card_digest == before.card_digest
+    for group in before.groups:
+        assert after.members(group) == before.members(group)
+        assert after.bigwig_digest(group) == before.bigwig_digest(group)
+    assert isinstance(load_plan(run.paths.plan("borzoi")), CoveragePlan)
+
+
+def test_a_document_is_written_only_when_its_content_changes(config: Config) -> None:
+    run = plan_run(config)
+    run.save(run.paths)
+    files = [run.paths.run_plan, run.paths.plan("borzoi")]
+    states = [file.stat() for file in files]
+    plan_run(config).save(run.paths)
+    assert [file.stat() for file in files] == states
+    plan_run(changed(config, "prediction.batch_size", 9)).save(run.paths)
+    assert files[1].stat() == states[1]
+    plan_run(changed(config, "models.borzoi.tracks", [0])).save(run.paths)
+    assert files[1].stat() != states[1]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"name": "borzoi"}'])
+def test_a_damaged_document_is_refused(text: str, config: Config) -> None:
+    run = plan_run(config)
+    run.save(run.paths)
+    run.paths.plan("borzoi").write_text(text)
+    with pytest.raises(SeqcovError, match=r"plan\.json: .*start the run again"):
+        CoveragePlan.load(run.paths.plan("borzoi"))
+
+
+def test_no_script_plans() -> None:
+    """A script reads the plan from its input; nothing that it imports by name makes one."""
+    scripts = sorted((REPOSITORY / "scripts").glob("*.py"))
+    assert len(scripts) == 12
+    for script in scripts:
+        imported = set[str]()
+        for node in ast.walk(ast.parse(script.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                imported |= {str(node.module), *(alias.name for alias in node.names)}
+            assert not (
+                isinstance(node, ast.Attribute)
+                and node.attr == "config"
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "snakemake"
+            ), script
+        assert not imported & {"seqcov_models.run.planner", "planner", "plan_run", "recognise"}

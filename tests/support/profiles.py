@@ -1,5 +1,6 @@
 """Tiny BPNets, and their predictions at peaks without the workflow."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seqcov_models import BPNetConfig, BPNetLiteConfig
+from seqcov_models import BPNetConfig, BPNetLiteConfig, save_model
 from seqcov_models.checkpoints.load import build
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
@@ -20,6 +21,7 @@ from seqcov_models.run.profile_outputs import (
     write_profile_windows,
     write_task,
 )
+from support.fasta import write_fasta
 
 PLAIN = BPNetConfig(
     sequence_length=40, target_length=40, tasks=("one", "two"), hidden_size=6, stem_kernel_size=5,
@@ -86,6 +88,39 @@ def run(
     return windows
 
 
-def close(found: npt.ArrayLike, expected: npt.ArrayLike) -> None:
+def close(actual: npt.ArrayLike, expected: npt.ArrayLike) -> None:
     # float32 through four layers and a softmax of a few dozen positions: some 1e-6 relative
-    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-9)
+    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=1e-9)
+
+
+def random_contigs() -> dict[str, str]:
+    draw = np.random.default_rng(7)
+    lengths = {"chrI": 2_000, "chrII": 300, "tiny": 12}
+    return {
+        name: "".join(draw.choice(list("ACGTacgtN"), length)) for name, length in lengths.items()
+    }
+
+
+LETTERS = random_contigs()
+"""The contigs of `write_profile_run`."""
+
+
+def write_profile_run(folder: Path) -> dict[str, Any]:
+    """Write a BPNet of two tasks, two sets of peaks and a genome; return the config of a run."""
+    write_fasta(folder / "g.fa", LETTERS)
+    save_model(network(PLAIN), folder / "plain")
+    draw = np.random.default_rng(8)
+    lines = []
+    for contig, starts in (("chrI", draw.integers(0, 1_980, 60)), ("chrII", [0, 280])):
+        for start in starts:
+            strand = draw.choice(["+", "-", "."])
+            cells = [contig, start, start + 9, "peak", 0, strand, 1.5, -1, 2, start % 9]
+            lines.append("\t".join(map(str, cells)) + "\n")
+    (folder / "a.narrowPeak").write_bytes(gzip.compress("".join(lines).encode()))
+    (folder / "b.bed").write_text("track name=b\ntiny\t0\t12\nchrII\t295\t300\nchrI\t0\t1\n")
+    entry = {
+        "architecture": "bpnet",
+        "weights": "plain",
+        "peaks": {"narrow": "a.narrowPeak", "b": "b.bed"},
+    }
+    return {"genome": {"name": "g", "fasta": "g.fa"}, "models": {"plain": entry}}

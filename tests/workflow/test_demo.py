@@ -99,11 +99,14 @@ def test_the_weights_are_small(genome: dict[str, str]) -> None:
 
 def correlations(predicted: dict[str, Array], simulated: dict[str, Array]) -> Array:
     """Pearson's r of each track over all bins with a value."""
-    ours = np.concatenate([predicted[name] for name in simulated])
-    theirs = np.concatenate(list(simulated.values()))
-    has_value = ~np.isnan(ours).any(1)
+    actual = np.concatenate([predicted[name] for name in simulated])
+    expected_values = np.concatenate(list(simulated.values()))
+    has_value = ~np.isnan(actual).any(1)
     return np.array(
-        [np.corrcoef(ours[has_value, at], theirs[has_value, at])[0, 1] for at in range(TRACKS)]
+        [
+            np.corrcoef(actual[has_value, index], expected_values[has_value, index])[0, 1]
+            for index in range(TRACKS)
+        ]
     )
 
 
@@ -121,11 +124,11 @@ def test_predicted_and_simulated_coverage_agree_as_stated(
     assert all(
         len(values) == math.ceil(len(genome[name]) / BIN) for name, values in predicted.items()
     )
-    found = correlations(predicted, simulated)
+    correlation = correlations(predicted, simulated)
     assert len(stated) == TRACKS
     # the table is rounded to three digits, the simulation stored as float16 (3 digits)
-    np.testing.assert_allclose(found, stated, atol=0.005)
-    assert (found > 0.8).all(), "agreement can no longer be seen by eye"
+    np.testing.assert_allclose(correlation, stated, atol=0.005)
+    assert (correlation > 0.8).all(), "agreement can no longer be seen by eye"
 
 
 def test_the_correlation_is_not_by_chance(
@@ -175,17 +178,19 @@ def test_predicted_and_simulated_binding_agree_as_stated(
             reads = np.pad(binding[contig], ((500, 500), (0, 0)))
             expected.append(reads[summit : summit + 1_000])
     p, e = np.concatenate(predicted), np.concatenate(expected)
-    for at, track in enumerate(tracks):
-        found = np.corrcoef(p[:, at], e[:, at])[0, 1]
-        assert found == pytest.approx(float(stated[track]), abs=0.002)
+    for index, track in enumerate(tracks):
+        correlation = np.corrcoef(p[:, index], e[:, index])[0, 1]
+        assert correlation == pytest.approx(float(stated[track]), abs=0.002)
 
-    for at, track in enumerate(tracks):
+    for index, track in enumerate(tracks):
         path = run / "bpnet" / f"{track[:-1]}.{'plus' if track[-1] == '+' else 'minus'}.bw"
-        ours = np.concatenate([every_base(path, name, len(text)) for name, text in genome.items()])
-        theirs = np.concatenate([reads[:, at] for reads in binding.values()])
-        has_value = ~np.isnan(ours)
+        actual = np.concatenate(
+            [every_base(path, name, len(text)) for name, text in genome.items()]
+        )
+        expected_values = np.concatenate([reads[:, index] for reads in binding.values()])
+        has_value = ~np.isnan(actual)
         assert has_value.sum() > 100_000
-        assert np.corrcoef(ours[has_value], theirs[has_value])[0, 1] > 0.85
+        assert np.corrcoef(actual[has_value], expected_values[has_value])[0, 1] > 0.85
         known = [letter in "ACGTacgt" for text in genome.values() for letter in text]
         assert np.array(known)[has_value].all(), "no value at an unknown base"
 

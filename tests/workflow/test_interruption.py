@@ -9,15 +9,8 @@ from typing import Any
 
 import pytest
 
-from support.runs import (
-    command,
-    digests,
-    position_coded_bin,
-    save_position_coded,
-    snakemake,
-    start,
-    wait_for,
-)
+from support.position_coded import position_coded_bin, save_position_coded
+from support.runs import command, digests, snakemake, start, wait_for
 
 pytestmark = pytest.mark.workflow
 

@@ -14,8 +14,9 @@ import yaml
 from seqcov_models import save_model
 from support.data import REPOSITORY
 from support.fasta import write_fasta
+from support.position_coded import position_coded_bin, save_position_coded
 from support.profiles import PLAIN, network
-from support.runs import digests, position_coded_bin, save_position_coded, snakemake
+from support.runs import digests, snakemake
 
 pytestmark = pytest.mark.workflow
 

@@ -11,18 +11,14 @@ import pyBigWig
 import pytest
 
 from support.bigwig_walker import walk
-from support.runs import (
+from support.position_coded import (
     BIN,
-    bigwigs,
-    command,
-    digests,
-    every_base,
     position_coded_bin,
     position_coded_values,
     save_position_coded,
-    snakemake,
     unknown_share,
 )
+from support.runs import bigwigs, command, digests, every_base, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -39,11 +35,13 @@ def genome() -> dict[str, str]:
         "odd:1-5": 1_000,
         "chr1": 5_003,
     }
-    lengths |= {f"scaffold_{at}": letters.randrange(1, 600) for at in range(40)}
+    lengths |= {f"scaffold_{index}": letters.randrange(1, 600) for index in range(40)}
     number, contigs = 1, {}
     for name, length in lengths.items():
         bins = -(-length // BIN)
-        contigs[name] = "".join(position_coded_bin(number + at) for at in range(bins))[:length]
+        contigs[name] = "".join(position_coded_bin(number + index) for index in range(bins))[
+            :length
+        ]
         number += bins
     long = contigs["chr2"]
     long = long[:3_000] + "N" * 1_003 + long[4_003:]  # longer than a core: a window of N alone
@@ -57,7 +55,7 @@ def inputs(genome: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("inputs")
     with (folder / "genome.fa").open("w") as fasta:
         for name, sequence in genome.items():
-            lines = [sequence[at : at + 61] for at in range(0, len(sequence), 61)]
+            lines = [sequence[index : index + 61] for index in range(0, len(sequence), 61)]
             fasta.write(f">{name} of a test\n" + "\n".join(lines) + "\n")
     save_position_coded(folder / "model")
     return {
@@ -97,10 +95,10 @@ def test_headers_are_the_fastas_contigs_and_three_readers_agree(
     for path in bigwigs(first).values():
         with pyBigWig.open(str(path)) as file:
             assert file.chroms() == lengths
-            ours = {name: file.intervals(name) for name in lengths}
+            intervals_by_contig = {name: file.intervals(name) for name in lengths}
         with pybigtools.open(str(path)) as file:
             assert file.chroms() == lengths
-            for name, intervals in ours.items():
+            for name, intervals in intervals_by_contig.items():
                 assert list(file.records(name)) == list(intervals or ())
         walk(path)
 
@@ -142,14 +140,14 @@ def test_regions_and_exclusions_give_the_same_values_where_they_are_and_none_els
     chosen = inputs["genome"] | {"regions": regions, "exclude": ["no.bed"]}
     done = snakemake(tmp_path, inputs | {"genome": chosen})
     assert done.returncode == 0, done.stderr
-    wanted = {name: np.zeros(len(sequence), bool) for name, sequence in genome.items()}
+    selected = {name: np.zeros(len(sequence), bool) for name, sequence in genome.items()}
     for contig, start, end in (("chr2", 989, 2_000), ("odd:1-5", 0, 1_000), ("chr1", 50, 2_000)):
-        wanted[contig][start // BIN * BIN : -(-end // BIN) * BIN] = True
-    wanted["chr2"][1_000 // BIN * BIN : 1_000 // BIN * BIN + BIN] = False
-    wanted["chr1"][: -(-100 // BIN) * BIN] = False
+        selected[contig][start // BIN * BIN : -(-end // BIN) * BIN] = True
+    selected["chr2"][1_000 // BIN * BIN : 1_000 // BIN * BIN + BIN] = False
+    selected["chr1"][: -(-100 // BIN) * BIN] = False
     for track in range(3):
         path = bigwigs(tmp_path)[f"toy.track_{track}.bw"]
         for contig, sequence in genome.items():
             expected = position_coded_values(sequence, track)
-            expected[~wanted[contig]] = np.nan
+            expected[~selected[contig]] = np.nan
             np.testing.assert_array_equal(every_base(path, contig, len(sequence)), expected)

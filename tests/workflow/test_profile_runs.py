@@ -4,11 +4,9 @@ import csv
 import gzip
 import hashlib
 import json
-import os
 import re
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +22,18 @@ from seqcov_models.run.track_table import read_table
 from seqcov_models.sequence import encode
 from seqcov_models.tiling import select_bins
 from support.fasta import write_fasta
-from support.profiles import LITE, PLAIN, UNSTRANDED, close, network, run
-from support.runs import (
-    bigwigs,
-    digests,
-    every_base,
-    position_coded_bin,
-    save_position_coded,
-    snakemake,
-    start,
-    wait_for,
+from support.position_coded import position_coded_bin, save_position_coded
+from support.profiles import (
+    LETTERS,
+    LITE,
+    PLAIN,
+    UNSTRANDED,
+    close,
+    network,
+    run,
+    write_profile_run,
 )
+from support.runs import bigwigs, digests, every_base, snakemake, start, wait_for
 
 pytestmark = pytest.mark.workflow
 
@@ -44,33 +43,8 @@ CTCF = "models/bpnetlite_ctcf/ctcf.safetensors"
 
 
 @pytest.fixture
-def letters() -> dict[str, str]:
-    rng = np.random.default_rng(7)
-    return {
-        name: "".join(rng.choice(list("ACGTacgtN"), length)) for name, length in
-        {"chrI": 2_000, "chrII": 300, "tiny": 12}.items()
-    }  # fmt: skip
-
-
-@pytest.fixture
-def config(letters: dict[str, str], tmp_path: Path) -> Config:
-    """A BPNet of two tasks and two sets of peaks on `letters`."""
-    write_fasta(tmp_path / "g.fa", letters)
-    save_model(network(PLAIN), tmp_path / "plain")
-    rng = np.random.default_rng(8)
-    lines = [
-        f"{name}\t{at}\t{at + 9}\tpeak\t0\t{rng.choice(['+', '-', '.'])}\t1.5\t-1\t2\t{at % 9}\n"
-        for name, places in (("chrI", rng.integers(0, 1_980, 60)), ("chrII", [0, 280]))
-        for at in places
-    ]
-    (tmp_path / "a.narrowPeak").write_bytes(gzip.compress("".join(lines).encode()))
-    (tmp_path / "b.bed").write_text("track name=b\ntiny\t0\t12\nchrII\t295\t300\nchrI\t0\t1\n")
-    entry = {
-        "architecture": "bpnet",
-        "weights": "plain",
-        "peaks": {"narrow": "a.narrowPeak", "b": "b.bed"},
-    }
-    return {"genome": {"name": "g", "fasta": "g.fa"}, "models": {"plain": entry}}
+def config(tmp_path: Path) -> Config:
+    return write_profile_run(tmp_path)
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -78,9 +52,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle, delimiter="\t"))
 
 
-def test_a_run_leaves_what_the_library_computes(
-    config: Config, letters: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) -> None:
     """Base by base the library is compared with plain loops in test_profiles.py."""
     config["profiles"] = {"jobs": 3, "windows": True, "overlap": "mean", "strand": "peak"}
     config["models"]["plain"]["reverse_complement"] = True
@@ -99,20 +71,20 @@ def test_a_run_leaves_what_the_library_computes(
         + (tmp_path / "b.bed").read_text()
     )
     genome = Genome(open_fasta(tmp_path / "g.fa", tmp_path))
-    wanted = select_bins(genome.contigs, 1, None, [])
-    run(by_hand, [network(PLAIN)], genome, 1, True, wanted, both=True, overlap="mean")
+    selected = select_bins(genome.contigs, 1, None, [])
+    run(by_hand, [network(PLAIN)], genome, 1, True, selected, both=True, overlap="mean")
     genome.close()
     for name in files:
         task, _, kind = name.removesuffix(".bw").partition(".")
-        for contig, text in letters.items():
-            theirs = every_base(by_hand / f"{task}.{kind or 'both'}.bw", contig, len(text))
-            close(every_base(folder / name, contig, len(text)), theirs)
-    found, expected = rows_of(folder), rows_of(by_hand)
-    assert [row["summit"] for row in found] == [row["summit"] for row in expected]
-    assert {row["set"] for row in found} == {"narrow", "b"}
-    assert len(found) == 65
+        for contig, text in LETTERS.items():
+            expected_values = every_base(by_hand / f"{task}.{kind or 'both'}.bw", contig, len(text))
+            close(every_base(folder / name, contig, len(text)), expected_values)
+    actual, expected = rows_of(folder), rows_of(by_hand)
+    assert [row["summit"] for row in actual] == [row["summit"] for row in expected]
+    assert {row["set"] for row in actual} == {"narrow", "b"}
+    assert len(actual) == 65
     with h5py.File(folder / "profiles.h5") as file:
-        assert len(file["profiles"]) == len({row["window"] for row in found})
+        assert len(file["profiles"]) == len({row["window"] for row in actual})
 
     table = {row["file"]: row for row in read_table(tmp_path / "results/g/tracks.tsv")}
     assert set(table) == {f"plain/{name}" for name in files}
@@ -160,15 +132,15 @@ def test_from_a_genome_to_profiles_without_an_experiment(config: Config, tmp_pat
     assert done.returncode == 0, done.stderr
     # The network says each bin's number; bins of 16 bp, windows of 40, so 20 bp or 1 bin around.
     tops = [
-        at for at in range(300)
-        if numbers[at] == max(numbers[max(0, at - 1) : at + 2])
+        index for index in range(300)
+        if numbers[index] == max(numbers[max(0, index - 1) : index + 2])
     ]  # fmt: skip
-    high = sorted(tops, key=lambda at: -numbers[at])[:10]
-    above = [at for at in tops if numbers[at] >= 6_000]
+    high = sorted(tops, key=lambda index: -numbers[index])[:10]
+    above = [index for index in tops if numbers[index] >= 6_000]
     rows = rows_of(tmp_path / "results/g/plain")
     for name, bins in (("high", high), ("above", above)):
-        found = [int(row["start"]) for row in rows if row["set"] == name]
-        assert found == [16 * at for at in sorted(bins)], name
+        actual = [int(row["start"]) for row in rows if row["set"] == name]
+        assert actual == [16 * index for index in sorted(bins)], name
     assert all(int(row["summit"]) == int(row["start"]) + 8 for row in rows)
     assert np.nanmax(every_base(tmp_path / "results/g/plain/one.bw", "c", 4_800)) > 0
 
@@ -177,13 +149,13 @@ def test_killed_and_again_gives_the_same_bytes(config: Config, tmp_path: Path) -
     rng = np.random.default_rng(1)
     write_fasta(tmp_path / "g.fa", {"c": "".join(rng.choice(list("ACGT"), 200_000))})
     places = np.sort(rng.integers(0, 199_000, 6_000)).tolist()
-    (tmp_path / "many.bed").write_text("".join(f"c\t{at}\t{at + 1}\n" for at in places))
+    (tmp_path / "many.bed").write_text("".join(f"c\t{index}\t{index + 1}\n" for index in places))
     config["models"]["plain"]["peaks"] = "many.bed"
     config["profiles"] = {"jobs": 2, "batch_size": 4}
     config["prediction"] = {"threads": 1}
     done = snakemake(tmp_path, config)
     assert done.returncode == 0, done.stderr
-    whole = digests(tmp_path / "results")
+    undisturbed = digests(tmp_path / "results")
     table = hashlib.sha256((tmp_path / "results/g/plain/peaks.tsv.gz").read_bytes()).hexdigest()
     config["output"] = "again"
     for unfinished in ("chunks/.0.npy.*.part", "chunks/.1.npy.*.part", ".*.bw.*.part"):
@@ -193,7 +165,7 @@ def test_killed_and_again_gives_the_same_bytes(config: Config, tmp_path: Path) -
         running.wait()
     done = snakemake(tmp_path, config)
     assert done.returncode == 0, done.stderr
-    assert digests(tmp_path / "again") == whole
+    assert digests(tmp_path / "again") == undisturbed
     again = (tmp_path / "again/g/plain/peaks.tsv.gz").read_bytes()
     assert hashlib.sha256(again).hexdigest() == table
 
@@ -210,200 +182,12 @@ def test_an_alias_works_everywhere_and_as_the_message_writes_it(
     config["genome"] |= {"contig_aliases": yaml.safe_load(printed[1]), "regions": ["1:51-80", "2"]}
     done = snakemake(tmp_path, config)
     assert done.returncode == 0, done.stderr
-    found = every_base(tmp_path / "results/g/plain/one.bw", "chrI", 2_000)
-    has_value = np.flatnonzero(np.isfinite(found))
+    actual = every_base(tmp_path / "results/g/plain/one.bw", "chrI", 2_000)
+    has_value = np.flatnonzero(np.isfinite(actual))
     assert has_value.min() >= 50
     assert has_value.max() < 80
     assert (tmp_path / "results/g/hub.txt").is_file()
     assert "at 2 peaks (b), 1 left out" in done.stderr
-
-
-CHANGES: list[tuple[str, Callable[[Config, Path], None]]] = [
-    ("combine_peaks", lambda run, folder: run["genome"].update(exclude=["chrI:506-510"])),
-    ("check_checkpoint", lambda run, folder: run.update(profiles={"counts": "expm1"})),
-    ("combine_peaks", lambda run, folder: run.update(profiles={"jobs": 2})),
-    ("combine_peaks", lambda run, folder: os.utime(
-        (folder / "b.bed").replace(folder / "a.bed").rename(folder / "b.bed"), (9, 9))),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("last", "change"), CHANGES)
-def test_a_change_reaches_every_result_though_the_run_was_cut_off(
-    last: str, change: Callable[[Config, Path], None], config: Config, tmp_path: Path
-) -> None:
-    """All files as a fresh run writes them: only what bears a date or a path may differ."""
-    (tmp_path / "b.bed").write_text("chrI\t490\t492\nchrI\t520\t522\nchrII\t50\t52\n")
-    config["models"]["plain"]["peaks"] = "b.bed"
-    assert snakemake(tmp_path, config).returncode == 0
-    (tmp_path / "a.bed").write_text("chrI\t990\t992\n")
-    change(config, tmp_path)
-    assert snakemake(tmp_path, config, "--until", last).returncode == 0
-    assert snakemake(tmp_path, config).returncode == 0
-    done = snakemake(tmp_path, config | {"output": "fresh"})
-    assert done.returncode == 0, done.stderr
-    fresh = {path.relative_to(tmp_path / "fresh/g") for path in (tmp_path / "fresh/g").rglob("*.*")}
-    compared = 0
-    for name in fresh - {Path("provenance.json"), Path("plan.json")}:
-        if (path := tmp_path / "fresh/g" / name).is_file():
-            assert (tmp_path / "results/g" / name).read_bytes() == path.read_bytes(), name
-            compared += 1
-    assert compared > 12
-    facts = [json.loads((tmp_path / at / "g/provenance.json").read_text())
-             for at in ("results", "fresh")]  # fmt: skip
-    assert facts[0]["models"] == facts[1]["models"]
-    assert facts[0]["config"] | {"output": "fresh"} == facts[1]["config"]
-
-
-def test_what_a_killed_run_of_more_jobs_left_goes(config: Config, tmp_path: Path) -> None:
-    config["profiles"] = {"jobs": 3, "windows": True}
-    assert snakemake(tmp_path, config, "--until", "predict_profiles").returncode == 0
-    chunks = tmp_path / "results/g/plain/chunks"
-    left = {path.name for path in chunks.iterdir()}
-    assert left == {f"{job}{end}.npy" for job in range(3) for end in ("", ".table", ".windows")}
-    config["profiles"] = {"jobs": 2}
-    done = snakemake(tmp_path, config)
-    assert done.returncode == 0, done.stderr
-    assert not list(chunks.iterdir())
-    assert "Left over" not in done.stderr
-
-
-def test_results_of_earlier_runs_are_told_apart(config: Config, tmp_path: Path) -> None:
-    config["models"]["lite"] = config["models"]["plain"] | {"weights": "lite"}
-    save_model(network(replace(PLAIN, tasks=("other", "two"))), tmp_path / "lite")
-    assert snakemake(tmp_path, config).returncode == 0
-    config["models"] = {"plain": config["models"]["lite"]}
-    done = snakemake(tmp_path, config)
-    assert done.returncode == 0, done.stderr
-    (printed,) = re.findall(
-        "Left over from earlier runs \\(not used by this run\\): (.*)", done.stderr
-    )
-    old = ["lite", "plain/one.bw", "plain/one.minus.bw", "plain/one.plus.bw"]
-    assert printed.split(", ") == [f"results/g/{name}" for name in old]
-
-
-# Mistakes
-
-
-def name_that_is_a_number(config: Config, folder: Path) -> None:
-    config["models"]["plain"]["peaks"] = {1: "b.bed"}
-
-
-def alias_that_is_a_number(config: Config, folder: Path) -> None:
-    config["genome"]["contig_aliases"] = {"chr1": 1}
-
-
-def set_without_a_name(config: Config, folder: Path) -> None:
-    config["models"]["plain"]["peaks"] = {"model": "toy", "track": "CTCF", "number": 5}
-
-
-def list_of_files(config: Config, folder: Path) -> None:
-    config["models"]["plain"]["peaks"] = ["b.bed"]
-
-
-def other_names(config: Config, folder: Path) -> None:
-    (folder / "b.bed").write_text("chr1\t5\t9\nchr2\t5\t9\n")
-
-
-def wrong_alias(config: Config, folder: Path) -> None:
-    config["genome"]["contig_aliases"] = {"chr1": "chrl"}
-
-
-def alias_of_a_contig(config: Config, folder: Path) -> None:
-    config["genome"]["contig_aliases"] = {"chrII": "chrI"}
-
-
-def summit_beyond(config: Config, folder: Path) -> None:
-    (folder / "b.bed").write_text("chrI\t5\t9\nchrI\t2000\t2003\n")
-
-
-def no_such_file(config: Config, folder: Path) -> None:
-    config["models"]["plain"]["peaks"] = {"x": "nowhere.bed"}
-
-
-def no_peaks(config: Config, folder: Path) -> None:
-    del config["models"]["plain"]["peaks"]
-
-
-def no_peak_wanted(config: Config, folder: Path) -> None:
-    config["genome"]["regions"] = ["tiny:1-3"]
-
-
-def tracks_of_no_model(config: Config, folder: Path) -> None:
-    config["models"]["plain"]["peaks"] = {"x": {"model": "borzoi", "track": 0, "number": 5}}
-
-
-def with_toy(config: Config, folder: Path, track: Any, **limits: Any) -> None:
-    save_position_coded(folder / "toy")
-    config["models"]["toy"] = {"architecture": "borzoi", "weights": "toy", "tracks": [0, 1]}
-    peaks = {"model": "toy", "track": track} | limits
-    config["models"]["plain"]["peaks"] = {"x": peaks}
-
-
-def track_not_chosen(config: Config, folder: Path) -> None:
-    with_toy(config, folder, "track_2", number=5)
-
-
-def two_tracks(config: Config, folder: Path) -> None:
-    with_toy(config, folder, "all", number=5)
-
-
-def neither_threshold_nor_number(config: Config, folder: Path) -> None:
-    with_toy(config, folder, 0)
-
-
-def misspelt_threshold(config: Config, folder: Path) -> None:
-    with_toy(config, folder, 0, treshold=5)
-
-
-def key_of_another_network(config: Config, folder: Path) -> None:
-    config["models"]["plain"]["tracks"] = "all"
-
-
-def unknown_overlap(config: Config, folder: Path) -> None:
-    config["profiles"] = {"overlap": "average"}
-
-
-def weights_of_another_network(config: Config, folder: Path) -> None:
-    save_position_coded(folder / "plain")
-
-
-MISTAKES: list[tuple[Callable[[Config, Path], None], str]] = [
-    (other_names, r"b\.bed, line 1: no contig 'chr1'; this FASTA calls it 'chrI'; write into the"
-                  r' config: genome: \{contig_aliases: \{"chr1": "chrI", "chr2": "chrII"\}\}'),
-    (wrong_alias, r"contig_aliases, chr1: chrl: no contig 'chrl'; similar names: chrI"),
-    (alias_of_a_contig, r"contig_aliases, chrII: chrI: 'chrII' is itself a contig"),
-    (summit_beyond, r"b\.bed, line 2: the summit is base 2,001, but chrI has 2,000 bp"),
-    (name_that_is_a_number, r"models\.plain\.peaks: the name 1 is not text in YAML; put"),
-    (alias_that_is_a_number, r"contig_aliases\.chr1: 1 is not text in YAML; put it in quotes"),
-    (set_without_a_name, r"peaks\.number: 5 is not text in YAML|in peaks: \{open: …\}"),
-    (list_of_files, r"models\.plain\.peaks: .*several by name, as in peaks: \{a: a\.bed"),
-    (no_such_file, r"models\.plain: peaks x: nowhere\.bed: no such file"),
-    (no_peaks, r"models\.plain: 'peaks' is a required property"),
-    (no_peak_wanted, r"none of the 65 peaks' summits lies in a selected region"),
-    (tracks_of_no_model, r"peaks x: 'borzoi' is not a model that predicts tracks; .*: none"),
-    (track_not_chosen, r"peaks x: among the tracks of toy, track selector 'track_2'"),
-    (two_tracks, r"track 'all' matches 2 tracks of toy \(track_0, track_1\); choose one of them"),
-    (neither_threshold_nor_number, r"models\.plain\.peaks\.x: .*of at least threshold, or the"),
-    (misspelt_threshold, r"models\.plain\.peaks\.x: unknown key 'treshold'; did you mean 'thresh"),
-    (key_of_another_network, r"models\.plain: unknown key 'tracks'; known are architecture"),
-    (unknown_overlap, r"profiles\.overlap: 'average' is not one of: nearest, mean, max"),
-    (weights_of_another_network, r"describes 'borzoi', asked for is 'bpnet'"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("mistake", "message"), MISTAKES, ids=lambda case: getattr(case, "__name__", "")
-)
-def test_a_mistake_is_found_before_prediction(
-    mistake: Callable[[Config, Path], None], message: str, config: Config, tmp_path: Path
-) -> None:
-    mistake(config, tmp_path)
-    done = snakemake(tmp_path, config)
-    assert done.returncode != 0
-    assert re.search(message, done.stderr), done.stderr
-    assert "Traceback" not in done.stderr
-    assert not list(tmp_path.glob("logs/g/predict*/*")), "something was predicted"
-    assert not list(tmp_path.rglob("*.bw"))
 
 
 # Real input
@@ -415,7 +199,9 @@ def test_the_trained_ctcf_network_writes_its_authors_values(
     """bpnet-lite's own logits and counts at 16 windows of hg38, against the bigWigs' bases."""
     reference = np.load(real_input("reference_outputs/bpnetlite_ctcf_hg38_chr1_1Mb.npz"))
     summits = (reference["start"] + 1_057).tolist()
-    (tmp_path / "windows.bed").write_text("".join(f"chr1\t{at}\t{at + 1}\n" for at in summits))
+    (tmp_path / "windows.bed").write_text(
+        "".join(f"chr1\t{index}\t{index + 1}\n" for index in summits)
+    )
     entry = {"architecture": "bpnetlite", "weights": str(real_input(CTCF)), "peaks": "windows.bed"}
     fasta = real_input("genomes/hg38_chr1_1Mb.fa.gz")
     run = {"genome": {"name": "hg38", "fasta": str(fasta)}, "models": {"ctcf": entry}}
@@ -425,7 +211,7 @@ def test_the_trained_ctcf_network_writes_its_authors_values(
     odds = np.exp(logits - logits.max((1, 2), keepdims=True))
     reads = np.exp(reference["example_final_logcounts"].astype(np.float64))
     expected = odds / odds.sum((1, 2), keepdims=True) * reads[:, :, None]
-    found = [every_base(tmp_path / f"results/hg38/ctcf/signal.{strand}.bw", "chr1", 1_000_000)
+    actual = [every_base(tmp_path / f"results/hg38/ctcf/signal.{strand}.bw", "chr1", 1_000_000)
              for strand in ("plus", "minus")]  # fmt: skip
     nearest: dict[int, tuple[int, int]] = {}
     for number, summit in enumerate(summits):
@@ -434,14 +220,14 @@ def test_the_trained_ctcf_network_writes_its_authors_values(
             nearest[base] = min(nearest.get(base, candidate), candidate)
     compared = 0
     for base, (_, number) in nearest.items():
-        theirs = expected[number, :, base - summits[number] + 500]
+        expected_values = expected[number, :, base - summits[number] + 500]
         for strand in range(2):
-            if np.isfinite(found[strand][base]):  # a base that is N has no value
+            if np.isfinite(actual[strand][base]):  # a base that is N has no value
                 # the networks agree to 1e-4 in logits and counts (their float32), so values to 2e-4
-                assert found[strand][base] == pytest.approx(theirs[strand], rel=3e-4)
+                assert actual[strand][base] == pytest.approx(expected_values[strand], rel=3e-4)
                 compared += 1
     assert compared > 25_000
-    has_value = np.flatnonzero(np.isfinite(found[0]))
+    has_value = np.flatnonzero(np.isfinite(actual[0]))
     assert set(has_value.tolist()) <= set(nearest)
 
 
@@ -466,7 +252,7 @@ def test_chexmix_sites_of_yeast_need_and_get_aliases(
     assert table["chr9"] == "chrIX"
     numerals = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI"
     aliases = {
-        f"chr{at}": f"chr{roman}" for at, roman in enumerate(re.findall(r"\w+", numerals), 1)
+        f"chr{index}": f"chr{roman}" for index, roman in enumerate(re.findall(r"\w+", numerals), 1)
     }
     assert table.items() <= aliases.items(), "what the message says can be copied"
     run["genome"]["contig_aliases"] = aliases
@@ -511,13 +297,13 @@ def test_profiles_at_the_peaks_of_a_real_predicted_track(
     summits = [int(row["summit"]) for row in rows]
     assert len(summits) == 60
     tops = {
-        at
-        for at in range(len(bins))
-        if np.isfinite(bins[at]) and bins[at] == bins[max(0, at - 15) : at + 16].max()
+        index
+        for index in range(len(bins))
+        if np.isfinite(bins[index]) and bins[index] == bins[max(0, index - 15) : index + 16].max()
     }  # 500 bp around
     assert {(summit - 16) // 32 for summit in summits} <= tops
     chosen = {(summit - 16) // 32 for summit in summits}
-    assert min(bins[at] for at in chosen) >= max(bins[at] for at in tops - chosen)
+    assert min(bins[index] for index in chosen) >= max(bins[index] for index in tops - chosen)
 
     text = "".join(gzip.decompress(fasta.read_bytes()).decode().split("\n")[1:]).upper()
     model = load_model("bpnetlite", real_input(CTCF))
@@ -535,5 +321,5 @@ def test_profiles_at_the_peaks_of_a_real_predicted_track(
         for strand, name in enumerate(("plus", "minus")):
             path = tmp_path / f"results/hg38/ctcf/signal.{name}.bw"
             # the bases that no other summit is as near to: none is within 500 bp, so at least half
-            found = every_base(path, "chr1", 1_000_000)[summit - 250 : summit + 250]
-            np.testing.assert_allclose(found, expected[250:750, strand], rtol=1e-4)
+            actual = every_base(path, "chr1", 1_000_000)[summit - 250 : summit + 250]
+            np.testing.assert_allclose(actual, expected[250:750, strand], rtol=1e-4)

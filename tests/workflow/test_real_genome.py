@@ -83,14 +83,14 @@ def test_bigwigs_agree_with_the_authors_code_where_windows_coincide(
     compared = 0
     for number, start in enumerate(starts):
         core = (padded[start + CORE : start + 2 * CORE]).upper()
-        gap = np.array([set(core[at : at + BIN]) == {"N"} for at in range(0, CORE, BIN)])
+        gap = np.array([set(core[index : index + BIN]) == {"N"} for index in range(0, CORE, BIN)])
         for track, path in enumerate(files):
-            ours = bins_of(path, f"from_{start}", 2 * CORE + 2 * CONTEXT)[
+            actual = bins_of(path, f"from_{start}", 2 * CORE + 2 * CONTEXT)[
                 CORE // BIN : 2 * CORE // BIN
             ]
-            theirs = reference["pred"][number, :, track]
-            assert np.isnan(ours[gap]).all()
-            assert np.abs(ours[~gap] - theirs[~gap]).max() <= 1e-5 * span
+            expected_values = reference["pred"][number, :, track]
+            assert np.isnan(actual[gap]).all()
+            assert np.abs(actual[~gap] - expected_values[~gap]).max() <= 1e-5 * span
             compared += int((~gap).sum())
     assert compared > 0.75 * reference["pred"].size, "chr1 has a gap of 50 kb in the second window"
 
@@ -103,14 +103,14 @@ def test_every_bin_is_that_of_its_own_window(run: Path, sequence: str) -> None:
     for start in range(0, len(sequence), CORE):
         window = padded[start : start + CORE + 2 * CONTEXT]
         expected = model.predict([window])[0]
-        ours = values[start // BIN : (start + CORE) // BIN]
-        has_value = ~np.isnan(ours)
-        assert np.abs(ours - expected[: len(ours)])[has_value].max(initial=0) <= 1e-6 * np.nanmax(
-            values
-        )
+        actual = values[start // BIN : (start + CORE) // BIN]
+        has_value = ~np.isnan(actual)
+        assert np.abs(actual - expected[: len(actual)])[has_value].max(
+            initial=0
+        ) <= 1e-6 * np.nanmax(values)
         gap = [
-            set(sequence[at : at + BIN]) == {"N"}
-            for at in range(start, start + BIN * len(ours), BIN)
+            set(sequence[index : index + BIN]) == {"N"}
+            for index in range(start, start + BIN * len(actual), BIN)
         ]
         np.testing.assert_array_equal(~has_value, np.repeat(np.array(gap)[:, None], 74, 1))
 
@@ -140,8 +140,8 @@ def test_both_strands_average_the_authors_two_predictions(sequence: str) -> None
         other = reference["pred_rc_input"][number, ::-1][:, partner]
         expected = (reference["pred"][number] + other) / 2
         with torch.inference_mode():
-            found = ensemble.predict(encode(sequence[start:end])[None])[0]
-        assert np.abs(found - expected).max() <= 1e-5 * span
+            actual = ensemble.predict(encode(sequence[start:end])[None])[0]
+        assert np.abs(actual - expected).max() <= 1e-5 * span
 
 
 def test_strand_pairs_are_known_without_a_table(tmp_path: Path) -> None:
@@ -178,14 +178,17 @@ def test_ensemble_raw_and_deviation_along_the_contig(sequence: str, tmp_path: Pa
         expected = back(torch.from_numpy(np.mean(members, 0))).numpy()
         spread = np.std([back(torch.from_numpy(member.copy())).numpy() for member in members], 0)
         for column, name in enumerate(("mini.CNhs10752.plus", "mini.ENCFF136DBS")):
-            for file, theirs in ((f"{name}.bw", expected), (f"{name}.sd.bw", spread)):
-                ours = bins_of(files[file], "chr1", len(sequence))
-                ours = ours[start // BIN : (start + CORE) // BIN]
-                has_value = ~np.isnan(ours)
+            for file, expected_values in ((f"{name}.bw", expected), (f"{name}.sd.bw", spread)):
+                actual = bins_of(files[file], "chr1", len(sequence))
+                actual = actual[start // BIN : (start + CORE) // BIN]
+                has_value = ~np.isnan(actual)
                 assert has_value.any()
-                wanted = theirs[:, column]
+                expected_column = expected_values[:, column]
                 # taking back squares values twice at most: relative errors grow fourfold
-                assert np.abs(ours - wanted)[has_value].max() <= 4e-5 * np.abs(expected).max()
+                assert (
+                    np.abs(actual - expected_column)[has_value].max()
+                    <= 4e-5 * np.abs(expected).max()
+                )
     folder = next(tmp_path.glob("results/*/tracks.tsv")).parent
     assert "sum over 32 bp, raw (new transform undone)" in (folder / "tracks.tsv").read_text()
     assert "raw (new transform undone)" in (folder / "hub.txt").read_text()
@@ -212,16 +215,16 @@ def test_a_region_in_memory_equals_the_bigwigs(run: Path) -> None:
     files = in_table_order(run)
     draw = np.random.default_rng(4)
     spans = [(0, 20_000), (980_000, 1_000_000), (999_999, 1_000_000)]
-    spans += [(int(at), int(at) + 3_000) for at in draw.integers(300_000, 990_000, 3)]
+    spans += [(int(index), int(index) + 3_000) for index in draw.integers(300_000, 990_000, 3)]
     for start, end in spans:
-        found = predict_region(model, FASTA, f"chr1:{start + 1}-{end}")
-        assert (found.start, found.end) == (
+        actual = predict_region(model, FASTA, f"chr1:{start + 1}-{end}")
+        assert (actual.start, actual.end) == (
             start // BIN * BIN,
             min(-(-end // BIN) * BIN, 1_000_000),
         )
         for track in (0, 30, 73):
-            from_file = every_base(files[track], "chr1", 1_000_000)[found.start : found.end : BIN]
-            np.testing.assert_allclose(found.values[:, track], from_file, rtol=0, atol=25e-6)
+            from_file = every_base(files[track], "chr1", 1_000_000)[actual.start : actual.end : BIN]
+            np.testing.assert_allclose(actual.values[:, track], from_file, rtol=0, atol=25e-6)
 
 
 def test_readers_agree_on_every_file(run: Path) -> None:

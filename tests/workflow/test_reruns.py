@@ -1,20 +1,30 @@
 """What a second run computes again: nothing, if nothing changed; else all that depends on it."""
 
+import json
+import os
+import re
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seqcov_models import save_model
 from support.data import REPOSITORY
 from support.fasta import write_fasta
-from support.runs import position_coded_bin, save_position_coded, snakemake
+from support.position_coded import position_coded_bin, save_position_coded
+from support.profiles import PLAIN, network, write_profile_run
+from support.runs import snakemake
+
+Config = dict[str, Any]
 
 pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> dict[str, Any]:
+def config(tmp_path: Path) -> Config:
     write_fasta(tmp_path / "g.fa", {"c": "".join(map(position_coded_bin, range(60)))})
     save_position_coded(tmp_path / "toy", tracks=1)
     (tmp_path / "regions.bed").write_text("c\t10\t900\n")
@@ -25,7 +35,7 @@ def config(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_a_new_version_of_the_workflow_runs_no_finished_rule_again(
-    config: dict[str, Any], tmp_path: Path
+    config: Config, tmp_path: Path
 ) -> None:
     """Scripts and locked environments are other files in every version."""
     checkout = tmp_path / "checkout"
@@ -43,7 +53,7 @@ def test_a_new_version_of_the_workflow_runs_no_finished_rule_again(
 
 
 def test_an_edited_bed_file_that_moves_no_bin_runs_the_browser_files_only(
-    config: dict[str, Any], tmp_path: Path
+    config: Config, tmp_path: Path
 ) -> None:
     assert snakemake(tmp_path, config).returncode == 0
     (tmp_path / "regions.bed").write_text("c\t12\t900\n")
@@ -52,3 +62,76 @@ def test_an_edited_bed_file_that_moves_no_bin_runs_the_browser_files_only(
     assert "defaultPos c:13-900" in (tmp_path / "results/g/hub.txt").read_text()
     assert "Finished jobid" in done.stderr
     assert "predict_coverage" not in done.stderr
+
+
+# Models of profiles
+
+
+@pytest.fixture
+def profile_run(tmp_path: Path) -> Config:
+    return write_profile_run(tmp_path)
+
+
+CHANGES: list[tuple[str, Callable[[Config, Path], None]]] = [
+    ("combine_peaks", lambda run, folder: run["genome"].update(exclude=["chrI:506-510"])),
+    ("check_checkpoint", lambda run, folder: run.update(profiles={"counts": "expm1"})),
+    ("combine_peaks", lambda run, folder: run.update(profiles={"jobs": 2})),
+    ("combine_peaks", lambda run, folder: os.utime(
+        (folder / "b.bed").replace(folder / "a.bed").rename(folder / "b.bed"), (9, 9))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("last", "change"), CHANGES)
+def test_a_change_reaches_every_result_though_the_run_was_cut_off(
+    last: str, change: Callable[[Config, Path], None], profile_run: Config, tmp_path: Path
+) -> None:
+    """All files as a fresh run writes them: only what bears a date or a path may differ."""
+    (tmp_path / "b.bed").write_text("chrI\t490\t492\nchrI\t520\t522\nchrII\t50\t52\n")
+    profile_run["models"]["plain"]["peaks"] = "b.bed"
+    assert snakemake(tmp_path, profile_run).returncode == 0
+    (tmp_path / "a.bed").write_text("chrI\t990\t992\n")
+    change(profile_run, tmp_path)
+    assert snakemake(tmp_path, profile_run, "--until", last).returncode == 0
+    assert snakemake(tmp_path, profile_run).returncode == 0
+    done = snakemake(tmp_path, profile_run | {"output": "fresh"})
+    assert done.returncode == 0, done.stderr
+    fresh = {path.relative_to(tmp_path / "fresh/g") for path in (tmp_path / "fresh/g").rglob("*.*")}
+    compared = 0
+    for name in fresh - {Path("provenance.json"), Path("plan.json")}:
+        if (path := tmp_path / "fresh/g" / name).is_file():
+            assert (tmp_path / "results/g" / name).read_bytes() == path.read_bytes(), name
+            compared += 1
+    assert compared > 12
+    facts = [json.loads((tmp_path / folder / "g/provenance.json").read_text())
+             for folder in ("results", "fresh")]  # fmt: skip
+    assert facts[0]["models"] == facts[1]["models"]
+    assert facts[0]["config"] | {"output": "fresh"} == facts[1]["config"]
+
+
+def test_what_a_killed_run_of_more_jobs_left_goes(profile_run: Config, tmp_path: Path) -> None:
+    profile_run["profiles"] = {"jobs": 3, "windows": True}
+    assert snakemake(tmp_path, profile_run, "--until", "predict_profiles").returncode == 0
+    chunks = tmp_path / "results/g/plain/chunks"
+    leftovers = {path.name for path in chunks.iterdir()}
+    assert leftovers == {
+        f"{job}{end}.npy" for job in range(3) for end in ("", ".table", ".windows")
+    }
+    profile_run["profiles"] = {"jobs": 2}
+    done = snakemake(tmp_path, profile_run)
+    assert done.returncode == 0, done.stderr
+    assert not list(chunks.iterdir())
+    assert "Left over" not in done.stderr
+
+
+def test_results_of_earlier_runs_are_told_apart(profile_run: Config, tmp_path: Path) -> None:
+    profile_run["models"]["lite"] = profile_run["models"]["plain"] | {"weights": "lite"}
+    save_model(network(replace(PLAIN, tasks=("other", "two"))), tmp_path / "lite")
+    assert snakemake(tmp_path, profile_run).returncode == 0
+    profile_run["models"] = {"plain": profile_run["models"]["lite"]}
+    done = snakemake(tmp_path, profile_run)
+    assert done.returncode == 0, done.stderr
+    (printed,) = re.findall(
+        "Left over from earlier runs \\(not used by this run\\): (.*)", done.stderr
+    )
+    old = ["lite", "plain/one.bw", "plain/one.minus.bw", "plain/one.plus.bw"]
+    assert printed.split(", ") == [f"results/g/{name}" for name in old]

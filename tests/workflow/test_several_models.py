@@ -55,9 +55,9 @@ def test_enformer_and_folds_of_basenji2_in_one_run(letters: str, tmp_path: Path)
             window = padded[start : start + geometry.window]
             expected = np.mean([network.predict([window])[0] for network in networks], 0)
             for track in (0, 2):
-                ours = every_base(files[f"{name}.track_{track}.bw"], "c", len(letters))
-                ours = ours[start : start + geometry.core : geometry.bin]
-                has_value = ~np.isnan(ours)
+                actual = every_base(files[f"{name}.track_{track}.bw"], "c", len(letters))
+                actual = actual[start : start + geometry.core : geometry.bin]
+                has_value = ~np.isnan(actual)
                 np.testing.assert_allclose(
-                    ours[has_value], expected[: len(ours), track][has_value], rtol=1e-5
+                    actual[has_value], expected[: len(actual), track][has_value], rtol=1e-5
                 )

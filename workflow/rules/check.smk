@@ -1,4 +1,4 @@
-# Every checkpoint, read and checked before anything is predicted.
+# Read and check every checkpoint before anything is predicted.
 
 
 rule check_checkpoint:

@@ -1,4 +1,4 @@
-# The config, checked, and the plan that follows from it. Nothing here reads a weight or a sequence.
+# Check the config and plan the run. Nothing here reads weights or sequences.
 
 import re
 import sys
@@ -8,10 +8,11 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from seqcov_models import SeqcovError
+from seqcov_models.run.costs import check_space, describe
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.plan import RunPlan
-from seqcov_models.run.planner import check_space, describe, plan_run
+from seqcov_models.run.planner import plan_run
 from seqcov_models.run.settings import describe_mistakes, non_string_keys
 
 CONFIG_SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
@@ -31,7 +32,7 @@ except WorkflowError as error:
 output, logs = take_prefix(config["output"], "logs")
 config = {**config, "output": output}
 
-# The main process plans; jobs, which read the Snakefile again, load what it has planned.
+# The main process plans. Jobs read the Snakefile again and load the plan.
 paths = Paths.from_config(config)
 try:
     if workflow.is_main_process:
@@ -46,16 +47,16 @@ except SeqcovError as error:
 
 
 def planned(document):
-    """Return a document of the plan as a job's input; a dry run writes none and may find none.
+    """Return a document of the plan as a job's input, or nothing in a dry run before the first run.
 
-    ancient: what a job depends on is said by its digest in params, never by the document's date.
+    ancient: the digest in params says what a job depends on, not the date of the document.
     """
     begin_run()
     return ancient(document) if is_executing() or document.exists() else []
 
 
 def plan_of_run(wildcards):
-    """Return the document of what all models share."""
+    """Return the document that all models share."""
     return planned(paths.run_plan)
 
 
@@ -127,7 +128,7 @@ def tables_of_run(wildcards):
 
 
 def profiles_of_run(wildcards):
-    """Return what is made of profiles besides the tables of their bigWigs."""
+    """Return all results of BPNets except the tables of their bigWigs."""
     files = []
     for profile in run.profiles.values():
         name = profile.name

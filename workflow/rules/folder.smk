@@ -1,5 +1,5 @@
-# The folder of a run's results: where a module's prefix puts it, who may write there, what to delete.
-# All of it also holds if another workflow imports this one: Snakemake then runs no onstart and no onsuccess.
+# The folder of a run's results: its place below a module's prefix, its lock, and its leftovers.
+# This also works if another workflow imports this one, when Snakemake ignores onstart and onsuccess.
 
 import atexit
 
@@ -11,8 +11,8 @@ from seqcov_models.files import lock_folder
 def take_prefix(*folders):
     """Return folders of outputs below the prefix of the `module` statement, if there is one.
 
-    Left to itself, Snakemake puts the prefix before every relative path of a rule, also before the
-    FASTA and the weights, and does not tell the planner. From here on it changes no path.
+    By default Snakemake puts the prefix before every relative path of a rule, including the FASTA
+    and the weights, and the planner does not know it. After this call, Snakemake changes no path.
     """
     modifier = workflow.modifier.path_modifier
     workflow.modifier.path_modifier = PathModifier(None, None, workflow)
@@ -50,9 +50,9 @@ def begin_run():
 
 
 def remove_leftovers(chunks, results):
-    """Delete the chunks that earlier runs left if this run has succeeded; name their results.
+    """Delete the chunks of earlier runs and name their results, if this run has succeeded.
 
-    A run that was killed had perhaps other chunks, which no job of this run writes or deletes.
+    A run that was killed may have had other chunks, which no job of this run writes or deletes.
     """
     if workflow.scheduler is None or any(workflow.dag.needrun_jobs()):
         return

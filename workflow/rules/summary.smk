@@ -1,4 +1,4 @@
-# What belongs to the whole run: the table of tracks, browser files, and the provenance.
+# Results of the run as a whole: the table of tracks, browser files, and the provenance.
 
 
 rule write_track_table:
@@ -30,7 +30,7 @@ rule write_browser_files:
     output:
         hub=paths.hub,
         igv=paths.igv_session,
-        # UCSC knows no assembly without a name: the hub then carries the sequence
+        # the hub of an assembly that UCSC does not know contains the sequence
         two_bit=[] if config["genome"]["assembly"] else paths.two_bit,
     log:
         f"{LOGS}/write_browser_files.log",

@@ -1,0 +1,121 @@
+"""What changes a digest, so that jobs run again, and what does not."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqcov_models.run import digests
+from seqcov_models.run.planner import plan_run
+from support.data import REPOSITORY
+from support.fasta import write_fasta
+from support.plans import GENOME, TINY, Config, changed, write_weights
+
+
+def digest(config: Config) -> str:
+    return plan_run(config).models["borzoi"].prediction_digest
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("genome.regions", ["chr1", "chr2"]),
+        ("genome.regions", ["chr1:1-4996", "chr2", "scaffold"]),
+        ("genome.exclude", ["chr1:1-1"]),
+        ("models.borzoi.tracks", [0, 1]),
+        ("prediction.windows_per_chunk", 5),
+        ("prediction.overlap", 0.5),
+        ("prediction.precision", "bfloat16"),
+        ("prediction.chunk_dtype", "float16"),
+        ("prediction.min_acgt", 0.5),
+        ("models.borzoi.shifts", [0, 1]),
+    ],
+)
+def test_the_digest_changes_with_values_and_chunks(path: str, value: Any, config: Config) -> None:
+    assert digest(changed(config, path, value)) != digest(config)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("genome.regions", ["scaffold", "chr2", "chr1"]),
+        ("genome.regions", ["chr1:1-3,000", "chr1:2,000-5,000", "chr2", "scaffold", "chr2"]),
+        ("genome.assembly", "hg38"),
+        ("models.borzoi.tracks", list(range(7))),
+        ("models.borzoi.tracks", ["assay:CHIP", "assay:CAGE", "id2"]),
+        ("prediction.batch_size", 8),
+        ("prediction.threads", 1),
+        ("prediction.device", "auto"),
+        ("bigwig.tracks_per_job", 100),
+    ],
+)
+def test_the_digest_stays_where_nothing_of_the_plan_changes(
+    path: str, value: Any, config: Config
+) -> None:
+    assert digest(changed(config, path, value)) == digest(config)
+
+
+def test_the_digest_is_the_same_in_every_process_and_version_of_the_package(
+    config: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    script = (
+        "import json, sys, seqcov_models; seqcov_models.__version__ = '99.0';"
+        " from seqcov_models.run.planner import plan_run;"
+        " print(plan_run(json.load(open(sys.argv[1]))).models['borzoi'].prediction_digest)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "config.json")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == digest(config)
+
+
+def test_a_new_results_version_changes_every_digest(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_digests() -> list[str]:
+        run = plan_run(config)
+        model = run.models["borzoi"]
+        return [
+            run.browser_digest, run.provenance_digest, model.card_digest, model.prediction_digest,
+            *map(model.bigwig_digest, model.groups),
+        ]  # fmt: skip
+
+    before = all_digests()
+    monkeypatch.setattr(digests, "RESULTS_VERSION", digests.RESULTS_VERSION + 1)
+    assert not set(before) & set(all_digests())
+
+
+def test_browser_files_follow_an_edit_of_a_bed_file_that_moves_no_bin(
+    config: Config, tmp_path: Path
+) -> None:
+    bed = tmp_path / "regions.bed"
+    config["genome"]["regions"] = [str(bed)]
+    bed.write_text("chr1\t1\t200\n")
+    before = plan_run(config)
+    bed.write_text("chr1\t2\t200\n")  # still in the first bin of 4 bp
+    after = plan_run(config)
+    assert after.models["borzoi"].prediction_digest == before.models["borzoi"].prediction_digest
+    assert after.browser_digest != before.browser_digest
+
+
+def test_the_digest_changes_with_the_networks_geometry(config: Config) -> None:
+    before = digest(config)
+    write_weights(Path(config["models"]["borzoi"]["weights"]), dataclasses.replace(TINY, crop=6))
+    assert digest(config) != before
+
+
+def test_the_digest_changes_with_the_contigs(config: Config) -> None:
+    before = digest(config)
+    longer = {contig: "A" * (length + 4) for contig, length in GENOME.items()}
+    write_fasta(Path(config["genome"]["fasta"]), longer)
+    Path(config["genome"]["fasta"] + ".fai").unlink()
+    assert digest(config) != before

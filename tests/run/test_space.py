@@ -1,0 +1,74 @@
+"""The check of the disk space that a run needs."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from seqcov_models.errors import SeqcovError
+from seqcov_models.run.costs import check_space
+from seqcov_models.run.plan import RunPlan
+from seqcov_models.run.planner import plan_run
+from support.plans import Config, DiskUsage, changed, set_free_space
+
+
+def needed_bytes(run: RunPlan) -> int:
+    return sum(sum(model.output_bytes) for model in run.models.values())
+
+
+def test_a_disk_too_small_is_refused_and_one_byte_more_is_not(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = plan_run(config)
+    assert needed_bytes(run) >= 1_502 * 7 * 4  # the chunks of the tracks alone
+    set_free_space(monkeypatch, needed_bytes(run) - 1)
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
+    set_free_space(monkeypatch, needed_bytes(run))
+    check_space(run, {})
+
+
+def test_what_an_unfinished_run_has_written_is_not_needed_again(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = plan_run(config)
+    for name in ("borzoi/chunks/0.npy", "borzoi/tracks/CAGE/borzoi.id0.bw"):
+        path = run.paths.folder / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(bytes(5_000))
+    set_free_space(monkeypatch, needed_bytes(run) - 10_000)
+    check_space(run, {})
+
+
+def test_a_finished_run_needs_no_space_until_its_plan_changes(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = plan_run(config)
+    set_free_space(monkeypatch, 0)
+    run.save(run.paths)
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
+    run.paths.provenance.touch()
+    check_space(run, {})
+    run = plan_run(changed(config, "models.borzoi.tracks", [0]))
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
+    run.save(run.paths)  # the run begins, and is killed
+    os.utime(run.paths.provenance, (1, 1))
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
+
+
+def test_space_is_looked_for_on_the_disk_of_the_results(
+    config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Path] = []
+
+    def usage(path: Path) -> DiskUsage:
+        asked.append(Path(path))
+        return DiskUsage(10**15, 0, 10**15)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    check_space(plan_run(changed(config, "output", str(tmp_path / "not/yet/there"))), {})
+    assert asked == [tmp_path]

@@ -1,0 +1,82 @@
+"""A small run to plan: its files, its config, and the config as the workflow completes it."""
+
+import copy
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+from seqcov_models.errors import SeqcovError
+from seqcov_models.run.settings import describe_mistakes, non_string_keys
+from support.calico import Tiny
+from support.data import REPOSITORY
+from support.fasta import write_fasta
+
+Config = dict[str, Any]
+
+SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
+TINY = Tiny()
+"""A Borzoi with bins of 4 bp, 118 of them per core."""
+CORE = TINY.bins * 4
+"""Bases of a core of `TINY`."""
+GENOME = {"chr1": 5_000, "chr2": 1_003, "scaffold": 3}
+ASSAYS = ["CAGE", "CAGE", "DNASE", "CHIP", "CHIP", "CHIP", "CHIP"]
+
+
+def write_genome(path: Path, lengths: dict[str, int]) -> Path:
+    """Write a FASTA of contigs of these lengths."""
+    return write_fasta(path, {name: ("ACGT" * length)[:length] for name, length in lengths.items()})
+
+
+def write_weights(folder: Path, tiny: Tiny = TINY) -> Path:
+    """Write a checkpoint whose weights are only a name: planning does not read them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.json").write_text(json.dumps(tiny.params()))
+    (folder / "model.h5").write_bytes(b"not read when a run is planned")
+    rows = [f"{row}\tid{row}\t{assay}:cell {row}\n" for row, assay in enumerate(ASSAYS)]
+    (folder / "targets.txt").write_text("\tidentifier\tdescription\n" + "".join(rows))
+    return folder
+
+
+def complete(config: Config) -> Config:
+    """Return a config with all defaults, as the workflow gives it to the planner.
+
+    Raises:
+        SeqcovError: If the config does not fit the schema.
+    """
+    completed: Config = yaml.safe_load(yaml.safe_dump(config))
+    if mistakes := list(non_string_keys(completed)):
+        raise SeqcovError("\n".join(mistakes))
+    try:
+        validate(completed, str(SCHEMA))
+    except WorkflowError:
+        raise SeqcovError(
+            describe_mistakes(completed, yaml.safe_load(SCHEMA.read_text()))
+        ) from None
+    return completed
+
+
+DiskUsage = namedtuple("DiskUsage", ["total", "used", "free"])
+
+
+def set_free_space(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """Let every disk have `free` bytes of free space."""
+    usage = DiskUsage(10**15, 10**15 - free, free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+
+
+def changed(config: Config, path: str, value: Any) -> Config:
+    """Return a copy of `config` with another value at a dotted path."""
+    copied = copy.deepcopy(config)
+    *parents, last = path.split(".")
+    section = copied
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return copied
