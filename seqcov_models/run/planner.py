@@ -4,8 +4,6 @@ Only the Snakefile calls this, in Snakemake's main process. Contig lengths, regi
 the checkpoints and the track tables are enough, so planning imports no torch.
 """
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from seqcov_models.files import sha256
 from seqcov_models.genome.fasta import Fasta, open_fasta
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
 from seqcov_models.networks.registry import NETWORKS
+from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import MASK, CoverageOptions, CoveragePlan
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
@@ -70,7 +69,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     """
     paths = Paths.from_config(config)
     for folder in (paths.folder.parent, *map(paths.model, config["models"])):
-        _check_writable(folder)
+        check_writable(folder)
     genome = _open_genome(config["genome"], paths.folder)
     models: dict[str, CoveragePlan] = {}
     profiles: dict[str, ProfilePlan] = {}
@@ -80,13 +79,14 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
             if "peaks" in entry:
                 profiles[name] = _plan_profiles(name, entry, config, genome, models)
             else:
-                models[name] = _plan_model(name, entry, config, genome)
+                models[name] = _plan_coverage(name, entry, config, genome)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
     return RunPlan(config, genome.fasta, _initial_view(genome), models, profiles)
 
 
 def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
+    """Open the FASTA, and read the regions of the config's section `genome`."""
     fasta = open_fasta(section["fasta"], folder)
     aliases = section["contig_aliases"]
     check_aliases(aliases, fasta.contigs)
@@ -111,9 +111,10 @@ def _initial_view(genome: _Genome) -> Interval:
     return contig, start, min(end, start + INITIAL_VIEW)
 
 
-def _plan_model(
+def _plan_coverage(
     name: str, entry: Mapping[str, Any], config: Mapping[str, Any], genome: _Genome
 ) -> CoveragePlan:
+    """Return the plan of the model of coverage that the section `entry` describes."""
     prediction = config["prediction"]
     folds = recognise_folds(entry)
     tracks = select(folds[0].tracks, entry["tracks"])
@@ -261,6 +262,7 @@ def _plan_profiles(
     genome: _Genome,
     models: Mapping[str, CoveragePlan],
 ) -> ProfilePlan:
+    """Return the plan of the BPNet that the section `entry` describes."""
     prediction, options = config["prediction"], config["profiles"]
     plan = ProfilePlan(
         name=name,
@@ -339,94 +341,3 @@ def _track_peaks(
         model.name, group, track.file_name, model.geometry.bin,
         source.get("threshold"), source.get("number"),
     )  # fmt: skip
-
-
-def _check_writable(folder: Path) -> None:
-    """Raise SeqcovError if `folder` cannot be created or written."""
-    ancestor = _nearest_existing(folder)
-    if not ancestor.is_dir():
-        raise SeqcovError(f"output {folder}: {ancestor} is a file, not a folder")
-    if not os.access(ancestor, os.W_OK | os.X_OK):
-        raise SeqcovError(f"output {folder}: no permission to write in {ancestor}")
-
-
-def _nearest_existing(path: Path) -> Path:
-    """Return `path` or the nearest folder above it that exists."""
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path
-
-
-def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
-    """Return a summary of the run: one line for the genome and one per model.
-
-    Args:
-        run: The plan.
-        peaks: Numbers of predicted and of omitted peaks by BPNet; see `run.peak_sets.count_peaks`.
-    """
-    lines = [
-        f"genome {run.genome['name']}: {len(run.fasta.contigs):,} contigs,"
-        f" {sum(run.fasta.contigs.values()):,} bp"
-    ]
-    for model in run.models.values():
-        chunk_bytes, track_bytes = model.output_bytes
-        lines.append(
-            f"model {model.name}: {model.window_count:,} windows of {model.geometry.window:,} bp in"
-            f" {len(model.chunks):,} chunks; {len(model.tracks):,} of"
-            f" {len(model.checkpoint_tracks):,} tracks, {model.bin_count:,} bins of"
-            f" {model.geometry.bin} bp; chunks {_format_bytes(chunk_bytes)} (temporary), bigWigs"
-            f" about {_format_bytes(track_bytes)}"
-        )
-    for profile in run.profiles.values():
-        predicted, omitted = peaks[profile.name]
-        chunk_bytes, track_bytes = profile.output_bytes(predicted)
-        strands = " on both strands" if len(profile.strands) > 1 else ""
-        omission = f", {omitted:,} left out (duplicates, or outside genome.regions)"
-        open_ended = any(track.number is None for track in profile.peak_tracks)
-        lines.append(
-            f"model {profile.name}: profiles of {profile.geometry.core:,} bp for"
-            f" {', '.join(profile.config.tasks)}{strands} at {predicted:,} peaks"
-            f"{' and at all maxima of tracks above their threshold' * open_ended}"
-            f" ({', '.join(profile.peaks)}){omission * bool(omitted)}; chunks at most"
-            f" {_format_bytes(chunk_bytes)} (temporary), bigWigs about"
-            f" {_format_bytes(track_bytes)}"
-            f"{', plus those of the maxima above a threshold' * open_ended}"
-        )
-    return "\n".join(lines)
-
-
-def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
-    """Check that the disk has space for everything that the run still has to write.
-
-    A finished run needs none: its chunks are deleted, and nothing is written again.
-
-    Args:
-        run: The plan.
-        peaks: Numbers of predicted and of omitted peaks by BPNet; see `run.peak_sets.count_peaks`.
-
-    Raises:
-        SeqcovError: If the free space is smaller than the chunks and bigWigs that do not exist yet.
-    """
-    if run.is_finished(run.paths):
-        return
-    folder = run.paths.folder
-    free = shutil.disk_usage(_nearest_existing(folder)).free
-    needed = sum(sum(model.output_bytes) for model in run.models.values())
-    needed += sum(sum(plan.output_bytes(peaks[name][0])) for name, plan in run.profiles.items())
-    needed -= run.paths.written_bytes()  # by an earlier, unfinished run
-    if needed > free:
-        raise SeqcovError(
-            f"output {folder}: the run needs about {_format_bytes(needed)}, but only"
-            f" {_format_bytes(free)} are free; choose fewer tracks or regions, or"
-            " chunk_dtype: float16"
-        )
-
-
-def _format_bytes(count: float) -> str:
-    """Return a number of bytes with three digits and a decimal prefix: 1.5e12 is '1.5 TB'."""
-    for prefix in ("", "k", "M", "G"):
-        if count < 1000:
-            return f"{count:.3g} {prefix}B"
-        count /= 1000
-    return f"{count:.3g} TB"

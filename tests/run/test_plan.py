@@ -12,10 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.run.costs import check_space, describe
 from seqcov_models.run.coverage_plan import MASK, CoveragePlan
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan, load_plan
-from seqcov_models.run.planner import check_space, describe, group_tracks, plan_run
+from seqcov_models.run.planner import group_tracks, plan_run
 from seqcov_models.tracks.table import Track
 from support.data import REPOSITORY
 from support.plans import CORE, GENOME, TINY, Config, changed, set_free_space, write_weights

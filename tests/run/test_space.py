@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.run.costs import check_space
 from seqcov_models.run.plan import RunPlan
-from seqcov_models.run.planner import check_space, plan_run
+from seqcov_models.run.planner import plan_run
 from support.plans import Config, DiskUsage, changed, set_free_space
 
 

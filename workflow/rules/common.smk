@@ -8,10 +8,11 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from seqcov_models import SeqcovError
+from seqcov_models.run.costs import check_space, describe
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.plan import RunPlan
-from seqcov_models.run.planner import check_space, describe, plan_run
+from seqcov_models.run.planner import plan_run
 from seqcov_models.run.settings import describe_mistakes, non_string_keys
 
 CONFIG_SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
