@@ -97,7 +97,7 @@ def _complete(folder: Path) -> bool:
     return any(re.fullmatch(_ALONE, name) for name in names)
 
 
-def _wanted(names: Iterable[str]) -> list[str]:
+def _select_files(names: Iterable[str]) -> list[str]:
     """Return a repository's descriptions and one form of its weights."""
     top = [name for name in names if "/" not in name]
     chosen = [name for name in top if _DESCRIPTIONS.fullmatch(name)]
@@ -111,11 +111,11 @@ def _downloaded(hub: Any, name: str, revision: str | None, inner: str, spec: str
     try:
         listed = hub.HfApi().model_info(name, revision=revision).siblings or []
         names = [file.rfilename for file in listed]
-        wanted = [inner] if inner else _wanted(names)
-        folder = hub.snapshot_download(name, revision=revision, allow_patterns=wanted)
+        patterns = [inner] if inner else _select_files(names)
+        folder = hub.snapshot_download(name, revision=revision, allow_patterns=patterns)
     except Exception as error:
         raise SeqcovError(f"weights {spec}: {_reason(error)}") from None
-    if not set(wanted) <= set(names) or not wanted:
+    if not set(patterns) <= set(names) or not patterns:
         raise SeqcovError(f"weights {spec}: not among its files: {', '.join(names) or 'none'}")
     return Path(folder)
 

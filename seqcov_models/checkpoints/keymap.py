@@ -2,7 +2,7 @@
 
 A format lists its layers (`Layers`) and says how it stores the weights of a layer (a `Dialect`);
 `key_map` makes a `KeyMap` of both. Layouts (the turning of axes) are views of NumPy arrays and cost
-no memory, so the same map tells what shapes a file must have before its numbers are read.
+no memory, so a file's shapes are checked by the same map before its numbers are read.
 
 Axes of length 1 count for nothing: a kernel of width 1 (out, in, 1) fits a dense layer (out, in),
 and Sonnet's statistics (1, 1, channels) fit (channels,).

@@ -1,6 +1,6 @@
 """Recognise what lies at a path: which format, which config, which files.
 
-Formats are told apart by what the files hold, never by their names alone. A description next to the
+A format is recognised by what the files hold, never by their names alone. A description next to the
 weights (params.json, config.json) says which network they are for, and the weights must fit it;
 without one, the shapes of the weights say what they can. Only files of torch.save import torch.
 """
@@ -235,7 +235,7 @@ def _with_choices(
 def _tracks(
     config: Config, form: Format, files: Files, table: Path | None, species: str
 ) -> list[Track]:
-    """Return the tracks of a table, else the network's own; pairs of strands as the files say."""
+    """Return the tracks of a table or the network, with the strand pairs that the files say."""
     labels = config.num_labels
     tracks = _read_table(table, labels, species) if table else config.default_tracks()
     stranded = NETWORKS[config.ARCHITECTURE].stranded

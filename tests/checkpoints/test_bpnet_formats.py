@@ -12,10 +12,7 @@ from seqcov_models import load_model, save_model
 from seqcov_models.checkpoints.load import build
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
-from support.checkpoints import (
-    are_equal,
-    load_golden,
-)
+from support.checkpoints import are_equal, load_golden
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -42,7 +39,7 @@ def test_the_trained_bpnet_lite_predicts_what_bpnet_lite_predicted(
 
 
 def test_one_strand_of_a_bpnet_can_be_saved(goldens: Callable[[str], Path], tmp_path: Path) -> None:
-    """The file holds the whole task, since its strands may be joint."""
+    """The file holds both strands of the task, because they may be joint."""
     plus = load_model("bpnet", goldens("keras_bpnet"), tracks=[1])
     save_model(plus, tmp_path)
     both = load_model("bpnet", tmp_path)

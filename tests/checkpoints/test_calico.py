@@ -16,10 +16,7 @@ from goldens.common import windows
 from seqcov_models import SeqcovError, load_model
 from seqcov_models.checkpoints.recognise import recognise
 from support.calico import Tiny, Weights, write_calico
-from support.checkpoints import (
-    load_golden,
-    refusal,
-)
+from support.checkpoints import load_golden, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -34,7 +31,7 @@ def test_a_basenji2_h5_without_params_json_gives_the_sizes(
     (folder / "params.json").unlink()
     model = load_model("basenji2", folder)
     inferred, described = model.config.to_dict(), expected.config.to_dict()
-    for values in (inferred, described):  # of training, which only params.json tells
+    for values in (inferred, described):  # of training, which only params.json says
         del values["hidden_dropout"], values["blocks"]["dropout"]
     assert inferred == described
     letters = windows(1024, 1)

@@ -16,14 +16,7 @@ from seqcov_models.checkpoints.formats import sonnet
 from seqcov_models.checkpoints.load import outline, weight_shapes
 from seqcov_models.networks.shared.base import CoverageModel
 from support.calico import Tiny, Weights, write_calico
-from support.checkpoints import (
-    GOLDENS,
-    OTHER_FORMS,
-    are_equal,
-    load_golden,
-    read_state,
-    refusal,
-)
+from support.checkpoints import GOLDENS, OTHER_FORMS, are_equal, load_golden, read_state, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -109,7 +102,7 @@ def test_a_flipped_bit_is_refused_or_leaves_a_finite_model(
         content = bytearray(file.read_bytes())
         zipped = content.startswith(b"PK")
         checked = zipped or file.suffix == ".index" or file.suffix.startswith(".data-")
-        head = min(len(content), 3_000)  # where structure is, mostly
+        head = min(len(content), 3_000)  # mostly structure
         places = [*rng.integers(0, head, 10), *rng.integers(0, len(content), 4)]
         places += [*rng.integers(len(content) - min(len(content), 1_500), len(content), 6)]
         for place in map(int, places):

@@ -17,13 +17,7 @@ from goldens.common import windows
 from seqcov_models import load_model, save_model
 from seqcov_models.checkpoints.formats import all_formats
 from seqcov_models.checkpoints.recognise import find_files
-from support.checkpoints import (
-    GOLDENS,
-    are_equal,
-    check_prediction,
-    load_golden,
-    refusal,
-)
+from support.checkpoints import GOLDENS, are_equal, check_prediction, load_golden, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 

@@ -12,11 +12,7 @@ import torch
 
 from seqcov_models import load_model
 from seqcov_models.networks.shared.base import TokenPredictionModel
-from support.checkpoints import (
-    are_equal,
-    check_described_as_refused,
-    refusal,
-)
+from support.checkpoints import are_equal, check_described_as_refused, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -24,13 +20,14 @@ pytestmark = pytest.mark.usefixtures("no_hang")
 HEAD = "model_weights/dense_8/dense_8"  # 2 blocks and 2 upsamples use dense … dense_7
 
 
-def rewrite(path: Path, change: Callable[[h5py.Group], None]) -> None:
+def change_weights(path: Path, change: Callable[[h5py.Group], None]) -> None:
+    """Change the group of weights in a file."""
     with h5py.File(path, "r+") as file:
         change(file["model_weights"])
 
 
-def as_released(group: h5py.Group) -> None:
-    """The names of the released Borzoi files."""
+def use_released_names(group: h5py.Group) -> None:
+    """Rename layers and biases as in the released Borzoi files."""
     for layer in list(group):
         if layer.startswith("batch_normalization"):
             group.move(f"{layer}/{layer}", f"{layer}/sync_{layer}")
@@ -40,8 +37,9 @@ def as_released(group: h5py.Group) -> None:
                 group.move(f"{layer}/{layer}/{bias}", f"{layer}/{bias}")
 
 
-def with_flat_biases(group: h5py.Group) -> None:
-    as_released(group)
+def flatten_biases(group: h5py.Group) -> None:
+    """Store the biases of attention as (heads, key), under their released names."""
+    use_released_names(group)
     for layer in ("multihead_attention", "multihead_attention_1"):
         for bias in ("r_w_bias:0", "r_r_bias:0"):
             values = group[layer][bias][()]
@@ -49,23 +47,26 @@ def with_flat_biases(group: h5py.Group) -> None:
             group[layer][bias] = values.reshape(values.shape[1], values.shape[3])
 
 
-def without_root(group: h5py.Group) -> None:
-    """A file of weights alone."""
+def drop_root(group: h5py.Group) -> None:
+    """Move the layers to the root, as in a file of weights alone."""
     for layer in list(group):
         group.file.move(f"model_weights/{layer}", layer)
     del group.file["model_weights"]
 
 
-def with_empty_layers(group: h5py.Group) -> None:
+def add_empty_layers(group: h5py.Group) -> None:
+    """Add groups of layers that have no weights."""
     for layer in ("dropout", "add_1", "tf.nn.gelu", "top_level_model_weights"):
         group.create_group(layer)
 
 
-@pytest.mark.parametrize("change", [as_released, with_flat_biases, without_root, with_empty_layers])
+@pytest.mark.parametrize(
+    "change", [use_released_names, flatten_biases, drop_root, add_empty_layers]
+)
 def test_a_keras_file_of_another_generation_gives_the_same_model(
     change: Callable[[h5py.Group], None], tiny_folder: Path, tiny_model: TokenPredictionModel
 ) -> None:
-    rewrite(tiny_folder / "model.h5", change)
+    change_weights(tiny_folder / "model.h5", change)
     assert are_equal(load_model("borzoi", tiny_folder), tiny_model)
 
 
@@ -75,7 +76,7 @@ def test_the_mini_file_under_released_names_gives_the_same_outputs(
     source = real_input("models/mini_borzoi")
     for name in ("model.h5", "params.json", "targets.txt"):
         (tmp_path / name).write_bytes((source / name).read_bytes())
-    rewrite(tmp_path / "model.h5", as_released)
+    change_weights(tmp_path / "model.h5", use_released_names)
     released, newer = load_model("borzoi", tmp_path), load_model("borzoi", source)
     assert are_equal(released, newer)
     letters = ["ACGGTATTCA" * 13_107 + "GT"]
@@ -92,14 +93,13 @@ def test_a_keras_file_cut_anywhere_is_refused(tiny_folder: Path) -> None:
         assert "model.h5" in refusal("borzoi", tiny_folder)
 
 
-def replace(group: h5py.Group, name: str, value: Any) -> None:
+def replace_dataset(group: h5py.Group, name: str, value: Any) -> None:
+    """Replace a dataset by another value."""
     del group[name]
     group[name] = value
 
 
 KERNEL, BIAS = "conv1d/conv1d/kernel:0", "dense_8/dense_8/bias:0"
-
-
 GAMMA = "batch_normalization/batch_normalization/gamma:0"
 
 
@@ -119,38 +119,41 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[h5py.Group], Any], str]] = {
         "batch_normalization",
     ),
     "a kernel of another width": (
-        lambda g: replace(g, KERNEL, np.zeros((5, 4, 9), "f4")),
+        lambda g: replace_dataset(g, KERNEL, np.zeros((5, 4, 9), "f4")),
         r"\(9, 4, 5\)|\(5, 4, 9\)",
     ),
     "a kernel transposed": (
-        lambda g: replace(g, KERNEL, np.zeros((6, 4, 5), "f4")),
+        lambda g: replace_dataset(g, KERNEL, np.zeros((6, 4, 5), "f4")),
         r"\(5, 4, 6\)|\(6, 4, 5\)",
     ),
-    "a flat kernel": (lambda g: replace(g, KERNEL, np.zeros(120, "f4")), "conv1d/kernel|120"),
+    "a flat kernel": (
+        lambda g: replace_dataset(g, KERNEL, np.zeros(120, "f4")),
+        "conv1d/kernel|120",
+    ),
     "a kernel with an axis more": (
-        lambda g: replace(g, KERNEL, np.zeros((2, 5, 4, 6), "f4")),
+        lambda g: replace_dataset(g, KERNEL, np.zeros((2, 5, 4, 6), "f4")),
         "conv1d/kernel|5, 4, 6",
     ),
-    "a scalar": (lambda g: replace(g, KERNEL, np.float32(1)), "conv1d/kernel|stem"),
+    "a scalar": (lambda g: replace_dataset(g, KERNEL, np.float32(1)), "conv1d/kernel|stem"),
     "NaN": (lambda g: g[KERNEL].__setitem__((0, 0, 0), np.nan), "finite"),
     "infinity": (lambda g: g[BIAS].__setitem__(0, -np.inf), "finite"),
     "too large for float32": (
-        lambda g: replace(g, BIAS, np.full(7, 1e300)),
+        lambda g: replace_dataset(g, BIAS, np.full(7, 1e300)),
         "finite|float32|overflow",
     ),
     "a negative variance": (
         lambda g: g[GAMMA.replace("gamma", "moving_variance")].__setitem__(0, -1.0),
         "variance",
     ),
-    "integers": (lambda g: replace(g, BIAS, np.zeros(7, "i4")), "int32"),
-    "complex numbers": (lambda g: replace(g, BIAS, np.zeros(7, "c8")), "complex"),
-    "text": (lambda g: replace(g, BIAS, np.array([b"x"] * 7)), "bias"),
+    "integers": (lambda g: replace_dataset(g, BIAS, np.zeros(7, "i4")), "int32"),
+    "complex numbers": (lambda g: replace_dataset(g, BIAS, np.zeros(7, "c8")), "complex"),
+    "text": (lambda g: replace_dataset(g, BIAS, np.array([b"x"] * 7)), "bias"),
     "objects": (
         lambda g: (g.__delitem__(BIAS), g.create_dataset(BIAS, (7,), dtype=h5py.string_dtype())),
         "bias",
     ),
-    "nothing": (lambda g: replace(g, BIAS, h5py.Empty("f4")), "no head"),
-    "a dataset for the group": (lambda g: replace(g.file, "model_weights", [1.0]), "Keras"),
+    "nothing": (lambda g: replace_dataset(g, BIAS, h5py.Empty("f4")), "no head"),
+    "a dataset for the group": (lambda g: replace_dataset(g.file, "model_weights", [1.0]), "Keras"),
     "an empty file": (lambda g: g.file.__delitem__("model_weights"), "Keras"),
     "a far larger array": (
         lambda g: (g.__delitem__(BIAS), g.create_dataset(BIAS, (10**13,), "f4", chunks=(8,))),
@@ -162,12 +165,12 @@ BAD_WEIGHTS: dict[str, tuple[Callable[[h5py.Group], Any], str]] = {
 @pytest.mark.parametrize("change_name", BAD_WEIGHTS)
 def test_a_keras_file_with_wrong_weights_is_refused(change_name: str, tiny_folder: Path) -> None:
     change, pattern = BAD_WEIGHTS[change_name]
-    rewrite(tiny_folder / "model.h5", change)
+    change_weights(tiny_folder / "model.h5", change)
     assert "model.h5" in refusal("borzoi", tiny_folder, pattern)
 
 
 def link_to_another_file(kind: str, file: h5py.File, other: Path) -> None:
-    """Let (a part of) the weights be read from `other`, a whole and fitting checkpoint."""
+    """Link weights of `file` to `other`, a complete checkpoint that fits."""
     if kind == "all weights":
         del file["model_weights"]
         file["model_weights"] = h5py.ExternalLink(str(other), "/model_weights")

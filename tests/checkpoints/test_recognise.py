@@ -12,11 +12,7 @@ import torch
 from seqcov_models import SeqcovError, load_model
 from seqcov_models.networks.shared.base import TokenPredictionModel
 from support.calico import Tiny, draw_keras_weights, write_calico
-from support.checkpoints import (
-    are_equal,
-    check_described_as_refused,
-    refusal,
-)
+from support.checkpoints import are_equal, check_described_as_refused, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 

@@ -12,12 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from seqcov_models import load_model
 from seqcov_models.networks.shared.base import TokenPredictionModel
-from support.checkpoints import (
-    are_equal,
-    check_described_as_refused,
-    load_golden,
-    refusal,
-)
+from support.checkpoints import are_equal, check_described_as_refused, load_golden, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 

@@ -17,10 +17,7 @@ from seqcov_models.networks.bpnet.config import BPNetConfig
 from seqcov_models.networks.shared.base import TokenPredictionModel
 from seqcov_models.networks.shared.config import Config
 from support.calico import Tiny
-from support.checkpoints import (
-    are_equal,
-    refusal,
-)
+from support.checkpoints import are_equal, refusal
 
 LETTERS = ["".join(np.random.default_rng(1).choice(list("ACGTN"), Tiny().length))]
 
@@ -31,8 +28,6 @@ def test_a_saved_model_is_loaded_bit_for_bit(
     reloaded = load_model("borzoi", saved_folder)
     assert are_equal(reloaded, tiny_model)
     assert np.array_equal(reloaded.predict(LETTERS), tiny_model.predict(LETTERS))
-    assert reloaded.config == tiny_model.config
-    assert reloaded.tracks == tiny_model.tracks
     assert reloaded.geometry == tiny_model.geometry
 
 
@@ -60,7 +55,6 @@ def test_the_mini_checkpoint_is_unchanged_after_saving_and_loading(
     save_model(mini, tmp_path)
     reloaded = load_model("borzoi", tmp_path)
     assert are_equal(reloaded, mini)
-    assert reloaded.tracks == mini.tracks
     letters = ["ACGTTGCATN" * 13_107 + "AC"]
     assert np.array_equal(reloaded.predict(letters), mini.predict(letters))
 
@@ -117,28 +111,28 @@ def test_a_config_json_that_does_not_fit_is_refused(change_name: str, saved_fold
     refusal("borzoi", saved_folder)
 
 
-SMALL = {"sequence_length": 256, "stem_channels": 6, "num_labels": 3, "head_hidden_size": 12}
+SMALL_SIZES = {"sequence_length": 256, "stem_channels": 6, "num_labels": 3, "head_hidden_size": 12}
 
 
-FIVE: dict[str, Config] = {
+FIVE_CHANNELS: dict[str, Config] = {
     "borzoi": BorzoiConfig(
-        **SMALL, conv_tower_channels=(8, 8, 8), num_hidden_layers=0, crop_bins=5,
+        **SMALL_SIZES, conv_tower_channels=(8, 8, 8), num_hidden_layers=0, crop_bins=5,
         n_encoding="multimolecule",
     ),
     "basenji2": BasenjiConfig(
-        **SMALL, conv_tower_channels=(8,), crop_bins=3, n_encoding="multimolecule",
+        **SMALL_SIZES, conv_tower_channels=(8,), crop_bins=3, n_encoding="multimolecule",
     ),
     "bpnet": BPNetConfig(sequence_length=256, target_length=256, n_encoding="multimolecule"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("architecture", FIVE)
+@pytest.mark.parametrize("architecture", FIVE_CHANNELS)
 @pytest.mark.parametrize("n_encoding", ["zeros", "uniform"])
 def test_the_n_channel_of_a_saved_model_is_kept_or_dropped_as_asked(
     architecture: str, n_encoding: str, tmp_path: Path
 ) -> None:
     letters = ["ACGTN" * 51 + "A"]
-    five = build(FIVE[architecture]).eval()
+    five = build(FIVE_CHANNELS[architecture]).eval()
     save_model(five, tmp_path / "five")
     kept = load_model(architecture, tmp_path / "five", n_encoding="multimolecule")
     assert np.array_equal(kept.predict(letters), five.predict(letters))

@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcov_models.checkpoints.containers.tensor_bundle import masked_crc32c
-from support.checkpoints import (
-    refusal,
-)
+from support.checkpoints import refusal
 
 
 def test_a_checkpoint_without_all_data_files_is_refused(

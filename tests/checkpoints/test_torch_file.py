@@ -16,12 +16,7 @@ import torch
 
 from seqcov_models import SeqcovError, load_model
 from seqcov_models.checkpoints.containers import open_file
-from support.checkpoints import (
-    both_names,
-    check_described_as_refused,
-    read_state,
-    refusal,
-)
+from support.checkpoints import both_names, check_described_as_refused, read_state, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 

@@ -2,7 +2,7 @@
 
 Their stems read a fifth channel for N, set on conversion to the mean of the four letters'. It is
 dropped, so that N is what the original network has for it, unless `n_encoding` 'multimolecule'
-asks to keep it. Their logits come before the softplus, as ours do.
+asks to keep it. Their logits come before the softplus, as in this package.
 
 The fields of their config.json have the names and defaults of this package's configs, which follow
 the same model cards; only those that differ are listed here.
@@ -59,7 +59,7 @@ def keys(config: Any, shapes: Shapes) -> KeyMap:
 
 
 def config(files: Files, architecture: str, species: str) -> Config:
-    """Return the config that a config.json of theirs describes, N as in the original network.
+    """Return the config that a config.json describes, with N as in the original network.
 
     Raises SeqcovError if it is of another species, or no network can be built from it.
     """
@@ -216,7 +216,7 @@ def _borzoi_keys(config: Any) -> dict[str, Row]:
 
 def _borzoi_fields(files: Files) -> dict[str, Any]:
     hidden = files.integer("hidden_size", 1_536)
-    files.integer("head_hidden_size", 1_920)  # theirs always have that layer
+    files.integer("head_hidden_size", 1_920)  # they always have that layer
     widths = files.described.get("conv_tower_channels") or (608, 736, 896, 1056, 1280)
     if not isinstance(widths, list | tuple):
         raise files.error("conv_tower_channels", "a list of widths")
