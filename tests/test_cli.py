@@ -252,11 +252,11 @@ def test_a_pull_request_is_a_revision() -> None:
 
 def test_one_form_of_the_weights_is_downloaded() -> None:
     published = ["README.md", "config.json", "model.safetensors", "pytorch_model.bin", "x/a.h5"]
-    assert hub._wanted(published) == ["config.json", "model.safetensors"]
+    assert hub._select_files(published) == ["config.json", "model.safetensors"]
     parts = [f"pytorch_model-0000{number}-of-00002.bin" for number in (1, 2)]
     index = "pytorch_model.bin.index.json"
-    assert hub._wanted([*parts, index, "config.json"]) == ["config.json", *parts, index]
-    assert hub._wanted(["params.json", "model0.h5", "targets_human.txt"]) == [
+    assert hub._select_files([*parts, index, "config.json"]) == ["config.json", *parts, index]
+    assert hub._select_files(["params.json", "model0.h5", "targets_human.txt"]) == [
         "params.json",
         "targets_human.txt",
         "model0.h5",
