@@ -1,0 +1,1 @@
+"""Files for genome browsers: track hub, IGV session, .2bit."""

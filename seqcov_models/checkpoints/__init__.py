@@ -1,0 +1,1 @@
+"""Recognise, read and write the checkpoints of trained networks."""

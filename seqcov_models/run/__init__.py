@@ -1,0 +1,1 @@
+"""The run of a workflow: its plan, paths, chunks and outputs."""

@@ -77,6 +77,7 @@ class CoveragePlan(ModelDocument):
 
     @property
     def geometry(self) -> Geometry:
+        """The network's window, core and bins."""
         return self.tiling.geometry
 
     @property

@@ -117,6 +117,7 @@ class ProfilePlan(ModelDocument):
 
     @property
     def geometry(self) -> Geometry:
+        """The network's window, core and bins."""
         return self.config.geometry
 
     @property

@@ -1,4 +1,6 @@
-"""One module per project that publishes weights. To add a format, add one file here:
+"""One module per project that publishes weights.
+
+To add a format, add one file here:
 
 1. `formats/<project>.py`, with a module docstring that says what the project writes.
 2. `matches(files)`: what such files look like; returns the architecture, or None.
