@@ -94,7 +94,7 @@ def test_mistakes_are_one_line_and_status_1(command: str, run: Run, tmp_path: Pa
     content = (folder / "model.safetensors").read_bytes()
     cases = [
         ([tmp_path / "absent"], "no such file"),
-        ([tmp_path / "file"], "neither HDF5"),
+        ([tmp_path / "file"], "not HDF5"),
         ([folder, "--architecture", "enformer"], "asked for is 'enformer'"),
         ([folder, "--targets", tmp_path / "file"], "track table"),
         (["hf://a/b/c/../d"], "expected hf://"),

@@ -27,6 +27,15 @@ _WEIGHTS = (  # the first of these that a repository has is what is downloaded
 )
 _ALONE = r"(?!(pytorch_)?model-\d+-of-).*\.(h5|torch|pth?|safetensors)"
 
+_REASONS = {
+    "GatedRepoError": "its owner lets only some users in; log in with `hf auth login`",
+    "RepositoryNotFoundError": "no such repository on the Hugging Face Hub, or a private one",
+    "RevisionNotFoundError": "the repository has no such revision",
+    "HFValidationError": "not a possible name of a repository",
+    "OfflineModeIsEnabled": "not in the local cache, and HF_HUB_OFFLINE forbids to download it",
+}
+"""What the exceptions of huggingface_hub mean, by their names."""
+
 
 def is_hub(path: str | Path) -> bool:
     """Return whether `path` names something on the Hub: hf://owner/name."""
@@ -112,17 +121,10 @@ def _downloaded(hub: Any, name: str, revision: str | None, inner: str, spec: str
 
 
 def _reason(error: Exception) -> str:
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    if "GatedRepoError" in kinds:
-        return "its owner lets only some users in; log in with `hf auth login`"
-    if "RepositoryNotFoundError" in kinds:
-        return "no such repository on the Hugging Face Hub, or a private one"
-    if "RevisionNotFoundError" in kinds:
-        return "the repository has no such revision"
-    if "HFValidationError" in kinds:
-        return "not a possible name of a repository"
-    if "OfflineModeIsEnabled" in kinds:
-        return "not in the local cache, and HF_HUB_OFFLINE forbids to download it"
+    """Return why a repository cannot be downloaded, and what to do."""
+    for kind in type(error).__mro__:
+        if kind.__name__ in _REASONS:
+            return _REASONS[kind.__name__]
     first = str(error).strip().partition("\n")[0]
     return (
         "not in the local cache, and the Hugging Face Hub could not be reached"

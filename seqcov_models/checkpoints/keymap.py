@@ -81,7 +81,7 @@ class Row:
         if self.copies:
             for name, other in zip(self.stored[1:], others, strict=True):
                 if not np.array_equal(first, other):
-                    raise SeqcovError(f"{self.stored[0]} and {name} should be one, but differ")
+                    raise SeqcovError(f"{self.stored[0]} and {name} should be equal, but differ")
         elif others:
             return np.concatenate([first, *others])
         return first

@@ -1,4 +1,7 @@
-"""Weights into networks. Files are untrusted: no code of theirs runs, all is checked first."""
+"""Load weights into networks, and save them.
+
+Files are not trusted: none of their code runs, and names, shapes and numbers are checked first.
+"""
 
 import json
 import re
@@ -42,9 +45,17 @@ def device_of(name: str | torch.device) -> torch.device:
 
 
 def load_checkpoint(checkpoint: Checkpoint, tracks: Sequence[Track]) -> CoverageModel:
-    """Return the network of a recognised checkpoint with its head cut down to `tracks`.
+    """Load a recognised checkpoint as a network in evaluation mode.
 
-    Raises SeqcovError for weights that are damaged or do not fit.
+    Args:
+        checkpoint: What `recognise` returned.
+        tracks: Tracks of the checkpoint; the head is reduced to them.
+
+    Returns:
+        The network, on the CPU.
+
+    Raises:
+        SeqcovError: If the weights are damaged or do not fit the config.
     """
     state = read_state(checkpoint)
     model = build(checkpoint.config)
@@ -81,9 +92,20 @@ def weight_shapes(model: nn.Module) -> dict[str, Shape]:
 
 
 def check_checkpoint(checkpoint: Checkpoint) -> int:
-    """Check a file's names and shapes against its network; return its number of parameters.
+    """Check names and shapes in a checkpoint against its network, without reading numbers.
 
-    Raises SeqcovError as `read_state` does, except for what only the numbers show.
+    Args:
+        checkpoint: What `recognise` returned.
+
+    Returns:
+        The number of the network's parameters.
+
+    Raises:
+        SeqcovError: If an array is missing, unexpected or of another shape.
+
+    Example:
+        >>> check_checkpoint(recognise("enformer", "weights/enformer/"))
+        251221292
     """
     model = outline(checkpoint.config, checkpoint.source)
     _match(checkpoint, weight_shapes(model))
@@ -91,7 +113,7 @@ def check_checkpoint(checkpoint: Checkpoint) -> int:
 
 
 def read_state(checkpoint: Checkpoint) -> dict[str, Array]:
-    """Read a checkpoint's weights under the network's names, and check every one of them.
+    """Read a checkpoint's weights by the network's names, and check every one of them.
 
     Names and shapes are checked before numbers are read, so that a file that does not fit costs
     neither time nor memory. Raises SeqcovError for a damaged file or one that does not fit.
@@ -135,10 +157,10 @@ def _match(checkpoint: Checkpoint, expected: Shapes) -> tuple[Arrays, dict[str, 
 def save_model(model: CoverageModel, folder: str | Path) -> None:
     """Write a model in this package's format: config.json, model.safetensors, targets.txt.
 
-    The folder appears in one step, in the place of a model that was saved there before.
+    The folder appears in one step; it replaces a model that was saved there before.
 
     Args:
-        model: Any network of this package; of selected tracks, only these are written.
+        model: Any network of this package; only its selected tracks are written.
         folder: A folder that is new, empty, or holds a saved model.
 
     Raises:
@@ -175,7 +197,7 @@ def save_model(model: CoverageModel, folder: str | Path) -> None:
 
 
 def model_card(checkpoint: Checkpoint, model: CoverageModel) -> dict[str, Any]:
-    """Return what a model is, as JSON values: for provenance, and for `verify`."""
+    """Return a model's format, geometry, config and hashes as JSON values, for `verify`."""
     geometry = checkpoint.config.geometry
     return {
         "format": checkpoint.format,
@@ -190,7 +212,7 @@ def model_card(checkpoint: Checkpoint, model: CoverageModel) -> dict[str, Any]:
 
 
 def verify(checkpoint: Checkpoint, card: Mapping[str, Any]) -> None:
-    """Raise SeqcovError if a file of the checkpoint is no longer what `model_card` hashed."""
+    """Raise SeqcovError if a file of the checkpoint has changed since `model_card` hashed it."""
     for path in checkpoint.files:
         if sha256(path) != card["sha256"].get(path.name):
             raise SeqcovError(f"{path} has changed since this run was planned; start the run again")

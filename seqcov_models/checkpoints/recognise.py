@@ -144,7 +144,7 @@ def _match_format(files: Files) -> tuple[Format, str]:
         raise SeqcovError(
             f"{files.source}: these weights need the {CONFIG} that they came with in their folder"
         )
-    raise SeqcovError(f"{files.source}: weights of no known network ({', '.join(names[:3])}, …)")
+    raise SeqcovError(f"{files.source}: arrays of no known network ({', '.join(names[:3])}, …)")
 
 
 # Which files
@@ -198,7 +198,7 @@ def _single_file(files: list[Path], folder: Path, species: str) -> Path:
         return files[0]
     if files:
         names = ", ".join(file.name for file in files)
-        raise SeqcovError(f"weights {folder}: which file? found {names}; name the file itself")
+        raise SeqcovError(f"weights {folder}: several files of weights ({names}); name one of them")
     if (folder / "saved_model.pb").exists():
         raise SeqcovError(
             f"weights {folder}: a TensorFlow SavedModel cannot be read. Enformer's weights are also"

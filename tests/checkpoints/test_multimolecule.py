@@ -48,7 +48,7 @@ def test_gamma_tables_that_differ_between_layers_are_refused(fresh: Callable[[st
     state = load_file(folder / "model.safetensors")
     state["model.encoder.layers.1.attention.gamma_position_basis"] += 1
     save_file(state, folder / "model.safetensors")
-    refusal("enformer", folder, "should be one")
+    refusal("enformer", folder, "should be equal")
 
 
 @pytest.mark.parametrize(

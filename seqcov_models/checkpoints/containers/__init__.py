@@ -54,7 +54,7 @@ def open_file(path: Path) -> Arrays:
     container = container_of(path)
     if container is None:
         raise SeqcovError(
-            f"{path}: neither HDF5, safetensors, a file of torch.save nor a TensorFlow checkpoint"
+            f"{path}: not HDF5, safetensors, a file of torch.save or a TensorFlow checkpoint"
         )
     module, _, function = _READERS[container].partition(".")
     reader: Callable[[Path], Arrays] = getattr(import_module(f"{__name__}.{module}"), function)
@@ -76,17 +76,17 @@ def open_files(files: Sequence[Path], canonical: Callable[[str], str | None]) ->
             if new is None or new.endswith("num_batches_tracked"):
                 continue
             if shapes.setdefault(new, shape) != shape:
-                raise SeqcovError(f"{path}: {name} differs from the other array for {new}")
+                raise SeqcovError(f"{path}: {name} and another array for {new} differ in shape")
             if new in sources and any(name == other for _, other in sources[new]):
-                raise SeqcovError(f"{path}: {name} is in two files")
+                raise SeqcovError(f"{path}: {name} is in another shard, too")
             sources.setdefault(new, []).append((arrays, name))
 
     def read(name: str) -> Array:
         (arrays, stored), *others = sources[name]
         value = arrays.read(stored)
-        for other, again in others:
-            if not np.array_equal(value, other.read(again)):
-                raise SeqcovError(f"{again} differs from the other array for {name}")
+        for other, copy in others:
+            if not np.array_equal(value, other.read(copy)):
+                raise SeqcovError(f"{stored} differs from {copy}, which is the same weight")
         return value
 
     return Arrays(shapes, read)

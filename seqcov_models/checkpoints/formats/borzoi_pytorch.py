@@ -8,6 +8,7 @@ whatever the window is.
 from typing import Any
 
 from seqcov_models.checkpoints.format import Files, Format, name_source
+from seqcov_models.checkpoints.formats.enformer_pytorch import BLOCK  # after the same code
 from seqcov_models.checkpoints.infer import infer_fields, species_tracks
 from seqcov_models.checkpoints.keymap import (
     TORCH,
@@ -30,14 +31,8 @@ STAGE = {  # a pooling lies between two of them
     "model.stem.tower.{i}.norm": "res_tower.{twice}.norm",
     "model.stem.tower.{i}.conv": "res_tower.{twice}.conv_layer",
 }
-BLOCK = {
-    "model.trunk.blocks.{i}.attention_norm": "transformer.{i}.0.fn.0",
-    "model.trunk.blocks.{i}.ffn_norm": "transformer.{i}.1.fn.0",
-    "model.trunk.blocks.{i}.ffn_in": "transformer.{i}.1.fn.1",
-    "model.trunk.blocks.{i}.ffn_out": "transformer.{i}.1.fn.4",
-}
-RELATIVE = {"model.trunk.blocks.{i}.attention": "transformer.{i}.0.fn.1"}
-ROTARY = {
+RELATIVE = BLOCK
+ROTARY = {name: layer for name, layer in BLOCK.items() if not name.endswith(".attention")} | {
     "model.trunk.blocks.{i}.attention.to_qkv": "transformer.{i}.0.fn.1.mha.Wqkv",
     "model.trunk.blocks.{i}.attention.to_out": "transformer.{i}.0.fn.1.mha.out_proj",
 }
@@ -65,13 +60,13 @@ def matches(files: Files) -> str | None:
 def _trunk(shapes: Shapes) -> Layers:
     """Return the layers before the heads, as many as the file has."""
     stages = len({name.split(".")[1] for name in shapes if name.startswith("res_tower.")})
-    attention = ROTARY if any(".mha." in name for name in shapes) else RELATIVE
+    block = ROTARY if any(".mha." in name for name in shapes) else RELATIVE
     return {
         **ENDS,
         **repeat_layers(STAGE, stages),
         f"model.stem.tower.{stages}.norm": "unet1.1.norm",
         f"model.stem.tower.{stages}.conv": "unet1.1.conv_layer",
-        **repeat_layers({**BLOCK, **attention}, count_layers("transformer.", shapes)),
+        **repeat_layers(block, count_layers("transformer.", shapes)),
         **repeat_layers(UPSAMPLE, 2),
     }
 

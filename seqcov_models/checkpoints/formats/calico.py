@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from seqcov_models.checkpoints.format import Files, Format, name_source
@@ -75,7 +76,7 @@ def keys(config: Any, shapes: Shapes) -> KeyMap:
     Raises SeqcovError if no head of the config's size is there.
     """
     known = PUBLISHED[config.ARCHITECTURE]
-    layers = known.layers(*known.counts_of_config(config))
+    layers = known.layers(config)
     heads = _heads(shapes, layers)
     fitting = [layer for layer, size in heads.items() if size == config.num_labels]
     if len(fitting) != 1:
@@ -110,19 +111,20 @@ def _numbered(layers: Created) -> dict[str, str]:
     return numbered
 
 
-def _basenji_layers(stages: int, blocks: int) -> Created:
+def _basenji_layers(config: Any) -> Created:
+    stages, blocks = range(1 + len(config.conv_tower_channels)), range(config.blocks.num_blocks)
     names = [
-        *(f"model.stem.blocks.{stage}" for stage in range(1 + stages)),
-        *(f"model.trunk.blocks.{k}.{conv}" for k in range(blocks) for conv in ("narrow", "wide")),
+        *(f"model.stem.blocks.{stage}" for stage in stages),
+        *(f"model.trunk.blocks.{k}.{conv}" for k in blocks for conv in ("narrow", "wide")),
         "model.trunk.final",
     ]
     kinds = (("conv", "conv1d"), ("norm", "batch_normalization"))
     return [(f"{name}.{part}", kind) for name in names for part, kind in kinds]
 
 
-def _borzoi_layers(
-    stages: int, blocks: int, upsamples: int, upsample_conv: bool, final: bool
-) -> Created:
+def _borzoi_layers(config: Any) -> Created:
+    stages, blocks = range(len(config.conv_tower_channels)), range(config.num_hidden_layers)
+    upsamples = range(config.num_upsamples)
     stage = [("norm", "batch_normalization"), ("conv", "conv1d")]
     block = [
         ("attention_norm", "layer_normalization"),
@@ -133,17 +135,17 @@ def _borzoi_layers(
     ]
     step = [
         ("norm", "batch_normalization"),
-        *([("dense", "dense")] if upsample_conv else []),
+        *([("dense", "dense")] if config.upsample_conv else []),
         ("skip_norm", "batch_normalization"),
         ("skip_dense", "dense"),
         ("separable", "separable_conv1d"),
     ]
     return [
         ("model.stem.conv", "conv1d"),
-        *((f"model.stem.tower.{i}.{name}", kind) for i in range(stages) for name, kind in stage),
-        *((f"model.trunk.blocks.{i}.{name}", kind) for i in range(blocks) for name, kind in block),
-        *((f"model.trunk.upsamples.{i}.{n}", kind) for i in range(upsamples) for n, kind in step),
-        *((f"model.trunk.final.{name}", kind) for name, kind in stage if final),
+        *((f"model.stem.tower.{i}.{name}", kind) for i in stages for name, kind in stage),
+        *((f"model.trunk.blocks.{i}.{name}", kind) for i in blocks for name, kind in block),
+        *((f"model.trunk.upsamples.{i}.{n}", kind) for i in upsamples for n, kind in step),
+        *((f"model.trunk.final.{name}", kind) for name, kind in stage if config.head_hidden_size),
     ]
 
 
@@ -161,16 +163,18 @@ def _listed(heads: Mapping[str, int]) -> str:
 
 # Files without params.json
 
+Counts = SimpleNamespace
+
 
 def _inferred_fields(files: Files, architecture: str) -> dict[str, Any]:
     """Return what the shapes in a file tell. Raises SeqcovError for layers that are missing."""
     shapes, source, known = files.shapes(), files.source, PUBLISHED[architecture]
-    layers = known.layers(*known.counts_of_file(shapes, source))
+    layers = known.layers(known.counts(shapes, source))
     values = infer_fields(architecture, key_map(_numbered(layers), KERAS), shapes, source)
     heads = _heads(shapes, layers)
     if len(heads) != 1:
         raise SeqcovError(
-            f"{source}: which head? It has {_listed(heads)}; a params.json would say it"
+            f"{source}: one head is needed, but there are: {_listed(heads)}; add its params.json"
         )
     return {**values, "num_labels": next(iter(heads.values()))}
 
@@ -184,8 +188,8 @@ def _complete_layers(shapes: Shapes, kind: str, source: str) -> list[str]:
     return layers
 
 
-def _basenji_counts(shapes: Shapes, source: str) -> tuple[int, int]:
-    """Return the number of tower stages and of dilated blocks."""
+def _basenji_counts(shapes: Shapes, source: str) -> Counts:
+    """Count tower stages and dilated blocks, as a config does."""
     convs = _complete_layers(shapes, "conv1d", source)
     kernels = [shapes.get(f"{layer}/kernel", ()) for layer in convs]
     if len(kernels) < 2 or any(len(kernel) != 3 for kernel in kernels):
@@ -195,17 +199,23 @@ def _basenji_counts(shapes: Shapes, source: str) -> tuple[int, int]:
         if wide[0] != 1 or narrow[1:] != wide[:0:-1]:
             break
         blocks += 1
-    return len(kernels) - 2 - 2 * blocks, blocks
+    stages = range(len(kernels) - 2 - 2 * blocks)
+    return Counts(conv_tower_channels=stages, blocks=Counts(num_blocks=blocks))
 
 
-def _borzoi_counts(shapes: Shapes, source: str) -> tuple[int, int, int, bool, bool]:
-    """Return the number of tower stages, blocks and upsamples, and which layers there are."""
+def _borzoi_counts(shapes: Shapes, source: str) -> Counts:
+    """Count tower stages, blocks and upsamples, as a config does."""
     convs, dense = _complete_layers(shapes, "conv1d", source), layers_of(shapes, "dense")
     blocks = len(_complete_layers(shapes, "multihead_attention", source))
     upsamples = len(_complete_layers(shapes, "separable_conv1d", source))
     final = bool(convs) and shapes.get(f"{convs[-1]}/kernel", ())[:1] == (1,)
-    upsample_conv = len(dense) - 2 * blocks > 2 * upsamples
-    return max(len(convs) - 1 - final, 0), blocks, upsamples, upsample_conv, final
+    return Counts(
+        conv_tower_channels=range(max(len(convs) - 1 - final, 0)),
+        num_hidden_layers=blocks,
+        num_upsamples=upsamples,
+        upsample_conv=len(dense) - 2 * blocks > 2 * upsamples,
+        head_hidden_size=final,
+    )
 
 
 def _cropping(layers: Sequence[dict[str, Any]]) -> int | None:
@@ -232,7 +242,7 @@ def _complete_basenji(config: Any, path: Path) -> Config:
     expected += [rate for dilation in config.blocks.dilations for rate in (dilation, 1)] + [1]
     if dilations and dilations != expected:
         raise SeqcovError(
-            f"{path}: its model_config has dilations {dilations}, expected {expected}"
+            f"{path}: its model_config has the dilations {dilations}, but expected are {expected}"
         )
     completed: Config = replace(config, hidden_act=_gelu(layers) or config.hidden_act)
     return completed
@@ -257,10 +267,10 @@ def _gelu(layers: Sequence[dict[str, Any]]) -> str | None:
 class Published(NamedTuple):
     """One of their networks."""
 
-    layers: Callable[..., Created]
-    """Its layers before the heads, made from counts of some of them."""
-    counts_of_config: Callable[[Any], tuple[Any, ...]]
-    counts_of_file: Callable[[Shapes, str], tuple[Any, ...]]
+    layers: Callable[[Any], Created]
+    """Its layers before the heads, by a config or by `counts`."""
+    counts: Callable[[Shapes, str], Counts]
+    """Which layers a file has."""
     build_config: Callable[[dict[str, Any]], Config]
     complete: Callable[[Any, Path], Config]
     """The config with what only the .h5 says, whether there is a params.json or not."""
@@ -268,25 +278,9 @@ class Published(NamedTuple):
 
 PUBLISHED = {
     "basenji2": Published(
-        _basenji_layers,
-        lambda config: (len(config.conv_tower_channels), config.blocks.num_blocks),
-        _basenji_counts,
-        BasenjiConfig.from_dict,
-        _complete_basenji,
+        _basenji_layers, _basenji_counts, BasenjiConfig.from_dict, _complete_basenji
     ),
-    "borzoi": Published(
-        _borzoi_layers,
-        lambda config: (
-            len(config.conv_tower_channels),
-            config.num_hidden_layers,
-            config.num_upsamples,
-            config.upsample_conv,
-            bool(config.head_hidden_size),
-        ),
-        _borzoi_counts,
-        borzoi_config,
-        lambda config, path: config,
-    ),
+    "borzoi": Published(_borzoi_layers, _borzoi_counts, borzoi_config, lambda config, path: config),
 }
 """The networks that calico publishes, by name in the registry."""
 
