@@ -53,7 +53,7 @@ def build_hub(name: str, assembly: str | None, rows: Sequence[TrackRow], view: I
         {
             "hub": f"seqcov_{genome}",
             "shortLabel": _label(f"seqcov {name}", HUB_SHORT_LABEL),
-            "longLabel": _label(f"Coverage predicted along {name}", HUB_LONG_LABEL),
+            "longLabel": _label(f"Predicted coverage along {name}", HUB_LONG_LABEL),
             "useOneFile": "on",
             "email": "nobody@example.org",  # the format requires an address
         },
@@ -89,7 +89,8 @@ def _composite_stanza(
     name: str, model: str, group: str, rows: Sequence[TrackRow], visible: set[str]
 ) -> Stanza:
     """Build the stanza of the composite track that holds `rows`."""
-    label = f"{model} {group}, {len(rows):,} tracks: {rows[0]['unit']}"
+    tracks = f"{len(rows):,} tracks" if len(rows) > 1 else "1 track"
+    label = f"{model} {group}, {tracks}: {rows[0]['unit']}"
     return {
         "track": name,
         "compositeTrack": "on",

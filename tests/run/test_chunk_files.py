@@ -1,4 +1,4 @@
-"""The file of a predicted chunk: rows of tracks and one of shares, gaps as NaN, whole or absent."""
+"""The file of a predicted chunk: its rows, its gaps, complete or absent."""
 
 import pickle
 from pathlib import Path
@@ -22,7 +22,7 @@ def coverage(bins: int, tracks: int, seed: int = 0) -> Values:
 
 
 def write(path: Path, values: Values, dtype: str = "float32", batch: int = 3) -> Path:
-    """Write values (bins, rows) batch by batch; the last row is the share of unknown bases."""
+    """Write values (bins, rows) batch by batch; the last row is the fraction of unknown bases."""
     bins, rows = values.shape
     with chunk_writer(path, rows, bins, dtype) as write_chunk:
         for first in range(0, bins, batch):
@@ -32,7 +32,7 @@ def write(path: Path, values: Values, dtype: str = "float32", batch: int = 3) ->
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 11, 100])
-def test_a_chunk_holds_a_row_a_track_however_it_was_written(batch: int, tmp_path: Path) -> None:
+def test_a_chunk_holds_one_row_per_track_however_it_was_written(batch: int, tmp_path: Path) -> None:
     values = coverage(11, 3)
     stored = np.load(write(tmp_path / "0.npy", values, batch=batch), allow_pickle=False)
     assert stored.dtype == np.float32

@@ -18,13 +18,13 @@ DIGITS = 12
 
 
 def position_coded_bin(number: int) -> str:
-    """16 letters that spell `number` < 3^12: an A, then base-3 digits, lowest first, as C, G, T."""
+    """Return 16 letters that spell `number` < 3^12: A, then base-3 digits, lowest first, in CGT."""
     digits = "".join("CGT"[number // 3**place % 3] for place in range(DIGITS))
     return "A" + digits.ljust(BIN - 1, "C")
 
 
 def save_position_coded(folder: Path, bins: int = 24, crop: int = 2, tracks: int = 3) -> None:
-    """A real Borzoi whose weights read a bin's number out of its letters, exactly.
+    """Save a real Borzoi whose weights read a bin's number out of its letters, exactly.
 
     The stem's kernel adds MARK where a base is A and the digits of the letters behind it; every sum
     is a whole number below 2^24, so float32 holds it exactly in any order of summation. Poolings
@@ -54,7 +54,7 @@ def save_position_coded(folder: Path, bins: int = 24, crop: int = 2, tracks: int
 
 
 def position_coded_values(sequence: str, track: int) -> npt.NDArray[np.float32]:
-    """What `save_position_coded`'s network must say of every base, computed letter by letter.
+    """Return what the network of `save_position_coded` predicts for every base, letter by letter.
 
     NaN for the bases of a bin without any A, C, G or T.
     """
@@ -74,13 +74,13 @@ def position_coded_values(sequence: str, track: int) -> npt.NDArray[np.float32]:
     return values
 
 
-def unknown_share(sequence: str, bins: int = 24, crop: int = 2) -> npt.NDArray[np.float32]:
-    """Share of the window of every base that is none of A, C, G, T, counted letter by letter."""
-    shares = np.empty(len(sequence), np.float32)
+def unknown_fraction(sequence: str, bins: int = 24, crop: int = 2) -> npt.NDArray[np.float32]:
+    """Return the fraction of every base's window that is unknown, counted letter by letter."""
+    fractions = np.empty(len(sequence), np.float32)
     core, context = BIN * bins, BIN * crop
     padded = "N" * context + sequence.upper() + "N" * (core + context)
     for start in range(0, len(sequence), core):
         window = padded[start : start + core + 2 * context]
         known = sum(window.count(letter) for letter in "ACGT")
-        shares[start : start + core] = 1 - known / len(window)
-    return shares
+        fractions[start : start + core] = 1 - known / len(window)
+    return fractions

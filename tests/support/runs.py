@@ -32,6 +32,7 @@ def snakemake(
 
 
 def start(folder: Path, config: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start the workflow in `folder` with `config` and return at once."""
     snakemake(folder, config, "--dry-run")  # writes run.yaml
     return subprocess.Popen(
         command(), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -39,7 +40,7 @@ def start(folder: Path, config: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 
 def wait_for(folder: Path, pattern: str) -> Path:
-    """The unfinished file or folder that a job writes under its temporary name."""
+    """Wait for the unfinished file or folder that a job writes, and return its temporary path."""
     for _ in range(60_000):
         if matches := [path for path in folder.glob(pattern) if path.exists()]:
             return matches[0]
@@ -57,12 +58,12 @@ def command(*arguments: str, cores: int = 2, snakefile: Path = SNAKEFILE) -> lis
 
 
 def bigwigs(folder: Path) -> dict[str, Path]:
-    """Every bigWig below `folder`, by file name."""
+    """Return every bigWig below `folder`, by file name."""
     return {path.name: path for path in sorted(folder.rglob("*.bw"))}
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every bigWig below `folder`, by file name."""
+    """Return the SHA-256 of every bigWig below `folder`, by file name."""
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in bigwigs(folder).items()

@@ -16,7 +16,7 @@ from support.position_coded import (
     position_coded_bin,
     position_coded_values,
     save_position_coded,
-    unknown_share,
+    unknown_fraction,
 )
 from support.runs import bigwigs, command, digests, every_base, snakemake
 
@@ -80,7 +80,7 @@ def test_every_base_of_every_bigwig_has_the_value_of_its_own_bin(
     assert list(files) == [f"toy.track_{track}.bw" for track in range(3)]
     for contig, sequence in genome.items():
         np.testing.assert_array_equal(
-            every_base(unknown, contig, len(sequence)), unknown_share(sequence)
+            every_base(unknown, contig, len(sequence)), unknown_fraction(sequence)
         )
     for track, path in enumerate(files.values()):
         for contig, sequence in genome.items():
