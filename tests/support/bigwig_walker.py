@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from seqcov_models.bigwig import layout, zooms
 from seqcov_models.bigwig.layout import Rows, Sizes, Summary
-from seqcov_models.bigwig.sections import Floats
+from seqcov_models.bigwig.sections import Floats, summarise_sections
 from seqcov_models.errors import SeqcovError
 
 
@@ -270,6 +270,7 @@ def _walk_sections(
             if (
                 not 0 < count <= sizes.section
                 or start % step
+                or start // step % sizes.section + count > sizes.section
                 or end != start + (count - 1) * step + span
                 or not (span == step or clipped)
             ):
@@ -284,7 +285,7 @@ def _walk_sections(
             headers.append(section)
             bodies.append(values)
         sections.append((np.array(headers, layout.SECTION), np.concatenate(bodies)))
-        yield zooms.summarise_sections(*sections[-1], bin_size, sizes.window)
+        yield summarise_sections(*sections[-1], bin_size, sizes.window)
 
 
 def _walk_zoom(
