@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.shared.compute import route
-from seqcov_models.prediction.batches import read_batches
+from seqcov_models.prediction.batches import ContigWindows, read_batches
 from seqcov_models.prediction.blending import WeightedMean
 from seqcov_models.prediction.devices import too_low_precision, use_precision
 from seqcov_models.prediction.ensemble import Ensemble
@@ -87,18 +88,22 @@ def _predict_cores(
         segment.first_window + segment.windows,
     )
 
-    def read(batch: range) -> Codes:
+    margin, sweep = ensemble.stem_margin(step), object()
+
+    def read(batch: range) -> ContigWindows:
         starts = [number * step - geometry.context for number in batch]
-        return np.stack(
-            [genome.fetch(segment.contig, start, start + geometry.window) for start in starts]
-        )
+        fetch = partial(genome.fetch, segment.contig)
+        return ContigWindows.read(fetch, starts, geometry.window, margin or 0, sweep)
 
     def start() -> Iterator[tuple[range, Mask, Mask, npt.NDArray[np.float64], Prediction]]:
-        for batch, codes in read_batches(numbers, batch_size, read, seconds):
-            unknown, has_base = _known_bases(codes, geometry)
+        for batch, windows in read_batches(numbers, batch_size, read, seconds):
+            unknown, has_base = _known_bases(windows.codes, geometry)
             is_predicted = has_base.any(1) & (unknown <= 1 - min_acgt)
+            predicted = windows.select(np.flatnonzero(is_predicted).tolist())
             with seconds.measure("model"):
-                prediction = _start_batch(ensemble, codes[is_predicted], precision)
+                prediction = _start_batch(
+                    ensemble, predicted.codes if margin is None else predicted, precision
+                )
             yield batch, is_predicted, has_base, unknown, prediction
 
     batches = _start_ahead(start(), 1 if route(ensemble.device).asynchronous else 0)
@@ -120,17 +125,17 @@ def _known_bases(codes: Codes, geometry: Geometry) -> tuple[npt.NDArray[np.float
     return 1 - known.mean(1), core.reshape(len(codes), geometry.bins, geometry.bin).any(2)
 
 
-def _start_batch(ensemble: Ensemble, codes: Codes, precision: str) -> Prediction:
-    """Start to predict codes (windows, window). A CPU finishes before this returns."""
-    if not len(codes):
+def _start_batch(ensemble: Ensemble, windows: Codes | ContigWindows, precision: str) -> Prediction:
+    """Start to predict windows. A CPU finishes before this returns."""
+    if not len(windows):
         return lambda: (np.empty((0, 0, ensemble.columns), np.float32), True)
     use_precision(precision)
     with torch.inference_mode():
         if not route(ensemble.device).asynchronous:
-            predicted = ensemble.average(codes, precision).cpu().numpy()
+            predicted = ensemble.average(windows, precision).cpu().numpy()
             finite = bool(np.isfinite(predicted).all())
             return lambda: (predicted, finite)
-        parts = ensemble.start(codes, precision)
+        parts = ensemble.start(windows, precision)
 
     def wait() -> tuple[Coverage, bool]:
         values, finite = zip(*(part.wait() for part in parts), strict=True)

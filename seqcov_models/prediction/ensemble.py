@@ -25,6 +25,8 @@ from seqcov_models.networks.shared.profiles import (
     profile_probabilities,
     reads_per_base,
 )
+from seqcov_models.prediction.batches import ContigWindows
+from seqcov_models.prediction.contig_stem import ContigStem, copy_codes
 from seqcov_models.sequence import UNKNOWN, Codes, Mask
 from seqcov_models.tiling import Geometry
 from seqcov_models.tracks.table import Track
@@ -178,6 +180,7 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         if reverse_complement:
             partners = [channel[find_partner(track, head)] for track in self.tracks]
             self._partner_channels = torch.tensor(partners)
+        self._stems: dict[tuple[int, int, bool], ContigStem] = {}
 
     @property
     def columns(self) -> int:
@@ -196,13 +199,15 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         """Average codes (batch, window) over all members: (batch, bins, columns)."""
         return self.average(codes)
 
-    def start(self, codes: Codes, precision: str = "float32") -> list["PendingCoverage"]:
+    def start(
+        self, windows: Codes | ContigWindows, precision: str = "float32"
+    ) -> list["PendingCoverage"]:
         """Start to predict windows without waiting for the device; return pending coverage.
 
         If the device's memory does not suffice, this and all later batches are split into halves.
 
         Args:
-            codes: (batch, window) ``uint8``: A 0, C 1, G 2, T 3, unknown 4.
+            windows: As for `average`.
             precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
 
         Returns:
@@ -213,27 +218,28 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         """
         while True:
             try:
+                numbers = range(len(windows))
+                size = min(len(windows), self.max_windows)
+                batches = [numbers[start : start + size] for start in numbers[::size]]
                 return [
-                    PendingCoverage(
-                        self.average(codes[start : start + self.max_windows], precision)
-                    )
-                    for start in range(0, len(codes), self.max_windows)
+                    PendingCoverage(self.average(_select(windows, batch), precision))
+                    for batch in batches
                 ]
             except torch.OutOfMemoryError as error:
-                windows = min(len(codes), self.max_windows)
-                if windows == 1:
+                if size == 1:
                     raise SeqcovError(
                         f"{self.device}: out of memory with a single window. Choose fewer tracks,"
                         " precision: bfloat16, or a device with more memory"
                     ) from error
-                self.max_windows = windows // 2
+                self.max_windows = size // 2
             torch.cuda.empty_cache()
 
-    def average(self, codes: Codes, precision: str = "float32") -> Tensor:
+    def average(self, windows: Codes | ContigWindows, precision: str = "float32") -> Tensor:
         """Average windows over all members; return coverage on the ensemble's device.
 
         Args:
-            codes: (batch, window) ``uint8``: A 0, C 1, G 2, T 3, unknown 4.
+            windows: Codes (batch, window) ``uint8``: A 0, C 1, G 2, T 3, unknown 4; or windows of
+                one contig, whose stems are computed once if the windows overlap.
             precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
 
         Returns:
@@ -241,8 +247,8 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         """
         total: Tensor | None = None
         members: list[Tensor] = []
-        for fold in self.prepare_networks(precision):
-            values = list(self._predict_members(fold, codes))
+        for number, fold in enumerate(self.prepare_networks(precision)):
+            values = list(self._predict_members(number, fold, windows))
             mean = self._inverse_transform(average_tensors(values))
             total = mean if total is None else total + mean
             if self.standard_deviation:
@@ -255,24 +261,50 @@ class Ensemble(FoldEnsemble[CoverageModel]):
             mean = torch.cat([mean, variance.sqrt()], -1)
         return mean
 
-    def _predict_members(self, fold: CoverageModel, codes: Codes) -> Iterator[Tensor]:
+    def _predict_members(
+        self, number: int, fold: CoverageModel, windows: Codes | ContigWindows
+    ) -> Iterator[Tensor]:
         """Yield one fold's coverage for each shift and strand, (batch, bins, tracks)."""
         strands = (False, True) if self.reverse_complement else (False,)
+        codes = windows.codes if isinstance(windows, ContigWindows) else windows
         for shift, reverse in product(self.shifts, strands):
             read = shift_codes(codes, shift)
             if reverse:
                 read = sequence.reverse_complement(read)
-            inputs = torch.from_numpy(np.ascontiguousarray(read))
-            if self.device.type == "cuda":  # from pinned memory a copy does not wait
-                inputs = inputs.pin_memory()
-            inputs = inputs.to(self.device, non_blocking=True)
-            coverage = fold.postprocess(fold(inputs, output_contexts=False))[0].float()
+            if isinstance(windows, ContigWindows):
+                starts, fetch = windows.on_strand(shift, reverse)
+                stem = self._contig_stem(number, fold, shift, reverse)
+                features = stem.compute(read, starts, fetch, windows.sweep, abs(shift))
+                coverage = fold.predict_from_stem(features).float()
+            else:
+                output = fold(copy_codes(read, self.device), output_contexts=False)
+                coverage = fold.postprocess(output)[0].float()
             if reverse:
                 yield coverage.flip(1)[..., self._partner_channels]
             elif len(self.tracks) < coverage.shape[-1]:
                 yield coverage[..., self._channels]
             else:
                 yield coverage
+
+    def stem_margin(self, step: int) -> int | None:
+        """Return how much sequence around windows `average` needs to share their stems, in bp.
+
+        None if stems cannot be shared: windows that begin `step` bp apart do not lie on one grid of
+        the stem's pooling.
+        """
+        fold = self.folds[0]
+        if fold.shared_stem is None or step % fold.shared_stem.pool_factor:
+            return None
+        return ContigStem(fold).margin + max(map(abs, self.shifts))
+
+    def _contig_stem(
+        self, number: int, fold: CoverageModel, shift: int, reverse: bool
+    ) -> ContigStem:
+        """Return the stem of a fold for one shift and strand, made at its first use."""
+        key = (number, shift, reverse)
+        if key not in self._stems or self._stems[key].network is not fold:
+            self._stems[key] = ContigStem(fold)
+        return self._stems[key]
 
     def _inverse_transform(self, values: Tensor) -> Tensor:
         """Transform the network's output back to coverage, if asked for."""
@@ -347,6 +379,13 @@ def find_partner(track: Track, head: Sequence[Track]) -> int:
             " tracks of this model, which averaging both strands needs"
         )
     return track.pair
+
+
+def _select(windows: Codes | ContigWindows, numbers: range) -> Codes | ContigWindows:
+    """Return some of the windows of a batch."""
+    if isinstance(windows, ContigWindows):
+        return windows.select(numbers)
+    return windows[list(numbers)]
 
 
 def shift_codes(codes: Codes, shift: int) -> Codes:

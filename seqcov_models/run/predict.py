@@ -12,7 +12,7 @@ from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.shared.compute import route
 from seqcov_models.peaks.windows import PeakChunk, Windows, statistic_names
 from seqcov_models.prediction.coverage import predict_segment
-from seqcov_models.prediction.devices import Device
+from seqcov_models.prediction.devices import Device, keep_freed_memory
 from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
 from seqcov_models.prediction.load import load_ensemble, load_profile_ensemble
 from seqcov_models.prediction.profiles import predict_profiles
@@ -64,6 +64,7 @@ def predict_coverage_chunk(
         untransform=plan.untransform,
         standard_deviation=options.standard_deviation,
     )
+    keep_freed_memory()
     seconds = predict_chunk(
         ensemble.to(lease.name),
         plan.tiling,
@@ -117,6 +118,7 @@ def predict_profile_chunk(
         plan.folds, plan.tracks, reverse_complement=options.reverse_complement
     )
     windows, chunks = plan.chunks(peaks)
+    keep_freed_memory()
     seconds = predict_peaks(
         ensemble.to(lease.name),
         Genome(plan.fasta),

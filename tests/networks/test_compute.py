@@ -13,8 +13,13 @@ from seqcov_models.networks import registry
 from seqcov_models.networks.shared import compute
 from seqcov_models.networks.shared.attention import RelativeAttention
 from seqcov_models.networks.shared.base import CoverageModel
-from seqcov_models.networks.shared.compute import pad_to_multiple, prepare_network
-from seqcov_models.networks.shared.layers import max_pool
+from seqcov_models.networks.shared.compute import (
+    constant,
+    pack_weight,
+    pad_to_multiple,
+    prepare_network,
+)
+from seqcov_models.networks.shared.layers import convolve, max_pool
 from support.naive import random_codes, randomise
 
 TOWER = {"stem_channels": 6, "conv_tower_channels": (9, 11, 13, 14, 15, 16), "num_labels": 5}
@@ -96,9 +101,29 @@ def test_bfloat16_leaves_heads_norms_and_the_original_in_float32(
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-def test_float32_on_cpus_uses_the_network_itself() -> None:
-    model = network("borzoi")
-    assert prepare_network(model, "float32") is model
+@pytest.mark.parametrize("name", SIZES)
+def test_float32_on_cpus_agrees_and_copies_few_weights(name: str) -> None:
+    """A second copy of the transformer would not fit into every computer."""
+    model = network(name)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    expected = coverage(model, 2)
+    prepared = prepare_network(model, "float32")
+    assert error(coverage(prepared, 2), expected) < 1e-5
+    assert all(torch.equal(model.state_dict()[key], before[key]) for key in before)
+    shared = {id(weight) for weight in model.parameters()}
+    for key, weight in prepared.named_parameters():
+        assert id(weight) in shared or ".blocks." not in key or name.startswith("basenji2"), key
+
+
+@torch.inference_mode()
+def test_packed_weights_convolve_to_the_same_values() -> None:
+    """To rounding: a sum of 96 products of numbers of size 1 errs by at most 96 roundings."""
+    torch.manual_seed(4)
+    for batch, length in [(1, 40), (3, 7), (1, 3_000)]:
+        x, layer = torch.randn(batch, 32, length), torch.nn.Conv1d(32, 24, 3, padding=1)
+        expected = convolve(x, layer)
+        layer.weight = constant(pack_weight(layer.weight))
+        torch.testing.assert_close(convolve(x, layer), expected, rtol=0, atol=96 * 2**-22)
 
 
 @pytest.mark.parametrize("rows", [slice(0, 24), slice(5, 19)])

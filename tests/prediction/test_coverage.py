@@ -37,6 +37,8 @@ Values = npt.NDArray[np.float32]
 class Counting(TokenPredictionModel):
     """Counts each letter in each bin: track 0 is A, 1 is C, 2 is G, 3 is T."""
 
+    shared_stem = None
+
     def __init__(self) -> None:
         super().__init__(CONFIG, 4, 4)
         with torch.no_grad():

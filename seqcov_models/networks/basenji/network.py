@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from seqcov_models.networks.basenji.config import BasenjiConfig
 from seqcov_models.networks.shared.base import HeadlessModel, TokenPredictionModel
-from seqcov_models.networks.shared.compute import pad_to_multiple
+from seqcov_models.networks.shared.compute import constant, pad_to_multiple
 from seqcov_models.networks.shared.layers import (
     Stem,
     activate,
@@ -46,8 +46,8 @@ class BasenjiBlock(nn.Module):
         if self.norm is None:
             return
         scale, shift = scale_and_shift(self.norm)
-        self.conv.weight = nn.Parameter(self.conv.weight * scale[:, None, None])
-        self.conv.bias = nn.Parameter(shift)
+        self.conv.weight = constant(self.conv.weight * scale[:, None, None])
+        self.conv.bias = constant(shift)
         self.norm = None
 
 
@@ -81,7 +81,7 @@ class BasenjiStem(Stem):
                 weight = pad_to_multiple(weight.transpose(0, 1), multiple).transpose(0, 1)
             if number < len(self.blocks) - 1:  # the last one writes the trunk's channels
                 weight, bias = pad_to_multiple(weight, multiple), pad_to_multiple(bias, multiple)
-            block.conv.weight, block.conv.bias = nn.Parameter(weight), nn.Parameter(bias)
+            block.conv.weight, block.conv.bias = constant(weight), constant(bias)
 
     def compute(self, x: Tensor) -> tuple[Tensor, ...]:
         """Apply the stem: one-hot (batch, letters, length) → (batch, hidden, bins) in a tuple."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.shared.config import Config
-from seqcov_models.networks.shared.layers import activate, apply_linear
+from seqcov_models.networks.shared.layers import Stem, activate, apply_linear
 from seqcov_models.networks.shared.losses import poisson
 from seqcov_models.sequence import UNKNOWN, Codes, encode, one_hot_table
 from seqcov_models.tiling import Geometry
@@ -102,7 +102,7 @@ class SequenceModel(nn.Module):
         if inputs_embeds is None:
             assert input_ids is not None
             _check_codes(input_ids)
-            inputs_embeds = nn.functional.embedding(input_ids.int(), self.one_hot)
+            inputs_embeds = self.encode(input_ids)
         shape, letters = tuple(inputs_embeds.shape), self.config.vocab_size
         if len(shape) != 3 or shape[2] != letters or not inputs_embeds.is_floating_point():
             raise ValueError(
@@ -111,6 +111,10 @@ class SequenceModel(nn.Module):
             )
         self.config.check_length(shape[1])
         return inputs_embeds.transpose(1, 2)
+
+    def encode(self, codes: Tensor) -> Tensor:
+        """Encode codes (batch, length) of any length as one-hot (batch, length, letters)."""
+        return nn.functional.embedding(codes.int(), self.one_hot)
 
     def compute_hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
         """Compute the input of the head, (batch, hidden, bins), from one-hot `inputs`.
@@ -172,7 +176,7 @@ class HeadlessModel(SequenceModel):
         torch.Size([1, 896, 3072])
     """
 
-    stem: nn.Module
+    stem: Stem
     trunk: nn.Module
 
     def compute_hidden_state(self, inputs: Tensor, contexts: list[Tensor] | None = None) -> Tensor:
@@ -225,6 +229,15 @@ class CoverageModel(SequenceModel):
 
     def postprocess(self, output: Any) -> tuple[Tensor, list[str]]:
         """Compute coverage (batch, bins, tracks) from an output; return it and the track names."""
+        raise NotImplementedError
+
+    @property
+    def shared_stem(self) -> Stem | None:
+        """The stem, if overlapping windows can share its output; see `predict_from_stem`."""
+        return None
+
+    def predict_from_stem(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Compute coverage (batch, bins, tracks) from the output of `shared_stem` for windows."""
         raise NotImplementedError
 
     def assign_tracks(
@@ -375,6 +388,17 @@ class TokenPredictionModel(CoverageModel):
         """
         coverage = activate(output.logits, self.config.output_act)
         return coverage, [track.identifier for track in self.tracks]
+
+    @property
+    def shared_stem(self) -> Stem | None:
+        """The stem, if it pools; without pooling it is a single cheap convolution."""
+        return self.model.stem if self.model.stem.pool_factor > 1 else None
+
+    def predict_from_stem(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Compute coverage (batch, bins, tracks) from what the stem returns for windows."""
+        hidden = self.model.trunk(features).transpose(1, 2)
+        output = TokenPredictionOutput(apply_linear(hidden, self.head), last_hidden_state=hidden)
+        return self.postprocess(output)[0]
 
     def reduce_heads(self, rows: list[int]) -> None:
         """Reduce the head and the config to `rows` of `tracks`."""

@@ -1,12 +1,12 @@
 """Decide how networks compute on each kind of device and in each precision.
 
 Everything in the networks that depends on the device asks `route`. `prepare_network` rewrites the
-weights once, before many predictions. float32 on CPUs is not changed.
+weights once, before many predictions.
 """
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -37,15 +37,19 @@ class Route:
     """Whether the host works on one batch while the device computes the next."""
     width_multiple: int
     """A divisor of the tower's channels; zeros are added until it divides them."""
+    packed_weights: bool
+    """Whether a stem keeps its weights in oneDNN's order instead of reordering them per call."""
 
 
 CPU = Route(
     piece=1 << 14, splits_batches=False, queries=512, fused_attention=False,
-    dense_by_convolution=True, pool_by_maximum=False, asynchronous=False, width_multiple=1,
+    dense_by_convolution=True, pool_by_maximum=True, asynchronous=False, width_multiple=1,
+    packed_weights=torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
 )  # fmt: skip
 GPU = Route(  # 2^20 bases times Enformer's 768 channels stay below 2^31 elements
     piece=1 << 20, splits_batches=True, queries=1024, fused_attention=True,
     dense_by_convolution=False, pool_by_maximum=True, asynchronous=True, width_multiple=8,
+    packed_weights=False,
 )  # fmt: skip
 ROUTES = {"cpu": CPU}
 """Routes by kind of device; every other kind takes `GPU`."""
@@ -57,10 +61,10 @@ def route(device: torch.device) -> Route:
 
 
 def prepare_network(network: Module, precision: str) -> Module:
-    """Rewrite `network` for predictions on its device; return a copy, or `network` if unchanged.
+    """Return a copy of `network` that is rewritten for predictions on its device.
 
     The copy's weights are not those of a checkpoint any more. Heads, statistics of norms and
-    outputs stay in float32.
+    outputs stay in float32. Weights that do not change are shared with `network`.
 
     Args:
         network: A network with its head, in evaluation mode, on the device that predicts.
@@ -71,25 +75,49 @@ def prepare_network(network: Module, precision: str) -> Module:
     """
     device = next(network.parameters()).device
     dtype = REDUCED_TYPES.get(precision)
-    if dtype is None and route(device) is CPU:
-        return network
-    copy = deepcopy(network)
+    copy = deepcopy(network, {id(weight): weight for weight in network.parameters()})
     with torch.no_grad():
-        for module in copy.modules():
-            rewrite = getattr(module, "rewrite_for_prediction", None)
-            if rewrite is not None:
-                rewrite(route(device).width_multiple)
+        _call_each(copy, "rewrite_for_prediction", route(device).width_multiple)
         if dtype is not None:
             _reduce_weights(copy.get_submodule("model"), dtype)
+        if route(device).packed_weights:
+            _call_each(copy, "pack_weights")
     return copy
+
+
+def _call_each(network: nn.Module, method: str, *arguments: int) -> None:
+    """Call `method` of each module that has it."""
+    for module in network.modules():
+        getattr(module, method, lambda *_: None)(*arguments)
 
 
 def _reduce_weights(module: nn.Module, dtype: torch.dtype) -> None:
     """Convert the weights of `module` to `dtype`, except batch norms, which stay in float32."""
     for child in module.modules():
         if not isinstance(child, nn.BatchNorm1d):
-            for weight in child.parameters(recurse=False):
-                weight.data = weight.data.to(dtype)
+            for name, weight in child.named_parameters(recurse=False):
+                setattr(child, name, constant(weight.to(dtype)))
+
+
+def constant(weight: Tensor) -> nn.Parameter:
+    """Return `weight` as a parameter that is not trained."""
+    return nn.Parameter(weight, requires_grad=False)
+
+
+def pack_weight(weight: Tensor) -> Tensor:
+    """Reorder a weight (out, in, kernel) or (out, in) as oneDNN's convolutions read it.
+
+    oneDNN otherwise reorders it in every call, which takes as long as the convolution itself if
+    there are few positions. torch.compile does the same when it freezes a network. The values of
+    the convolution do not change.
+    """
+    image = weight[..., None] if weight.dim() == 2 else weight
+    image = image.unsqueeze(2).contiguous()
+    one, typical_size = [1, 1], [1, image.shape[1], 1, 2048]
+    padding = [0, image.shape[-1] // 2]
+    reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+    packed: Tensor = reorder(image.to_mkldnn(), padding, one, one, 1, typical_size)
+    return packed
 
 
 def pad_to_multiple(weight: Tensor, multiple: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqcov_models.networks.shared.compute import route
+from seqcov_models.networks.shared.compute import constant, pack_weight, route
 
 
 def activate(x: Tensor, name: str, overwrite: bool = False) -> Tensor:
@@ -103,17 +103,22 @@ def _convolve(
     memory order. The vertical dilation does not matter at height 1. On CPUs a value of 2 makes
     torch choose oneDNN for kernels of width 1 in a single thread too; its default there is a loop
     around MKL, which runs at half the speed on AMD processors.
+
+    `weight` may also be what `pack_weight` returns.
     """
-    vertical_dilation, x = 1, x.to(weight.dtype)
-    if route(x.device).dense_by_convolution:
-        vertical_dilation = 2
-    elif len(x) == 1:  # any stride is valid for a batch of 1, and conv2d infers the order from it
+    vertical_dilation = 2 if route(x.device).dense_by_convolution else 1
+    x = x.to(weight.dtype)
+    if len(x) == 1:  # any stride is valid for a batch of 1, and conv2d infers the order from it
         x = x.transpose(1, 2)[0].unsqueeze(0).transpose(1, 2)
-    image = F.conv2d(
-        x.unsqueeze(2), weight.unsqueeze(2), bias,
-        stride=(1, stride), padding=(0, padding), dilation=(vertical_dilation, dilation),
-        groups=groups,
-    )  # fmt: skip
+    paddings, dilations, strides = (0, padding), (vertical_dilation, dilation), (1, stride)
+    if weight.is_mkldnn:
+        image: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x.unsqueeze(2), weight, bias, paddings, strides, dilations, groups, "none", [], ""
+        )
+    else:
+        image = F.conv2d(
+            x.unsqueeze(2), weight.unsqueeze(2), bias, strides, paddings, dilations, groups
+        )
     return image.squeeze(2)
 
 
@@ -130,7 +135,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if not route(x.device).dense_by_convolution:
         return F.linear(x.to(weight.dtype), weight, bias)
-    return _convolve(x.transpose(1, 2), weight[..., None], bias).transpose(1, 2)
+    kernel = weight if weight.is_mkldnn else weight[..., None]
+    return _convolve(x.transpose(1, 2), kernel, bias).transpose(1, 2)
 
 
 def apply_pointwise(x: Tensor, layer: nn.Linear) -> Tensor:
@@ -203,9 +209,9 @@ class ConvBlock(nn.Module):
     def rewrite_for_prediction(self, multiple: int) -> None:
         """Make quick_gelu one pass: its factors go into the norm before and the weights after."""
         if self.activation == "quick_gelu":
-            self.norm.weight.mul_(1.702)
-            self.norm.bias.mul_(1.702)
-            self.conv.weight.div_(1.702)
+            self.norm.weight = constant(self.norm.weight * 1.702)
+            self.norm.bias = constant(self.norm.bias * 1.702)
+            self.conv.weight = constant(self.conv.weight / 1.702)
             self.activation = "silu"
 
 
@@ -254,6 +260,15 @@ class Stem(nn.Module):
         There is one output per element of `factors`.
         """
         raise NotImplementedError
+
+    def pack_weights(self) -> None:
+        """Keep weights in the order in which oneDNN reads them; see `pack_weight`.
+
+        A layer that reads single letters gains nothing.
+        """
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv1d | nn.Linear) and layer.weight.shape[1] >= SIMD_LANES:
+                layer.weight = constant(pack_weight(layer.weight))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Apply `compute`, to a long window in pieces; return the same values up to rounding.
