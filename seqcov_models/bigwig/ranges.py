@@ -1,8 +1,8 @@
 """Ranges of a track, compressed before the track is complete, and joined without compressing again.
 
-Data blocks do not cross the multiples of 1,024 bins from a contig's start. So the blocks between
+Data blocks do not cross the multiples of 2,048 bins from a contig's start. So the blocks between
 the first and the last such multiple of a range are those of the finished file, wherever the range
-begins and ends. The values outside, less than 1,024 on each side, are stored as they are: the block
+begins and ends. The values outside, less than 2,048 on each side, are stored as they are: the block
 that they belong to also has values of a neighbouring range.
 """
 

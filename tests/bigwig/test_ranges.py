@@ -106,9 +106,9 @@ def test_ranges_at_the_sizes_in_use(draw_coverage: Draw, tmp_path: Path) -> None
 def test_joining_compresses_only_the_blocks_across_a_border(
     draw_coverage: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contigs, runs = {"a": 100 * 1024}, [("a", 0, draw_coverage(100 * 1024))]
-    aligned = [("a", 0), ("a", 30 * 1024), ("a", 100 * 1024)]
-    across = [("a", 0), ("a", 30 * 1024 + 5), ("a", 100 * 1024)]
+    contigs, runs = {"a": 100 * 2048}, [("a", 0, draw_coverage(100 * 2048))]
+    aligned = [("a", 0), ("a", 30 * 2048), ("a", 100 * 2048)]
+    across = [("a", 0), ("a", 30 * 2048 + 5), ("a", 100 * 2048)]
     packed = [pack_all(contigs, 1, runs, cuts, SIZES) for cuts in (aligned, across)]
     compressed = 0
 
@@ -126,8 +126,8 @@ def test_joining_compresses_only_the_blocks_across_a_border(
 
 
 def test_ranges_out_of_order_are_refused(draw_coverage: Draw, tmp_path: Path) -> None:
-    contigs, runs = {"a": 4_096}, [("a", 0, draw_coverage(4_096))]
-    first, second = pack_all(contigs, 1, runs, [("a", 0), ("a", 2_048), ("a", 4_096)], SIZES)
+    contigs, runs = {"a": 8_192}, [("a", 0, draw_coverage(8_192))]
+    first, second = pack_all(contigs, 1, runs, [("a", 0), ("a", 4_096), ("a", 8_192)], SIZES)
     for ranges in ([second, first], [first, first, second]):
         with pytest.raises(SeqcovError, match="ascend"):
             join_bigwig(tmp_path / "a.bw", contigs, 1, ranges)

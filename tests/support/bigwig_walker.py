@@ -270,13 +270,14 @@ def _walk_sections(
             if (
                 not 0 < count <= sizes.section
                 or start % step
-                or start // step % sizes.section + count > sizes.section
                 or end != start + (count - 1) * step + span
                 or not (span == step or clipped)
             ):
                 raise cursor.error(f"{label}: its header contradicts itself")
             if (chrom, start) < reached:
                 raise cursor.error(f"{label}: overlaps the one before or is out of order")
+            if start // step % sizes.section + count > sizes.section:
+                raise cursor.error(f"{label}: crosses a multiple of {sizes.section} bins")
             reached = (chrom, end)
             cursor.expect_box("data index", leaf, section, section)
             values = np.frombuffer(block, "<f4", offset=layout.SECTION.itemsize)
