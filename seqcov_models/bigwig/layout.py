@@ -87,12 +87,12 @@ class Sizes:
         compression: libdeflate's level, 1 to 12; 0 stores blocks without compression.
     """
 
-    section: int = 1024
+    section: int = 2048
     window: int = 64
     zoom_block: int = 1024
     least_records: int = 16
     fan: int = 256
-    batch: int = 32 * 1024
+    batch: int = 64 * 1024
     records: int = 8 * 1024
     compression: int = 1
 

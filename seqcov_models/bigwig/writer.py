@@ -6,7 +6,7 @@ arrays.
 
 The bytes of a file depend on the arguments alone (and on the versions of libdeflate and numpy).
 They do not depend on how the caller divides the values into runs: a data block begins at the first
-bin after a gap and every 1,024 bins from there, and a zoom window is summed only when all of its
+bin after a gap and every 2,048 bins from there, and a zoom window is summed only when all of its
 values are known.
 """
 
@@ -50,6 +50,7 @@ from seqcov_models.errors import SeqcovError
 __all__ = ["Summary", "write_bigwig"]
 
 _SPOOL = 2**20  # bytes of zoom records in memory; more go to disk
+_BUFFER = 2**20  # bytes per system call; the default, 8 KiB, takes 3 times as long in the kernel
 
 
 def write_bigwig(
@@ -86,7 +87,7 @@ def write_bigwig(
     _check_arguments(contigs, bin_size)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with temporary.open("w+b") as handle:
+        with temporary.open("w+b", _BUFFER) as handle:
             summary = _write(handle, contigs, bin_size, runs, path.parent, sizes)
             handle.flush()
             os.fsync(handle.fileno())
