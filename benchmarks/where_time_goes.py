@@ -50,10 +50,11 @@ def main(config: Path, cores: str) -> None:
         print(f"| {config.stem}, {cores} cores | seconds | share |\n|---|---|---|")
         for name, seconds in (shares | {"whole run": wall}).items():
             print(f"| {name} | {seconds:.2f} | {seconds / wall:.1%} |")
-        for rule in ("predict_coverage", "write_coverage_bigwigs"):
+        for rule in ("predict_coverage", "compress_range", "write_coverage_bigwigs"):
             texts = [log.read_text() for log in logs.rglob(f"*/{rule}/*.log")]
             peaks = [int(peak) for text in texts for peak in PEAK.findall(text)]
-            print(f"peak memory of a {rule} job: {max(peaks)} MB")
+            if peaks:
+                print(f"peak memory of a {rule} job: {max(peaks)} MB")
 
 
 def count_seconds(spans: list[tuple[float, float]]) -> float:

@@ -14,6 +14,6 @@ with job_log(snakemake.log[0]):
         Path(snakemake.output[0]),
         CoveragePlan.load(snakemake.input.plan),
         snakemake.wildcards.group,
-        [Path(file) for file in snakemake.input.chunks],
+        [Path(file) for file in snakemake.input.files],
     )
     log.info("Seconds(bigwigs=%.3f)", time.perf_counter() - start)

@@ -26,8 +26,8 @@ def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
             f"model {model.name}: {model.window_count:,} windows of {model.geometry.window:,} bp in"
             f" {len(model.chunks):,} chunks; {len(model.tracks):,} of"
             f" {len(model.checkpoint_tracks):,} tracks, {model.bin_count:,} bins of"
-            f" {model.geometry.bin} bp; chunks {_format_bytes(chunk_bytes)} (temporary), bigWigs"
-            f" about {_format_bytes(track_bytes)}"
+            f" {model.geometry.bin} bp; bigWigs about {_format_bytes(track_bytes)}, and"
+            f" {_format_bytes(chunk_bytes)} of temporary files at a time"
         )
     for profile in run.profiles.values():
         predicted, omitted = peaks[profile.name]
@@ -50,14 +50,15 @@ def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
 def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
     """Check that the disk has space for everything that the run still has to write.
 
-    A finished run needs none: its chunks are deleted, and nothing is written again.
+    A finished run needs none: its temporary files are deleted, and nothing is written again.
 
     Args:
         run: The plan.
         peaks: Numbers of predicted and of omitted peaks by BPNet; see `run.peak_sets.count_peaks`.
 
     Raises:
-        SeqcovError: If the free space is smaller than the chunks and bigWigs that do not exist yet.
+        SeqcovError: If the free space is smaller than the temporary files and bigWigs that do not
+            exist yet.
     """
     if run.is_finished(run.paths):
         return

@@ -1,23 +1,28 @@
-"""Write the results of a model of coverage from its chunks: bigWigs, and the mask."""
+"""Write the results of a model of coverage: bigWigs and the mask, from chunks or packed ranges."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from seqcov_models.bigwig.writer import write_bigwig
+from seqcov_models.bigwig.writer import Summary, join_bigwig, write_bigwig
 from seqcov_models.files import write_atomically
 from seqcov_models.run.chunk_files import Values, track_runs
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.paths import TRACK_TABLE, bigwig_name
-from seqcov_models.run.track_table import table_row, write_table
-from seqcov_models.tiling import Segment, Tiling
+from seqcov_models.run.range_files import PackedTrack
+from seqcov_models.run.seams import Jumps, Seams
+from seqcov_models.run.track_table import read_table, table_row, write_table
+from seqcov_models.tiling import Segment
+from seqcov_models.tracks.table import Track
 
 
 def write_coverage_bigwigs(
-    folder: Path, plan: CoveragePlan, group: str, chunks: Sequence[Path]
+    folder: Path, plan: CoveragePlan, group: str, files: Sequence[Path]
 ) -> None:
     """Write one bigWig per track of a group, and the table of these bigWigs.
 
@@ -25,27 +30,89 @@ def write_coverage_bigwigs(
         folder: The folder to write. It appears when all of its files are complete.
         plan: The model's plan.
         group: A key of `plan.groups`.
-        chunks: The files of all chunks, in the plan's order.
+        files: The only chunk, if the plan has no ranges. Else the files of all ranges if the group
+            is a single batch, or the folders that `join_batch` wrote for its batches; in order.
 
     Raises:
-        SeqcovError: If a chunk does not have the planned shape, or a value is infinite.
+        SeqcovError: If a file is damaged or does not have the planned shape, or a value is
+            infinite.
     """
+    batches = plan.batch_indices(group)
+    if not plan.ranges:
+        _write_group(folder, plan, group, files)
+    elif len(batches) == 1:
+        join_batch(folder, plan, batches[0], files)
+    else:
+        _gather(folder, files)
+
+
+def _write_group(folder: Path, plan: CoveragePlan, group: str, chunks: Sequence[Path]) -> None:
+    """Write the bigWigs of a group and their table from chunks."""
     contigs, bin_size = plan.fasta.contigs, plan.geometry.bin
     with write_atomically(folder) as part:
         part.mkdir(parents=True)
         rows = []
-        for row, track in plan.members(group):
+        for row, track in plan.members(plan.groups[group]):
             path = part / bigwig_name(plan.name, track.file_name)
             seams = Seams(plan.tiling, contigs)
             runs = seams.observe(track_runs(_with_segments(plan, chunks), row, plan.tiling.step))
             summary = write_bigwig(path, contigs, bin_size, runs)
-            jumps = f"{seams.at_seams:.6g}", f"{seams.elsewhere:.6g}"
-            unit = plan.unit(track)
-            rows.append(table_row(plan.name, group, track, path, bin_size, unit, summary, jumps))
+            rows.append(_table_row(plan, group, track, path, summary, seams.jumps))
         write_table(part / TRACK_TABLE, rows)
 
 
-def write_mask(bed: Path, plan: CoveragePlan, chunks: Sequence[Path]) -> None:
+def join_batch(folder: Path, plan: CoveragePlan, batch: int, ranges: Sequence[Path]) -> None:
+    """Write one bigWig per track of a batch from compressed ranges, and the table of these.
+
+    Args:
+        folder: The folder to write. It appears when all of its files are complete.
+        plan: The model's plan.
+        batch: Index of a batch of `plan.batches`.
+        ranges: The batch's files of all ranges, in the plan's order.
+
+    Raises:
+        SeqcovError: If a file is damaged or from another run.
+    """
+    contigs, bin_size, digest = plan.fasta.contigs, plan.geometry.bin, plan.packing_digest
+    with write_atomically(folder) as part:
+        part.mkdir(parents=True)
+        rows = []
+        for number, (_, track) in enumerate(plan.members(plan.batches[batch].rows)):
+            path = part / bigwig_name(plan.name, track.file_name)
+            packed = PackedTrack(ranges, number, digest)
+            summary = join_bigwig(path, contigs, bin_size, packed.read())
+            group = plan.batches[batch].group
+            rows.append(_table_row(plan, group, track, path, summary, packed.jumps))
+        write_table(part / TRACK_TABLE, rows)
+
+
+def _gather(folder: Path, batches: Sequence[Path]) -> None:
+    """Put the bigWigs of a group's batches into one folder, with the table of all of them.
+
+    The files get a second name (a hard link), so they take no space twice. On a file system without
+    hard links they are copied.
+    """
+    with write_atomically(folder) as part:
+        part.mkdir(parents=True)
+        rows = [(batch, row) for batch in batches for row in read_table(batch / TRACK_TABLE)]
+        for batch, row in rows:
+            source, target = batch / row["file"], part / row["file"]
+            try:
+                os.link(source, target)
+            except OSError:
+                shutil.copyfile(source, target)
+        write_table(part / TRACK_TABLE, [row for _, row in rows])
+
+
+def _table_row(
+    plan: CoveragePlan, group: str, track: Track, path: Path, summary: Summary, jumps: Jumps
+) -> dict[str, Any]:
+    """Return the row of a bigWig in the table of its group."""
+    bin_size, unit = plan.geometry.bin, plan.unit(track)
+    return table_row(plan.name, group, track, path, bin_size, unit, summary, jumps.cells)
+
+
+def write_mask(bed: Path, plan: CoveragePlan, files: Sequence[Path]) -> None:
     """Write a BED of the regions whose input window contained N or ran past the contig end.
 
     Columns: contig, start, end (0-based half-open), the fraction of the window that was unknown (0
@@ -54,20 +121,43 @@ def write_mask(bed: Path, plan: CoveragePlan, chunks: Sequence[Path]) -> None:
     Args:
         bed: The file to write.
         plan: The model's plan.
-        chunks: The files of all chunks, in the plan's order.
+        files: The files of all chunks, in the plan's order. If the plan has ranges: their files of
+            the mask's batch.
 
     Raises:
-        SeqcovError: If a chunk does not have the planned shape.
+        SeqcovError: If a file is damaged or does not have the planned shape.
     """
+    runs: Iterator[tuple[str, int, Values]]
+    if plan.ranges:
+        pieces = PackedTrack(files, 0, plan.packing_digest).read()
+        runs = chain.from_iterable(piece.runs(plan.fasta.contigs) for piece in pieces)
+    else:
+        runs = track_runs(_with_segments(plan, files), -1, plan.tiling.step)
     size = plan.geometry.bin
     with write_atomically(bed) as part, part.open("w", encoding="utf-8") as out:
-        for contig, first, values in track_runs(_with_segments(plan, chunks), -1, plan.tiling.step):
-            edges = np.flatnonzero(np.diff(values, prepend=np.nan, append=np.nan) != 0)
-            for start, end in pairwise(edges.tolist()):
-                if (fraction := float(values[start])) > 0:
-                    stop = min((first + end) * size, plan.fasta.contigs[contig])
-                    interval = f"{contig}\t{(first + start) * size}\t{stop}"
-                    out.write(f"{interval}\t{fraction:.4f}\t{round(1000 * fraction)}\n")
+        for contig, start, end, fraction in _equal_values(runs):
+            if fraction > 0:
+                stop = min(end * size, plan.fasta.contigs[contig])
+                interval = f"{contig}\t{start * size}\t{stop}"
+                out.write(f"{interval}\t{fraction:.4f}\t{round(1000 * fraction)}\n")
+
+
+def _equal_values(
+    runs: Iterable[tuple[str, int, Values]],
+) -> Iterator[tuple[str, int, int, float]]:
+    """Yield (contig, first bin, bin after the last, value) of neighbouring bins of equal value."""
+    last: tuple[str, int, int, float] | None = None
+    for contig, first, values in runs:
+        edges = np.flatnonzero(np.diff(values, prepend=np.nan, append=np.nan) != 0)
+        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            item = contig, first + start, first + end, float(values[start])
+            if last and (last[0], last[2], last[3]) == (item[0], item[1], item[3]):
+                item = contig, last[1], item[2], item[3]
+            elif last:
+                yield last
+            last = item
+    if last:
+        yield last
 
 
 def _with_segments(
@@ -75,41 +165,3 @@ def _with_segments(
 ) -> list[tuple[Path, Sequence[Segment]]]:
     """Return the files of all chunks, each with its segments."""
     return list(zip(chunks, plan.chunks.values(), strict=True))
-
-
-class Seams:
-    """Measure the mean jump between neighbouring bins, at seams between windows and elsewhere.
-
-    A large difference shows that windows do not fit together. Both means are columns of the table
-    of tracks.
-    """
-
-    def __init__(self, tiling: Tiling, contigs: Mapping[str, int]) -> None:
-        self._tiling, self._contigs = tiling, contigs
-        self._seams: tuple[str, npt.NDArray[np.int64]] = "", np.empty(0, np.int64)
-        self._sums = np.zeros(2)
-        self._counts = np.zeros(2, np.int64)
-
-    def observe(self, runs: Iterable[tuple[str, int, Values]]) -> Iterator[tuple[str, int, Values]]:
-        """Yield `runs` unchanged, and add up their jumps."""
-        for contig, first, values in runs:
-            if contig != self._seams[0]:
-                windows = self._tiling.count_windows(self._contigs[contig])
-                self._seams = contig, self._tiling.seams(windows)
-            jumps = np.abs(np.diff(values))
-            low, high = np.searchsorted(self._seams[1], (first + 1, first + len(values)))
-            at_seams = jumps[self._seams[1][low:high] - first - 1]
-            total, seams = jumps.sum(dtype=np.float64), at_seams.sum(dtype=np.float64)
-            self._sums += seams, total - seams
-            self._counts += len(at_seams), len(jumps) - len(at_seams)
-            yield contig, first, values
-
-    @property
-    def at_seams(self) -> float:
-        """Mean absolute jump between neighbouring bins of different windows; NaN without one."""
-        return float(self._sums[0] / self._counts[0]) if self._counts[0] else float("nan")
-
-    @property
-    def elsewhere(self) -> float:
-        """Mean absolute jump between neighbouring bins of the same window; NaN without one."""
-        return float(self._sums[1] / self._counts[1]) if self._counts[1] else float("nan")

@@ -50,6 +50,19 @@ class CoverageOptions:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Tracks whose bigWigs one job joins from compressed ranges.
+
+    Attributes:
+        group: The group that they belong to.
+        rows: Their rows in the chunks.
+    """
+
+    group: str
+    rows: list[int]
+
+
+@dataclass(frozen=True)
 class CoveragePlan(ModelDocument):
     """The plan of a model of coverage: what it predicts along the genome.
 
@@ -62,7 +75,11 @@ class CoveragePlan(ModelDocument):
         tiling: How windows lie along a contig.
         selected_bins: Bins to give a value by contig, as rows (start, end), 0-based half-open.
         chunks: The segments of each prediction job by the chunk's name, in the order of the genome.
-        groups: The rows of the chunks that each job writes as bigWigs, by the group's name.
+        groups: The rows of the chunks that each folder's bigWigs are written from, by its name.
+        ranges: Consecutive chunks that are compressed and deleted together, by the range's name.
+            Empty if there is only one chunk: then bigWigs are written from it.
+        batches: The groups, divided into batches of tracks that are joined one after the other.
+            Empty without ranges.
     """
 
     name: str
@@ -74,6 +91,8 @@ class CoveragePlan(ModelDocument):
     selected_bins: dict[str, BinIntervals]
     chunks: dict[str, list[Segment]]
     groups: dict[str, list[int]]
+    ranges: dict[str, list[str]]
+    batches: list[Batch]
 
     @property
     def geometry(self) -> Geometry:
@@ -102,19 +121,50 @@ class CoveragePlan(ModelDocument):
         return count_positions(self.selected_bins)
 
     @property
-    def output_bytes(self) -> tuple[int, int]:
-        """Bytes of the chunks, and the approximate bytes of the bigWigs."""
-        columns = sum(segment.bins for chunk in self.chunks.values() for segment in chunk)
-        width = DTYPES[self.options.chunk_dtype].itemsize
-        rows = sum(map(len, self.groups.values()))
-        return columns * rows * width, int(self.bin_count * rows * BIGWIG_BYTES)
+    def chunk_bytes(self) -> dict[str, int]:
+        """Bytes of each chunk."""
+        width = DTYPES[self.options.chunk_dtype].itemsize * sum(map(len, self.groups.values()))
+        return {
+            name: width * sum(segment.bins for segment in chunk)
+            for name, chunk in self.chunks.items()
+        }
 
-    def members(self, group: str) -> list[tuple[int, Track]]:
-        """Return (row in the chunks, track) for every bigWig of a group.
+    @property
+    def output_bytes(self) -> tuple[int, int]:
+        """Approximate bytes of the bigWigs' temporary files at any time, and of the bigWigs.
+
+        Without ranges, all chunks exist at once. Otherwise the ranges that are predicted or
+        compressed do (three are assumed), and later the batches that are joined; the other
+        compressed ranges take the place of bigWigs that do not exist yet.
+        """
+        chunk_bytes = self.chunk_bytes
+        rows = sum(map(len, self.groups.values()))
+        bigwigs = int(self.bin_count * rows * BIGWIG_BYTES)
+        if not self.ranges:
+            return sum(chunk_bytes.values()), bigwigs
+        sizes = [sum(chunk_bytes[name] for name in names) for names in self.ranges.values()]
+        largest = max(len(batch.rows) for batch in self.batches)
+        joined = bigwigs * largest * self.batches_at_once // rows
+        return min(sum(sizes), max(3 * max(sizes), joined)), bigwigs
+
+    @property
+    def batches_at_once(self) -> int:
+        """Maximum number of batches that are joined at once, so that they stay a small share."""
+        return max(1, len(self.batches) // 12)
+
+    def batch_indices(self, group: str) -> list[int]:
+        """Return the indices of a group's batches, in the order of its tracks."""
+        return [index for index, batch in enumerate(self.batches) if batch.group == group]
+
+    def members(self, rows: list[int]) -> list[tuple[int, Track]]:
+        """Return (row in the chunks, track) for every bigWig of a group or batch.
 
         A standard deviation is a track of its own. Its row follows those of all tracks.
+
+        Args:
+            rows: The rows of the group or batch.
         """
-        return [(row, self._chunk_track(row)) for row in self.groups[group]]
+        return [(row, self._chunk_track(row)) for row in rows]
 
     def _chunk_track(self, row: int) -> Track:
         if row < 0:
@@ -165,6 +215,14 @@ class CoveragePlan(ModelDocument):
 
     def bigwig_digest(self, group: str) -> str:
         """Return a text that changes with any byte of a group's bigWigs and of their table."""
+        return self._digest_rows(self.groups[group])
+
+    def batch_digest(self, batch: int) -> str:
+        """Return a text that changes with any byte of a batch's bigWigs and of their table."""
+        return self._digest_rows(self.batches[batch].rows)
+
+    def _digest_rows(self, rows: list[int]) -> str:
+        """Return a text that changes with any byte of the bigWigs of these rows."""
         labels = [
             (
                 row,
@@ -174,6 +232,11 @@ class CoveragePlan(ModelDocument):
                 track.file_name,
                 self.unit(track),
             )
-            for row, track in self.members(group)
+            for row, track in self.members(rows)
         ]
         return digest(self.prediction_digest, labels)
+
+    @cached_property
+    def packing_digest(self) -> str:
+        """A text that changes with any byte of the compressed ranges."""
+        return digest(self.prediction_digest, self.ranges, self.batches)

@@ -86,6 +86,14 @@ class Paths:
 
     # A model of coverage
 
+    def packed(self, model: str, range_name: str, batch: str | int) -> Path:
+        """The compressed values of a range and a batch of tracks (see `run.range_files`)."""
+        return self.chunks(model) / f"{range_name}.{batch}.packed"
+
+    def joined(self, model: str, batch: str | int) -> Path:
+        """The temporary folder of a batch's bigWigs."""
+        return self.chunks(model) / f"{batch}.joined"
+
     def tracks(self, model: str, group: str) -> Path:
         """The folder of the bigWigs of one group of tracks."""
         return self.model(model) / "tracks" / group
@@ -131,8 +139,13 @@ class Paths:
     # Existing files
 
     def existing_chunks(self, models: Iterable[str]) -> set[Path]:
-        """Return the temporary files of `models`, from this and earlier runs."""
-        return {file for model in models for file in self.chunks(model).glob("[!.]*.npy")}
+        """Return the temporary files and folders of `models`, from this and earlier runs."""
+        return {
+            file
+            for model in models
+            for suffix in ("npy", "packed", "joined")
+            for file in self.chunks(model).glob(f"[!.]*.{suffix}")
+        }
 
     def existing_results(self, models: Iterable[str]) -> set[Path]:
         """Return results of this and earlier runs: folders of models and groups, profile bigWigs.
@@ -146,10 +159,12 @@ class Paths:
         return results
 
     def written_bytes(self) -> int:
-        """Return the size in bytes of all existing chunks and bigWigs."""
-        patterns = ("*/chunks/*.npy", "*/tracks/*/*.bw", "*/*.bw")
-        files = (file for pattern in patterns for file in self.folder.glob(pattern))
-        return sum(file.stat().st_size for file in files)
+        """Return the size in bytes of all existing chunks, compressed ranges and bigWigs."""
+        temporary = ("*/chunks/*.npy", "*/chunks/*.packed", "*/chunks/*.joined/*.bw")
+        patterns = (*temporary, "*/tracks/*/*.bw", "*/*.bw")
+        states = [file.stat() for pattern in patterns for file in self.folder.glob(pattern)]
+        sizes = {(state.st_dev, state.st_ino): state.st_size for state in states}
+        return sum(sizes.values())  # a bigWig with two names is counted once
 
 
 def bigwig_name(model: str, track: str) -> str:

@@ -127,7 +127,7 @@ class RunPlan:
         )
 
     def leftovers(self, paths: Paths) -> tuple[list[Path], list[Path]]:
-        """Return the chunks and the results of earlier runs that no job of this run writes."""
+        """Return temporary files and results of earlier runs that no job of this run writes."""
         models = [*self.models, *self.profiles]
         chunks = paths.existing_chunks(models) - self._chunks(paths)
         results = paths.existing_results(models) - self._results(paths)
@@ -136,6 +136,10 @@ class RunPlan:
     def _chunks(self, paths: Paths) -> set[Path]:
         """Return the temporary files of prediction that this run's jobs write."""
         files = {paths.chunk(m.name, chunk) for m in self.models.values() for chunk in m.chunks}
+        for model in self.models.values():
+            for batch in range(len(model.batches)):
+                files |= {paths.packed(model.name, name, batch) for name in model.ranges}
+                files.add(paths.joined(model.name, batch))
         for plan in self.profiles.values():
             names = [paths.chunk, paths.chunk_statistics]
             names += [paths.chunk_windows] if plan.write_windows else []

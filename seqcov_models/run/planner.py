@@ -17,7 +17,8 @@ from seqcov_models.genome.fasta import Fasta, open_fasta
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.run.costs import check_writable
-from seqcov_models.run.coverage_plan import MASK, CoverageOptions, CoveragePlan
+from seqcov_models.run.coverage_plan import MASK, Batch, CoverageOptions, CoveragePlan
+from seqcov_models.run.model_document import BIGWIG_BYTES, count_positions
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.profile_plan import PeakFile, ProfileOptions, ProfilePlan, TrackPeaks
@@ -126,6 +127,10 @@ def _plan_coverage(
     chunks = split_into_chunks(segments, tiling.step, prediction["windows_per_chunk"])
     digits = len(str(len(chunks) - 1))
     default = NETWORKS[entry["architecture"]].default_transform(len(folds[0].tracks))
+    names = [f"{number:0{digits}}" for number in range(len(chunks))]
+    groups = group_tracks(tracks, config["bigwig"]["tracks_per_job"], entry["standard_deviation"])
+    ranges = plan_ranges(names)
+    bytes_per_track = int(count_positions(bins) * BIGWIG_BYTES)
     plan = CoveragePlan(
         name=name,
         fasta=genome.fasta,
@@ -143,10 +148,10 @@ def _plan_coverage(
         table_rows=[track.row for track in tracks],
         tiling=tiling,
         selected_bins=bins,
-        chunks={f"{number:0{digits}}": chunk for number, chunk in enumerate(chunks)},
-        groups=group_tracks(
-            tracks, config["bigwig"]["tracks_per_job"], entry["standard_deviation"]
-        ),
+        chunks=dict(zip(names, chunks, strict=True)),
+        groups=groups,
+        ranges=ranges,
+        batches=plan_batches(groups, bytes_per_track) if ranges else [],
     )
     _ = plan.untransform  # raises SeqcovError if the track table lacks what it needs
     return plan
@@ -253,6 +258,51 @@ def group_tracks(
             deviations = [len(tracks) + row for row in members] if standard_deviation else []
             groups[name] = members + deviations
     return groups | {MASK: [-1]}
+
+
+RANGES = 50
+"""Maximum number of ranges. Each is 2 % or more of a genome, and has one file per batch."""
+BATCHES = 48
+"""Number of batches that the tracks are divided into if all are large enough."""
+BATCH_BYTES = 200_000_000
+"""Minimum bytes of a batch's bigWigs: smaller ones would take less time than the start of a job."""
+
+
+def plan_ranges(chunks: Sequence[str]) -> dict[str, list[str]]:
+    """Divide the chunks into at most `RANGES` ranges; return their chunks by name.
+
+    Args:
+        chunks: The names of all chunks, in the order of the genome.
+
+    Returns:
+        No range for a single chunk, whose bigWigs are written from it without another job.
+    """
+    if len(chunks) < 2:
+        return {}
+    size = -(-len(chunks) // RANGES)
+    return {
+        chunks[first]: list(chunks[first : first + size]) for first in range(0, len(chunks), size)
+    }
+
+
+def plan_batches(groups: Mapping[str, list[int]], bytes_per_track: int) -> list[Batch]:
+    """Divide the groups into batches of tracks.
+
+    The compressed ranges of a batch are deleted when its bigWigs are written. So batches are a
+    small share of all tracks, unless they are small anyway.
+
+    Args:
+        groups: Rows of the chunks by the group's name.
+        bytes_per_track: Approximate bytes of a bigWig.
+    """
+    total = sum(map(len, groups.values()))
+    limit = max(-(-total // BATCHES), -(-BATCH_BYTES // max(1, bytes_per_track)))
+    batches = []
+    for group, rows in groups.items():
+        count = -(-len(rows) // limit)
+        size = -(-len(rows) // count)
+        batches += [Batch(group, rows[first : first + size]) for first in range(0, len(rows), size)]
+    return batches
 
 
 def _plan_profiles(

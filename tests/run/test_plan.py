@@ -16,7 +16,7 @@ from seqcov_models.run.costs import check_space, describe
 from seqcov_models.run.coverage_plan import MASK, CoveragePlan
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan, load_plan
-from seqcov_models.run.planner import group_tracks, plan_run
+from seqcov_models.run.planner import group_tracks, plan_batches, plan_ranges, plan_run
 from seqcov_models.tracks.table import Track
 from support.data import REPOSITORY
 from support.plans import CORE, GENOME, TINY, Config, changed, set_free_space, write_weights
@@ -42,6 +42,32 @@ def test_names_of_chunks_sort_as_they_are_computed(config: Config) -> None:
     assert len(plan.chunks) > 10
     assert list(plan.chunks) == sorted(plan.chunks)
     assert len({len(name) for name in plan.chunks}) == 1
+
+
+def test_ranges_and_batches_divide_chunks_and_tracks(config: Config) -> None:
+    plan = plan_run(changed(config, "prediction.windows_per_chunk", 1)).models["borzoi"]
+    assert [chunk for chunks in plan.ranges.values() for chunk in chunks] == list(plan.chunks)
+    for group, rows in plan.groups.items():
+        batches = [plan.batches[index].rows for index in plan.batch_indices(group)]
+        assert [row for batch in batches for row in batch] == rows
+    assert len(plan_ranges([str(number) for number in range(1_000)])) == 50
+    alone = plan_run(changed(config, "prediction.windows_per_chunk", 1_000)).models["borzoi"]
+    assert len(alone.chunks) == 1
+    assert (alone.ranges, alone.batches) == ({}, [])
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=60), st.integers(1, 10**9))
+def test_batches_are_a_small_share_of_all_tracks_unless_they_are_small(
+    counts: list[int], bytes_per_track: int
+) -> None:
+    starts = [sum(counts[:index]) for index in range(len(counts))]
+    groups = {
+        str(first): list(range(first, first + n)) for first, n in zip(starts, counts, strict=True)
+    }
+    batches = plan_batches(groups, bytes_per_track)
+    assert [row for batch in batches for row in batch.rows] == list(range(sum(counts)))
+    limit = max(sum(counts) / 48, 2e8 / bytes_per_track)
+    assert max(len(batch.rows) for batch in batches) <= limit + 1
 
 
 def test_regions_and_exclusions_narrow_the_plan(config: Config) -> None:
@@ -70,7 +96,9 @@ def test_two_models_are_planned_side_by_side(config: Config, tmp_path: Path) -> 
 
 def test_groups_hold_each_track_with_its_row_in_the_chunks(config: Config) -> None:
     plan = plan_run(changed(config, "models.borzoi.tracks", [1, 3, 4, 6])).models["borzoi"]
-    members = [pair for name in plan.groups if name != MASK for pair in plan.members(name)]
+    members = [
+        pair for name in plan.groups if name != MASK for pair in plan.members(plan.groups[name])
+    ]
     assert sorted((row, track.identifier) for row, track in members) == [
         (0, "id1"),
         (1, "id3"),
@@ -88,7 +116,7 @@ def test_the_summary_says_how_much_it_will_be(config: Config) -> None:
 def test_bytes_of_chunks_are_those_of_the_files(config: Config) -> None:
     for dtype, width in (("float32", 4), ("float16", 2)):
         run = plan_run(changed(config, "prediction.chunk_dtype", dtype))
-        chunks, _ = run.models["borzoi"].output_bytes
+        chunks = sum(run.models["borzoi"].chunk_bytes.values())
         assert chunks == 1_502 * (7 + 1) * width  # a row a track and one of unknown bases
 
 
@@ -152,7 +180,9 @@ def test_folders_of_groups_differ_where_case_does_not_count(assays: list[str], l
 
 def test_tracks_are_grouped_by_assay_in_the_tables_order(config: Config) -> None:
     plan = plan_run(config).models["borzoi"]
-    members = {name: [track.row for _, track in plan.members(name)] for name in plan.groups}
+    members = {
+        name: [track.row for _, track in plan.members(plan.groups[name])] for name in plan.groups
+    }
     assert [rows for name, rows in members.items() if name.startswith("CHIP")] == [[3, 4, 5], [6]]
     assert members["CAGE"] == [0, 1]
     assert members["DNASE"] == [2]
@@ -195,7 +225,8 @@ def test_the_published_network_and_table_are_planned_along_hg38(
     bases = sum(int(size) for _, size in lines)
     assert plan.window_count == sum(-(-int(size) // 196_608) for _, size in lines)
     assert plan.bin_count == pytest.approx(bases / 32, rel=1e-4)
-    assert plan.output_bytes[0] == pytest.approx(1.5e12, rel=0.05)
+    assert sum(plan.chunk_bytes.values()) == pytest.approx(1.5e12, rel=0.05)
+    assert plan.output_bytes[0] < 0.1 * plan.output_bytes[1]
     assert len(plan.tracks) == 7_611
     assert {name.rpartition("_")[0] or name for name in plan.groups} - {MASK} == {
         "CAGE", "DNASE", "ATAC", "CHIP", "RNA"
@@ -228,7 +259,7 @@ def test_a_plan_is_read_back_as_it_was(config: Config, tmp_path: Path) -> None:
     assert after.prediction_digest == before.prediction_digest
     assert after.card_digest == before.card_digest
     for group in before.groups:
-        assert after.members(group) == before.members(group)
+        assert after.members(after.groups[group]) == before.members(before.groups[group])
         assert after.bigwig_digest(group) == before.bigwig_digest(group)
     assert isinstance(load_plan(run.paths.plan("borzoi")), CoveragePlan)
 
@@ -258,7 +289,7 @@ def test_a_damaged_document_is_refused(text: str, config: Config) -> None:
 def test_no_script_plans() -> None:
     """A script reads the plan from its input; nothing that it imports by name makes one."""
     scripts = sorted((REPOSITORY / "scripts").glob("*.py"))
-    assert len(scripts) == 12
+    assert len(scripts) == 14
     for script in scripts:
         imported = set[str]()
         for node in ast.walk(ast.parse(script.read_text())):

@@ -43,6 +43,7 @@ def undisturbed(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 UNFINISHED = {
     "prediction": "results/g/toy/chunks/.*.part",
     "second prediction": "results/g/toy/chunks/.[1-9].npy.*.part",
+    "compression": "results/g/toy/chunks/.[01].0.packed.*.part",
     "writing": "results/g/toy/tracks/.*.part",
 }
 
@@ -62,7 +63,7 @@ def test_killed_snakemake_and_again(
     assert not list(tmp_path.rglob("*.part"))
 
 
-@pytest.mark.parametrize("moment", ["prediction", "writing"])
+@pytest.mark.parametrize("moment", ["prediction", "compression", "writing"])
 def test_killed_job_and_again(
     moment: str, config: dict[str, Any], undisturbed: dict[str, str], tmp_path: Path
 ) -> None:

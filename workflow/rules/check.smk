@@ -9,7 +9,7 @@ rule check_checkpoint:
         paths.card("{model}"),
     log:
         f"{LOGS}/check_checkpoint/{{model}}.log",
-    priority: 1
+    priority: 3
     conda:
         "../../envs/seqcov.yaml"
     params:

@@ -9,6 +9,7 @@ from snakemake.utils import validate
 
 from seqcov_models import SeqcovError
 from seqcov_models.run.costs import check_space, describe
+from seqcov_models.run.coverage_plan import MASK
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.plan import RunPlan
@@ -74,6 +75,8 @@ wildcard_constraints:
     model=any_of([*run.models, *run.profiles]),
     task=any_of(task for profile in run.profiles.values() for task in profile.tasks),
     chunk=r"\d+",
+    range=r"\d+",
+    batch=r"\d+",
     group=r"[A-Za-z0-9_.-]+",
 
 
@@ -106,6 +109,64 @@ def chunks_of_model(wildcards):
     """Return the chunks of a model of coverage, in the plan's order."""
     name = wildcards.model
     return [paths.chunk(name, chunk) for chunk in run.models[name].chunks]
+
+
+def chunks_of_range(wildcards):
+    """Return the chunks of a range, in the plan's order."""
+    chunks = coverage_plan(wildcards).ranges[wildcards.range]
+    return [paths.chunk(wildcards.model, chunk) for chunk in chunks]
+
+
+def packed_ranges(plan, batch):
+    """Return the compressed files of all ranges of a batch, in the plan's order."""
+    return [paths.packed(plan.name, name, batch) for name in plan.ranges]
+
+
+def earlier_batch(plan, batch):
+    """Return what must be joined before a batch, so that few batches are joined at once."""
+    earlier = batch - plan.batches_at_once
+    if earlier < 0:
+        return []
+    group = plan.batches[earlier].group
+    is_group = len(plan.batch_indices(group)) == 1
+    return ancient(
+        paths.tracks(plan.name, group) if is_group else paths.joined(plan.name, earlier)
+    )
+
+
+def files_of_group(wildcards):
+    """Return what a group's bigWigs are written from; see `write_coverage_bigwigs`."""
+    plan = coverage_plan(wildcards)
+    batches = plan.batch_indices(wildcards.group)
+    if not plan.ranges:
+        return chunks_of_model(wildcards)
+    if len(batches) == 1:
+        return packed_ranges(plan, batches[0])
+    return [paths.joined(plan.name, batch) for batch in batches]
+
+
+def earlier_of_group(wildcards):
+    """Return what must be joined before a group that is a single batch."""
+    plan = coverage_plan(wildcards)
+    batches = plan.batch_indices(wildcards.group)
+    return earlier_batch(plan, batches[0]) if len(batches) == 1 else []
+
+
+def files_of_mask(wildcards):
+    """Return the compressed ranges of the mask, or the only chunk if nothing is compressed."""
+    plan = coverage_plan(wildcards)
+    if not plan.ranges:
+        return chunks_of_model(wildcards)
+    return packed_ranges(plan, *plan.batch_indices(MASK))
+
+
+def genome_order(wildcards):
+    """Return the priority of a chunk: 1 for the first, falling to 0 along the genome.
+
+    So few ranges are incomplete at any time, and complete ones are compressed.
+    """
+    chunks = list(coverage_plan(wildcards).chunks)
+    return 1 - chunks.index(wildcards.chunk) / len(chunks)
 
 
 def chunks_of_profiles(wildcards):

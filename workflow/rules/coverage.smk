@@ -1,4 +1,7 @@
 # Coverage along the genome: chunks of windows, then bigWigs per group of tracks, and the mask.
+#
+# A run of several chunks compresses them range by range into pieces of bigWigs, one file per batch
+# of tracks, and joins these batch by batch. Chunks and pieces are deleted as soon as possible.
 
 
 rule predict_coverage:
@@ -14,6 +17,7 @@ rule predict_coverage:
         f"{LOGS}/predict_coverage/{{model}}.{{chunk}}.benchmark.tsv"
     wildcard_constraints:
         model=COVERAGE_MODEL,
+    priority: genome_order
     conda:
         "../../envs/seqcov.yaml"
     threads: config["prediction"]["threads"]
@@ -27,10 +31,69 @@ rule predict_coverage:
         "../../scripts/predict_coverage.py"
 
 
+rule compress_range:
+    input:
+        chunks=chunks_of_range,
+        plan=plan_of_model,
+    output:
+        # as many as the model with most batches needs: those of other models may be empty
+        temp(
+            [
+                paths.packed("{model}", "{range}", batch)
+                for batch in range(
+                    max([1, *(len(plan.batches) for plan in run.models.values())])
+                )
+            ]
+        ),
+    log:
+        f"{LOGS}/compress_range/{{model}}.{{range}}.log",
+    benchmark:
+        f"{LOGS}/compress_range/{{model}}.{{range}}.benchmark.tsv"
+    wildcard_constraints:
+        model=COVERAGE_MODEL,
+    priority: 2
+    conda:
+        "../../envs/seqcov.yaml"
+    threads: 4
+    params:
+        digest=lambda wildcards: coverage_plan(wildcards).packing_digest,
+    script:
+        "../../scripts/compress_range.py"
+
+
+rule join_batch:
+    input:
+        ranges=lambda wildcards: packed_ranges(
+            coverage_plan(wildcards), wildcards.batch
+        ),
+        plan=plan_of_model,
+        earlier=lambda wildcards: earlier_batch(
+            coverage_plan(wildcards), int(wildcards.batch)
+        ),
+    output:
+        temp(directory(paths.joined("{model}", "{batch}"))),
+    log:
+        f"{LOGS}/join_batch/{{model}}.{{batch}}.log",
+    benchmark:
+        f"{LOGS}/join_batch/{{model}}.{{batch}}.benchmark.tsv"
+    wildcard_constraints:
+        model=COVERAGE_MODEL,
+    priority: 2
+    conda:
+        "../../envs/seqcov.yaml"
+    params:
+        digest=lambda wildcards: coverage_plan(wildcards).batch_digest(
+            int(wildcards.batch)
+        ),
+    script:
+        "../../scripts/join_batch.py"
+
+
 rule write_coverage_bigwigs:
     input:
-        chunks=chunks_of_model,
+        files=files_of_group,
         plan=plan_of_model,
+        earlier=earlier_of_group,
     output:
         directory(paths.tracks("{model}", "{group}")),
     log:
@@ -39,6 +102,7 @@ rule write_coverage_bigwigs:
         f"{LOGS}/write_coverage_bigwigs/{{model}}.{{group}}.benchmark.tsv"
     wildcard_constraints:
         model=COVERAGE_MODEL,
+    priority: 2
     conda:
         "../../envs/seqcov.yaml"
     params:
@@ -49,7 +113,7 @@ rule write_coverage_bigwigs:
 
 rule write_mask:
     input:
-        chunks=chunks_of_model,
+        files=files_of_mask,
         plan=plan_of_model,
     output:
         paths.mask("{model}"),
@@ -57,6 +121,7 @@ rule write_mask:
         f"{LOGS}/write_mask/{{model}}.log",
     wildcard_constraints:
         model=COVERAGE_MODEL,
+    priority: 2
     conda:
         "../../envs/seqcov.yaml"
     params:

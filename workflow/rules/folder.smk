@@ -2,6 +2,7 @@
 # This also works if another workflow imports this one, when Snakemake ignores onstart and onsuccess.
 
 import atexit
+import shutil
 
 from snakemake.path_modifier import PathModifier
 
@@ -57,7 +58,10 @@ def remove_leftovers(chunks, results):
     if workflow.scheduler is None or any(workflow.dag.needrun_jobs()):
         return
     for file in chunks:
-        file.unlink(missing_ok=True)
+        if file.is_dir():
+            shutil.rmtree(file, ignore_errors=True)
+        else:
+            file.unlink(missing_ok=True)
     if results:
         names = ", ".join(map(str, results))
         print(

@@ -1,0 +1,149 @@
+"""Compressed ranges: what is joined from them is what is written from the chunks at once."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqcov_models.errors import SeqcovError
+from seqcov_models.run import planner
+from seqcov_models.run.coverage_outputs import join_batch, write_coverage_bigwigs, write_mask
+from seqcov_models.run.coverage_plan import CoveragePlan
+from seqcov_models.run.planner import plan_run
+from seqcov_models.run.range_files import write_range
+from support.plans import Config, changed
+
+SMALL_BATCHES = 15_000
+"""`planner.BATCH_BYTES` at which the test's 1,502 bins make batches of one or two tracks."""
+
+
+def plan_chunks(
+    config: Config, windows: int, monkeypatch: pytest.MonkeyPatch, ranges: int = 50
+) -> CoveragePlan:
+    """Return the plan of a run with so many windows per chunk and at most so many ranges."""
+    monkeypatch.setattr(planner, "BATCH_BYTES", SMALL_BATCHES)
+    monkeypatch.setattr(planner, "RANGES", ranges)
+    return plan_run(changed(config, "prediction.windows_per_chunk", windows)).models["borzoi"]
+
+
+def write_chunks(plan: CoveragePlan, folder: Path) -> dict[str, Path]:
+    """Write chunks whose values depend on contig, bin and row alone, with some gaps."""
+    folder.mkdir()
+    rows = sum(map(len, plan.groups.values()))
+    files = {}
+    for name, segments in plan.chunks.items():
+        columns = []
+        for segment in segments:
+            first = segment.first_window * plan.tiling.step
+            bins = np.arange(first, first + segment.bins)[None]
+            seed = list(plan.fasta.contigs).index(segment.contig)
+            values = np.sin(bins * np.arange(1, rows + 1)[:, None] + seed).astype(np.float32)
+            values[-1] = bins // 100 % 3 / 4  # the fraction of unknown bases
+            values[:, (bins[0] % 97 < 5) & (bins[0] > 200)] = np.nan
+            columns.append(values)
+        files[name] = folder / f"{name}.npy"
+        np.save(files[name], np.concatenate(columns, 1))
+    return files
+
+
+def write_all(plan: CoveragePlan, folder: Path, threads: int = 1) -> dict[str, bytes]:
+    """Write all results from chunks, by ranges if the plan has any; return their bytes."""
+    chunks = write_chunks(plan, folder)
+    packed: dict[str, list[Path]] = {}
+    for name, members in plan.ranges.items():
+        packed[name] = [folder / f"{name}.{batch}.packed" for batch in range(len(plan.batches))]
+        write_range(plan, name, [chunks[member] for member in members], packed[name], threads)
+    for file in chunks.values():
+        if plan.ranges:
+            file.unlink()
+    joined = {}
+    for batch in range(len(plan.batches)):
+        joined[batch] = folder / f"{batch}.joined"
+        join_batch(joined[batch], plan, batch, [files[batch] for files in packed.values()])
+    for group in plan.groups:
+        batches = plan.batch_indices(group)
+        files = [joined[batch] for batch in batches] or list(chunks.values())
+        if len(batches) == 1:
+            files = [names[batches[0]] for names in packed.values()]
+        write_coverage_bigwigs(folder / "tracks" / group, plan, group, files)
+    mask = [names[-1] for names in packed.values()] or list(chunks.values())
+    write_mask(folder / "mask.bed", plan, mask)
+    results = [folder / "mask.bed", *(folder / "tracks").rglob("*.*")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(results)
+            if path.suffix in (".bw", ".bed")}  # fmt: skip
+
+
+def test_no_byte_depends_on_chunks_and_ranges(
+    config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = plan_chunks(config, 100, monkeypatch)
+    assert not whole.ranges
+    expected = write_all(whole, tmp_path / "whole")
+    assert len(expected) == 7 + 1 + 1  # tracks, fraction of unknown bases, mask
+    for windows, ranges, threads in ((1, 50, 2), (1, 4, 1), (4, 50, 3), (7, 50, 1)):
+        plan = plan_chunks(config, windows, monkeypatch, ranges)
+        assert 1 < len(plan.ranges) <= ranges
+        assert any(len(plan.batch_indices(group)) > 1 for group in plan.groups)
+        folder = tmp_path / f"{windows}.{ranges}"
+        assert write_all(plan, folder, threads) == expected
+        assert not list(folder.rglob("*.part"))
+
+
+def test_the_table_of_a_group_is_that_of_its_batches(
+    config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plan = plan_chunks(config, 4, monkeypatch)
+    write_all(plan, tmp_path / "batches")
+    direct = dataclasses.replace(plan, ranges={}, batches=[])
+    write_all(direct, tmp_path / "direct")
+    for group in plan.groups:
+        tables = [
+            tmp_path / name / "tracks" / group / "tracks.tsv" for name in ("batches", "direct")
+        ]
+        assert tables[0].read_text() == tables[1].read_text()
+
+
+def test_a_gathered_bigwig_takes_no_space_twice(
+    config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plan = plan_chunks(config, 4, monkeypatch)
+    write_all(plan, tmp_path / "run")
+    for batch in (tmp_path / "run").glob("*.joined"):
+        for file in batch.glob("*.bw"):
+            (gathered,) = (tmp_path / "run/tracks").glob(f"*/{file.name}")
+            if len(plan.batch_indices(gathered.parent.name)) > 1:
+                assert gathered.samefile(file)
+
+
+def test_bigwigs_are_copied_if_the_file_system_has_no_hard_links(
+    config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError("no hard links")
+
+    plan = plan_chunks(config, 4, monkeypatch)
+    expected = write_all(plan, tmp_path / "linked")
+    monkeypatch.setattr("os.link", refuse)
+    assert write_all(plan, tmp_path / "copied") == expected
+
+
+def damage_digest(content: bytes) -> bytes:
+    return content[:8] + bytes(reversed(content[8:24])) + content[24:]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x" * 100, None, damage_digest], ids=["empty", "other", "cut", "another run"]
+)
+def test_a_file_that_is_damaged_or_of_another_run_is_refused(
+    content: object, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plan = plan_chunks(config, 4, monkeypatch)
+    write_all(plan, tmp_path / "run")
+    files = [tmp_path / "run" / f"{name}.0.packed" for name in plan.ranges]
+    sound = files[1].read_bytes()
+    damaged = sound[:-1] if content is None else content
+    files[1].write_bytes(damage_digest(sound) if callable(damaged) else damaged)
+    with pytest.raises(SeqcovError, match=r"\.0\.packed.*delete it"):
+        join_batch(tmp_path / "again", plan, 0, files)
+    assert not (tmp_path / "again").exists()

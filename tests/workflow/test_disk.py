@@ -1,0 +1,125 @@
+"""Disk space of a run of many chunks: temporary files go as soon as bigWigs can do without them."""
+
+import random
+import re
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.position_coded import position_coded_bin, save_position_coded
+from support.runs import SNAKEFILE, command, digests, snakemake
+
+pytestmark = pytest.mark.workflow
+
+TRACKS = 48
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, Any]:
+    """A run of 24 chunks with tracks in one group, which makes 25 batches."""
+    draw = random.Random(5)
+    with (tmp_path / "genome.fa").open("w") as fasta:
+        for contig in range(4):
+            bins = "".join(position_coded_bin(draw.randrange(3**12)) for _ in range(12_000))
+            fasta.write(f">chr{contig}\n{bins}\n")
+    save_position_coded(tmp_path / "model", tracks=TRACKS)
+    return {
+        "genome": {"name": "g", "fasta": str(tmp_path / "genome.fa")},
+        "models": {"toy": {"architecture": "borzoi", "weights": str(tmp_path / "model")}},
+        "prediction": {"windows_per_chunk": 84},
+    }
+
+
+@pytest.fixture
+def snakefile(tmp_path: Path) -> Path:
+    """The workflow with batches as small as in a run of many gigabytes."""
+    path = tmp_path / "Snakefile"
+    path.write_text(
+        f"import sys\nsys.path.insert(0, {str(SNAKEFILE.parent)!r})\n"
+        "from seqcov_models.run import planner\n"
+        "planner.BATCH_BYTES = 1\nplanner.BATCHES = 24\n"
+        f"include: {str(SNAKEFILE)!r}\n"
+    )
+    return path
+
+
+def disk_bytes(folder: Path) -> dict[str, int]:
+    """Return the bytes of a run's values by kind of file; a file with two names counts once."""
+    inodes: dict[int, tuple[str, int]] = {}
+    for path in folder.rglob("*"):
+        name = path.name.removesuffix(".part").lstrip(".")
+        name = name.rstrip("0123456789").rstrip(".")
+        if (kind := name.rpartition(".")[2]) in ("npy", "packed", "bw"):
+            try:
+                state = path.stat()
+            except FileNotFoundError:
+                continue  # it was deleted or renamed meanwhile
+            inodes[state.st_ino] = kind, state.st_blocks * 512
+    sums: dict[str, int] = {}
+    for kind, size in inodes.values():
+        sums[kind] = sums.get(kind, 0) + size
+    return sums
+
+
+def test_the_peak_is_little_more_than_the_bigwigs(
+    config: dict[str, Any], snakefile: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    snakemake(run, config, "--dry-run", snakefile=snakefile)  # writes run.yaml
+    process = subprocess.Popen(
+        command(snakefile=snakefile), cwd=run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, sum(disk_bytes(run).values()))
+        time.sleep(0.01)
+    assert process.returncode == 0
+    final = disk_bytes(run)
+    assert set(final) == {"bw"}
+    assert len(digests(run)) == TRACKS + 1
+    assert not (run / "results/g/toy/chunks").exists()
+    assert peak <= 1.1 * final["bw"]
+
+
+def test_only_a_missing_range_is_predicted_again(
+    config: dict[str, Any], snakefile: Path, tmp_path: Path
+) -> None:
+    config["prediction"]["windows_per_chunk"] = 400
+    run, fresh = tmp_path / "run", tmp_path / "fresh"
+    first = snakemake(run, config, "--until", "compress_range", snakefile=snakefile)
+    assert first.returncode == 0, first.stderr
+    chunks = run / "results/g/toy/chunks"
+    assert {path.suffix for path in chunks.iterdir()} == {".packed"}
+    (chunks / "2.7.packed").unlink()
+    again = snakemake(run, config, snakefile=snakefile)
+    assert again.returncode == 0, again.stderr
+    assert re.findall(r"rule predict_coverage:[^@]*?chunk=(\d+)", again.stderr) == ["2"]
+    config["prediction"]["windows_per_chunk"] = 10_000  # one chunk: nothing is compressed in ranges
+    whole = snakemake(fresh, config)
+    assert whole.returncode == 0, whole.stderr
+    assert "compress_range" not in whole.stderr
+    assert digests(run) == digests(fresh)
+    assert (run / "results/g/toy/mask.bed").read_bytes() == (
+        fresh / "results/g/toy/mask.bed"
+    ).read_bytes()
+
+
+def test_temporary_files_stay_if_snakemake_is_told_so(
+    config: dict[str, Any], snakefile: Path, tmp_path: Path
+) -> None:
+    config["prediction"]["windows_per_chunk"] = 1_200
+    run = tmp_path / "run"
+    done = snakemake(run, config, "--notemp", snakefile=snakefile)
+    assert done.returncode == 0, done.stderr
+    kinds = {path.suffix for path in (run / "results/g/toy/chunks").iterdir()}
+    assert kinds == {".npy", ".packed", ".joined"}
+    values = digests(run / "results/g/toy/tracks")
+    done = snakemake(run, config, "--delete-temp-output", snakefile=snakefile)
+    assert done.returncode == 0, done.stderr
+    assert not (run / "results/g/toy/chunks").exists()
+    again = snakemake(run, config, snakefile=snakefile)
+    assert "Nothing to be done" in again.stderr
+    assert digests(run) == values
