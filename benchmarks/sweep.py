@@ -22,6 +22,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -82,12 +83,12 @@ def _one_hot(codes: Tensor) -> Tensor:
 NETWORKS: dict[str, tuple[str, int, dict[str, Callable[[], Forward]]]] = {
     "Basenji2": ("basenji2", 8, {"multimolecule": lambda: _multimolecule("basenji")}),
     "Enformer": (
-        "enformer", 4,
+        "enformer", 3,
         {"enformer-pytorch": _enformer_pytorch,
          "multimolecule": lambda: _multimolecule("enformer")},
     ),
     "Borzoi": (
-        "borzoi", 4,
+        "borzoi", 3,
         {"borzoi-pytorch": _borzoi_pytorch, "multimolecule": lambda: _multimolecule("borzoi")},
     ),
     "BPNet": ("bpnet", 4, {"multimolecule": lambda: _multimolecule("bpnet")}),
@@ -170,7 +171,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
     else:
         length = build(architecture).geometry.window
         batch = PROFILE_BATCH if architecture.startswith("bpnet") else 1
-        outputs = pass_batches(peers[peer](), length, windows, batch)
+        outputs = pass_batches(peers[peer](), length, min(windows, 2), batch)
     before, seconds, last = peak_memory(), [], cpu_seconds()
     for values in outputs:
         seconds.append(cpu_seconds() - last)
@@ -210,6 +211,13 @@ def describe_processor() -> str:
     return f"{name} ({', '.join(flags)})"
 
 
+def describe_error(folder: Path) -> str:
+    """State how far the last window in reduced precision is from float32, of the range."""
+    exact, reduced = (np.load(folder / f"{name}.npy") for name in ("float32", "reduced"))
+    error = np.abs(reduced - exact) / np.ptp(exact)
+    return f"mean error {error.mean():.1e}, largest {error.max():.1e} of the range"
+
+
 def format_row(network: str, name: str, runs: list[dict[str, float]], base: float) -> str:
     """Format one line of the table: median, spread, ratio of the median to `base`, memory."""
     seconds = [run["seconds"] for run in runs]
@@ -238,6 +246,7 @@ def main() -> None:
         return
     print(f"{describe_processor()}, {arguments.threads} threads, {arguments.rounds} rounds,"
           f" torch {torch.__version__}\n")  # fmt: skip
+    notes: list[str] = []
     print("| network | implementation | CPU-s per window | spread | seqcov is faster | memory |")
     print("|---|---|---:|---:|---:|---:|")
     for network in arguments.networks:
@@ -247,13 +256,21 @@ def main() -> None:
         if arguments.precision != "float32":
             variants.append(("seqcov", arguments.precision, ""))
         runs: dict[tuple[str, str, str], list[dict[str, float]]] = {one: [] for one in variants}
-        for _ in range(arguments.rounds):
-            for one in variants:
-                runs[one].append(run_measurement(arguments, network, *one))
+        with tempfile.TemporaryDirectory() as folder:
+            for _ in range(arguments.rounds):
+                for one in variants:
+                    name = "float32" if one == variants[0] else "reduced"
+                    save = f"{folder}/{name}.npy" if one[0] == "seqcov" and not one[2] else ""
+                    runs[one].append(run_measurement(arguments, network, *one, save=save))
+            reduced = arguments.precision != "float32" and not network.startswith("BPNet")
+            note = describe_error(Path(folder)) if reduced else ""
         ours = statistics.median(run["seconds"] for run in runs[variants[0]])
         for (name, precision, step), results in runs.items():
             label = f"{name}, {precision}" + (f", without {step}" if step else "")
             print(format_row(network, label, results, ours), flush=True)
+        if note:
+            notes.append(f"{network} in {arguments.precision}: {note}")
+    print("\n" + "\n".join(notes))
 
 
 if __name__ == "__main__":

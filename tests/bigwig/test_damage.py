@@ -134,8 +134,8 @@ def put_nan(content: Content) -> None:
 def stored(draw_coverage: Draw, tmp_path: Path) -> Path:
     """A sound file of two data blocks and one zoom block, without compression."""
     path = tmp_path / "a.bw"
-    runs = [("a", 0, draw_coverage(2_000))]
-    write_bigwig(path, {"a": 32 * 2_000}, 32, runs, Sizes(compression=0))
+    runs = [("a", 0, draw_coverage(2_500))]
+    write_bigwig(path, {"a": 32 * 2_500}, 32, runs, Sizes(compression=0))
     assert len(walk(path).blocks) == 3
     return path
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seqcov_models.bigwig.layout import Sizes
+from seqcov_models.bigwig.layout import SIZES, Sizes
 from seqcov_models.bigwig.writer import write_bigwig
 from support.bigwig_walker import walk
 from support.bigwigs import SMALL, Run, assert_holds, assert_zooms, expand_runs
@@ -87,6 +87,6 @@ def test_cutting_and_batches_change_no_byte(draw_coverage: Draw, tmp_path: Path)
     ]
     write_bigwig(tmp_path / "a.bw", contigs, 32, runs)
     write_bigwig(tmp_path / "b.bw", contigs, 32, pieces)
-    write_bigwig(tmp_path / "c.bw", contigs, 32, pieces, Sizes(batch=3 * 1024))
+    write_bigwig(tmp_path / "c.bw", contigs, 32, pieces, Sizes(batch=3 * SIZES.section))
     contents = {(tmp_path / name).read_bytes() for name in ("a.bw", "b.bw", "c.bw")}
     assert len(contents) == 1

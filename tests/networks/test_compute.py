@@ -115,6 +115,19 @@ def test_float32_on_cpus_agrees_and_copies_few_weights(name: str) -> None:
         assert id(weight) in shared or ".blocks." not in key or name.startswith("basenji2"), key
 
 
+@pytest.mark.parametrize("by_convolution", [False, True])
+@pytest.mark.parametrize("name", SIZES)
+def test_products_of_both_libraries_agree(
+    name: str, by_convolution: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MKL multiplies on Intel's CPUs and oneDNN on all others."""
+    model = network(name)
+    expected = coverage(model, 2)
+    cpu = replace(compute.CPU, dense_by_convolution=by_convolution)
+    monkeypatch.setitem(compute.ROUTES, "cpu", cpu)
+    assert error(coverage(prepare_network(model, "float32"), 2), expected) < 1e-5
+
+
 @torch.inference_mode()
 def test_packed_weights_convolve_to_the_same_values() -> None:
     """To rounding: a sum of 96 products of numbers of size 1 errs by at most 96 roundings."""

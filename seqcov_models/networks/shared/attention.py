@@ -147,7 +147,7 @@ class RelativeAttention(nn.Module):
             attended = attend_fused(q_content, q_position, k, v, r, first)
             return apply_linear(attended.transpose(1, 2).flatten(2), self.to_out)
         v = v.transpose(-1, -2).contiguous()  # (batch, heads, value, length)
-        if not route(x.device).dense_by_convolution:
+        if not route(x.device).heads_in_turn:
             attended = self._attend(q_content, q_position, k, v, r.contiguous(), first)
         else:  # one head after the other, so that its tensors stay in the cache
             attended = torch.stack([

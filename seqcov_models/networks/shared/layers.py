@@ -106,7 +106,7 @@ def _convolve(
 
     `weight` may also be what `pack_weight` returns.
     """
-    vertical_dilation = 2 if route(x.device).dense_by_convolution else 1
+    vertical_dilation = 2 if x.device.type == "cpu" else 1
     x = x.to(weight.dtype)
     if len(x) == 1:  # any stride is valid for a batch of 1, and conv2d infers the order from it
         x = x.transpose(1, 2)[0].unsqueeze(0).transpose(1, 2)
@@ -130,10 +130,9 @@ def apply_linear(x: Tensor, layer: nn.Linear) -> Tensor:
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute x · weightᵀ + bias: (batch, length, in), (out, in) → (batch, length, out).
 
-    On CPUs this is a convolution of width 1 (oneDNN), which on AMD processors is twice as fast as a
-    matrix product (MKL).
+    `weight` may also be what `pack_weight` returns. See `has_fast_mkl` for the choice.
     """
-    if not route(x.device).dense_by_convolution:
+    if not (weight.is_mkldnn or route(x.device).dense_by_convolution):
         return F.linear(x.to(weight.dtype), weight, bias)
     kernel = weight if weight.is_mkldnn else weight[..., None]
     return _convolve(x.transpose(1, 2), kernel, bias).transpose(1, 2)
