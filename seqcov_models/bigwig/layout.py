@@ -11,7 +11,7 @@ follow the order of the given contigs, so that values may come in the order of t
 """
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -76,7 +76,7 @@ class Sizes:
     Every size but `batch` and `records` changes the bytes of a file.
 
     Attributes:
-        section: Bins of a data block.
+        section: Bins of a data block at most; a block does not cross a multiple of it.
         window: Bins of a window of the first zoom level; each further level joins 4 windows of the
             level below. Half as many would make files 10 % larger and slower to write.
         zoom_block: Records of a zoom block.
@@ -129,31 +129,33 @@ def pack_total(total: Summary) -> bytes:
     return TOTAL.pack(total.bases, total.minimum, total.maximum, total.sum, total.sum_squares)
 
 
-def write_blocks(
-    handle: IO[bytes], blocks: Iterable[bytes], first: Rows, last: Rows, compression: int
-) -> Rows:
-    """Compress and write blocks; return their index entries.
+def compress(block: bytes, sizes: Sizes) -> bytes:
+    """Return a compressed block.
 
     libdeflate is used because its output is the same in every process; igzip is as fast, but its
     output sometimes differs.
+    """
+    return bytes(deflate.zlib_compress(block, sizes.compression))
+
+
+def write_blocks(handle: IO[bytes], blocks: Sequence[bytes], first: Rows, last: Rows) -> Rows:
+    """Write compressed blocks; return their index entries.
 
     Args:
         handle: The file, at the offset of the first block.
-        blocks: Content of each block.
+        blocks: The compressed blocks.
         first: The first row of each block, with its contig and start.
         last: The last row of each block, with its contig and end.
-        compression: libdeflate's level; see `Sizes`.
 
     Returns:
         Index entries of type `LEAF`, shape (blocks,).
     """
-    packed = [deflate.zlib_compress(block, compression) for block in blocks]
-    leaves = np.zeros(len(packed), LEAF)
-    leaves["size"] = [len(block) for block in packed]
+    leaves = np.zeros(len(blocks), LEAF)
+    leaves["size"] = [len(block) for block in blocks]
     leaves["offset"] = handle.tell() + np.cumsum(leaves["size"]) - leaves["size"]
     leaves["chrom"], leaves["start"] = first["chrom"], first["start"]
     leaves["end_chrom"], leaves["end"] = last["chrom"], last["end"]
-    handle.writelines(packed)
+    handle.writelines(blocks)
     return leaves
 
 

@@ -2,13 +2,23 @@
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import IO, Any
+from typing import Any
 
+import deflate
 import numpy as np
 import numpy.typing as npt
 
-from seqcov_models.bigwig.layout import FIXED_STEP, SECTION, Rows, Sizes, write_blocks
+from seqcov_models.bigwig.layout import (
+    BUFFER,
+    FIXED_STEP,
+    RECORD,
+    SECTION,
+    Rows,
+    Sizes,
+    compress,
+)
 from seqcov_models.errors import SeqcovError
 
 Floats = npt.NDArray[np.float32]
@@ -98,8 +108,9 @@ def build_batches(
 ) -> Iterator[tuple[Rows, Floats]]:
     """Yield headers of complete sections and all their values.
 
-    A section begins at the first bin after a gap, and after every `sizes.section` bins from there.
-    The division into pieces does not matter.
+    A section begins at the first bin after a gap, and at every multiple of `sizes.section` bins
+    from the contig's start. It thus depends on the values near it alone, so that ranges of a contig
+    can be compressed separately (see `bigwig.ranges`). The division into pieces does not matter.
 
     Args:
         pieces: Values as `check_runs` yields them.
@@ -126,7 +137,7 @@ def build_batches(
             if filled == sizes.batch:
                 # The next piece may continue this stretch: hold its last section back if not full.
                 last = stretches.pop()
-                rest = last[3] % sizes.section
+                rest = min(last[3], (last[1] + last[3]) % sizes.section)
                 if last[3] > rest:
                     stretches.append([*last[:3], last[3] - rest])
                 yield (
@@ -160,7 +171,7 @@ def split_ranges(length: Ints, lead: Ints, size: int) -> tuple[Ints, Ints, Ints]
 
 
 def build_section_headers(stretches: list[list[int]], bin_size: int, size: int) -> Rows:
-    """Return the headers of sections of `size` bins that cover `stretches`.
+    """Return the headers of sections that cover `stretches`, cut at every multiple of `size` bins.
 
     Args:
         stretches: Contig id, first bin, bases per bin and number of bins of each.
@@ -171,7 +182,7 @@ def build_section_headers(stretches: list[list[int]], bin_size: int, size: int) 
         Headers of shape (sections,), of type `SECTION`.
     """
     chrom, first, span, bins = np.array(stretches, np.int64).T
-    source, begin, end = split_ranges(bins, np.zeros_like(bins), size)
+    source, begin, end = split_ranges(bins, first % size, size)
     sections = np.zeros(len(source), SECTION)
     sections["chrom"] = chrom[source]
     sections["start"] = (first[source] + begin) * bin_size
@@ -183,19 +194,86 @@ def build_section_headers(stretches: list[list[int]], bin_size: int, size: int) 
     return sections
 
 
-def write_sections(
-    handle: IO[bytes],
-    batches: Iterable[tuple[Rows, Floats]],
-    leaves: list[Rows],
-    compression: int,
-) -> Iterator[tuple[Rows, Floats]]:
-    """Write data blocks, append their index entries to `leaves`, and yield the batches."""
-    for sections, values in batches:
+@dataclass(frozen=True)
+class Packed:
+    """Data blocks as they are in the file, with what indices and zoom levels need.
+
+    Attributes:
+        sections: Headers of the blocks, type `SECTION`, shape (blocks,).
+        blocks: The compressed blocks, each with its header.
+        records: Summaries of windows of the first zoom level, type `RECORD`.
+    """
+
+    sections: Rows
+    blocks: list[bytes]
+    records: Rows
+
+
+def pack_runs(
+    contigs: Mapping[str, int], bin_size: int, runs: Runs, sizes: Sizes
+) -> Iterator[Packed]:
+    """Check runs of values and yield them as compressed data blocks; see `write_bigwig`."""
+    pieces = check_runs(contigs, bin_size, runs, sizes.batch)
+    for sections, values in build_batches(pieces, bin_size, sizes):
         headers, body = sections.tobytes(), values.tobytes()
         size, ends = SECTION.itemsize, np.cumsum(sections["count"], dtype=np.int64) * 4
-        blocks = (
-            headers[number * size : (number + 1) * size] + body[begin:end]
+        blocks = [
+            compress(headers[number * size : (number + 1) * size] + body[begin:end], sizes)
             for number, (begin, end) in enumerate(pairwise([0, *ends.tolist()]))
-        )
-        leaves.append(write_blocks(handle, blocks, sections, sections, compression))
-        yield sections, values
+        ]
+        yield Packed(sections, blocks, summarise_sections(sections, values, bin_size, sizes.window))
+
+
+def unpack_block(block: bytes) -> tuple[int, int, Floats]:
+    """Return the contig id, the first bin and the values of a compressed data block."""
+    content = deflate.zlib_decompress(block, BUFFER)
+    header = np.frombuffer(content, SECTION, 1)[0]
+    first = int(header["start"]) // int(header["step"])
+    return int(header["chrom"]), first, np.frombuffer(content, "<f4", offset=SECTION.itemsize)
+
+
+def summary_intervals(sections: Rows, bin_size: int, window: int) -> tuple[Rows, Ints]:
+    """Return the overlaps of sections with windows as zoom records without statistics.
+
+    Args:
+        sections: Headers of data blocks, shape (sections,).
+        bin_size: Bases per bin.
+        window: Bins per window.
+
+    Returns:
+        Records of type `RECORD`, ascending, and the index of the first value of each among the
+        values of all sections; both of shape (records,).
+    """
+    start = sections["start"].astype(np.int64)
+    count = sections["count"].astype(np.int64)
+    source, begin, end = split_ranges(count, start // bin_size % window, window)
+    span = sections["span"].astype(np.int64)[source]
+    records = np.empty(len(source), RECORD)
+    records["chrom"] = sections["chrom"][source]
+    records["start"] = start[source] + begin * bin_size
+    records["end"] = start[source] + (end - 1) * bin_size + span
+    records["valid"] = (end - begin) * span
+    return records, (np.cumsum(count) - count)[source] + begin
+
+
+def summarise_sections(sections: Rows, values: Floats, bin_size: int, window: int) -> Rows:
+    """Return a zoom record for each overlap of a section with a window.
+
+    Args:
+        sections: Headers of data blocks, shape (sections,).
+        values: Values of all sections, shape (bins,).
+        bin_size: Bases per bin.
+        window: Bins per window.
+
+    Returns:
+        Records of type `RECORD`, ascending.
+    """
+    records, first = summary_intervals(sections, bin_size, window)
+    span = records["valid"] // np.diff(first, append=len(values))
+    exact = values.astype(np.float64)
+    records["min"] = np.minimum.reduceat(values, first)
+    records["max"] = np.maximum.reduceat(values, first)
+    records["sum"] = np.add.reduceat(exact, first) * span
+    exact *= exact
+    records["squares"] = np.add.reduceat(exact, first) * span
+    return records

@@ -5,13 +5,13 @@ than the predictions. This one knows that the values are float32 in bins of one 
 arrays.
 
 The bytes of a file depend on the arguments alone (and on the versions of libdeflate and numpy).
-They do not depend on how the caller divides the values into runs: a data block begins at the first
-bin after a gap and every 2,048 bins from there, and a zoom window is summed only when all of its
-values are known.
+They do not depend on how the caller divides the values into runs or ranges: a data block begins at
+the first bin after a gap and at every multiple of 2,048 bins from the contig's start, and a zoom
+window is summed only when all of its values are known.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -33,21 +33,22 @@ from seqcov_models.bigwig.layout import (
     Sizes,
     Summary,
     pack_total,
+    write_blocks,
     write_contigs,
     write_index,
 )
-from seqcov_models.bigwig.sections import Runs, build_batches, check_runs, write_sections
+from seqcov_models.bigwig.ranges import PackedRange, join_ranges
+from seqcov_models.bigwig.sections import Packed, Runs, pack_runs
 from seqcov_models.bigwig.zooms import (
     count_records,
     fill_spool,
     reduce_records,
-    summarise_sections,
     summarise_track,
     write_zoom,
 )
 from seqcov_models.errors import SeqcovError
 
-__all__ = ["Summary", "write_bigwig"]
+__all__ = ["Summary", "join_bigwig", "write_bigwig"]
 
 _SPOOL = 2**20  # bytes of zoom records in memory; more go to disk
 _BUFFER = 2**20  # bytes per system call; the default, 8 KiB, takes 3 times as long in the kernel
@@ -85,10 +86,51 @@ def write_bigwig(
         Summary(bases=100, minimum=1.0, maximum=1.0, sum=100.0, sum_squares=100.0)
     """
     _check_arguments(contigs, bin_size)
+    return _write_file(path, contigs, bin_size, pack_runs(contigs, bin_size, runs, sizes), sizes)
+
+
+def join_bigwig(
+    path: Path,
+    contigs: Mapping[str, int],
+    bin_size: int,
+    ranges: Iterable[PackedRange],
+    sizes: Sizes = SIZES,
+) -> Summary:
+    """Write a bigWig from ranges that `bigwig.ranges.pack_range` compressed; return its summary.
+
+    Data blocks are copied. The file has the bytes that `write_bigwig` writes for the same values.
+
+    Args:
+        path: File to write, as `write_bigwig` does.
+        contigs: Lengths in bp, by name, as the ranges were compressed with.
+        bin_size: Bases per bin.
+        ranges: The ranges in the order of the contigs, neither overlapping nor repeated.
+        sizes: Sizes of blocks, as the ranges were compressed with.
+
+    Returns:
+        The summary of all values.
+
+    Raises:
+        SeqcovError: If ranges overlap or are out of order.
+    """
+    _check_arguments(contigs, bin_size)
+    return _write_file(
+        path, contigs, bin_size, join_ranges(contigs, bin_size, ranges, sizes), sizes
+    )
+
+
+def _write_file(
+    path: Path,
+    contigs: Mapping[str, int],
+    bin_size: int,
+    batches: Iterable[Packed],
+    sizes: Sizes,
+) -> Summary:
+    """Write a bigWig of compressed data blocks under a temporary name, flush and rename it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("w+b", _BUFFER) as handle:
-            summary = _write(handle, contigs, bin_size, runs, path.parent, sizes)
+            summary = _write(handle, contigs, bin_size, batches, path.parent, sizes)
             handle.flush()
             os.fsync(handle.fileno())
             _check_written(handle, path)
@@ -116,7 +158,7 @@ def _write(
     handle: IO[bytes],
     contigs: Mapping[str, int],
     bin_size: int,
-    runs: Runs,
+    batches: Iterable[Packed],
     folder: Path,
     sizes: Sizes,
 ) -> Summary:
@@ -133,11 +175,7 @@ def _write(
         SpooledTemporaryFile(_SPOOL, dir=str(folder)) as second_spool,
     ):
         spool, next_spool = first_spool, second_spool
-        pieces = check_runs(contigs, bin_size, runs, sizes.batch)
-        batches = write_sections(
-            handle, build_batches(pieces, bin_size, sizes), leaves, sizes.compression
-        )
-        records = (summarise_sections(*batch, bin_size, sizes.window) for batch in batches)
+        records = _write_data(handle, batches, leaves)
         fill_spool(spool, reduce_records(records, reductions[0]))
         summary = summarise_track(spool, sizes.records)
         index_offset = handle.tell()
@@ -167,6 +205,13 @@ def _write(
     handle.seek(total_offset)
     handle.write(pack_total(summary))
     return summary
+
+
+def _write_data(handle: IO[bytes], batches: Iterable[Packed], leaves: list[Rows]) -> Iterator[Rows]:
+    """Write data blocks, append their index entries to `leaves`, and yield their zoom records."""
+    for batch in batches:
+        leaves.append(write_blocks(handle, batch.blocks, batch.sections, batch.sections))
+        yield batch.records
 
 
 def _check_written(handle: IO[bytes], path: Path) -> None:

@@ -7,39 +7,8 @@ from typing import IO
 
 import numpy as np
 
-from seqcov_models.bigwig.layout import RECORD, ZOOM, Rows, Sizes, Summary, write_blocks
-from seqcov_models.bigwig.sections import Floats, Ints, split_ranges
-
-
-def summarise_sections(sections: Rows, values: Floats, bin_size: int, window: int) -> Rows:
-    """Return a zoom record for each overlap of a section with a window.
-
-    Args:
-        sections: Headers of data blocks, shape (sections,).
-        values: Values of all sections, shape (bins,).
-        bin_size: Bases per bin.
-        window: Bins per window.
-
-    Returns:
-        Records of type `RECORD`, ascending.
-    """
-    start = sections["start"].astype(np.int64)
-    count = sections["count"].astype(np.int64)
-    source, begin, end = split_ranges(count, start // bin_size % window, window)
-    first = (np.cumsum(count) - count)[source] + begin
-    span = sections["span"].astype(np.int64)[source]
-    exact = values.astype(np.float64)
-    records = np.empty(len(source), RECORD)
-    records["chrom"] = sections["chrom"][source]
-    records["start"] = start[source] + begin * bin_size
-    records["end"] = start[source] + (end - 1) * bin_size + span
-    records["valid"] = (end - begin) * span
-    records["min"] = np.minimum.reduceat(values, first)
-    records["max"] = np.maximum.reduceat(values, first)
-    records["sum"] = np.add.reduceat(exact, first) * span
-    exact *= exact
-    records["squares"] = np.add.reduceat(exact, first) * span
-    return records
+from seqcov_models.bigwig.layout import RECORD, ZOOM, Rows, Sizes, Summary, compress, write_blocks
+from seqcov_models.bigwig.sections import Ints
 
 
 def _merge_records(records: Rows, first: Ints) -> Rows:
@@ -123,6 +92,6 @@ def write_zoom(
         rows, size = round_records(records), sizes.zoom_block
         groups = [rows[begin : begin + size] for begin in range(0, len(rows), size)]
         first, last = (np.array([group[end] for group in groups]) for end in (0, -1))
-        blocks = (group.tobytes() for group in groups)
-        leaves.append(write_blocks(handle, blocks, first, last, sizes.compression))
+        blocks = [compress(group.tobytes(), sizes) for group in groups]
+        leaves.append(write_blocks(handle, blocks, first, last))
         yield records

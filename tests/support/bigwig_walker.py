@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from seqcov_models.bigwig import layout, zooms
 from seqcov_models.bigwig.layout import Rows, Sizes, Summary
-from seqcov_models.bigwig.sections import Floats
+from seqcov_models.bigwig.sections import Floats, summarise_sections
 from seqcov_models.errors import SeqcovError
 
 
@@ -276,6 +276,8 @@ def _walk_sections(
                 raise cursor.error(f"{label}: its header contradicts itself")
             if (chrom, start) < reached:
                 raise cursor.error(f"{label}: overlaps the one before or is out of order")
+            if start // step % sizes.section + count > sizes.section:
+                raise cursor.error(f"{label}: crosses a multiple of {sizes.section} bins")
             reached = (chrom, end)
             cursor.expect_box("data index", leaf, section, section)
             values = np.frombuffer(block, "<f4", offset=layout.SECTION.itemsize)
@@ -284,7 +286,7 @@ def _walk_sections(
             headers.append(section)
             bodies.append(values)
         sections.append((np.array(headers, layout.SECTION), np.concatenate(bodies)))
-        yield zooms.summarise_sections(*sections[-1], bin_size, sizes.window)
+        yield summarise_sections(*sections[-1], bin_size, sizes.window)
 
 
 def _walk_zoom(
