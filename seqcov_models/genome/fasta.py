@@ -19,6 +19,9 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.files import write_atomically
 from seqcov_models.sequence import UNKNOWN, Codes, encode
 
+INDEX_LINE = re.compile(r"([^\t]*)\t([0-9]{1,18})(?:\t[0-9]{1,18}){3}")
+"""Line of a .fai: name, length in bp, and three numbers about the file."""
+
 
 @dataclass(frozen=True)
 class Fasta:
@@ -103,12 +106,12 @@ def read_index(index: Path, fasta: Path) -> dict[str, int]:
     except UnicodeDecodeError:
         raise SeqcovError(f"{index} is not an index; delete the file") from None
     for number, line in enumerate(lines, 1):
-        cells = line.split("\t")
-        if len(cells) != 5 or not all(is_number(cell) for cell in cells[1:]):
+        cells = INDEX_LINE.fullmatch(line)
+        if not cells:
             raise SeqcovError(f"{index}, line {number} is not an index line; delete the file")
-        if cells[0] in contigs:
-            raise SeqcovError(f"FASTA {fasta}: contig {cells[0]!r} appears twice; rename one")
-        contigs[cells[0]] = int(cells[1])
+        if cells[1] in contigs:
+            raise SeqcovError(f"FASTA {fasta}: contig {cells[1]!r} appears twice; rename one")
+        contigs[cells[1]] = int(cells[2])
     if not any(contigs.values()):
         raise SeqcovError(f"FASTA {fasta} does not hold any sequence")
     return {name: length for name, length in contigs.items() if length}
