@@ -57,12 +57,15 @@ def load_checkpoint(checkpoint: Checkpoint, tracks: Sequence[Track]) -> Coverage
     Raises:
         SeqcovError: If the weights are damaged or do not fit the config.
     """
-    state = read_state(checkpoint)
-    model = build(checkpoint.config)
-    model.load_state_dict(
-        {name: torch.from_numpy(np.ascontiguousarray(state.pop(name))) for name in list(state)},
-        strict=False,
-    )
+    model, state = outline(checkpoint.config, checkpoint.source), read_state(checkpoint)
+    # Copied, because the arrays may be views of a mapped file, which can change while it is used.
+    tensors = {name: torch.from_numpy(np.array(state.pop(name), order="C")) for name in list(state)}
+    counters = {
+        name: torch.zeros(value.shape, dtype=value.dtype)
+        for name, value in model.named_buffers()
+        if name.endswith(_DERIVED)
+    }
+    model.load_state_dict(tensors | counters, assign=True)
     model.assign_tracks(checkpoint.tracks, checkpoint.other_tracks)
     return model.eval().select_tracks([track.row for track in tracks])
 

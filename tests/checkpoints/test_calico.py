@@ -218,6 +218,36 @@ def test_a_params_json_that_does_not_fit_is_refused(change: str, tiny_folder: Pa
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "more blocks",
+            r"6 layer_normalization layers \(this file: 4\),"
+            r" 3 multihead_attention layers \(this file: 2\)$",
+        ),
+        ("three upsamples", r"3 separable_conv1d layers \(this file: 2\)$"),
+        ("more tracks", r"no head of 8 human tracks; heads in this file: dense_8 \(7 tracks\)$"),
+    ],
+)
+def test_layers_that_the_weights_do_not_have_are_counted(
+    change: str, message: str, tiny_folder: Path
+) -> None:
+    (tiny_folder / "params.json").write_text(json.dumps(params_with(BAD_PARAMS[change])))
+    (tiny_folder / "targets.txt").unlink()
+    text = refusal("borzoi", tiny_folder, message)
+    assert ("heads in this file" in text) == (change == "more tracks")
+
+
+def test_two_heads_of_one_size_are_refused(tiny_folder: Path) -> None:
+    with h5py.File(tiny_folder / "model.h5", "r+") as file:
+        layers = file["model_weights"]
+        layers["dense_9/dense_9/kernel:0"] = layers["dense_8/dense_8/kernel:0"][:]
+        layers["dense_9/dense_9/bias:0"] = layers["dense_8/dense_8/bias:0"][:]
+    message = refusal("borzoi", tiny_folder, "more than one head of 7 human tracks")
+    assert message.endswith("dense_8 (7 tracks), dense_9 (7 tracks)")
+
+
+@pytest.mark.parametrize(
     "content", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"model": []}', b'{"model": {}}']
 )
 def test_another_file_named_params_json_is_refused(content: bytes, tiny_folder: Path) -> None:

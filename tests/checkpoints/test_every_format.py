@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from goldens.common import windows
 from seqcov_models import load_model, save_model
@@ -33,6 +34,32 @@ def test_a_checkpoint_predicts_what_its_project_predicted(
     assert are_equal(model, reloaded)
     letters = windows(model.geometry.window, 1, seed=3)
     assert np.array_equal(model.predict(letters), reloaded.predict(letters))
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_loading_draws_no_random_numbers_and_leaves_no_tensor_empty(
+    name: str, goldens: Callable[[str], Path]
+) -> None:
+    before = torch.get_rng_state()
+    model = load_golden(name, goldens(name))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert {value.device.type for value in (*model.parameters(), *model.buffers())} == {"cpu"}
+    assert all(weight.requires_grad and weight.is_contiguous() for weight in model.parameters())
+    counters = [v for n, v in model.named_buffers() if n.endswith("num_batches_tracked")]
+    assert not any(map(bool, counters))
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_a_loaded_model_does_not_change_with_its_files(
+    name: str, fresh: Callable[[str], Path]
+) -> None:
+    folder = fresh(name)
+    model, kept = load_golden(name, folder), load_golden(name, folder)
+    kept.load_state_dict({name: value.clone() for name, value in kept.state_dict().items()})
+    for file in folder.iterdir():
+        with file.open("r+b") as opened:
+            opened.write(b"\xff" * file.stat().st_size)
+    assert are_equal(model, kept)
 
 
 @pytest.mark.parametrize("name", GOLDENS)

@@ -263,14 +263,12 @@ def _task_rows(tasks: Sequence[int], size: int) -> list[int]:
 
 def _select_channels(layer: nn.Conv1d, rows: list[int]) -> nn.Conv1d:
     """Copy `layer` with the output channels `rows` only."""
-    selected = same_padding_conv(layer.in_channels, len(rows), layer.kernel_size[0]).to(
-        layer.weight
-    )
-    assert selected.bias is not None
     assert layer.bias is not None
+    with torch.device("meta"):  # nothing is initialised
+        selected = same_padding_conv(layer.in_channels, len(rows), layer.kernel_size[0])
     with torch.no_grad():
-        selected.weight.copy_(layer.weight[rows])
-        selected.bias.copy_(layer.bias[rows])
+        selected.weight = nn.Parameter(layer.weight[rows])
+        selected.bias = nn.Parameter(layer.bias[rows])
     return selected
 
 

@@ -45,7 +45,7 @@ class AttentionPool(nn.Module):
         super().__init__()
         self.to_logits = nn.Linear(width, width, bias=False)
         with torch.no_grad():
-            self.to_logits.weight.copy_(2 * torch.eye(width))
+            self.to_logits.weight.zero_().fill_diagonal_(2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the pooling: (batch, width, length) → (batch, width, length / 2)."""

@@ -444,10 +444,9 @@ def _check_codes(codes: Tensor) -> None:
 
 def select_outputs(layer: nn.Linear, rows: Sequence[int]) -> nn.Linear:
     """Copy `layer` with the outputs `rows` only."""
-    selected = nn.Linear(
-        layer.in_features, len(rows), device=layer.weight.device, dtype=layer.weight.dtype
-    )
+    with torch.device("meta"):  # nothing is initialised
+        selected = nn.Linear(layer.in_features, len(rows))
     with torch.no_grad():
-        selected.weight.copy_(layer.weight[list(rows)])
-        selected.bias.copy_(layer.bias[list(rows)])
+        selected.weight = nn.Parameter(layer.weight[list(rows)])
+        selected.bias = nn.Parameter(layer.bias[list(rows)])
     return selected
