@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from goldens.common import unpacked
+from goldens.common import unpack
 from support import data
 from support.calico import Tiny, Weights, draw_keras_weights, write_calico
 
@@ -59,7 +59,7 @@ def goldens(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def find(name: str) -> Path:
         if not (folder / name).exists():
-            unpacked(name, folder / name)
+            unpack(name, folder / name)
         return folder / name
 
     return find

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from goldens.common import unpacked
+from goldens.common import unpack
 from seqcov_models import load_model
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.cli import main
@@ -31,7 +31,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_describe_prints_the_properties_of_a_checkpoint(run: Run, tmp_path: Path) -> None:
-    folder = unpacked("enformer_pytorch", tmp_path / "x")
+    folder = unpack("enformer_pytorch", tmp_path / "x")
     status, output, err = run("describe", folder)
     assert (status, err) == (0, "")
     printed = dict(line.split(":", 1) for line in output.splitlines())
@@ -49,7 +49,7 @@ def test_describe_prints_the_properties_of_a_checkpoint(run: Run, tmp_path: Path
 
 
 def test_describe_finds_the_only_species(run: Run, tmp_path: Path) -> None:
-    folder = unpacked("multimolecule_borzoi", tmp_path / "x")
+    folder = unpack("multimolecule_borzoi", tmp_path / "x")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "species": "mouse"}))
     assert "mouse" in run("describe", folder)[1]
@@ -59,7 +59,7 @@ def test_describe_finds_the_only_species(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_converted_checkpoint_has_the_same_config(run: Run, tmp_path: Path) -> None:
-    folder = unpacked("keras_basenji_2020", tmp_path / "x")
+    folder = unpack("keras_basenji_2020", tmp_path / "x")
     status, output, err = run("convert", folder, tmp_path / "out" / "deeper")
     assert (status, err) == (0, "")
     assert "basenji2, 5 tracks" in output
@@ -73,7 +73,7 @@ def test_a_converted_checkpoint_has_the_same_config(run: Run, tmp_path: Path) ->
 def test_convert_keeps_the_strands_of_bpnet_and_the_callers_choices(
     run: Run, tmp_path: Path
 ) -> None:
-    folder = unpacked("multimolecule_bpnet", tmp_path / "x")
+    folder = unpack("multimolecule_bpnet", tmp_path / "x")
     run("convert", folder, tmp_path / "out", "--n-encoding", "multimolecule")
     checkpoint = recognise("bpnet", tmp_path / "out")
     assert checkpoint.config.n_encoding == "multimolecule"
@@ -83,7 +83,7 @@ def test_convert_keeps_the_strands_of_bpnet_and_the_callers_choices(
 
 @pytest.mark.parametrize("command", ["describe", "convert"])
 def test_mistakes_are_one_line_and_status_1(command: str, run: Run, tmp_path: Path) -> None:
-    folder = unpacked("multimolecule_basenji", tmp_path / "x")
+    folder = unpack("multimolecule_basenji", tmp_path / "x")
     target = [tmp_path / "out"] if command == "convert" else []
     (tmp_path / "file").write_text("text")
     content = (folder / "model.safetensors").read_bytes()
@@ -106,7 +106,7 @@ def test_mistakes_are_one_line_and_status_1(command: str, run: Run, tmp_path: Pa
 
 
 def test_convert_never_writes_over_anything(run: Run, tmp_path: Path) -> None:
-    folder = unpacked("bpnet_lite", tmp_path / "x")
+    folder = unpack("bpnet_lite", tmp_path / "x")
     (tmp_path / "file").write_text("mine")
     existing = tmp_path / "folder/model.safetensors/kept"
     existing.parent.mkdir(parents=True)
@@ -119,7 +119,7 @@ def test_convert_never_writes_over_anything(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_reported_and_leaves_no_file(tmp_path: Path) -> None:
-    folder = unpacked("bpnet_lite", tmp_path / "x")
+    folder = unpack("bpnet_lite", tmp_path / "x")
     command = 'ulimit -f 4; exec "$0" -m seqcov_models convert "$1" "$2"'
     completed = subprocess.run(
         ["bash", "-c", command, sys.executable, str(folder), str(tmp_path / "out")],

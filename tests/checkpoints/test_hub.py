@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from goldens.common import unpacked
+from goldens.common import unpack
 from seqcov_models import load_model
 from seqcov_models.checkpoints.hub import fetch
 from seqcov_models.checkpoints.recognise import recognise
@@ -22,7 +22,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 def cache_golden(name: str, repository: Path) -> Path:
     """Write a golden's checkpoint into a folder of huggingface_hub's cache; return its snapshot."""
-    snapshot = unpacked(name, repository / "snapshots" / COMMIT)
+    snapshot = unpack(name, repository / "snapshots" / COMMIT)
     for reference in ("refs/main", "refs/refs/pr/1"):
         (repository / reference).parent.mkdir(parents=True, exist_ok=True)
         (repository / reference).write_text(COMMIT)

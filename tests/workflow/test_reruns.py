@@ -15,7 +15,7 @@ from seqcov_models import save_model
 from support.data import REPOSITORY
 from support.fasta import write_fasta
 from support.position_coded import position_coded_bin, save_position_coded
-from support.profiles import PLAIN, network, write_profile_run
+from support.profiles import BPNET, network, write_profile_run
 from support.runs import snakemake
 
 Config = dict[str, Any]
@@ -125,7 +125,7 @@ def test_what_a_killed_run_of_more_jobs_left_goes(profile_run: Config, tmp_path:
 
 def test_results_of_earlier_runs_are_told_apart(profile_run: Config, tmp_path: Path) -> None:
     profile_run["models"]["lite"] = profile_run["models"]["plain"] | {"weights": "lite"}
-    save_model(network(replace(PLAIN, tasks=("other", "two"))), tmp_path / "lite")
+    save_model(network(replace(BPNET, tasks=("other", "two"))), tmp_path / "lite")
     assert snakemake(tmp_path, profile_run).returncode == 0
     profile_run["models"] = {"plain": profile_run["models"]["lite"]}
     done = snakemake(tmp_path, profile_run)
