@@ -55,7 +55,8 @@ def _write_group(folder: Path, plan: CoveragePlan, group: str, chunks: Sequence[
         for row, track in plan.members(plan.groups[group]):
             path = part / bigwig_name(plan.name, track.file_name)
             seams = Seams(plan.tiling, contigs)
-            runs = seams.observe(track_runs(_with_segments(plan, chunks), row, plan.tiling.step))
+            runs = track_runs(_with_segments(plan, chunks), row, plan.tiling.step)
+            runs = seams.observe(plan.round_runs(row, runs))
             summary = write_bigwig(path, contigs, bin_size, runs)
             rows.append(_table_row(plan, group, track, path, summary, seams.jumps))
         write_table(part / TRACK_TABLE, rows)

@@ -1,11 +1,13 @@
 """The plan of a model of coverage: what it predicts along a genome, in which chunks."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from seqcov_models.bigwig.rounding import round_values
 from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.genome.fasta import Fasta
-from seqcov_models.run.chunk_files import DTYPES
+from seqcov_models.run.chunk_files import DTYPES, Values
 from seqcov_models.run.digests import digest, identify_checkpoints
 from seqcov_models.run.model_document import BIGWIG_BYTES, ModelDocument, count_positions
 from seqcov_models.tiling import BinIntervals, Geometry, Segment, Tiling
@@ -80,6 +82,7 @@ class CoveragePlan(ModelDocument):
             Empty if there is only one chunk: then bigWigs are written from it.
         batches: The groups, divided into batches of tracks that are joined one after the other.
             Empty without ranges.
+        significant_bits: Bits of the values in bigWigs; None if values are not rounded.
     """
 
     name: str
@@ -93,6 +96,7 @@ class CoveragePlan(ModelDocument):
     groups: dict[str, list[int]]
     ranges: dict[str, list[str]]
     batches: list[Batch]
+    significant_bits: int | None = None
 
     @property
     def geometry(self) -> Geometry:
@@ -234,9 +238,25 @@ class CoveragePlan(ModelDocument):
             )
             for row, track in self.members(rows)
         ]
-        return digest(self.prediction_digest, labels)
+        return digest(self.prediction_digest, labels, *self._rounding)
 
     @cached_property
     def packing_digest(self) -> str:
         """A text that changes with any byte of the compressed ranges."""
-        return digest(self.prediction_digest, self.ranges, self.batches)
+        return digest(self.prediction_digest, self.ranges, self.batches, *self._rounding)
+
+    @property
+    def _rounding(self) -> list[int]:
+        """What rounding adds to digests: nothing without it, as before it existed."""
+        return [] if self.significant_bits is None else [self.significant_bits]
+
+    def round_runs(
+        self, row: int, runs: Iterable[tuple[str, int, Values]]
+    ) -> Iterator[tuple[str, int, Values]]:
+        """Yield a row's runs of values as they are written: rounded if the config asks for it.
+
+        The fraction of unknown bases (row -1) is not rounded.
+        """
+        for contig, first, values in runs:
+            bits = self.significant_bits
+            yield contig, first, values if bits is None or row < 0 else round_values(values, bits)

@@ -154,6 +154,7 @@ def _plan_coverage(
         groups=groups,
         ranges=ranges,
         batches=plan_batches(groups, bytes_per_track) if ranges else [],
+        significant_bits=config["bigwig"]["significant_bits"],
     )
     _ = plan.untransform  # raises SeqcovError if the track table lacks what it needs
     return plan

@@ -38,10 +38,18 @@ def write_provenance(
         "fasta": _file_facts(plan.fasta.path),
         "peaks": [_file_facts(file) for file in peaks],
         "models": {card.parent.name: json.loads(card.read_text("utf-8")) for card in cards},
+        **_describe_rounding(plan.config["bigwig"]["significant_bits"]),
         "config": plan.config,
     }
     with write_atomically(path) as part:
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _describe_rounding(bits: int | None) -> dict[str, Any]:
+    """Return the entry that says how values were rounded; nothing if they were not."""
+    if bits is None:
+        return {}
+    return {"rounding": {"significant_bits": bits, "largest_relative_error": 2.0**-bits}}
 
 
 def _file_facts(path: Path) -> dict[str, Any]:

@@ -57,8 +57,8 @@ def write_range(
     def pack(row: int) -> bytes:
         """Return one track of the range."""
         seams = Seams(plan.tiling, plan.fasta.contigs)
-        runs = seams.observe(track_runs(planned, row, plan.tiling.step))
-        packed = pack_range(plan.fasta.contigs, plan.geometry.bin, runs, start, end)
+        runs = plan.round_runs(row, track_runs(planned, row, plan.tiling.step))
+        packed = pack_range(plan.fasta.contigs, plan.geometry.bin, seams.observe(runs), start, end)
         return _JUMPS.pack(*seams.jumps) + packed.to_bytes()
 
     with ThreadPoolExecutor(threads) as pool:

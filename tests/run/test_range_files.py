@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pyBigWig
 import pytest
 
 from seqcov_models.errors import SeqcovError
@@ -126,6 +127,36 @@ def test_bigwigs_are_copied_if_the_file_system_has_no_hard_links(
     expected = write_all(plan, tmp_path / "linked")
     monkeypatch.setattr("os.link", refuse)
     assert write_all(plan, tmp_path / "copied") == expected
+
+
+def test_values_are_rounded_but_not_the_fraction_of_unknown_bases(
+    config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plan = plan_chunks(config, 4, monkeypatch)
+    rounded = plan_chunks(changed(config, "bigwig.significant_bits", 5), 4, monkeypatch)
+    whole = plan_chunks(changed(config, "bigwig.significant_bits", 5), 100, monkeypatch)
+    files = write_all(plan, tmp_path / "exact")
+    rounded_files = write_all(rounded, tmp_path / "rounded")
+    assert rounded_files == write_all(whole, tmp_path / "whole")
+    for name in files:
+        if "unknown" in name or name == "mask.bed":
+            assert files[name] == rounded_files[name]
+            continue
+        with pyBigWig.open(str(tmp_path / "exact" / name)) as before:
+            exact = before.values("chr1", 0, 5_000, numpy=True)
+        with pyBigWig.open(str(tmp_path / "rounded" / name)) as after:
+            values = after.values("chr1", 0, 5_000, numpy=True)
+        error = np.abs(values - exact)[~np.isnan(exact)]
+        assert 0 < error.max() <= np.nanmax(np.abs(exact)) * 2**-5
+        assert (error <= np.abs(exact[~np.isnan(exact)]) * 2**-5).all()
+
+
+def test_rounding_writes_bigwigs_again_but_predicts_nothing(config: Config) -> None:
+    before = plan_run(config).models["borzoi"]
+    after = plan_run(changed(config, "bigwig.significant_bits", 5)).models["borzoi"]
+    assert before.prediction_digest == after.prediction_digest
+    assert before.packing_digest != after.packing_digest
+    assert before.bigwig_digest("CAGE") != after.bigwig_digest("CAGE")
 
 
 def damage_digest(content: bytes) -> bytes:

@@ -19,7 +19,7 @@ TRACKS = 48
 
 @pytest.fixture
 def config(tmp_path: Path) -> dict[str, Any]:
-    """A run of 24 chunks with tracks in one group, which makes 25 batches."""
+    """A run of 16 chunks with all tracks in one group, which makes 17 batches."""
     draw = random.Random(5)
     with (tmp_path / "genome.fa").open("w") as fasta:
         for contig in range(4):
@@ -29,19 +29,21 @@ def config(tmp_path: Path) -> dict[str, Any]:
     return {
         "genome": {"name": "g", "fasta": str(tmp_path / "genome.fa")},
         "models": {"toy": {"architecture": "borzoi", "weights": str(tmp_path / "model")}},
-        "prediction": {"windows_per_chunk": 84},
+        "prediction": {"windows_per_chunk": 125},
     }
 
 
 @pytest.fixture
 def snakefile(tmp_path: Path) -> Path:
-    """The workflow with batches as small as in a run of many gigabytes."""
+    """The workflow with batches that are as small a share as in a run of many gigabytes."""
     path = tmp_path / "Snakefile"
+    (tmp_path / "profiles").symlink_to(SNAKEFILE.parent / "profiles")
     path.write_text(
         f"import sys\nsys.path.insert(0, {str(SNAKEFILE.parent)!r})\n"
         "from seqcov_models.run import planner\n"
-        "planner.BATCH_BYTES = 1\nplanner.BATCHES = 24\n"
-        f"include: {str(SNAKEFILE)!r}\n"
+        "planner.BATCH_BYTES = 1\nplanner.BATCHES = 16\n"
+        f"include: {str(SNAKEFILE.parent / 'workflow/Snakefile')!r}\n"
+        "rule small:\n    default_target: True\n    input: rules.all.input\n"
     )
     return path
 
