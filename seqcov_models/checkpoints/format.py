@@ -3,7 +3,7 @@
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,8 @@ class Format:
         renamed_heads: Returns the network's names of heads (values) that the file holds under
             other names (keys).
         strand_pairs: Returns the row of each track's other strand, if the files say it.
+        species_files: The names (patterns as of `fnmatch`) of a species' weights, by species, if
+            the project publishes folders with one file per species.
         has_n_channel: Whether the stems in its files read a fifth channel for N, which is dropped
             unless it is asked for.
 
@@ -137,4 +139,5 @@ class Format:
     ignores: Callable[[str, Config, Shapes], bool] = lambda name, config, shapes: False
     renamed_heads: Callable[[Files, Config], dict[str, str]] = lambda files, config: {}
     strand_pairs: Callable[[Files, int], list[int] | None] = lambda files, tracks: None
+    species_files: Mapping[str, str] = field(default_factory=dict)
     has_n_channel: bool = False

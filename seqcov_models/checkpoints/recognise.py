@@ -153,8 +153,8 @@ def _match_format(files: Files) -> tuple[Format, str]:
 def find_files(path: Path, species: str) -> Files:
     """Return the weights and their description at a path: a folder, or a file in it.
 
-    Of several .h5 files in a folder, model0* is the human one and model1* the mouse's.
-    Raises SeqcovError if there are none, or it is not clear which.
+    Of several files in a folder, a format may know that of a species by its name.
+    Raises SeqcovError if there are no weights, or it is not clear which file holds them.
     """
     if not path.exists():
         raise SeqcovError(f"weights {path}: no such file or folder")
@@ -169,8 +169,8 @@ def find_files(path: Path, species: str) -> Files:
             return Files((_single_file([*path.glob("*.h5")], path, species),), params=params)
         if config:
             return Files(_hugging_face_files(path), config)
-        found = [file for suffix in SUFFIXES for file in path.glob(f"*{suffix}")]
-        return Files((_single_file(found, path, species),))
+        candidates = [file for suffix in SUFFIXES for file in path.glob(f"*{suffix}")]
+        return Files((_single_file(candidates, path, species),))
     container = container_of(path)
     if params and (container == "hdf5" or path.suffix == ".h5"):
         return Files((path,), params=params)
@@ -191,9 +191,13 @@ def _single_file(files: list[Path], folder: Path, species: str) -> Path:
     """Return the weights among the files of a folder. Raises SeqcovError if it is not clear."""
     files = sorted(file for file in files if file.is_file())
     if len(files) > 1:
-        prefix = {"human": "model0", "mouse": "model1"}.get(species, "model")
-        named = [file for file in files if file.name.startswith(prefix) and file.suffix == ".h5"]
-        files = named if len(named) == 1 else files
+        patterns = [
+            form.species_files[species]
+            for form in all_formats().values()
+            if species in form.species_files
+        ]
+        matches = [file for file in files if any(map(file.match, patterns))]
+        files = matches if len(matches) == 1 else files
     if len(files) == 1:
         return files[0]
     if files:

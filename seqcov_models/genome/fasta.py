@@ -17,6 +17,7 @@ import numpy as np
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import write_atomically
+from seqcov_models.genome.index import find_contradiction, read_index
 from seqcov_models.sequence import UNKNOWN, Codes, encode
 
 
@@ -69,7 +70,7 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
         if all(file.is_file() and not _is_older(file, path) for file in needed) and (
             index_folder == path.parent or _is_derived_from(index, path)
         ):
-            return Fasta(path, index, read_index(index, path))
+            return _use_index(path, index, kind == "bgzip")
     try:
         index = path.parent / f"{path.name}.fai"
         _write_index(path, index, kind == "bgzip")
@@ -81,37 +82,19 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
             _record_source(index, path)
         except OSError as error:
             raise SeqcovError(f"FASTA {path}: no index can be made: {error}") from None
-    return Fasta(path, index, read_index(index, path))
+    return _use_index(path, index, kind == "bgzip")
 
 
-def read_index(index: Path, fasta: Path) -> dict[str, int]:
-    """Read the contig lengths of a .fai.
-
-    Args:
-        index: The .fai.
-        fasta: The file that it indexes, for messages.
-
-    Returns:
-        Lengths in bp by name, in the order of the file; contigs of 0 bp are left out.
-
-    Raises:
-        SeqcovError: If the index is damaged, if a contig appears twice, or if all are empty.
-    """
-    contigs: dict[str, int] = {}
-    try:
-        lines = index.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise SeqcovError(f"{index} is not an index; delete the file") from None
-    for number, line in enumerate(lines, 1):
-        cells = line.split("\t")
-        if len(cells) != 5 or not all(is_number(cell) for cell in cells[1:]):
-            raise SeqcovError(f"{index}, line {number} is not an index line; delete the file")
-        if cells[0] in contigs:
-            raise SeqcovError(f"FASTA {fasta}: contig {cells[0]!r} appears twice; rename one")
-        contigs[cells[0]] = int(cells[1])
-    if not any(contigs.values()):
-        raise SeqcovError(f"FASTA {fasta} does not hold any sequence")
-    return {name: length for name, length in contigs.items() if length}
+def _use_index(path: Path, index: Path, bgzip: bool) -> Fasta:
+    """Return a FASTA with an index that exists; raise SeqcovError unless it is the file's."""
+    contigs = read_index(index, path)
+    if wrong := find_contradiction(contigs, path, index.with_suffix(".gzi") if bgzip else None):
+        raise SeqcovError(
+            f"{index} is not the index of {path.name} as it is now: {wrong.text}. Delete"
+            f" {index}{' and its .gzi' if bgzip else ''}; a new one is made. If they are not"
+            " yours, link the FASTA into a folder of your own"
+        )
+    return Fasta(path, index, {contig.name: contig.length for contig in contigs if contig.length})
 
 
 def _compression(path: Path) -> str:
@@ -187,13 +170,28 @@ def _write_index(path: Path, index: Path, bgzip: bool) -> None:
             Faidx(str(path), indexname=str(fai), gzi_indexname=gzi and str(gzi)).close()
         except (FastaIndexingError, ValueError, EOFError, struct.error, zlib.error) as error:
             raise SeqcovError(f"FASTA {path}: {_explain_index_error(error)}") from None
+        # pyfaidx does not compare the last line of a contig with the others, nor the ends of lines
+        if wrong := find_contradiction(read_index(fai, path), path, gzi):
+            raise SeqcovError(f"FASTA {path}: {_describe_ragged_lines(wrong.contig)}")
 
 
 def _explain_index_error(error: Exception) -> str:
     """Return a message for a FASTA that cannot be indexed."""
     if duplicate := re.search(r"Duplicate key ['\"]?(.+?)['\"]?(?: |$)", str(error)):
         return f"contig {duplicate[1]!r} appears twice; rename one"
+    if ragged := re.search(r"Inconsistent line found in >(.*) at line (\d+)", str(error)):
+        return _describe_ragged_lines(ragged[1], int(ragged[2]))
     return str(error)
+
+
+def _describe_ragged_lines(contig: str, line: int | None = None) -> str:
+    """Return a message for a contig whose lines differ; `line` is counted from 1."""
+    return (
+        f"contig {contig!r}{f', line {line:,} of the file' if line else ''}: not all lines of this"
+        " contig have the same length and the same line end (only the last may be shorter), so"
+        " positions cannot be found; write the file again with even lines and without blank ones,"
+        " as `seqkit seq -w 60` does"
+    )
 
 
 class Genome:

@@ -1,5 +1,6 @@
 """Blend the values of overlapping windows into one value per bin or base.
 
+How much a bin of a window counts comes from `Tiling.blend_weights`; the rules for peaks are here.
 Windows are added in order of position. A blend holds only the places (bins or bases) that a later
 window may still cover: `add` adds a window, `take` removes the places before a position.
 """

@@ -58,12 +58,12 @@ def row(model, group, number, identifier=None, description="", **columns):
     return names | {"file": file, "bases": "960", **values, "description": description} | columns
 
 
-def rows_of(assays, models=("borzoi",), part=200):
+def build_rows(assays, models=("borzoi",), group_size=200):
     rows = []
     for model in models:
         for assay, count in assays.items():
             for index in range(count):
-                group = assay if count <= part else f"{assay}_{index // part + 1:02}"
+                group = assay if count <= group_size else f"{assay}_{index // group_size + 1:02}"
                 strand = "+-"[index % 2] if assay in ("CAGE", "RNA") else ""
                 name = f"{assay}{index // 2 if strand else index}{strand}"
                 rows.append(row(model, group, len(rows), name, f"{assay}:some tissue {index}"))
@@ -87,7 +87,7 @@ def stanzas(text):
     return parsed
 
 
-def check_hub(text, rows, own_assembly):
+def check_hub(text, rows, with_assembly):
     """Check the rules of one-file hubs; return the genome's, the composites' and the tracks'."""
     assert re.fullmatch(r"[ -\[\]-~\n]*", text), "printable ASCII without a backslash"
     hub, genome, *tracks = stanzas(text)
@@ -96,7 +96,7 @@ def check_hub(text, rows, own_assembly):
     assert len(hub["shortLabel"]) <= 20
     assert len(hub["longLabel"]) <= 70
     assert hub["useOneFile"] == "on"
-    if own_assembly:
+    if with_assembly:
         assert {"genome", "twoBitPath", "organism", "defaultPos"} <= set(genome)
         assert re.fullmatch(r"[A-Za-z0-9_]+", genome["genome"])
         assert re.fullmatch(r".+:\d+-\d+", genome["defaultPos"])
@@ -123,8 +123,8 @@ def check_hub(text, rows, own_assembly):
             assert state in ("on", "off")
             assert "autoScale" not in track
             assert re.fullmatch(r"\d+,\d+,\d+", track["color"])
-            outer = [float(value) for value in current["type"].split()[1:]]
-            assert outer[0] <= float(low) < float(high) <= outer[1]
+            limits = [float(value) for value in current["type"].split()[1:]]
+            assert limits[0] <= float(low) < float(high) <= limits[1]
     names = [track["track"].lower() for track in tracks]
     assert len(set(names)) == len(names)
     assert [track["bigDataUrl"] for track in children] == [row["file"] for row in rows]
@@ -132,10 +132,10 @@ def check_hub(text, rows, own_assembly):
         low, high = (float(value) for value in track["type"].split()[1:])
         for value in (float(source["minimum"]), float(source["maximum"])):
             assert not np.isfinite(value) or low <= value <= high
-    shown = [track["parent"].split()[0] for track in children if track["parent"].endswith(" on")]
-    assert 1 <= len(shown) <= 40
-    assert max(Counter(shown).values()) <= 10
-    assert {name for name, c in composites.items() if c["visibility"] == "full"} == set(shown)
+    visible = [track["parent"].split()[0] for track in children if track["parent"].endswith(" on")]
+    assert 1 <= len(visible) <= 40
+    assert max(Counter(visible).values()) <= 10
+    assert {name for name, c in composites.items() if c["visibility"] == "full"} == set(visible)
     return genome, composites, children
 
 
@@ -147,10 +147,10 @@ def check_igv(text, rows):
     assert [track.get("id") for track in tracks] == paths
     assert len({Path(path).name for path in paths}) == len(paths) <= 100
     assert set(paths) <= {row["file"] for row in rows}
-    by_file = {row["file"]: row for row in rows}
+    rows_by_file = {row["file"]: row for row in rows}
     groups = {}
     for track in tracks:
-        source = by_file[track.get("id")]
+        source = rows_by_file[track.get("id")]
         groups.setdefault((source["model"], source["group"]), set()).add(
             track.get("autoscaleGroup")
         )
@@ -164,21 +164,21 @@ def check_igv(text, rows):
 
 
 def test_hub_of_a_whole_table():
-    rows = rows_of(ASSAYS)
+    rows = build_rows(ASSAYS)
     assert len(rows) == 7611
     text = build_hub("hg38", "hg38", rows, VIEW)
-    genome, composites, children = check_hub(text, rows, own_assembly=False)
+    genome, composites, children = check_hub(text, rows, with_assembly=False)
     assert genome == {"genome": "hg38"}
     assert len(text) < 64 << 20
     assert len(composites) == 7 + 4 + 2 + 20 + 8
-    shown = [name for name, c in composites.items() if c["visibility"] == "full"]
-    assert len(shown) == 5, "parts of one assay are one assay"
+    visible = [name for name, c in composites.items() if c["visibility"] == "full"]
+    assert len(visible) == 5, "parts of one assay are one assay"
     assert sum(track["parent"].endswith(" on") for track in children) == 40
     assert sum(len(stanza["longLabel"]) for stanza in children) > 20 * len(children)
 
 
 def test_igv_session_of_a_whole_table():
-    rows = rows_of(ASSAYS, ("borzoi_0", "borzoi_1"))
+    rows = build_rows(ASSAYS, ("borzoi_0", "borzoi_1"))
     root, tracks = check_igv(build_igv_session("../g.fa", rows, VIEW, FOLDER), rows)
     assert (root.get("genome"), root.get("locus")) == ("../g.fa", "chr1:1001-2000")
     assert len(tracks) == 100
@@ -189,14 +189,14 @@ def test_igv_session_of_a_whole_table():
 
 
 def test_a_single_track_and_a_model_alone():
-    rows = rows_of({"tracks": 1}, ["m"])
-    check_hub(build_hub("g", None, rows, VIEW), rows, own_assembly=True)
+    rows = build_rows({"tracks": 1}, ["m"])
+    check_hub(build_hub("g", None, rows, VIEW), rows, with_assembly=True)
     _, [track] = check_igv(build_igv_session("g.fa", rows, VIEW, FOLDER), rows)
     assert track.get("name") == "tracks0 tracks:some tissue 0"
 
 
 def test_two_models_of_the_same_tracks():
-    rows = rows_of({"CAGE": 12, "CHIP": 3}, ("rep-0", "0rep"))
+    rows = build_rows({"CAGE": 12, "CHIP": 3}, ("rep-0", "0rep"))
     _, composites, children = check_hub(build_hub("g", "hg38", rows, VIEW), rows, False)
     assert list(composites) == ["rep-0_CAGE", "rep-0_CHIP", "t0rep_CAGE", "t0rep_CHIP"]
     assert sum(track["parent"].endswith(" on") for track in children) == 2 * (10 + 3)
@@ -221,7 +221,7 @@ def test_hostile_tables_stay_inside_their_values():
         for index in range(len(texts))
     ]
     text = build_hub("g", None, rows, VIEW)
-    _, composites, children = check_hub(text, rows, own_assembly=True)
+    _, composites, children = check_hub(text, rows, with_assembly=True)
     assert len(composites) == 1
     for track in children:
         assert set(track) == {
@@ -255,8 +255,8 @@ def test_of_several_values_the_farthest_from_zero_is_drawn():
     root = ET.fromstring(build_igv_session("g.fa", rows, VIEW, FOLDER))
     assert [track.get("windowFunction") for track in root.iter("Track")] == ["max", "min"]
     hub = stanzas(build_hub("g", "hg38", rows, VIEW))
-    drawn = [track["windowingFunction"] for track in hub if "bigDataUrl" in track]
-    assert drawn == ["maximum", "minimum"]
+    functions = [track["windowingFunction"] for track in hub if "bigDataUrl" in track]
+    assert functions == ["maximum", "minimum"]
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_limits_enclose_what_was_rounded(minimum, maximum, limits):
 
 
 def test_colours_by_assay_and_strand():
-    rows = rows_of({"CAGE": 4, "CHIP": 201, "odd": 1})
+    rows = build_rows({"CAGE": 4, "CHIP": 201, "odd": 1})
     _, _, children = check_hub(build_hub("g", "hg38", rows, VIEW), rows, False)
     colours = [track["color"] for track in children]
     assert colours[:2] == colours[2:4] == ["213,94,0", "234,174,127"]
@@ -301,9 +301,9 @@ def test_colours_by_assay_and_strand():
 
 
 def test_an_own_genome():
-    rows = rows_of({"CAGE": 1})
+    rows = build_rows({"CAGE": 1})
     text = build_hub("s.cerevisiae-R64", None, rows, VIEW)
-    genome, _, _ = check_hub(text, rows, own_assembly=True)
+    genome, _, _ = check_hub(text, rows, with_assembly=True)
     assert genome["genome"] == "s_cerevisiae_R64"
     assert genome["twoBitPath"] == "genome.2bit"
     assert genome["defaultPos"] == "chr1:1001-2000"
@@ -339,7 +339,7 @@ def test_script_in_a_small_tree(tmp_path):
     folder = tmp_path / "results" / "toy"
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "toy.fa").write_text(">chr1\n" + "ACGTacgtNN" * 100 + "\n")
-    rows = rows_of({"CAGE": 4, "CHIP": 2}, ("a", "b"))
+    rows = build_rows({"CAGE": 4, "CHIP": 2}, ("a", "b"))
     rows[0]["description"] = HOSTILE[1]
     for index, line in enumerate(rows):
         path = folder / line["file"]
@@ -357,9 +357,9 @@ def test_script_in_a_small_tree(tmp_path):
         return (folder / "hub.txt").read_text(encoding="utf-8")
 
     table = read_table(folder / "tracks.tsv")
-    check_hub(run("toy1"), table, own_assembly=False)
+    check_hub(run("toy1"), table, with_assembly=False)
     assert not (folder / "genome.2bit").exists()
-    genome, _, children = check_hub(run(""), table, own_assembly=True)
+    genome, _, children = check_hub(run(""), table, with_assembly=True)
     assert read_two_bit(folder / genome["twoBitPath"]) == {"chr1": "ACGTacgtNN" * 100}
     assert genome["defaultPos"] == "chr1:101-500"
     for track in children:

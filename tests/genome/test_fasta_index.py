@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from Bio import bgzf
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import open_fasta
@@ -14,6 +16,7 @@ from support.fasta import (
     TWO_CONTIGS,
     Writer,
     build_fasta,
+    every_compression,
     fetch_letters,
     open_genome,
     spell_interval,
@@ -21,6 +24,7 @@ from support.fasta import (
     write_fasta,
     write_gzip,
     write_plain,
+    write_sparse_fasta,
 )
 
 
@@ -123,14 +127,87 @@ def test_a_damaged_index_is_refused_or_replaced(content: bytes, tmp_path: Path) 
         assert open_fasta(path, tmp_path).contigs == {"chr1": 141, "chr2": 5}
 
 
-def test_an_index_of_a_longer_file_is_refused(tmp_path: Path) -> None:
-    path = write_fasta(tmp_path / "genome.fa", {"a": "ACGT" * 50})
-    (tmp_path / "genome.fa.fai").write_text("a\t5000\t3\t60\t61\n")
-    with (
-        open_genome(open_fasta(path, tmp_path)) as genome,
-        pytest.raises(SeqcovError, match="index"),
-    ):
-        genome.fetch("a", 150, 1_000)
+# Indices of other files
+
+INDEXED = {"chr1": "ACGT" * 60, "chr2": "GGCA" * 60, "empty": "", "chr3": "T" * 61}
+OTHERS = {
+    "two contigs swapped": build_fasta({"chr2": INDEXED["chr2"]} | INDEXED),
+    "a contig appended": build_fasta(INDEXED | {"chr4": "ACGT"}),
+    "a contig before the first": build_fasta({"chr0": "A"} | INDEXED),
+    "a contig missing": build_fasta({"chr1": INDEXED["chr1"], "chr3": INDEXED["chr3"]}),
+    "the last contig longer": build_fasta(INDEXED | {"chr3": "T" * 62}),
+    "the last contig shorter": build_fasta(INDEXED | {"chr3": "T" * 60}),
+    "the first contig shorter": build_fasta(INDEXED | {"chr1": "ACGT" * 59}),
+    "contigs renamed": build_fasta(INDEXED).replace(b"chr", b"ctg"),
+    "a name that begins alike": build_fasta(INDEXED).replace(b"chr2", b"chr22"),
+    "other lines": build_fasta(INDEXED, width=30),
+    "other line ends": build_fasta(INDEXED, end="\r\n"),
+    "another genome": build_fasta(TWO_CONTIGS),
+    "cut": build_fasta(INDEXED)[:-30],
+}
+
+
+@pytest.mark.parametrize("write", [write_plain, write_bgzip])
+@pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
+def test_an_index_of_another_file_is_refused(content: bytes, write: Writer, tmp_path: Path) -> None:
+    """The file was replaced by one with an older date, as `cp -p` and `rsync -a` do."""
+    path = write(tmp_path, build_fasta(INDEXED))
+    assert list(open_fasta(path, tmp_path).contigs) == ["chr1", "chr2", "chr3"]
+    write(tmp_path, content)
+    make_older(path, 3600)
+    with pytest.raises(SeqcovError, match=r"\.fai is not the index of genome\.fa.*Delete .*\.fai"):
+        open_fasta(path, tmp_path)
+
+
+def test_an_index_of_blocks_that_belongs_to_another_file_is_refused(tmp_path: Path) -> None:
+    """The text is the same, and compressed in other blocks."""
+    letters = "".join(random.Random(3).choices("ACGT", k=200_000))
+    text = build_fasta({"a": letters, "b": "ACGT"})
+    path = write_bgzip(tmp_path, text)
+    open_fasta(path, tmp_path)
+    with bgzf.BgzfWriter(str(path), compresslevel=1) as handle:
+        for start in range(0, len(text), 30_000):
+            handle.write(text[start : start + 30_000])
+            handle.flush()
+    make_older(path, 3600)
+    with pytest.raises(SeqcovError, match=r"Delete .*\.fai and its \.gzi"):
+        open_fasta(path, tmp_path)
+
+
+SOUND = {
+    "no end of the last line": build_fasta(INDEXED).rstrip(),
+    "a blank line between records": build_fasta({"a": "ACGT" * 40}) + b"\n>b\nAC\n",
+    "a blank line at the end": build_fasta(INDEXED) + b"\n",
+    "CR LF": build_fasta(INDEXED, end="\r\n"),
+    "comments before the first record": b";one\n\n;two\n" + build_fasta(INDEXED),
+    "a space before the name": b"> a b\nACGT\n>\tc\nAC\n",
+    "an empty last contig": b">a\nACGT\n>b",
+    "full lines only": build_fasta({"a": "ACGT" * 30, "b": "ACGT" * 15}),
+    "a long header": b">a " + b"x" * 50_000 + b"\nACGT\n>b\nA\n",
+    "one line per contig": build_fasta({"a": "ACGT" * 50_000, "b": "ACG"}, width=10**6),
+}
+
+
+@every_compression
+@pytest.mark.parametrize("content", SOUND.values(), ids=SOUND)
+def test_the_index_of_any_sound_file_is_believed(
+    content: bytes, write: Writer, tmp_path: Path
+) -> None:
+    path = write(tmp_path, content)
+    assert open_fasta(path, tmp_path).contigs == open_fasta(path, tmp_path).contigs
+
+
+def test_every_contig_of_a_large_genome_is_compared(tmp_path: Path) -> None:
+    contigs = {f"c{number}": 1 + number * 7_919 % 30_000 for number in range(3_000)}
+    path = write_sparse_fasta(tmp_path / "genome.fa", contigs)
+    assert open_fasta(path, tmp_path).contigs == contigs
+    with path.open("r+b") as file:
+        index = (tmp_path / "genome.fa.fai").read_text().splitlines()[1_234].split("\t")
+        file.seek(int(index[2]) - 2)
+        file.write(b"x")
+    make_older(path, 60)
+    with pytest.raises(SeqcovError, match="should hold the header of 'c1234' and nothing else"):
+        open_fasta(path, tmp_path)
 
 
 # Plain gzip

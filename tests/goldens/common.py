@@ -17,11 +17,11 @@ def windows(length: int, count: int = 2, seed: int = 7) -> list[str]:
     """
     rng = np.random.RandomState(seed)
     letters = np.array(list("ACGT"))[rng.randint(0, 4, (count, length))]
-    rare, lower = rng.random_sample((2, count, length))
+    rare, lower_case = rng.random_sample((2, count, length))
     letters[rare < 0.03] = "N"
     letters[rare > 0.98] = "R"
     letters[:, length // 3 : length // 3 + length // 16] = "N"
-    letters = np.where(lower < 0.4, np.char.lower(letters), letters)
+    letters = np.where(lower_case < 0.4, np.char.lower(letters), letters)
     return ["".join(row) for row in letters]
 
 
@@ -38,17 +38,17 @@ def write(folder: Path, length: int, **outputs: npt.NDArray[np.float32]) -> None
     outputs: (windows, bins, …) for `windows(length, 1)`; about 128 bins are stored.
     """
     step = -(-outputs["coverage"].shape[1] // 128)
-    stored = {name: value[:, ::step] for name, value in outputs.items()}
+    arrays = {name: value[:, ::step] for name, value in outputs.items()}
     for file in list(folder.iterdir()):
-        packed = gzip.compress(file.read_bytes(), mtime=0)
-        file.with_name(file.name + ".gz").write_bytes(packed)
+        content = gzip.compress(file.read_bytes(), mtime=0)
+        file.with_name(file.name + ".gz").write_bytes(content)
         file.unlink()
-    np.savez_compressed(folder / "golden.npz", length=length, step=step, **stored)
+    np.savez_compressed(folder / "golden.npz", length=length, step=step, **arrays)
     size = sum(file.stat().st_size for file in folder.iterdir())
-    print(f"{folder.name}: {size:,} bytes, { ({n: v.shape for n, v in stored.items()}) }")
+    print(f"{folder.name}: {size:,} bytes, { ({n: v.shape for n, v in arrays.items()}) }")
 
 
-def unpacked(name: str, folder: Path) -> Path:
+def unpack(name: str, folder: Path) -> Path:
     """Decompress the golden's checkpoint into `folder`; return `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in (HERE / name).glob("*.gz"):

@@ -92,8 +92,8 @@ def basenji(name, activation):
     for width in (7, 9):
         x = block(x, width, 5, pool=2)
     for dilation in (1, 2, 3, 4):
-        inner = block(block(x, 5, 3, dilation), 9, 1, dropout=0.3)
-        x = K.Add()([x, inner])
+        branch = block(block(x, 5, 3, dilation), 9, 1, dropout=0.3)
+        x = K.Add()([x, branch])
     x = K.Cropping1D(10)(x)
     x = activation(block(x, 12, 1, dropout=0.05))
     model = tf.keras.Model(sequence, K.Dense(5, activation="softplus")(x))
@@ -113,39 +113,41 @@ def bpnet(name):
     sequence = K.Input((length, 4), name="seq")
     x = K.Conv1D(filters, 25, padding="same", activation="relu", name="conv1d_1")(sequence)
     for layer in (1, 2, 3):
-        inner = K.Conv1D(
+        branch = K.Conv1D(
             filters, 3, padding="same", activation="relu", dilation_rate=2**layer,
             name=f"conv1d_{1 + layer}",
         )(x)  # fmt: skip
-        x = K.Add()([x, inner])
+        x = K.Add()([x, branch])
     inputs, outputs = [sequence], []
-    for at, task in enumerate(tasks):
+    for index, task in enumerate(tasks):
         control = K.Input((length, 2), name=f"bias/{task}/profile")
         smooth = K.SeparableConv1D(
-            1, 50, padding="same", use_bias=False, name=f"separable_conv1d_{1 + at}"
+            1, 50, padding="same", use_bias=False, name=f"separable_conv1d_{1 + index}"
         )(control)
-        added = K.Conv1D(1, 1, use_bias=False, name=f"conv1d_{5 + at}")(
+        bias = K.Conv1D(1, 1, use_bias=False, name=f"conv1d_{5 + index}")(
             K.Concatenate()([control, smooth])
         )
-        profile = K.Conv2DTranspose(2, (25, 1), padding="same", name=f"conv2d_transpose_{1 + at}")(
-            K.Reshape((-1, 1, filters))(x)
-        )
-        profile = K.Add()([K.Reshape((-1, 2))(profile), added])
+        profile = K.Conv2DTranspose(
+            2, (25, 1), padding="same", name=f"conv2d_transpose_{1 + index}"
+        )(K.Reshape((-1, 1, filters))(x))
+        profile = K.Add()([K.Reshape((-1, 2))(profile), bias])
         total = K.Input((2,), name=f"bias/{task}/counts")
-        counts = K.Dense(2, name=f"dense_{1 + 2 * at}")(K.GlobalAveragePooling1D()(x))
-        counts = K.Add()([counts, K.Dense(1, use_bias=False, name=f"dense_{2 + 2 * at}")(total)])
+        counts = K.Dense(2, name=f"dense_{1 + 2 * index}")(K.GlobalAveragePooling1D()(x))
+        counts = K.Add()([counts, K.Dense(1, use_bias=False, name=f"dense_{2 + 2 * index}")(total)])
         outputs.append(K.Activation("linear", name=f"{task}/profile")(profile))
         outputs.append(K.Activation("linear", name=f"{task}/counts")(counts))
         inputs += [control, total]
     model = randomise(tf.keras.Model(inputs, outputs), 4)
     model.save(folder / "bpnet.model.h5", save_format="h5", include_optimizer=False)
-    zeros = [np.zeros((1, *one.shape[1:]), np.float32) for one in inputs[1:]]
-    found = [value.numpy() for value in model([one_hot_array(windows(length, 1), 0.25), *zeros])]
-    profile = np.stack(found[::2], 2)  # (windows, length, tasks, strands)
-    counts = np.stack(found[1::2], 1)
-    shares = np.exp(profile - profile.max(1, keepdims=True))
-    shares /= shares.sum(1, keepdims=True)
-    coverage = (shares * np.exp(counts)[:, None]).reshape(1, length, -1)
+    zeros = [np.zeros((1, *tensor.shape[1:]), np.float32) for tensor in inputs[1:]]
+    predictions = [
+        value.numpy() for value in model([one_hot_array(windows(length, 1), 0.25), *zeros])
+    ]
+    profile = np.stack(predictions[::2], 2)  # (windows, length, tasks, strands)
+    counts = np.stack(predictions[1::2], 1)
+    probabilities = np.exp(profile - profile.max(1, keepdims=True))
+    probabilities /= probabilities.sum(1, keepdims=True)
+    coverage = (probabilities * np.exp(counts)[:, None]).reshape(1, length, -1)
     write(folder, length, coverage=coverage)
 
 
@@ -169,12 +171,12 @@ def enformer(name):
     """The golden of enformer-pytorch as DeepMind's code would have saved its weights."""
     folder = create_folder(name)
     parts = {"1": "stem", "2": "conv_tower", "4": "transformer", "6": "final_pointwise"}
-    stored = gzip.decompress((HERE / "enformer_pytorch/model.safetensors.gz").read_bytes())
+    content = gzip.decompress((HERE / "enformer_pytorch/model.safetensors.gz").read_bytes())
     state = {}
-    for key, value in load(stored).items():
+    for key, value in load(content).items():
         if key.startswith("_trunk."):
-            _, number, rest = key.split(".", 2)
-            key = f"{parts[number]}.{rest}"
+            _, number, remainder = key.split(".", 2)
+            key = f"{parts[number]}.{remainder}"
         state[key] = value
 
     def layers(*parts):
@@ -191,10 +193,10 @@ def enformer(name):
         return module
 
     def average(value):
-        made = snt.ExponentialMovingAverage(0.9)
-        made(value[None, None])
-        made.average.assign(value[None, None])
-        return made
+        moving_average = snt.ExponentialMovingAverage(0.9)
+        moving_average(value[None, None])
+        moving_average.average.assign(value[None, None])
+        return moving_average
 
     def batch_norm(key):
         return Module(
@@ -215,9 +217,9 @@ def enformer(name):
         return Module(_logit_linear=Module(w=variable(weight.T)))
 
     def attention(key):
-        made = {f"_{part}_layer": linear(f"{key}.to_{part}", False) for part in "qkv"}
+        projections = {f"_{part}_layer": linear(f"{key}.to_{part}", False) for part in "qkv"}
         return Module(
-            **made,
+            **projections,
             _r_k_layer=linear(f"{key}.to_rel_k", False),
             _embedding_layer=linear(f"{key}.to_out"),
             _r_w_bias=variable(state[f"{key}.rel_content_bias"]),

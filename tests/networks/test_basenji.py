@@ -14,8 +14,8 @@ from seqcov_models.networks.basenji.config import BasenjiBlockConfig, BasenjiCon
 from seqcov_models.networks.shared import compute
 from support.naive import (
     ACTIVATIONS,
-    AGREE,
     ROUNDING,
+    TOLERANCE,
     Array,
     Weights,
     batch_norm,
@@ -75,16 +75,16 @@ def test_basenji_agrees_with_float64_arithmetic_from_its_definition(config: Base
     codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
     weights = read_weights(model)
     expected = [reference(config, weights, one_hot(row, config.n_encoding)) for row in codes]
-    assert difference(predict(model, codes), stack(expected)) < AGREE
+    assert difference(predict(model, codes), stack(expected)) < TOLERANCE
 
 
-@pytest.mark.parametrize("other", ["quick_gelu", "gelu"])
-def test_the_gelus_are_not_interchangeable(other: str) -> None:
+@pytest.mark.parametrize("hidden_act", ["quick_gelu", "gelu"])
+def test_the_gelus_are_not_interchangeable(hidden_act: str) -> None:
     model = randomise(BasenjiForTokenPrediction(TINY))
     codes = random_codes(512)
-    wrong = dataclasses.replace(TINY, hidden_act=other)
-    expected = reference(wrong, read_weights(model), one_hot(codes, "zeros"))
-    assert difference(predict(model, codes[None])[0], expected) > AGREE
+    config = dataclasses.replace(TINY, hidden_act=hidden_act)
+    expected = reference(config, read_weights(model), one_hot(codes, "zeros"))
+    assert difference(predict(model, codes[None])[0], expected) > TOLERANCE
 
 
 @pytest.mark.parametrize("length", [72, 256, 1_000])
@@ -92,9 +92,9 @@ def test_the_crop_does_not_depend_on_the_length_of_the_window(length: int) -> No
     model = randomise(BasenjiForTokenPrediction(TINY))
     codes = random_codes(length)
     expected = reference(TINY, read_weights(model), one_hot(codes, "zeros"))
-    found = predict(model, codes[None])[0]
-    assert found.shape == (length // 8 - 8, 7)
-    assert difference(found, expected) < AGREE
+    values = predict(model, codes[None])[0]
+    assert values.shape == (length // 8 - 8, 7)
+    assert difference(values, expected) < TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,12 @@ def test_a_window_without_an_uncropped_bin_is_refused(length: int, message: str)
 
 def test_the_published_network_reads_27395_bases_beyond_a_bin() -> None:
     config = BasenjiConfig()
-    dilated = 128 * sum(config.blocks.dilations)
-    assert dilated == 27_136
-    assert config.tower_reach + dilated == 27_395
+    reach_of_blocks = 128 * sum(config.blocks.dilations)
+    assert reach_of_blocks == 27_136
+    assert config.tower_reach + reach_of_blocks == 27_395
     starts = 8_192 + 128 * np.arange(896)  # of the bins, in the window
-    free = (starts >= 27_395) & (starts + 128 + 27_395 <= 131_072)
-    assert np.flatnonzero(free)[[0, -1]].tolist() == [151, 744]
+    is_complete = (starts >= 27_395) & (starts + 128 + 27_395 <= 131_072)
+    assert np.flatnonzero(is_complete)[[0, -1]].tolist() == [151, 744]
 
 
 @pytest.mark.parametrize("base", [100, 101, 255, 256, 263])
@@ -124,35 +124,37 @@ def test_a_base_changes_only_the_bins_within_reach(base: int) -> None:
     config = dataclasses.replace(TINY, hidden_act="gelu_new", crop_bins=0)
     model = randomise(BasenjiForTokenPrediction(config))
     codes = random_codes(512)
-    changed = codes.copy()
-    changed[base] = (codes[base] + 1) % 4
-    dilated = 8 * sum(config.blocks.dilations)
+    variant = codes.copy()
+    variant[base] = (codes[base] + 1) % 4
+    reach_of_blocks = 8 * sum(config.blocks.dilations)
     starts = 8 * np.arange(64)
-    reach = config.tower_reach + dilated
-    may = (starts - reach <= base) & (base < starts + 8 + reach)
-    differs = (predict(model, codes[None]) != predict(model, changed[None])).any((0, 2))
-    assert not (differs & ~may).any()
+    reach = config.tower_reach + reach_of_blocks
+    is_reached = (starts - reach <= base) & (base < starts + 8 + reach)
+    is_changed = (predict(model, codes[None]) != predict(model, variant[None])).any((0, 2))
+    assert not (is_changed & ~is_reached).any()
     stem = model.model.stem
-    features = [stem(model.embed(torch.from_numpy(c[None]), None))[0] for c in (codes, changed)]
-    moved = (features[0] != features[1]).any(1)[0].numpy()
-    local = (starts - config.tower_reach <= base) & (base < starts + 8 + config.tower_reach)
-    assert (moved <= local).all()
-    assert moved[base // 8]
+    features = [stem(model.embed(torch.from_numpy(c[None]), None))[0] for c in (codes, variant)]
+    is_stem_changed = (features[0] != features[1]).any(1)[0].numpy()
+    is_in_tower_reach = (starts - config.tower_reach <= base) & (
+        base < starts + 8 + config.tower_reach
+    )
+    assert (is_stem_changed <= is_in_tower_reach).all()
+    assert is_stem_changed[base // 8]
 
 
 def test_the_farthest_base_within_reach_changes_the_bin() -> None:
     config = dataclasses.replace(TINY, crop_bins=0)
     model = randomise(BasenjiForTokenPrediction(config))
     stem = model.model.stem
-    hit = False
+    is_changed = False
     for seed in range(20):
         codes = random_codes(512, seed)
-        changed = codes.copy()
-        at = 256 - stem.reach  # the first base that position 32 (bases 256 … 263) can see
-        changed[at] = (codes[at] + 1) % 4
-        pair = [stem(model.embed(torch.from_numpy(c[None]), None))[0] for c in (codes, changed)]
-        hit |= bool((pair[0][..., 32] != pair[1][..., 32]).any())
-    assert hit
+        variant = codes.copy()
+        base = 256 - stem.reach  # the first base that position 32 (bases 256 … 263) can see
+        variant[base] = (codes[base] + 1) % 4
+        pair = [stem(model.embed(torch.from_numpy(c[None]), None))[0] for c in (codes, variant)]
+        is_changed |= bool((pair[0][..., 32] != pair[1][..., 32]).any())
+    assert is_changed
 
 
 # Pieces
@@ -166,13 +168,13 @@ def test_a_stem_computed_in_pieces_gives_the_same_values(
     codes = np.stack([random_codes(512, seed) for seed in (1, 2, 3)])
     expected = predict(model, codes)
     monkeypatch.setitem(compute.ROUTES, "cpu", replace(compute.CPU, piece=piece))
-    longest: list[int] = []
+    lengths: list[int] = []
     model.model.stem.blocks[0].register_forward_pre_hook(
-        lambda _, inputs: longest.append(inputs[0].shape[-1])
+        lambda _, inputs: lengths.append(inputs[0].shape[-1])
     )
     assert difference(predict(model, codes), expected) < ROUNDING
-    assert len(longest) >= 3 * 512 // max(piece, 8)
-    assert max(longest) <= max(piece, 8) + 2 * model.model.stem.halo
+    assert len(lengths) >= 3 * 512 // max(piece, 8)
+    assert max(lengths) <= max(piece, 8) + 2 * model.model.stem.halo
 
 
 def test_predictions_with_and_without_gradients_agree() -> None:
@@ -190,15 +192,15 @@ def test_contexts_are_the_outputs_of_the_blocks() -> None:
     codes = torch.from_numpy(random_codes(512)[None])
     with torch.inference_mode():
         output = model(codes, output_contexts=True, output_hidden_states=True)
-        plain = model(codes)
-    assert plain.contexts is None
-    assert plain.hidden_states is None
-    assert torch.equal(plain.logits, output.logits)
+        default = model(codes)
+    assert default.contexts is None
+    assert default.hidden_states is None
+    assert torch.equal(default.logits, output.logits)
     assert [tuple(context.shape) for context in output.contexts] == [(1, 64, 10)] * 5
     assert output.last_hidden_state.shape == (1, 56, 12)
-    first, *middle, last = output.hidden_states
+    first, *contexts, last = output.hidden_states
     assert torch.equal(first, model.model.stem(model.embed(codes, None))[0].transpose(1, 2))
-    assert all(a is b for a, b in zip(middle, output.contexts, strict=True))
+    assert all(a is b for a, b in zip(contexts, output.contexts, strict=True))
     assert last is output.last_hidden_state
 
 
@@ -222,11 +224,11 @@ def test_batch_norms_learn_only_in_training() -> None:
     model = randomise(BasenjiForTokenPrediction(TINY))
     codes = torch.from_numpy(np.stack([random_codes(512, seed) for seed in (1, 2)]))
     means = [value for name, value in model.named_buffers() if name.endswith("running_mean")]
-    before = [value.clone() for value in means]
+    copies = [value.clone() for value in means]
     model(codes)
-    assert all(torch.equal(a, b) for a, b in zip(means, before, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(means, copies, strict=True))
     model.train()(codes)
-    assert not any(torch.equal(a, b) for a, b in zip(means, before, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(means, copies, strict=True))
 
 
 # Configs
@@ -260,7 +262,7 @@ IMPOSSIBLE = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
+@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda setting: repr(setting)[:30])
 def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
     name = field if not isinstance(value, dict) else next(iter(value))
     with pytest.raises(SeqcovError, match=name):

@@ -26,29 +26,29 @@ from seqcov_models.networks.shared import compute
 from seqcov_models.networks.shared.attention import RelativeAttention, central_mask_features
 from seqcov_models.networks.shared.base import TokenPredictionModel
 from support.calico import Tiny, Weights, draw_keras_weights, write_calico
-from support.naive import AGREE, Array, difference
+from support.naive import TOLERANCE, Array, difference
 
 # Position features
 
 
 def test_each_mask_of_the_published_borzoi_reaches_its_distance() -> None:
-    reach = [0, 1, 3, 7, 12, 21, 37, 63, 106, 180, 303, 511, 860, 1447, 2435, 4095]
+    distances = [0, 1, 3, 7, 12, 21, 37, 63, 106, 180, 303, 511, 860, 1447, 2435, 4095]
     features = central_mask_features(4096, 32, 4096).numpy()
     assert features.shape == (8191, 32)
     distance = np.arange(-4095, 4096)
-    for mask, signed, largest in zip(features.T[:16], features.T[16:], reach, strict=True):
-        inside = np.abs(distance) <= largest
-        assert (mask == inside).all()
-        assert (signed == inside * np.sign(distance)).all()
+    for mask, signed_mask, largest in zip(features.T[:16], features.T[16:], distances, strict=True):
+        is_in_reach = np.abs(distance) <= largest
+        assert (mask == is_in_reach).all()
+        assert (signed_mask == is_in_reach * np.sign(distance)).all()
 
 
 @pytest.mark.parametrize("length", [1, 7, 100, 5000])
 def test_masks_do_not_depend_on_the_length_of_the_window(length: int) -> None:
-    trained = 4096
-    longest = max(length, trained)
-    all_distances = central_mask_features(longest, 32, trained)
-    centre = slice(longest - length, longest + length - 1)
-    assert torch.equal(central_mask_features(length, 32, trained), all_distances[centre])
+    length_in_training = 4096
+    length_of_table = max(length, length_in_training)
+    all_distances = central_mask_features(length_of_table, 32, length_in_training)
+    centre = slice(length_of_table - length, length_of_table + length - 1)
+    assert torch.equal(central_mask_features(length, 32, length_in_training), all_distances[centre])
 
 
 # Attention
@@ -61,18 +61,20 @@ def attend(x: Array, features: Array, weights: dict[str, Array], heads: int) -> 
     value = weights["v"].shape[1] // heads
     q, k, v = x @ weights["q"] * key**-0.5, x @ weights["k"], x @ weights["v"]
     r = features @ weights["r"]
-    joined = np.zeros((length, heads * value))
+    outputs = np.zeros((length, heads * value))
     for h in range(heads):
-        cut, out = slice(h * key, (h + 1) * key), slice(h * value, (h + 1) * value)
+        keys, values = slice(h * key, (h + 1) * key), slice(h * value, (h + 1) * value)
         content, position = weights["content"][h], weights["position"][h]
         for i in range(length):
             logits = np.zeros(length)
             for j in range(length):
                 row = length - 1 + (j - i)
-                logits[j] = (q[i, cut] + content) @ k[j, cut] + (q[i, cut] + position) @ r[row, cut]
+                logits[j] = (q[i, keys] + content) @ k[j, keys] + (q[i, keys] + position) @ r[
+                    row, keys
+                ]
             odds = np.exp(logits - logits.max())
-            joined[i, out] = odds / odds.sum() @ v[:, out]
-    result: Array = joined @ weights["out"] + weights["out_bias"]
+            outputs[i, values] = odds / odds.sum() @ v[:, values]
+    result: Array = outputs @ weights["out"] + weights["out_bias"]
     return result
 
 
@@ -94,7 +96,7 @@ def test_attention_equals_a_naive_loop_for_every_block_size(
         "position": rng.normal(0, 1, (heads, key)),
     }
     layer = RelativeAttention(width, heads, key, value, features, 0.1, 0.1).eval()
-    ours = {
+    state = {
         "to_q.weight": weights["q"].T,
         "to_k.weight": weights["k"].T,
         "to_v.weight": weights["v"].T,
@@ -104,13 +106,13 @@ def test_attention_equals_a_naive_loop_for_every_block_size(
         "rel_content_bias": weights["content"][None, :, None],
         "rel_pos_bias": weights["position"][None, :, None],
     }
-    layer.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in ours.items()})
+    layer.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state.items()})
     x = rng.normal(0, 1, (2, length, width))
     positions = rng.normal(0, 1, (2 * length - 1, features))
     with torch.inference_mode():
-        found = layer(torch.from_numpy(x).float(), torch.from_numpy(positions).float()).numpy()
+        values = layer(torch.from_numpy(x).float(), torch.from_numpy(positions).float()).numpy()
     expected = np.stack([attend(sequence, positions, weights, heads) for sequence in x])
-    assert difference(found, expected) < AGREE
+    assert difference(values, expected) < TOLERANCE
 
 
 # The whole network
@@ -124,9 +126,9 @@ def gelu(x: Array) -> Array:
 
 def convolve(x: Array, kernel: Array, bias: Array | float = 0.0) -> Array:
     """'same' convolution of x (length, in) with a kernel (k, in, out)."""
-    half = len(kernel) // 2
-    padded = np.pad(x, ((half, half), (0, 0)))
-    taps = [padded[at : at + len(x)] @ matrix for at, matrix in enumerate(kernel)]
+    margin = len(kernel) // 2
+    padded = np.pad(x, ((margin, margin), (0, 0)))
+    taps = [padded[offset : offset + len(x)] @ matrix for offset, matrix in enumerate(kernel)]
     result: Array = np.sum(taps, axis=0) + bias
     return result
 
@@ -174,29 +176,29 @@ def reference(tiny: Tiny, keras: Weights, one_hot: Array, trained: int | None = 
         masks = np.array(width)[None] > np.abs(d)[:, None]
         return np.hstack([masks, np.sign(d)[:, None] * masks]).astype(np.float64)
 
-    def attention_of(x: Array) -> Array:
+    def apply_attention(x: Array) -> Array:
         name = layer("multihead_attention")
         parts = {"q": "q_layer", "k": "k_layer", "v": "v_layer", "r": "r_k_layer"}
         parts["out"] = "embedding_layer"
-        weights = {short: w[f"{name}/{part}/kernel"] for short, part in parts.items()}
+        weights = {key: w[f"{name}/{part}/kernel"] for key, part in parts.items()}
         weights["out_bias"] = w[f"{name}/embedding_layer/bias"]
         weights["content"] = w[f"{name}/r_w_bias"][0, :, 0]
         weights["position"] = w[f"{name}/r_r_bias"][0, :, 0]
         return attend(x, positions(len(x)), weights, tiny.heads)
 
     x = max_pool(conv(one_hot))
-    saved = []
+    skips = []
     for _ in tiny.tower:
         x = conv(norm_gelu(x))
-        saved.append(x)
+        skips.append(x)
         x = max_pool(x)
     for _ in range(tiny.blocks):
-        x = x + attention_of(layer_norm(x))
+        x = x + apply_attention(layer_norm(x))
         x = x + dense(np.maximum(dense(layer_norm(x)), 0))
     for step in range(tiny.upsamples):
-        up, skip = norm_gelu(x), norm_gelu(saved[-1 - step])
-        up = dense(up) if tiny.upsample_conv else up
-        x = np.repeat(up, 2, axis=0) + dense(skip)
+        upsampled, skip = norm_gelu(x), norm_gelu(skips[-1 - step])
+        upsampled = dense(upsampled) if tiny.upsample_conv else upsampled
+        x = np.repeat(upsampled, 2, axis=0) + dense(skip)
         name = layer("separable_conv1d")
         depthwise = w[f"{name}/depthwise_kernel"][:, :, 0]
         x = convolve(x, depthwise[:, :, None] * np.eye(depthwise.shape[1]))
@@ -236,34 +238,34 @@ VARIANTS = {
 def test_borzoi_agrees_with_float64_arithmetic(tiny: Tiny, tmp_path: Path) -> None:
     weights = draw_keras_weights(tiny)
     letters = [random_letters(tiny.length, seed) for seed in (1, 2)]
-    found = network(tiny, tmp_path, weights).predict(letters)
+    values = network(tiny, tmp_path, weights).predict(letters)
     expected = np.stack([reference(tiny, weights, one_hot_of(text)) for text in letters])
-    assert difference(found, expected) < AGREE
+    assert difference(values, expected) < TOLERANCE
 
 
 @pytest.mark.parametrize("length", [256, 1024])
 def test_windows_of_other_lengths_use_the_masks_of_the_training(
     length: int, tmp_path: Path
 ) -> None:
-    trained = Tiny()
-    other = dataclasses.replace(trained, length=length)
-    weights = draw_keras_weights(trained)
+    original = Tiny()
+    tiny = dataclasses.replace(original, length=length)
+    weights = draw_keras_weights(original)
     letters = one_hot_of(random_letters(length, 3))
-    model = network(trained, tmp_path, weights)
+    model = network(original, tmp_path, weights)
     with torch.inference_mode():
         output = model(inputs_embeds=torch.from_numpy(letters[None]).float())
-        found = model.postprocess(output)[0].numpy()[0]
-    expected = reference(other, weights, letters, trained=trained.positions)
-    assert difference(found, expected) < AGREE
+        values = model.postprocess(output)[0].numpy()[0]
+    expected = reference(tiny, weights, letters, trained=original.positions)
+    assert difference(values, expected) < TOLERANCE
 
 
 def test_the_crop_selects_the_central_bins(tmp_path: Path) -> None:
     letters = [random_letters(512, 4)]
-    cropped, whole = Tiny(crop=9), Tiny(crop=0)
-    found = network(cropped, tmp_path / "cropped").predict(letters)
-    uncropped = network(whole, tmp_path / "whole").predict(letters)
-    assert found.shape == (1, 128 - 18, 7)
-    assert difference(found, uncropped[:, 9:-9]) < AGREE
+    with_crop, without_crop = Tiny(crop=9), Tiny(crop=0)
+    values = network(with_crop, tmp_path / "cropped").predict(letters)
+    uncropped = network(without_crop, tmp_path / "whole").predict(letters)
+    assert values.shape == (1, 128 - 18, 7)
+    assert difference(values, uncropped[:, 9:-9]) < TOLERANCE
 
 
 @pytest.fixture(scope="module")
@@ -290,16 +292,16 @@ def test_codes_and_one_hot_give_the_same_logits(
     codes = ["ACGT".find(letter) % 5 for letter in letters.upper()]  # -1, not found, becomes 4
     embeds = torch.from_numpy(one_hot_of(letters)).float()
     with torch.inference_mode():
-        by_ids = tiny_model(input_ids=torch.tensor([codes], dtype=kind))
-        by_embeds = tiny_model(inputs_embeds=embeds[None])
-    assert torch.equal(by_ids.logits, by_embeds.logits)
+        output = tiny_model(input_ids=torch.tensor([codes], dtype=kind))
+        expected = tiny_model(inputs_embeds=embeds[None])
+    assert torch.equal(output.logits, expected.logits)
 
 
 def test_either_codes_or_one_hot_must_be_given(tiny_model: TokenPredictionModel) -> None:
     codes = torch.zeros(1, 512, dtype=torch.uint8)
-    for given in ({}, {"input_ids": codes, "inputs_embeds": torch.zeros(1, 512, 4)}):
+    for inputs in ({}, {"input_ids": codes, "inputs_embeds": torch.zeros(1, 512, 4)}):
         with pytest.raises(ValueError, match="input_ids"):
-            tiny_model(**given)
+            tiny_model(**inputs)
 
 
 def test_coverage_is_the_softplus_of_the_logits(tiny_model: TokenPredictionModel) -> None:
@@ -332,18 +334,18 @@ def test_predict_refuses_an_empty_list(tiny_model: TokenPredictionModel) -> None
 
 def test_predictions_do_not_depend_on_the_batch(tiny_model: TokenPredictionModel) -> None:
     letters = [random_letters(512, seed) for seed in range(4)]
-    alone = np.concatenate([tiny_model.predict([text]) for text in letters])
-    assert difference(tiny_model.predict(letters), alone) < AGREE
+    expected = np.concatenate([tiny_model.predict([text]) for text in letters])
+    assert difference(tiny_model.predict(letters), expected) < TOLERANCE
 
 
 def test_predict_does_not_change_a_network_in_training(tmp_path: Path) -> None:
     model = network(Tiny(), tmp_path)
     expected = model.predict(["A" * 512])
     model.train()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = {name: value.clone() for name, value in model.state_dict().items()}
     assert np.array_equal(model.predict(["A" * 512]), expected)
     assert model.training
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
 def test_uniform_encodes_unknown_bases_as_a_quarter_of_each_letter() -> None:
@@ -353,8 +355,8 @@ def test_uniform_encodes_unknown_bases_as_a_quarter_of_each_letter() -> None:
     uniform = BorzoiForTokenPrediction(dataclasses.replace(config, n_encoding="uniform")).eval()
     codes = torch.full((1, 512), 4, dtype=torch.uint8)
     with torch.inference_mode():
-        by_ids = uniform(input_ids=codes).logits
-        assert torch.equal(by_ids, uniform(inputs_embeds=torch.full((1, 512, 4), 0.25)).logits)
+        logits = uniform(input_ids=codes).logits
+        assert torch.equal(logits, uniform(inputs_embeds=torch.full((1, 512, 4), 0.25)).logits)
 
 
 # The trained mini network against its authors' code
@@ -364,8 +366,8 @@ def test_uniform_encodes_unknown_bases_as_a_quarter_of_each_letter() -> None:
 class Mini:
     folder: Path
     letters: list[str]
-    forward: npt.NDArray[np.float32]
-    reverse: npt.NDArray[np.float32]
+    plus: npt.NDArray[np.float32]
+    minus: npt.NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
@@ -373,23 +375,23 @@ def mini(real_input: Callable[[str], Path]) -> Mini:
     folder = real_input("models/mini_borzoi")
     fasta = gzip.decompress(real_input("genomes/hg38_chr1_1Mb.fa.gz").read_bytes()).decode()
     chromosome = "".join(fasta.split("\n")[1:])
-    with np.load(real_input("reference_outputs/mini_borzoi_hg38_chr1_1Mb.npz")) as stored:
-        spans = zip(stored["start"].tolist(), stored["end"].tolist(), strict=True)
+    with np.load(real_input("reference_outputs/mini_borzoi_hg38_chr1_1Mb.npz")) as arrays:
+        spans = zip(arrays["start"].tolist(), arrays["end"].tolist(), strict=True)
         letters = [chromosome[start:end] for start, end in spans]
-        return Mini(folder, letters, stored["pred"], stored["pred_rc_input"])
+        return Mini(folder, letters, arrays["pred"], arrays["pred_rc_input"])
 
 
 @pytest.mark.slow
 def test_mini_borzoi_agrees_with_its_authors_code(mini: Mini) -> None:
-    found = load_model("borzoi", mini.folder).predict(mini.letters)
-    assert difference(found, mini.forward) < AGREE
+    values = load_model("borzoi", mini.folder).predict(mini.letters)
+    assert difference(values, mini.plus) < TOLERANCE
 
 
 def test_mini_borzoi_agrees_with_its_authors_code_on_the_other_strand(mini: Mini) -> None:
     complement = str.maketrans("ACGTacgt", "TGCAtgca")
-    other = [text.translate(complement)[::-1] for text in mini.letters[1:]]
-    found = load_model("borzoi", mini.folder).predict(other)
-    assert difference(found, mini.reverse[1:]) < AGREE
+    letters = [text.translate(complement)[::-1] for text in mini.letters[1:]]
+    values = load_model("borzoi", mini.folder).predict(letters)
+    assert difference(values, mini.minus[1:]) < TOLERANCE
 
 
 def swap_biases(model: TokenPredictionModel) -> None:
@@ -399,12 +401,12 @@ def swap_biases(model: TokenPredictionModel) -> None:
 
 
 def use_erf_gelu(model: TokenPredictionModel) -> None:
-    changed = dataclasses.replace(model.config, hidden_act="gelu")  # type: ignore[call-arg]
+    config = dataclasses.replace(model.config, hidden_act="gelu")  # type: ignore[call-arg]
     for module in model.modules():
         if getattr(module, "activation", "") == "gelu_new":
             module.activation = "gelu"  # type: ignore[assignment]
         if hasattr(module, "config"):
-            module.config = changed  # type: ignore[assignment]
+            module.config = config  # type: ignore[assignment]
 
 
 def use_epsilon_of_torch(model: TokenPredictionModel) -> None:
@@ -421,14 +423,16 @@ def flip_distances(model: TokenPredictionModel) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wrong", [swap_biases, use_erf_gelu, use_epsilon_of_torch, flip_distances])
+@pytest.mark.parametrize(
+    "change", [swap_biases, use_erf_gelu, use_epsilon_of_torch, flip_distances]
+)
 def test_a_wrong_layer_exceeds_the_tolerance(
-    wrong: Callable[[TokenPredictionModel], None], mini: Mini
+    change: Callable[[TokenPredictionModel], None], mini: Mini
 ) -> None:
     model = load_model("borzoi", mini.folder)
-    wrong(model)
-    found = model.predict(mini.letters[1:2])
-    assert difference(found, mini.forward[1:2]) > AGREE
+    change(model)
+    values = model.predict(mini.letters[1:2])
+    assert difference(values, mini.plus[1:2]) > TOLERANCE
 
 
 @pytest.mark.parametrize(("species", "tracks"), [("human", 7_611), ("mouse", 2_608)])

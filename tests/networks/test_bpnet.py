@@ -13,8 +13,8 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.bpnet.config import BPNetConfig, BPNetLiteConfig
 from seqcov_models.sequence import encode
 from support.naive import (
-    AGREE,
     ROUNDING,
+    TOLERANCE,
     Array,
     Weights,
     conv,
@@ -34,7 +34,7 @@ TINY = BPNetConfig(
     sequence_length=60, target_length=60, tasks=("a", "b", "c"), hidden_size=6, stem_kernel_size=7,
     num_dilated_layers=3, profile_kernel_size=5,
 )  # fmt: skip
-LITE = BPNetLiteConfig(
+BPNET_LITE = BPNetLiteConfig(
     sequence_length=60, target_length=32, tasks=("a",), hidden_size=6, stem_kernel_size=7,
     num_dilated_layers=2, profile_kernel_size=9,
 )  # fmt: skip
@@ -51,20 +51,22 @@ def reference(
     for number, name in enumerate(indices(w, "model.trunk.convs"), 1):
         x = x + np.maximum(conv(w, name, x, 2**number), 0)
     if config.num_control_tracks:
-        beside = np.zeros((len(x), config.num_control_tracks)) if controls is None else controls
-        x = np.hstack([x, beside])
-    crop, half = config.crop_bins, config.profile_kernel_size // 2
+        control_tracks = (
+            np.zeros((len(x), config.num_control_tracks)) if controls is None else controls
+        )
+        x = np.hstack([x, control_tracks])
+    crop, reach = config.crop_bins, config.profile_kernel_size // 2
     profile = conv(w, "profile", x)[crop : len(x) - crop]
-    seen = x[max(0, crop - half) : len(x) - crop + half]
-    mean = seen[:, : config.hidden_size].mean(0)
+    inputs = x[max(0, crop - reach) : len(x) - crop + reach]
+    mean = inputs[:, : config.hidden_size].mean(0)
     if config.num_control_tracks:
-        mean = np.append(mean, np.log1p(seen[:, config.hidden_size :].sum()))
+        mean = np.append(mean, np.log1p(inputs[:, config.hidden_size :].sum()))
     return profile, dense(w, "counts", mean)
 
 
-def run(model: Any, codes: Array, **given: Any) -> Any:
+def run(model: Any, codes: Array, **inputs: Any) -> Any:
     with torch.inference_mode():
-        return model(torch.from_numpy(codes), **given)
+        return model(torch.from_numpy(codes), **inputs)
 
 
 VARIANTS = {
@@ -72,11 +74,11 @@ VARIANTS = {
     "one strand": dataclasses.replace(TINY, num_strands=1),
     "cropped": dataclasses.replace(TINY, target_length=40),
     "five letters": dataclasses.replace(TINY, n_encoding="multimolecule", vocab_size=5),
-    "bpnet-lite": LITE,
-    "bpnet-lite, hardly cropped": dataclasses.replace(LITE, target_length=58),
-    "bpnet-lite, one strand": dataclasses.replace(LITE, num_strands=1),
-    "bpnet-lite, two tasks": dataclasses.replace(LITE, tasks=("a", "b")),
-    "bpnet-lite, controls": dataclasses.replace(LITE, num_control_tracks=2),
+    "bpnet-lite": BPNET_LITE,
+    "bpnet-lite, hardly cropped": dataclasses.replace(BPNET_LITE, target_length=58),
+    "bpnet-lite, one strand": dataclasses.replace(BPNET_LITE, num_strands=1),
+    "bpnet-lite, two tasks": dataclasses.replace(BPNET_LITE, tasks=("a", "b")),
+    "bpnet-lite, controls": dataclasses.replace(BPNET_LITE, num_control_tracks=2),
 }
 
 
@@ -90,16 +92,16 @@ def test_bpnet_agrees_with_float64_arithmetic_from_its_definition(config: BPNetC
     for number, row in enumerate(codes):
         profile, counts = reference(config, weights, one_hot(row, config.n_encoding))
         length = len(profile)
-        by_task = profile.reshape(length, tasks, strands)
-        assert difference(output.profile_logits[number], by_task) < AGREE
-        found = output.count_logits[number].numpy().ravel()
-        assert np.abs(found - counts).max() < AGREE * np.abs(counts).max()
+        logits = profile.reshape(length, tasks, strands)
+        assert difference(output.profile_logits[number], logits) < TOLERANCE
+        count_logits = output.count_logits[number].numpy().ravel()
+        assert np.abs(count_logits - counts).max() < TOLERANCE * np.abs(counts).max()
         if config.joint_strands:
-            shares = softmax(by_task, (0, 2))  # type: ignore[arg-type]
-            expected = shares * np.exp(counts)[:, None]
+            probabilities = softmax(logits, (0, 2))  # type: ignore[arg-type]
+            expected = probabilities * np.exp(counts)[:, None]
         else:
-            expected = softmax(by_task, 0) * np.exp(counts).reshape(tasks, strands)
-        assert difference(coverage[number], expected.reshape(length, -1)) < AGREE
+            expected = softmax(logits, 0) * np.exp(counts).reshape(tasks, strands)
+        assert difference(coverage[number], expected.reshape(length, -1)) < TOLERANCE
     assert coverage.shape == (2, config.geometry.bins, tasks * strands)
     assert names == [track.identifier for track in model.tracks]
 
@@ -122,40 +124,42 @@ def test_the_heads_of_the_original_are_one_convolution() -> None:
 
 @pytest.mark.parametrize("length", [29, 100])
 def test_the_crop_does_not_depend_on_the_length_of_the_window(length: int) -> None:
-    model = randomise(BPNetForProfilePrediction(LITE))
+    model = randomise(BPNetForProfilePrediction(BPNET_LITE))
     codes = random_codes(length)
     output = run(model, codes[None])
-    config = dataclasses.replace(LITE, sequence_length=length, target_length=length - 28)
+    config = dataclasses.replace(BPNET_LITE, sequence_length=length, target_length=length - 28)
     profile, counts = reference(config, read_weights(model), one_hot(codes, "zeros"))
     assert output.profile_logits.shape == (1, length - 28, 1, 2)
-    found = output.profile_logits[0, :, 0].numpy()
-    assert np.abs(found - profile).max() < AGREE * np.abs(profile).max()
-    assert output.count_logits.item() == pytest.approx(counts.item(), rel=AGREE)
+    logits = output.profile_logits[0, :, 0].numpy()
+    assert np.abs(logits - profile).max() < TOLERANCE * np.abs(profile).max()
+    assert output.count_logits.item() == pytest.approx(counts.item(), rel=TOLERANCE)
 
 
 def test_a_window_without_an_uncropped_base_is_refused() -> None:
     with pytest.raises(SeqcovError, match="short"):
-        run(BPNetForProfilePrediction(LITE), np.zeros((1, 28), np.uint8))
+        run(BPNetForProfilePrediction(BPNET_LITE), np.zeros((1, 28), np.uint8))
 
 
 # Controls
 
 
 def test_the_heads_read_measured_controls() -> None:
-    config = dataclasses.replace(LITE, num_control_tracks=2)
+    config = dataclasses.replace(BPNET_LITE, num_control_tracks=2)
     model = randomise(BPNetForProfilePrediction(config))
     codes = random_codes(60)
     controls = np.random.default_rng(1).poisson(2, (60, 2)).astype(float)
-    given = torch.from_numpy(controls).float().T[None]
-    output = run(model, codes[None], controls=given)
+    measured_controls = torch.from_numpy(controls).float().T[None]
+    output = run(model, codes[None], controls=measured_controls)
     profile, counts = reference(config, read_weights(model), one_hot(codes, "zeros"), controls)
-    assert difference(output.profile_logits[0, :, 0], profile) < AGREE
-    assert output.count_logits.item() == pytest.approx(counts.item(), rel=AGREE)
+    assert difference(output.profile_logits[0, :, 0], profile) < TOLERANCE
+    assert output.count_logits.item() == pytest.approx(counts.item(), rel=TOLERANCE)
     zeros = run(model, codes[None], controls=torch.zeros(1, 2, 60))
     assert difference(run(model, codes[None]).profile_logits, zeros.profile_logits) < ROUNDING
 
 
-@pytest.mark.parametrize("config", [LITE, dataclasses.replace(LITE, num_control_tracks=1)])
+@pytest.mark.parametrize(
+    "config", [BPNET_LITE, dataclasses.replace(BPNET_LITE, num_control_tracks=1)]
+)
 def test_controls_that_the_weights_do_not_read_are_refused(config: BPNetConfig) -> None:
     with pytest.raises(SeqcovError, match="2 control tracks"):
         run(
@@ -180,27 +184,27 @@ def test_strands_are_named_after_their_task_and_paired() -> None:
 def test_selected_tracks_are_columns_of_the_full_prediction(rows: list[int], joint: bool) -> None:
     model = randomise(BPNetForProfilePrediction(dataclasses.replace(TINY, joint_strands=joint)))
     codes = random_codes(60)[None]
-    everything, names = model.postprocess(run(model, codes))
-    selected = model.select_tracks(rows)
-    found, chosen = selected.postprocess(run(selected, codes))
-    assert chosen == [names[row] for row in rows]
-    assert difference(found, everything[..., rows]) < ROUNDING
-    assert len(selected.config.tasks) == len({row // 2 for row in rows})
-    again = selected.select_tracks([len(rows) - 1])
-    found, chosen = again.postprocess(run(again, codes))
-    assert chosen == [names[rows[-1]]]
-    assert difference(found, everything[..., rows[-1:]]) < ROUNDING
+    coverage, names = model.postprocess(run(model, codes))
+    selection = model.select_tracks(rows)
+    values, identifiers = selection.postprocess(run(selection, codes))
+    assert identifiers == [names[row] for row in rows]
+    assert difference(values, coverage[..., rows]) < ROUNDING
+    assert len(selection.config.tasks) == len({row // 2 for row in rows})
+    single = selection.select_tracks([len(rows) - 1])
+    values, identifiers = single.postprocess(run(single, codes))
+    assert identifiers == [names[rows[-1]]]
+    assert difference(values, coverage[..., rows[-1:]]) < ROUNDING
 
 
 def test_totals_are_exp_or_expm1_of_the_count_logits() -> None:
-    for config in (TINY, LITE):
+    for config in (TINY, BPNET_LITE):
         model = randomise(BPNetForProfilePrediction(config))
         with torch.no_grad():
             model.counts.bias[0] = -3
         output = run(model, random_codes(60)[None])
         expected = output.count_logits.double().exp()
-        for total, less in ((expected, False), ((expected - 1).clamp(min=0), True)):
-            coverage = model.postprocess(output, expm1=less)[0].view(1, -1, len(config.tasks), 2)
+        for total, expm1 in ((expected, False), ((expected - 1).clamp(min=0), True)):
+            coverage = model.postprocess(output, expm1=expm1)[0].view(1, -1, len(config.tasks), 2)
             sums = coverage.double().sum(1)
             sums = sums.sum(-1, keepdim=True) if config.joint_strands else sums
             # a sum of 60 float32 shares, times a total of at most 30
@@ -216,13 +220,13 @@ def test_the_token_network_has_a_pointwise_head_on_the_same_trunk() -> None:
     hidden = run(profile, codes).last_hidden_state.double().numpy()
     output = run(model, codes)
     expected = softplus(dense(read_weights(model), "head", hidden))
-    assert difference(model.postprocess(output)[0], expected) < AGREE
+    assert difference(model.postprocess(output)[0], expected) < TOLERANCE
     assert [track.identifier for track in model.select_tracks([5, 0]).tracks] == ["c-", "a+"]
 
 
 def test_contexts_are_the_dilated_layers() -> None:
     output = run(
-        BPNetForProfilePrediction(LITE), random_codes(60)[None],
+        BPNetForProfilePrediction(BPNET_LITE), random_codes(60)[None],
         output_contexts=True, output_hidden_states=True,
     )  # fmt: skip
     assert [tuple(context.shape) for context in output.contexts] == [(1, 60, 6)] * 2
@@ -271,8 +275,8 @@ IMPOSSIBLE = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
-@pytest.mark.parametrize("config", [TINY, LITE], ids=["bpnet", "bpnetlite"])
+@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda inputs: repr(inputs)[:30])
+@pytest.mark.parametrize("config", [TINY, BPNET_LITE], ids=["bpnet", "bpnetlite"])
 def test_an_invalid_value_is_refused_and_the_field_is_named(
     config: BPNetConfig, field: str, value: Any
 ) -> None:

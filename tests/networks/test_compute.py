@@ -61,11 +61,11 @@ def coverage(model: CoverageModel, windows: int) -> npt.NDArray[np.float32]:
     return values
 
 
-def error(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
+def error(values: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
     """The largest difference, as a fraction of the range."""
-    assert found.shape == expected.shape
-    assert found.dtype == np.float32
-    return float(np.abs(found - expected).max() / np.ptp(expected))
+    assert values.shape == expected.shape
+    assert values.dtype == np.float32
+    return float(np.abs(values - expected).max() / np.ptp(expected))
 
 
 @pytest.mark.parametrize("windows", [1, 3])
@@ -80,15 +80,15 @@ def test_the_route_of_gpus_gives_the_same_float32(
     assert error(coverage(prepare_network(model, "float32"), windows), expected) < 1e-5
 
 
-@pytest.mark.parametrize("on_gpu_route", [False, True])
+@pytest.mark.parametrize("is_gpu_route", [False, True])
 @pytest.mark.parametrize("name", SIZES)
 def test_bfloat16_leaves_heads_norms_and_the_original_in_float32(
-    name: str, on_gpu_route: bool, monkeypatch: pytest.MonkeyPatch
+    name: str, is_gpu_route: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = network(name)
-    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state = {key: value.clone() for key, value in model.state_dict().items()}
     expected = coverage(model, 2)
-    if on_gpu_route:
+    if is_gpu_route:
         monkeypatch.setitem(compute.ROUTES, "cpu", compute.GPU)
     reduced = prepare_network(model, "bfloat16")
     assert error(coverage(reduced, 2), expected) < 0.1
@@ -96,20 +96,20 @@ def test_bfloat16_leaves_heads_norms_and_the_original_in_float32(
         in_norm = isinstance(reduced.get_submodule(key.rpartition(".")[0]), torch.nn.BatchNorm1d)
         is_float32 = in_norm or not key.startswith("model.")
         assert value.dtype == (torch.float32 if is_float32 else torch.bfloat16), key
-    after = model.state_dict()
-    assert before.keys() == after.keys()
-    assert all(torch.equal(before[key], after[key]) for key in before)
+    state_afterwards = model.state_dict()
+    assert state.keys() == state_afterwards.keys()
+    assert all(torch.equal(state[key], state_afterwards[key]) for key in state)
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_float32_on_cpus_agrees_and_copies_few_weights(name: str) -> None:
     """A second copy of the transformer would not fit into every computer."""
     model = network(name)
-    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state = {key: value.clone() for key, value in model.state_dict().items()}
     expected = coverage(model, 2)
     prepared = prepare_network(model, "float32")
     assert error(coverage(prepared, 2), expected) < 1e-5
-    assert all(torch.equal(model.state_dict()[key], before[key]) for key in before)
+    assert all(torch.equal(model.state_dict()[key], state[key]) for key in state)
     shared = {id(weight) for weight in model.parameters()}
     for key, weight in prepared.named_parameters():
         assert id(weight) in shared or ".blocks." not in key or name.startswith("basenji2"), key
@@ -147,16 +147,16 @@ def test_fused_attention_equals_unfused_attention(
     attention = randomise(RelativeAttention(10, 3, 4, 5, 6, 0.0, 0.0)).double()
     torch.manual_seed(2)
     x, positions = torch.randn(2, 24, 10).double(), torch.randn(47, 6).double()
-    fused = []
+    outputs = []
     for is_fused in (False, True):
         route = replace(compute.GPU, queries=7, fused_attention=is_fused)
         monkeypatch.setitem(compute.ROUTES, "cpu", route)
         with torch.inference_mode(), torch.profiler.profile() as profile:
-            found = attention(x, positions, rows)
+            output = attention(x, positions, rows)
         names = {event.key for event in profile.key_averages()}
         assert ("aten::scaled_dot_product_attention" in names) == is_fused
-        fused.append(found)
-    torch.testing.assert_close(fused[1], fused[0], rtol=1e-12, atol=1e-12)
+        outputs.append(output)
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("length", "size"), [(12, 2), (13, 2), (13, 3)])
@@ -169,9 +169,9 @@ def test_pooling_by_maximum_equals_max_pooling(
     expected = max_pool(x, size)
     monkeypatch.setitem(compute.ROUTES, "cpu", compute.GPU)
     with torch.inference_mode():
-        found = max_pool(x, size)
-    assert torch.equal(found.nan_to_num(9), expected.nan_to_num(9))
-    assert found.unsqueeze(2).is_contiguous(memory_format=torch.channels_last)
+        values = max_pool(x, size)
+    assert torch.equal(values.nan_to_num(9), expected.nan_to_num(9))
+    assert values.unsqueeze(2).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_widths_between_the_blocks_of_basenji2_are_padded_for_gpus(

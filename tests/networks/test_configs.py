@@ -100,7 +100,7 @@ IMPOSSIBLE = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
+@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda setting: repr(setting)[:30])
 def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
     assert BorzoiConfig(**SMALL_BORZOI)
     with pytest.raises(SeqcovError, match=field):
@@ -124,9 +124,9 @@ CONFIGS: list[Config] = [
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.ARCHITECTURE)
 def test_a_config_survives_json(config: Config) -> None:
-    stored = json.loads(json.dumps(config.to_dict()))
-    assert stored["architecture"] == config.ARCHITECTURE
-    assert type(config).from_dict(stored) == config
+    values = json.loads(json.dumps(config.to_dict()))
+    assert values["architecture"] == config.ARCHITECTURE
+    assert type(config).from_dict(values) == config
 
 
 def test_values_of_numpy_are_stored_as_built_in_values() -> None:
@@ -162,19 +162,21 @@ def test_blocks_can_be_the_object_of_the_model_card() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cls", "human", "mouse"),
+    ("cls", "num_human_tracks", "num_mouse_tracks"),
     [
         (BasenjiConfig, 5_313, 1_643),
         (EnformerConfig, 5_313, 1_643),
         (BorzoiConfig, 7_611, 2_608),
     ],
 )
-def test_the_number_of_tracks_follows_the_species(cls: Any, human: int, mouse: int) -> None:
-    assert cls().num_labels == human
-    assert cls(species="mouse").num_labels == mouse
+def test_the_number_of_tracks_follows_the_species(
+    cls: Any, num_human_tracks: int, num_mouse_tracks: int
+) -> None:
+    assert cls().num_labels == num_human_tracks
+    assert cls(species="mouse").num_labels == num_mouse_tracks
     assert cls(species="mouse", num_labels=7).num_labels == 7
-    assert cls.from_dict({"species": "mouse", "num_labels": None}).num_labels == mouse
-    assert dataclasses.replace(cls(), species="mouse").num_labels == mouse
+    assert cls.from_dict({"species": "mouse", "num_labels": None}).num_labels == num_mouse_tracks
+    assert dataclasses.replace(cls(), species="mouse").num_labels == num_mouse_tracks
     assert dataclasses.replace(cls(num_labels=7), species="mouse").num_labels == 7
     assert type(cls().to_dict()["num_labels"]) is int
     assert cls(species="fly", num_labels=7).num_labels == 7
@@ -195,8 +197,8 @@ def test_the_crop_and_the_kept_bins_determine_each_other() -> None:
     assert (BorzoiConfig().target_length, BorzoiConfig().crop_bins) == (6_144, 5_120)
     for config in (BorzoiConfig(crop_bins=16), BorzoiConfig(target_length=16_352)):
         assert (config.target_length, config.crop_bins, config.num_bins) == (16_352, 16, 16_352)
-    every = BorzoiConfig(target_length=-1)
-    assert (every.crop_bins, every.num_bins) == (0, 16_384)
+    uncropped = BorzoiConfig(target_length=-1)
+    assert (uncropped.crop_bins, uncropped.num_bins) == (0, 16_384)
     assert BorzoiConfig(target_length=6_144, crop_bins=5_120) == BorzoiConfig()
     assert dataclasses.replace(BorzoiConfig(), crop_bins=16).target_length == 16_352
     assert dataclasses.replace(BorzoiConfig(), target_length=16_352).crop_bins == 16

@@ -22,8 +22,8 @@ from seqcov_models.networks.shared.attention import (
 from seqcov_models.tracks.table import build_default_tracks
 from support.naive import (
     ACTIVATIONS,
-    AGREE,
     ROUNDING,
+    TOLERANCE,
     Array,
     Weights,
     batch_norm,
@@ -59,8 +59,10 @@ def features(length: int, count: int) -> Array:
     rows = []
     for d in range(-(length - 1), length):
         x = abs(d)
-        halves = [2 ** (3 + (math.log2(length) - 3) * k / max(count - 1, 1)) for k in range(count)]
-        row = [math.exp(-math.log(2) * x / half) for half in halves]
+        half_lives = [
+            2 ** (3 + (math.log2(length) - 3) * k / max(count - 1, 1)) for k in range(count)
+        ]
+        row = [math.exp(-math.log(2) * x / half_life) for half_life in half_lives]
         row += [float(x < 2**k - 1) for k in range(1, count + 1)]
         for k in range(1, count + 1):
             shape, rate = 4.0 * k**2, 4 * count * k / length
@@ -76,18 +78,18 @@ def features(length: int, count: int) -> Array:
 
 @pytest.mark.parametrize(("length", "count"), [(16, 4), (100, 32), (1536, 32), (3072, 32)])
 def test_position_features_equal_the_published_formulas(length: int, count: int) -> None:
-    found = enformer_features(length, 6 * count).numpy()
+    values = enformer_features(length, 6 * count).numpy()
     expected = features(length, count)
-    exact = [*range(2 * count), *range(3 * count, 5 * count)]
-    assert np.abs(found - expected)[:, exact].max() < 1e-5
+    columns = [*range(2 * count), *range(3 * count, 5 * count)]
+    assert np.abs(values - expected)[:, columns].max() < 1e-5
     # a gamma is the exponential of three terms of up to 4e4, each rounded to float32
-    assert np.abs(found - expected).max() < 3 * 4e4 * 2**-24
+    assert np.abs(values - expected).max() < 3 * 4e4 * 2**-24
 
 
 def test_central_masks_reach_their_distances() -> None:
     masks = enformer_features(1536, 192).numpy()[1535:, 32:64]  # distances 0 … 1535
-    reach = [0, 2, 6, 14, 30, 62, 126, 254, 510, 1022, 1535]
-    assert [int(column.sum()) - 1 for column in masks.T[: len(reach)]] == reach
+    distances = [0, 2, 6, 14, 30, 62, 126, 254, 510, 1022, 1535]
+    assert [int(column.sum()) - 1 for column in masks.T[: len(distances)]] == distances
     assert (masks[:, 10:] == 1).all()
 
 
@@ -171,16 +173,18 @@ def test_enformer_agrees_with_float64_arithmetic_from_its_definition(
     codes = np.stack([random_codes(config.sequence_length, seed) for seed in (1, 2)])
     weights = read_weights(model)
     expected = [reference(config, weights, one_hot(row, config.n_encoding)) for row in codes]
-    assert difference(predict(model, codes), stack(expected)) < AGREE
+    assert difference(predict(model, codes), stack(expected)) < TOLERANCE
 
 
 def test_gammas_divided_over_the_wrong_axis_exceed_the_tolerance() -> None:
     model = randomise(EnformerForTokenPrediction(TINY))
     codes = random_codes(256)
     gammas = features(16, 4)[:, 8:12]
-    wrong = gammas / gammas.max(1, keepdims=True)
-    expected = reference(TINY, read_weights(model), one_hot(codes, "zeros"), gammas=wrong)
-    assert difference(predict(model, codes[None])[0], expected) > AGREE
+    gammas_of_features = gammas / gammas.max(1, keepdims=True)
+    expected = reference(
+        TINY, read_weights(model), one_hot(codes, "zeros"), gammas=gammas_of_features
+    )
+    assert difference(predict(model, codes[None])[0], expected) > TOLERANCE
 
 
 @pytest.mark.parametrize("length", [112, 264, 640])
@@ -191,10 +195,10 @@ def test_position_features_follow_the_length_of_the_window(length: int) -> None:
     )
     length = config.sequence_length
     codes = random_codes(length)
-    found = predict(model, codes[None])[0]
+    values = predict(model, codes[None])[0]
     expected = reference(config, read_weights(model), one_hot(codes, "zeros"))
-    assert found.shape == (length // 16 - 6, 5)
-    assert difference(found, expected) < AGREE
+    assert values.shape == (length // 16 - 6, 5)
+    assert difference(values, expected) < TOLERANCE
 
 
 def test_a_stored_gamma_table_is_used_for_its_length_only() -> None:
@@ -205,11 +209,11 @@ def test_a_stored_gamma_table_is_used_for_its_length_only() -> None:
     assert table.shape == (31, 4)
     codes = random_codes(256)
     expected = reference(config, weights, one_hot(codes, "zeros"), gammas=table)
-    assert difference(predict(model, codes[None])[0], expected) < AGREE
-    longer = random_codes(384)
-    wider = dataclasses.replace(config, sequence_length=384, target_length=18)
-    expected = reference(wider, weights, one_hot(longer, "zeros"))
-    assert difference(predict(model, longer[None])[0], expected) < AGREE
+    assert difference(predict(model, codes[None])[0], expected) < TOLERANCE
+    codes = random_codes(384)
+    config = dataclasses.replace(config, sequence_length=384, target_length=18)
+    expected = reference(config, weights, one_hot(codes, "zeros"))
+    assert difference(predict(model, codes[None])[0], expected) < TOLERANCE
 
 
 @pytest.mark.parametrize("piece", [16, 48, 112])
@@ -232,9 +236,9 @@ def test_the_last_block_computes_only_the_kept_bins(
     model = randomise(EnformerForTokenPrediction(TINY))
     codes = torch.from_numpy(random_codes(256)[None])
     with torch.inference_mode():
-        everything = model(codes, output_hidden_states=True)
-        assert difference(model(codes).logits, everything.logits) < ROUNDING
-    assert [tuple(state.shape) for state in everything.hidden_states] == [
+        output = model(codes, output_hidden_states=True)
+        assert difference(model(codes).logits, output.logits) < ROUNDING
+    assert [tuple(state.shape) for state in output.hidden_states] == [
         *[(1, 16, 12)] * 3,
         (1, 10, 14),
     ]
@@ -248,17 +252,17 @@ def test_both_heads_share_one_trunk() -> None:
     model.other_tracks["mouse"] = build_default_tracks(3)[::-1]
     codes = random_codes(256)
     weights, inputs = read_weights(model), one_hot(codes, "zeros")
-    human = predict(model, codes[None])
-    assert difference(human[0], reference(TINY, weights, inputs)) < AGREE
+    human_coverage = predict(model, codes[None])
+    assert difference(human_coverage[0], reference(TINY, weights, inputs)) < TOLERANCE
     model.select_species("mouse")
     expected = reference(TINY, weights, inputs, head="other_heads.mouse")
-    assert difference(predict(model, codes[None])[0], expected) < AGREE
+    assert difference(predict(model, codes[None])[0], expected) < TOLERANCE
     assert [track.row for track in model.tracks] == [2, 1, 0]
     config = model.config
     assert (config.species, config.num_labels, config.other_heads) == ("mouse", 3, {"human": 5})
-    again = EnformerForTokenPrediction(config)
-    again.load_state_dict(model.state_dict())
-    assert np.array_equal(predict(model.select_species("human"), codes[None]), human)
+    restored = EnformerForTokenPrediction(config)
+    restored.load_state_dict(model.state_dict())
+    assert np.array_equal(predict(model.select_species("human"), codes[None]), human_coverage)
     assert model.config == TINY
     assert len(model.tracks) == 5
 
@@ -266,9 +270,9 @@ def test_both_heads_share_one_trunk() -> None:
 def test_selected_tracks_remain_selected_after_a_change_of_species() -> None:
     model = randomise(EnformerForTokenPrediction(TINY)).select_tracks([4, 1])
     codes = random_codes(256)[None]
-    two = predict(model, codes)
+    expected = predict(model, codes)
     assert np.array_equal(
-        predict(model.select_species("mouse").select_species("human"), codes), two
+        predict(model.select_species("mouse").select_species("human"), codes), expected
     )
     assert model.select_species("human") is model
 
@@ -305,7 +309,7 @@ IMPOSSIBLE = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda given: repr(given)[:30])
+@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE, ids=lambda setting: repr(setting)[:30])
 def test_an_invalid_value_is_refused_and_the_field_is_named(field: str, value: Any) -> None:
     with pytest.raises(SeqcovError, match=field):
         EnformerConfig.from_dict({**TINY.to_dict(), field: value})

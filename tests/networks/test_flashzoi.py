@@ -14,8 +14,8 @@ from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.shared import compute
 from seqcov_models.networks.shared.attention import RotaryAttention, rotary_angles
 from support.naive import (
-    AGREE,
     ROUNDING,
+    TOLERANCE,
     Array,
     dense,
     difference,
@@ -42,13 +42,13 @@ def test_rotary_attention_equals_a_naive_loop() -> None:
     qkv = [dense(w, "to_qkv", row) for row in x]
 
     def rotate(vector: Array, position: int) -> Array:
-        half = rotated // 2
-        pairs = vector[:half] + 1j * vector[half:rotated]
-        pairs = pairs * np.exp(1j * position * base ** (-2 * np.arange(half) / rotated))
+        count = rotated // 2
+        pairs = vector[:count] + 1j * vector[count:rotated]
+        pairs = pairs * np.exp(1j * position * base ** (-2 * np.arange(count) / rotated))
         return np.concatenate([pairs.real, pairs.imag, vector[rotated:]])
 
     def attend(row: Array) -> Array:
-        joined = np.zeros((length, heads * size))
+        outputs = np.zeros((length, heads * size))
         keys, values = heads * size, (heads + shared_heads) * size
         for head in range(heads):
             q = row[:, head * size : (head + 1) * size]
@@ -61,16 +61,16 @@ def test_rotary_attention_equals_a_naive_loop() -> None:
                 logits = [
                     rotate(q[i], i) @ rotate(k[j], j) / math.sqrt(size) for j in range(length)
                 ]
-                joined[i, head * size : (head + 1) * size] = softmax(np.array(logits), 0) @ v
-        return dense(w, "to_out", joined)
+                outputs[i, head * size : (head + 1) * size] = softmax(np.array(logits), 0) @ v
+        return dense(w, "to_out", outputs)
 
     angles = rotary_angles(length, rotated, base)
     expected = stack([attend(row) for row in qkv])
     with torch.inference_mode():
-        found = layer(torch.from_numpy(x).float(), angles)
-        part = layer(torch.from_numpy(x).float(), angles, slice(2, 5))
-    assert difference(found, expected) < AGREE
-    assert difference(part, found[:, 2:5]) < ROUNDING
+        values = layer(torch.from_numpy(x).float(), angles)
+        part_of_values = layer(torch.from_numpy(x).float(), angles, slice(2, 5))
+    assert difference(values, expected) < TOLERANCE
+    assert difference(part_of_values, values[:, 2:5]) < ROUNDING
 
 
 FLASHZOI: dict[str, Any] = {
@@ -83,12 +83,12 @@ FLASHZOI: dict[str, Any] = {
 def test_flashzoi_has_one_projection_and_no_biases_of_distance() -> None:
     with torch.device("meta"):
         model = BorzoiForTokenPrediction(BorzoiConfig(**FLASHZOI))
-    layer = {
+    shapes = {
         name.removeprefix("model.trunk.blocks.0.attention."): tuple(value.shape)
         for name, value in model.state_dict().items()
         if name.startswith("model.trunk.blocks.0.attention.")
     }
-    assert layer == {
+    assert shapes == {
         "to_qkv.weight": (3072, 1536),
         "to_qkv.bias": (3072,),
         "to_out.weight": (1536, 1536),
@@ -110,20 +110,20 @@ def test_borzoi_computes_only_the_positions_that_the_kept_bins_need(
     cropped = BorzoiForTokenPrediction(BorzoiConfig(**{**SMALL, **extra, "crop_bins": crop})).eval()
     cropped.load_state_dict(model.state_dict())
     codes = random_codes(512)[None]
-    found, uncropped = predict(cropped, codes), predict(model, codes)
-    assert found.shape == (1, 128 - 2 * crop, 7)
-    assert np.abs(found - uncropped[:, crop : 128 - crop]).max() < ROUNDING * np.ptp(uncropped)
+    values, uncropped = predict(cropped, codes), predict(model, codes)
+    assert values.shape == (1, 128 - 2 * crop, 7)
+    assert np.abs(values - uncropped[:, crop : 128 - crop]).max() < ROUNDING * np.ptp(uncropped)
     with torch.inference_mode():
         output = cropped(torch.from_numpy(codes), output_contexts=True)
-    assert difference(cropped.postprocess(output)[0], found) < ROUNDING
+    assert difference(cropped.postprocess(output)[0], values) < ROUNDING
     assert [tuple(context.shape) for context in output.contexts] == [(1, 32, 12)] * 2
 
 
 def test_the_published_borzoi_needs_1538_of_4096_positions_at_its_end() -> None:
     with torch.device("meta"):
         model = BorzoiForTokenPrediction(BorzoiConfig(num_hidden_layers=0))
-    needed = model.model.trunk.needed_positions(4096)
-    assert needed.stop - needed.start == 1_538
+    positions = model.model.trunk.needed_positions(4096)
+    assert positions.stop - positions.start == 1_538
     assert BorzoiConfig().tower_reach == 7 + 2 * sum(2**power for power in range(1, 7))
 
 

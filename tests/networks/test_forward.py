@@ -15,18 +15,18 @@ def test_an_input_that_is_not_a_sequence_is_refused(
 ) -> None:
     model = network(config).model  # type: ignore[arg-type]
     codes = torch.from_numpy(random_codes(256)[None])
-    for wrong in (codes[0], codes.float(), codes[..., None]):
+    for inputs in (codes[0], codes.float(), codes[..., None]):
         with pytest.raises(ValueError, match=r"input_ids.*\(batch, length\)"):
-            model(wrong)
+            model(inputs)
     for code in (5, -1, 2**32):
-        bad = codes.long()
-        bad[0, 7] = code
+        long_codes = codes.long()
+        long_codes[0, 7] = code
         with pytest.raises(ValueError, match=f"input_ids.* {code};?.*0 to 4"):
-            model(bad)
+            model(long_codes)
     letters = torch.zeros(1, 256, 4)
-    for wrong in (letters[..., :3], letters[0], letters.int(), letters.transpose(1, 2)):
+    for inputs in (letters[..., :3], letters[0], letters.int(), letters.transpose(1, 2)):
         with pytest.raises(ValueError, match=r"inputs_embeds.*\(batch, length, 4\)"):
-            model(inputs_embeds=wrong)
+            model(inputs_embeds=inputs)
 
 
 @pytest.mark.parametrize(("network", "config"), EVERY_NETWORK.values(), ids=EVERY_NETWORK)
@@ -37,12 +37,15 @@ def test_a_network_without_its_head_returns_the_input_of_the_head(
     codes = torch.from_numpy(random_codes(256)[None])
     letters = model.one_hot[codes.long()]
     with torch.inference_mode():
-        whole = model(codes, output_contexts=True, output_hidden_states=True)
-        alone = model.model(input_ids=codes, output_contexts=True, output_hidden_states=True)
-        again, plain = model.model(inputs_embeds=letters), model.model(codes)
-    assert torch.equal(alone.last_hidden_state, whole.last_hidden_state)
-    assert torch.equal(again.last_hidden_state, plain.last_hidden_state)
-    for one, two in ((alone.contexts, whole.contexts), (alone.hidden_states, whole.hidden_states)):
-        assert len(one) == len(two)
-        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
-    assert plain.contexts is plain.hidden_states is plain.loss is None
+        output = model(codes, output_contexts=True, output_hidden_states=True)
+        trunk_output = model.model(input_ids=codes, output_contexts=True, output_hidden_states=True)
+        from_letters, from_codes = model.model(inputs_embeds=letters), model.model(codes)
+    assert torch.equal(trunk_output.last_hidden_state, output.last_hidden_state)
+    assert torch.equal(from_letters.last_hidden_state, from_codes.last_hidden_state)
+    for values, expected in (
+        (trunk_output.contexts, output.contexts),
+        (trunk_output.hidden_states, output.hidden_states),
+    ):
+        assert len(values) == len(expected)
+        assert all(torch.equal(a, b) for a, b in zip(values, expected, strict=True))
+    assert from_codes.contexts is from_codes.hidden_states is from_codes.loss is None

@@ -26,8 +26,8 @@ def tensor(x: Array) -> torch.Tensor:
 
 def test_poisson_is_the_mean_over_all_values() -> None:
     terms = [y - n * math.log(y) for y, n in zip(COVERAGE.flat, LABELS.flat, strict=True)]
-    found = poisson(tensor(COVERAGE), tensor(LABELS)).item()
-    assert found == pytest.approx(np.mean(terms), rel=FLOAT32)
+    loss = poisson(tensor(COVERAGE), tensor(LABELS)).item()
+    assert loss == pytest.approx(np.mean(terms), rel=FLOAT32)
 
 
 @pytest.mark.parametrize("weight", [0.2, 0.0, 1.0])
@@ -39,8 +39,8 @@ def test_poisson_multinomial_is_the_shape_plus_the_weighted_total(weight: float)
             shape = -sum(k * math.log(v / y.sum()) for k, v in zip(n, y, strict=True)) / 9
             total = (y.sum() - n.sum() * math.log(y.sum())) / 9
             terms.append(shape + weight * total)
-    found = poisson_multinomial(tensor(COVERAGE), tensor(LABELS), weight).item()
-    assert found == pytest.approx(np.mean(terms), rel=FLOAT32)
+    loss = poisson_multinomial(tensor(COVERAGE), tensor(LABELS), weight).item()
+    assert loss == pytest.approx(np.mean(terms), rel=FLOAT32)
 
 
 def test_a_window_without_reads_has_a_finite_loss() -> None:
@@ -79,8 +79,8 @@ def test_bpnets_loss_is_the_multinomial_plus_the_weighted_counts(joint: bool) ->
             ]
             value += weight * float(np.mean(errors))
         losses.append(value)
-    found = profile_and_counts(tensor(logits), tensor(counts), tensor(labels), weight).item()
-    assert found == pytest.approx(np.mean(losses), rel=FLOAT32)
+    loss = profile_and_counts(tensor(logits), tensor(counts), tensor(labels), weight).item()
+    assert loss == pytest.approx(np.mean(losses), rel=FLOAT32)
 
 
 @pytest.mark.parametrize(("network", "config"), EVERY_NETWORK.values(), ids=EVERY_NETWORK)
@@ -109,13 +109,15 @@ def test_labels_of_another_shape_are_refused(network: type[CoverageModel], confi
     codes = torch.from_numpy(stack([random_codes(256, seed) for seed in (1, 2)]))
     output = model(codes)
     logits = output.profile_logits if hasattr(output, "profile_logits") else output.logits
-    right = tuple(logits.shape)
-    for wrong in [(1,), (1, *right[1:]), (*right[:-1], 1), right[1:], (*right, 1)]:
-        if wrong == right:
+    expected = tuple(logits.shape)
+    for shape in [(1,), (1, *expected[1:]), (*expected[:-1], 1), expected[1:], (*expected, 1)]:
+        if shape == expected:
             continue
-        with pytest.raises(ValueError, match=f"{re.escape(str(wrong))}.*{re.escape(str(right))}"):
-            model(codes, labels=torch.ones(wrong))
-    assert model(codes, labels=torch.ones(right)).loss.isfinite()
+        with pytest.raises(
+            ValueError, match=f"{re.escape(str(shape))}.*{re.escape(str(expected))}"
+        ):
+            model(codes, labels=torch.ones(shape))
+    assert model(codes, labels=torch.ones(expected)).loss.isfinite()
 
 
 @pytest.mark.parametrize("name", ["basenji2", "enformer", "borzoi"])
@@ -141,12 +143,12 @@ def test_gradients_agree_with_finite_differences() -> None:
         model(codes, labels=labels).loss.backward()
         for weight in list(model.parameters())[::5]:
             assert weight.grad is not None
-            at = int(weight.grad.abs().argmax())
+            index = int(weight.grad.abs().argmax())
             with torch.no_grad():
                 values = []
                 for step in (1e-5, -2e-5):
-                    weight.view(-1)[at] += step
+                    weight.view(-1)[index] += step
                     values.append(model(codes, labels=labels).loss.item())
-                weight.view(-1)[at] += 1e-5
+                weight.view(-1)[index] += 1e-5
             slope = (values[0] - values[1]) / 2e-5
-            assert slope == pytest.approx(weight.grad.view(-1)[at].item(), rel=1e-3)
+            assert slope == pytest.approx(weight.grad.view(-1)[index].item(), rel=1e-3)

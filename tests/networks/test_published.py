@@ -18,20 +18,20 @@ from seqcov_models.checkpoints.load import build
 from seqcov_models.networks.shared.config import Config
 from support.networks import TINY
 
-FIVE: dict[str, Any] = {"vocab_size": 5, "n_encoding": "multimolecule"}
+FIVE_CHANNELS: dict[str, Any] = {"vocab_size": 5, "n_encoding": "multimolecule"}
 SIZES = [
     (BasenjiConfig(), 30_088_228),
-    (BasenjiConfig(**FIVE), 30_092_548),
-    (BasenjiConfig(species="mouse", num_labels=1_643, **FIVE), 24_451_758),
+    (BasenjiConfig(**FIVE_CHANNELS), 30_092_548),
+    (BasenjiConfig(species="mouse", num_labels=1_643, **FIVE_CHANNELS), 24_451_758),
     (EnformerConfig(other_heads={"mouse": 1_643}), 251_221_292),
-    (EnformerConfig(**FIVE), 246_183_873),
-    (EnformerConfig(species="mouse", num_labels=1_643, **FIVE), 234_905_963),
+    (EnformerConfig(**FIVE_CHANNELS), 246_183_873),
+    (EnformerConfig(species="mouse", num_labels=1_643, **FIVE_CHANNELS), 234_905_963),
     (BorzoiConfig(), 185_892_699),
     (BorzoiConfig(species="mouse", num_labels=2_608), 176_281_936),
-    (BorzoiConfig(**FIVE), 185_900_379),
-    (BorzoiConfig(species="mouse", num_labels=2_608, **FIVE), 176_289_616),
+    (BorzoiConfig(**FIVE_CHANNELS), 185_900_379),
+    (BorzoiConfig(species="mouse", num_labels=2_608, **FIVE_CHANNELS), 176_289_616),
     (BPNetConfig(), 130_960),
-    (BPNetConfig(**FIVE), 132_560),
+    (BPNetConfig(**FIVE_CHANNELS), 132_560),
 ]
 
 
@@ -92,9 +92,9 @@ def test_selected_tracks_are_columns_of_the_full_prediction(
 ) -> None:
     model = build(config).eval()
     sequence = "".join(np.random.default_rng(0).choice(list("ACGTN"), config.geometry.window))
-    everything = model.predict([sequence])
+    coverage = model.predict([sequence])
     names = [track.identifier for track in model.tracks]
-    selected = model.select_tracks(rows)
-    assert [track.identifier for track in selected.tracks] == [names[row] for row in rows]
+    selection = model.select_tracks(rows)
+    assert [track.identifier for track in selection.tracks] == [names[row] for row in rows]
     # the head's product may be summed in another order for another width: 10 terms, float32
-    np.testing.assert_allclose(selected.predict([sequence]), everything[..., rows], rtol=2e-6)
+    np.testing.assert_allclose(selection.predict([sequence]), coverage[..., rows], rtol=2e-6)

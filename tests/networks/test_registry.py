@@ -40,13 +40,13 @@ def test_the_transforms_of_a_record_exist(record: Network) -> None:
 
 
 def test_only_borzois_published_heads_have_a_transform_of_their_own() -> None:
-    found = {
+    transforms = {
         (name, tracks): record.default_transform(tracks)
         for name, record in NETWORKS.items()
         for tracks in (7, *record.published_heads.values())
     }
-    others = {key: "new" if key[0] == "borzoi" else "scale" for key in found}
-    assert found == others | {("borzoi", 7_611): "old", ("borzoi", 2_608): "old"}
+    expected = {key: "new" if key[0] == "borzoi" else "scale" for key in transforms}
+    assert transforms == expected | {("borzoi", 7_611): "old", ("borzoi", 2_608): "old"}
 
 
 def test_every_drawer_is_in_the_registry() -> None:

@@ -15,7 +15,7 @@ from goldens.common import windows
 from peers import zoo
 from seqcov_models import load_model
 
-AGREE = 1e-5  # of the output's range
+TOLERANCE = 1e-5  # of the output's range
 
 TINY: dict[str, Callable[[int], zoo.Peer]] = {
     "multimolecule basenji": zoo.mm_basenji,
@@ -52,38 +52,38 @@ FULL: dict[str, Callable[[], zoo.Peer]] = {
 }
 
 
-def difference(found: zoo.Coverage, expected: zoo.Coverage) -> float:
+def difference(values: zoo.Coverage, expected: zoo.Coverage) -> float:
     """Largest difference, as a fraction of the range of the expected values."""
-    assert found.shape == expected.shape
+    assert values.shape == expected.shape
     assert np.ptp(expected) > 0
-    return float(np.abs(found - expected).max() / np.ptp(expected))
+    return float(np.abs(values - expected).max() / np.ptp(expected))
 
 
 @pytest.fixture
 def positions() -> Any:
     """A function that runs Enformers with gamma features as DeepMind normalises them."""
-    import enformer_pytorch.modeling_enformer as one
-    import multimolecule.models.enformer.modeling_enformer as two
+    import enformer_pytorch.modeling_enformer as enformer_pytorch
+    import multimolecule.models.enformer.modeling_enformer as multimolecule
 
-    return lambda: zoo.gamma_over_positions(one, two)
+    return lambda: zoo.gamma_over_positions(enformer_pytorch, multimolecule)
 
 
-def agree(peer: zoo.Peer, folder: Path, positions: Any, count: int = 2) -> float:
+def check_agreement(peer: zoo.Peer, folder: Path, positions: Any, count: int = 2) -> float:
     """Check that a peer and the network loaded from its files agree; return the difference."""
     peer.save(folder)
-    ours = load_model(peer.architecture, folder, species=peer.species)
+    model = load_model(peer.architecture, folder, species=peer.species)
     sequences = windows(peer.window, count)
     with positions():
-        found = difference(ours.predict(sequences), peer.coverage(sequences))
-    print(f"{peer.name}: {found:.1e} of the range")
-    assert found <= AGREE
-    return found
+        largest = difference(model.predict(sequences), peer.coverage(sequences))
+    print(f"{peer.name}: {largest:.1e} of the range")
+    assert largest <= TOLERANCE
+    return largest
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("name", TINY)
 def test_a_small_network_agrees(name: str, seed: int, tmp_path: Path, positions: Any) -> None:
-    agree(TINY[name](seed), tmp_path, positions)
+    check_agreement(TINY[name](seed), tmp_path, positions)
 
 
 @pytest.mark.parametrize("name", [name for name in TINY if name.startswith("multimolecule")])
@@ -100,13 +100,13 @@ def test_multimolecules_encoding_of_n_can_be_chosen(
     peer.save(tmp_path)
     assert peer.as_converted is not None
     sequences = windows(peer.window)
-    converted = load_model(
+    model = load_model(
         peer.architecture, tmp_path, species=peer.species, n_encoding="multimolecule"
     )
     with positions():
-        theirs, originals = peer.as_converted(sequences), peer.coverage(sequences)
-    assert difference(converted.predict(sequences), theirs) <= AGREE
-    assert difference(theirs, originals) > 0.01
+        five_channels, four_channels = peer.as_converted(sequences), peer.coverage(sequences)
+    assert difference(model.predict(sequences), five_channels) <= TOLERANCE
+    assert difference(five_channels, four_channels) > 0.01
 
 
 @pytest.mark.parametrize("name", ["multimolecule enformer", "enformer-pytorch"])
@@ -120,13 +120,13 @@ def test_other_enformers_normalise_gamma_features_over_the_wrong_axis(
     """
     peer = TINY[name](1)
     peer.save(tmp_path)
-    ours = load_model("enformer", tmp_path)
+    model = load_model("enformer", tmp_path)
     sequences = windows(peer.window)
-    as_shipped = difference(ours.predict(sequences), peer.coverage(sequences))
-    print(f"{peer.name} as shipped: {as_shipped:.1e} of the range")
-    assert as_shipped > 100 * AGREE
+    deviation = difference(model.predict(sequences), peer.coverage(sequences))
+    print(f"{peer.name} as shipped: {deviation:.1e} of the range")
+    assert deviation > 100 * TOLERANCE
     with positions():
-        assert difference(ours.predict(sequences), peer.coverage(sequences)) <= AGREE
+        assert difference(model.predict(sequences), peer.coverage(sequences)) <= TOLERANCE
 
 
 def test_a_stored_gamma_table_is_used(tmp_path: Path) -> None:
@@ -135,16 +135,16 @@ def test_a_stored_gamma_table_is_used(tmp_path: Path) -> None:
         **{**zoo.ENFORMER, "use_precomputed_gamma_basis": True, "sequence_length": 12_288}
     )
     peer.save(tmp_path)
-    ours = load_model("enformer", tmp_path)
+    model = load_model("enformer", tmp_path)
     sequences = windows(peer.window)
-    assert difference(ours.predict(sequences), peer.coverage(sequences)) <= AGREE
+    assert difference(model.predict(sequences), peer.coverage(sequences)) <= TOLERANCE
 
 
 @pytest.mark.skipif("FLASH_ATTN" not in os.environ, reason="no sources of flash-attn: see zoo.py")
 def test_flashzoi_agrees_with_flash_attention(tmp_path: Path, positions: Any) -> None:
-    agree(zoo.flashzoi(), tmp_path, positions)
+    check_agreement(zoo.flashzoi(), tmp_path, positions)
 
 
 @pytest.mark.parametrize("name", FULL)
 def test_a_network_of_the_published_size_agrees(name: str, tmp_path: Path, positions: Any) -> None:
-    agree(FULL[name](), tmp_path, positions, count=1)
+    check_agreement(FULL[name](), tmp_path, positions, count=1)

@@ -89,14 +89,14 @@ def gamma_over_positions(*modules: Any) -> Iterator[None]:
             assert (dim, keepdim) == (-1, True)
             return torch.amax(x, dim=-2, keepdim=True)
 
-    originals = [module.torch for module in modules]
+    torch_modules = [module.torch for module in modules]
     for module in modules:
         module.torch = Torch()
     try:
         yield
     finally:
-        for module, original in zip(modules, originals, strict=True):
-            module.torch = original
+        for module, torch_module in zip(modules, torch_modules, strict=True):
+            module.torch = torch_module
 
 
 @torch.inference_mode()
@@ -270,8 +270,8 @@ def ep_enformer(
         module.config.save_pretrained(folder)
         if safetensors:
             names = [name for name in module.state_dict() if name.startswith("_trunk.")]
-            doubles = set(names[::2]) | {_other_name(name) for name in names[1::2]}
-            state = {n: v.clone() for n, v in module.state_dict().items() if n not in doubles}
+            duplicates = set(names[::2]) | {_other_name(name) for name in names[1::2]}
+            state = {n: v.clone() for n, v in module.state_dict().items() if n not in duplicates}
             save_file(state, folder / "model.safetensors")
         else:
             torch.save(module.state_dict(), folder / "pytorch_model.bin")
@@ -283,8 +283,8 @@ def ep_enformer(
 
 def _other_name(name: str) -> str:
     parts = {"1": "stem", "2": "conv_tower", "4": "transformer", "6": "final_pointwise"}
-    _, number, rest = name.split(".", 2)
-    return f"{parts[number]}.{rest}"
+    _, number, remainder = name.split(".", 2)
+    return f"{parts[number]}.{remainder}"
 
 
 def bp_borzoi(seed: int = 1, species: str = "human", narrow: bool = True, **sizes: Any) -> Peer:
@@ -313,9 +313,9 @@ def _narrow(module: Any, dim: int) -> None:
     widths = [6, 7, 8, 9, 10, 11]
     module.conv_dna.conv_layer = nn.Conv1d(4, widths[0], 15, padding="same")
     blocks = [module.res_tower[2 * stage] for stage in range(5)]
-    for block, width, out in zip(blocks, widths[:-1], widths[1:], strict=True):
+    for block, width, width_out in zip(blocks, widths[:-1], widths[1:], strict=True):
         block.norm = nn.BatchNorm1d(width, eps=1e-3)
-        block.conv_layer = nn.Conv1d(width, out, 5, padding="same")
+        block.conv_layer = nn.Conv1d(width, width_out, 5, padding="same")
     module.unet1[1].norm = nn.BatchNorm1d(widths[-1], eps=1e-3)
     module.unet1[1].conv_layer = nn.Conv1d(widths[-1], dim, 5, padding="same")
     module.horizontal_conv0.norm = nn.BatchNorm1d(widths[-1], eps=1e-3)

@@ -63,7 +63,7 @@ def sweep(
         yield values
 
 
-def one_by_one(ensemble: Ensemble, tiling: Tiling, contigs: Contigs) -> Values:
+def predict_windows(ensemble: Ensemble, tiling: Tiling, contigs: Contigs) -> Values:
     """The bins of contig c, each window computed alone from one-hot to coverage."""
     geometry, step = tiling.geometry, tiling.step * tiling.geometry.bin
     parts = []
@@ -94,7 +94,7 @@ def test_a_sweep_has_the_values_of_windows_computed_alone(
     ensemble = Ensemble([network(config), network(config, 2)], **members)  # type: ignore[arg-type]
     tiling = Tiling.from_overlap(config.geometry)
     contigs = Contigs(c=random_contig(9 * config.geometry.core + 13))
-    expected = one_by_one(ensemble, tiling, contigs)
+    expected = predict_windows(ensemble, tiling, contigs)
     values = np.concatenate(list(sweep(ensemble, tiling, contigs, batch_size=batch_size)))
     assert np.array_equal(np.isnan(values), np.isnan(expected))
     assert np.nanmax(np.abs(values - expected)) < TOLERANCE * np.ptp(expected[~np.isnan(expected)])
@@ -109,9 +109,9 @@ def test_values_do_not_depend_on_where_a_sweep_begins(config: Config, overlap: f
     contigs = Contigs(c=random_contig(9 * config.geometry.core))
     values = list(sweep(ensemble, tiling, contigs))
     for first in (1, 4, 8):
-        later = list(sweep(ensemble, tiling, contigs, first))
+        end = list(sweep(ensemble, tiling, contigs, first))
         assert np.array_equal(
-            np.concatenate(later), np.concatenate(values[first:]), equal_nan=True
+            np.concatenate(end), np.concatenate(values[first:]), equal_nan=True
         ), first
 
 
@@ -168,10 +168,10 @@ def test_contigs_of_one_name_in_two_genomes_do_not_mix(config: Config) -> None:
     """Not even if their sweeps take turns."""
     ensemble = Ensemble([network(config)])
     tiling = Tiling.from_overlap(config.geometry)
-    both = [Contigs(c=random_contig(5 * config.geometry.core, seed)) for seed in (1, 2)]
-    alone = [np.concatenate(list(sweep(ensemble, tiling, contigs))) for contigs in both]
-    turns = list(zip(*(sweep(ensemble, tiling, contigs) for contigs in both), strict=True))
-    for expected, parts in zip(alone, zip(*turns, strict=True), strict=True):
+    genomes = [Contigs(c=random_contig(5 * config.geometry.core, seed)) for seed in (1, 2)]
+    references = [np.concatenate(list(sweep(ensemble, tiling, contigs))) for contigs in genomes]
+    turns = list(zip(*(sweep(ensemble, tiling, contigs) for contigs in genomes), strict=True))
+    for expected, parts in zip(references, zip(*turns, strict=True), strict=True):
         assert np.array_equal(np.concatenate(parts), expected, equal_nan=True)
 
 

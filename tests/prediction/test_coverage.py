@@ -68,22 +68,22 @@ class Broken(Counting):
 SIDE_BY_SIDE = Tiling.from_overlap(CONFIG.geometry)
 
 
-def by_hand(sequence: str, selected: set[int]) -> Values:
+def count_letters(sequence: str, numbers: set[int]) -> Values:
     """Counts (4, bins) of a contig, NaN where a bin is not selected or has no base."""
     bins = -(-len(sequence) // BIN)
     values = np.full((4, bins), np.nan, np.float32)
-    for number in selected:
+    for number in numbers:
         letters = sequence[number * BIN : (number + 1) * BIN].upper()
         if set(letters) & set("ACGT"):
             values[:, number] = [letters.count(letter) for letter in "ACGT"]
     return values
 
 
-def unknown_by_hand(sequence: str, number: int, step: int = CORE_BINS) -> float:
+def unknown_share(sequence: str, number: int, step: int = CORE_BINS) -> float:
     """Share of window `number` that is no base."""
     start = (number * step - CROP) * BIN
-    seen = sequence[max(start, 0) : start + WINDOW].upper()
-    return 1 - sum(letter in "ACGT" for letter in seen) / WINDOW
+    letters = sequence[max(start, 0) : start + WINDOW].upper()
+    return 1 - sum(letter in "ACGT" for letter in letters) / WINDOW
 
 
 def random_genome(rng: np.random.Generator) -> dict[str, str]:
@@ -98,7 +98,7 @@ def random_genome(rng: np.random.Generator) -> dict[str, str]:
     return genome
 
 
-def predicted_whole(
+def predict_contigs(
     genome: dict[str, str],
     tiling: Tiling,
     exclude: list[tuple[str, int, int]],
@@ -109,29 +109,29 @@ def predicted_whole(
     """All chunks of a run, put together: (5, bins) of each contig, NaN where there is no value."""
     fasta = open_fasta(write_fasta(folder / "g.fa", genome), folder)
     reader = Genome(fasta)
-    selected = select_bins(fasta.contigs, BIN, None, exclude)
-    found = {
+    bins = select_bins(fasta.contigs, BIN, None, exclude)
+    coverage = {
         contig: np.full((5, -(-length // BIN)), np.nan, np.float32)
         for contig, length in fasta.contigs.items()
     }
     for number, segments in enumerate(
-        split_into_chunks(tile(fasta.contigs, tiling, selected), tiling.step, windows)
+        split_into_chunks(tile(fasta.contigs, tiling, bins), tiling.step, windows)
     ):
         path = folder / f"{number}.npy"
         predict_chunk(
-            Ensemble([Counting()]), tiling, reader, segments, selected, path, batch_size=batch_size
+            Ensemble([Counting()]), tiling, reader, segments, bins, path, batch_size=batch_size
         )
         chunk = np.load(path)
         assert chunk.shape == (5, sum(segment.bins for segment in segments))
         offset = 0
         for segment in segments:
             first = segment.first_window * tiling.step
-            place = found[segment.contig][:, first : first + segment.bins]
-            assert np.isnan(place).all()  # no bin comes twice
-            place[:] = chunk[:, offset : offset + segment.bins]
+            core_values = coverage[segment.contig][:, first : first + segment.bins]
+            assert np.isnan(core_values).all()  # no bin comes twice
+            core_values[:] = chunk[:, offset : offset + segment.bins]
             offset += segment.bins
     reader.close()
-    return found
+    return coverage
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -147,22 +147,22 @@ def test_bins_hold_the_counts_of_their_letters_for_all_sizes(
         start, end = sorted(rng.integers(0, len(text) + 1, 2).tolist())
         exclude += [(contig, start, end)] if start < end and rng.random() < 0.7 else []
     windows, batch_size = int(rng.integers(1, 5)), int(rng.integers(1, 5))
-    found = predicted_whole(genome, tiling, exclude, windows, batch_size, tmp_path)
+    values = predict_contigs(genome, tiling, exclude, windows, batch_size, tmp_path)
     for contig, text in genome.items():
-        dropped = {
+        exclusions = {
             base // BIN
             for name, start, end in exclude
             if name == contig
             for base in range(start, end)
         }
-        selected = set(range(-(-len(text) // BIN))) - dropped
-        expected = by_hand(text, selected)
+        numbers = set(range(-(-len(text) // BIN))) - exclusions
+        expected = count_letters(text, numbers)
         # a mean of equal numbers errs by a rounding or two
-        assert np.allclose(found[contig][:4], expected, rtol=1e-6, equal_nan=True)
-        assert {*np.flatnonzero(~np.isnan(found[contig][4])).tolist()} == selected
+        assert np.allclose(values[contig][:4], expected, rtol=1e-6, equal_nan=True)
+        assert {*np.flatnonzero(~np.isnan(values[contig][4])).tolist()} == numbers
         if not overlap[0]:
-            shares = [unknown_by_hand(text, number // CORE_BINS) for number in sorted(selected)]
-            assert np.allclose(found[contig][4, sorted(selected)], shares, atol=1e-6)
+            shares = [unknown_share(text, number // CORE_BINS) for number in sorted(numbers)]
+            assert np.allclose(values[contig][4, sorted(numbers)], shares, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -179,16 +179,16 @@ def test_windows_with_too_few_bases_do_not_count(
     parts = predict_segment(
         Ensemble([Counting()]), tiling, reader, Segment("c", 0, count, bins), 3, min_acgt=min_acgt
     )
-    found = np.concatenate([values for _, values, _ in parts]).T
+    coverage = np.concatenate([values for _, values, _ in parts]).T
     reader.close()
-    enough = {
-        window * step + at
+    numbers = {
+        window * step + offset
         for window in range(count)
-        if 1 - unknown_by_hand(text, window, step) >= min_acgt
-        for at in range(CORE_BINS)
+        if 1 - unknown_share(text, window, step) >= min_acgt
+        for offset in range(CORE_BINS)
     }
-    expected = by_hand(text, {number for number in enough if number < bins})
-    assert np.allclose(found, expected, rtol=1e-6, equal_nan=True)
+    expected = count_letters(text, {number for number in numbers if number < bins})
+    assert np.allclose(coverage, expected, rtol=1e-6, equal_nan=True)
 
 
 @pytest.fixture
@@ -200,13 +200,13 @@ def genome(tmp_path: Path) -> Iterator[Genome]:
     reader.close()
 
 
-WHOLE = [Segment("c", 0, 4, 33)]
-EVERYTHING = {"c": np.array([[0, 33]])}
+SEGMENTS = [Segment("c", 0, 4, 33)]
+BINS = {"c": np.array([[0, 33]])}
 
 
-def write_chunk(model: TokenPredictionModel, genome: Genome, path: Path, **how: object) -> None:
+def write_chunk(model: TokenPredictionModel, genome: Genome, path: Path, **options: object) -> None:
     ensemble = Ensemble([model])
-    predict_chunk(ensemble, SIDE_BY_SIDE, genome, WHOLE, EVERYTHING, path, **how)  # type: ignore[arg-type]
+    predict_chunk(ensemble, SIDE_BY_SIDE, genome, SEGMENTS, BINS, path, **options)  # type: ignore[arg-type]
 
 
 def test_only_bins_without_any_base_are_gaps(genome: Genome, tmp_path: Path) -> None:
@@ -218,21 +218,21 @@ def test_only_bins_without_any_base_are_gaps(genome: Genome, tmp_path: Path) -> 
 
 
 def test_a_window_without_a_base_in_its_core_is_not_predicted(tmp_path: Path) -> None:
-    seen: list[int] = []
+    batch_sizes: list[int] = []
 
-    class Watched(Counting):
+    class Recording(Counting):
         def compute_hidden_state(
             self, inputs: Tensor, contexts: list[Tensor] | None = None
         ) -> Tensor:
-            seen.append(len(inputs))
+            batch_sizes.append(len(inputs))
             return super().compute_hidden_state(inputs)
 
     text = "ACGT" * 10 + "N" * 80 + "ACGT" * 10
     reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
     segment = Segment("c", 0, 4, 40)
-    list(predict_segment(Ensemble([Watched()]), SIDE_BY_SIDE, reader, segment, batch_size=9))
+    list(predict_segment(Ensemble([Recording()]), SIDE_BY_SIDE, reader, segment, batch_size=9))
     reader.close()
-    assert sum(seen) == 2
+    assert sum(batch_sizes) == 2
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -249,10 +249,10 @@ def test_an_output_that_is_not_finite_is_refused(
 
 def test_float16_clips_values_above_65504(genome: Genome, tmp_path: Path) -> None:
     write_chunk(Broken(1e6), genome, tmp_path / "0.npy", dtype="float16")
-    stored = np.load(tmp_path / "0.npy")
-    assert stored.dtype == np.float16
-    assert stored[3, 25] == 65_504
-    assert np.isnan(stored[:4, 26]).all()
+    values = np.load(tmp_path / "0.npy")
+    assert values.dtype == np.float16
+    assert values[3, 25] == 65_504
+    assert np.isnan(values[:4, 26]).all()
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
@@ -301,17 +301,17 @@ def test_values_do_not_depend_on_the_batch_size(
     text = "".join(np.random.default_rng(1).choice(list("ACGTN"), 1_500))
     tiling = Tiling.from_overlap(borzoi.geometry)
     reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
-    selected = select_bins(reader.contigs, borzoi.geometry.bin, None, [])
-    segments = tile(reader.contigs, tiling, selected)
-    stored = []
+    bins = select_bins(reader.contigs, borzoi.geometry.bin, None, [])
+    segments = tile(reader.contigs, tiling, bins)
+    chunks = []
     for name, size in (("one", 1), ("many", batch_size)):
         path = tmp_path / name
-        predict_chunk(Ensemble([borzoi]), tiling, reader, segments, selected, path, batch_size=size)
-        stored.append(np.load(path))
+        predict_chunk(Ensemble([borzoi]), tiling, reader, segments, bins, path, batch_size=size)
+        chunks.append(np.load(path))
     reader.close()
     # float32 sums in another order
-    assert np.array_equal(np.isnan(stored[0]), np.isnan(stored[1]))
-    assert np.nanmax(np.abs(stored[1] - stored[0])) < 1e-5 * np.ptp(stored[0][~np.isnan(stored[0])])
+    assert np.array_equal(np.isnan(chunks[0]), np.isnan(chunks[1]))
+    assert np.nanmax(np.abs(chunks[1] - chunks[0])) < 1e-5 * np.ptp(chunks[0][~np.isnan(chunks[0])])
 
 
 def test_windows_read_their_context_and_n_beyond_the_contig(
@@ -323,13 +323,13 @@ def test_windows_read_their_context_and_n_beyond_the_contig(
     segment = Segment("c", 0, -(-bins // geometry.bins), bins)
     reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
     parts = predict_segment(Ensemble([borzoi]), Tiling.from_overlap(geometry), reader, segment)
-    found = np.concatenate([values for _, values, _ in parts])
+    coverage = np.concatenate([values for _, values, _ in parts])
     reader.close()
     padded = "N" * geometry.context + text + "N" * geometry.window
     starts = [number * geometry.core for number in range(segment.windows)]
     windows = [padded[start : start + geometry.window] for start in starts]
     expected = borzoi.predict(windows).reshape(-1, 7)[:bins]
-    assert np.abs(found - expected).max() < 1e-5 * np.ptp(expected)
+    assert np.abs(coverage - expected).max() < 1e-5 * np.ptp(expected)
 
 
 def test_a_network_in_training_predicts_as_in_evaluation_and_stays_unchanged(
@@ -338,14 +338,14 @@ def test_a_network_in_training_predicts_as_in_evaluation_and_stays_unchanged(
     reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": "ACGGT" * 20}), tmp_path))
     tiling, segment = Tiling.from_overlap(borzoi.geometry), Segment("c", 0, 1, 25)
     [(_, expected, _)] = predict_segment(Ensemble([borzoi]), tiling, reader, segment)
-    before = {name: value.clone() for name, value in borzoi.state_dict().items()}
+    weights = {name: value.clone() for name, value in borzoi.state_dict().items()}
     try:
         borzoi.train()
-        [(_, found, _)] = predict_segment(Ensemble([borzoi]), tiling, reader, segment)
-        changed = [n for n, v in borzoi.state_dict().items() if not torch.equal(v, before[n])]
+        [(_, values, _)] = predict_segment(Ensemble([borzoi]), tiling, reader, segment)
+        differences = [n for n, v in borzoi.state_dict().items() if not torch.equal(v, weights[n])]
     finally:
-        borzoi.load_state_dict(before)
+        borzoi.load_state_dict(weights)
         borzoi.eval()
         reader.close()
-    assert not changed
-    assert np.array_equal(found, expected)
+    assert not differences
+    assert np.array_equal(values, expected)

@@ -33,9 +33,9 @@ def test_leases_hold_different_devices_until_one_is_released(tmp_path: Path) -> 
     handles, numbers = zip(*(lease(names, tmp_path) for _ in names), strict=True)
     assert sorted(numbers) == [0, 1, 2]
     handles[1].close()
-    again, number = lease(names, tmp_path, poll=0.01)
+    new_handle, number = lease(names, tmp_path, poll=0.01)
     assert number == numbers[1]
-    for handle in (handles[0], handles[2], again):
+    for handle in (handles[0], handles[2], new_handle):
         handle.close()
 
 

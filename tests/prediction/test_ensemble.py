@@ -79,22 +79,20 @@ def test_reverse_complement_flips_bins_and_exchanges_strand_pairs(
     expected = (
         predict_letters(model, sequence) + predict_letters(model, reverse(sequence))[::-1, PAIRS]
     ) / 2
-    found = predict_codes(load_ensemble([fold], fold.tracks, reverse_complement=True), sequence)
-    np.testing.assert_allclose(found, expected, rtol=ROUNDING)
+    values = predict_codes(load_ensemble([fold], fold.tracks, reverse_complement=True), sequence)
+    np.testing.assert_allclose(values, expected, rtol=ROUNDING)
     unpaired = (
         predict_letters(model, sequence) + predict_letters(model, reverse(sequence))[::-1]
     ) / 2
-    assert np.abs(found - unpaired).max() > 1e-3, "the pairs make no difference here"
+    assert np.abs(values - unpaired).max() > 1e-3, "the pairs make no difference here"
 
 
 def test_one_strand_of_a_pair_is_averaged_with_its_unwritten_partner(fold: Checkpoint) -> None:
     sequence = letters(512)
-    everything = predict_codes(
-        load_ensemble([fold], fold.tracks, reverse_complement=True), sequence
-    )
-    chosen = [fold.tracks[row] for row in (2, 4, 0)]
-    found = predict_codes(load_ensemble([fold], chosen, reverse_complement=True), sequence)
-    np.testing.assert_allclose(found, everything[:, [2, 4, 0]], rtol=1e-5)
+    reference = predict_codes(load_ensemble([fold], fold.tracks, reverse_complement=True), sequence)
+    tracks = [fold.tracks[row] for row in (2, 4, 0)]
+    values = predict_codes(load_ensemble([fold], tracks, reverse_complement=True), sequence)
+    np.testing.assert_allclose(values, reference[:, [2, 4, 0]], rtol=1e-5)
 
 
 def test_load_model_averages_both_strands_of_the_selected_tracks(
@@ -104,8 +102,8 @@ def test_load_model_averages_both_strands_of_the_selected_tracks(
     model = load_model("borzoi", folder, tracks=["id3+", "id2"], reverse_complement=True)
     assert [track.identifier for track in model.tracks] == ["id2", "id3+"]
     assert model.geometry == fold.config.geometry
-    everything = load_ensemble([fold], fold.tracks, reverse_complement=True)
-    expected = everything.predict(np.concatenate([codes(text) for text in sequences]))
+    ensemble = load_ensemble([fold], fold.tracks, reverse_complement=True)
+    expected = ensemble.predict(np.concatenate([codes(text) for text in sequences]))
     np.testing.assert_allclose(model.predict(sequences), expected[..., [2, 3]], rtol=1e-5)
     with pytest.raises(SeqcovError, match="sequence 1 has 511 bp; this network reads windows of"):
         model.predict([sequences[0], sequences[1][:-1]])
@@ -121,14 +119,14 @@ def test_shifts_move_the_sequence_and_not_the_prediction(
     fold: Checkpoint, model: TokenPredictionModel
 ) -> None:
     sequence = letters(512)
-    moved = ["N" * 3 + sequence[:-3], sequence, sequence[2:] + "N" * 2]
-    one_strand = [predict_letters(model, text) for text in moved]
-    found = predict_codes(load_ensemble([fold], fold.tracks, shifts=[3, 0, -2]), sequence)
-    np.testing.assert_allclose(found, np.mean(one_strand, 0), rtol=ROUNDING)
-    other = [predict_letters(model, reverse(text))[::-1, PAIRS] for text in moved]
-    both = load_ensemble([fold], fold.tracks, shifts=[3, 0, -2], reverse_complement=True)
+    sequences = ["N" * 3 + sequence[:-3], sequence, sequence[2:] + "N" * 2]
+    plus = [predict_letters(model, text) for text in sequences]
+    values = predict_codes(load_ensemble([fold], fold.tracks, shifts=[3, 0, -2]), sequence)
+    np.testing.assert_allclose(values, np.mean(plus, 0), rtol=ROUNDING)
+    minus = [predict_letters(model, reverse(text))[::-1, PAIRS] for text in sequences]
+    ensemble = load_ensemble([fold], fold.tracks, shifts=[3, 0, -2], reverse_complement=True)
     np.testing.assert_allclose(
-        predict_codes(both, sequence), np.mean(one_strand + other, 0), rtol=ROUNDING
+        predict_codes(ensemble, sequence), np.mean(plus + minus, 0), rtol=ROUNDING
     )
 
 
@@ -139,23 +137,23 @@ def test_folds_are_averaged_after_the_inverse_transform(tmp_path: Path) -> None:
     tracks = folds[0].tracks
     sequence = letters(512)
     inverse = Untransform(tracks, "new")
-    per_fold, members = [], []
+    means, members = [], []
     for path in paths:
         model = load_model("borzoi", path)
-        one = (
+        strands = (
             predict_letters(model, sequence),
             predict_letters(model, reverse(sequence))[::-1, PAIRS],
         )
-        per_fold.append(inverse(torch.from_numpy((one[0] + one[1]) / 2)).numpy())
-        members += [inverse(torch.from_numpy(value.copy())).numpy() for value in one]
+        means.append(inverse(torch.from_numpy((strands[0] + strands[1]) / 2)).numpy())
+        members += [inverse(torch.from_numpy(value.copy())).numpy() for value in strands]
     ensemble = load_ensemble(
         folds, tracks, reverse_complement=True, untransform=inverse, standard_deviation=True
     )
-    found = predict_codes(ensemble, sequence)
+    values = predict_codes(ensemble, sequence)
     # the inverse transform squares twice (soft clip and root), which doubles relative errors twice
-    np.testing.assert_allclose(found[:, :7], np.mean(per_fold, 0), rtol=8 * ROUNDING)
+    np.testing.assert_allclose(values[:, :7], np.mean(means, 0), rtol=8 * ROUNDING)
     scale = np.abs(members).max()
-    np.testing.assert_allclose(found[:, 7:], np.std(members, 0), atol=16 * ROUNDING * scale)
+    np.testing.assert_allclose(values[:, 7:], np.std(members, 0), atol=16 * ROUNDING * scale)
 
 
 def run(
@@ -167,18 +165,18 @@ def run(
     **options: float,
 ) -> dict[str, Floats]:
     """Chunk rows of every contig put together: (rows, bins) by contig."""
-    selected = select_bins(genome.contigs, tiling.geometry.bin, None, [])
+    bins = select_bins(genome.contigs, tiling.geometry.bin, None, [])
     parts: dict[str, list[Floats]] = {}
     for number, chunk in enumerate(
-        split_into_chunks(tile(genome.contigs, tiling, selected), tiling.step, windows)
+        split_into_chunks(tile(genome.contigs, tiling, bins), tiling.step, windows)
     ):
         path = folder / f"{windows}.{number}.npy"
-        predict_chunk(ensemble, tiling, genome, chunk, selected, path, **options)  # type: ignore[arg-type]
-        rows, at = np.load(path), 0
+        predict_chunk(ensemble, tiling, genome, chunk, bins, path, **options)  # type: ignore[arg-type]
+        rows, offset = np.load(path), 0
         for segment in chunk:
-            parts.setdefault(segment.contig, []).append(rows[:, at : at + segment.bins])
-            at += segment.bins
-    return {contig: np.concatenate(found, 1) for contig, found in parts.items()}
+            parts.setdefault(segment.contig, []).append(rows[:, offset : offset + segment.bins])
+            offset += segment.bins
+    return {contig: np.concatenate(arrays, 1) for contig, arrays in parts.items()}
 
 
 def open_genome(folder: Path, contigs: dict[str, str]) -> Genome:
@@ -191,15 +189,15 @@ def test_the_other_strand_of_a_genome_mirrors_every_track(fold: Checkpoint, tmp_
     core = ensemble.geometry.core
     contigs = {"one": letters(3 * core, 1), "two": letters(core, 2)}
     tiling = Tiling.from_overlap(ensemble.geometry)
-    forward = run(ensemble, tiling, open_genome(tmp_path / "f", contigs), tmp_path)
+    plus = run(ensemble, tiling, open_genome(tmp_path / "f", contigs), tmp_path)
     flipped = {name: reverse(sequence) for name, sequence in contigs.items()}
-    backward = run(ensemble, tiling, open_genome(tmp_path / "r", flipped), tmp_path)
+    minus = run(ensemble, tiling, open_genome(tmp_path / "r", flipped), tmp_path)
     for contig in contigs:
-        start_values = forward[contig][:7]
-        mirrored = backward[contig][:7][PAIRS, ::-1]
-        gaps = np.isnan(start_values)
+        values = plus[contig][:7]
+        mirrored = minus[contig][:7][PAIRS, ::-1]
+        gaps = np.isnan(values)
         np.testing.assert_array_equal(gaps, np.isnan(mirrored))
-        np.testing.assert_allclose(start_values[~gaps], mirrored[~gaps], rtol=1e-5)
+        np.testing.assert_allclose(values[~gaps], mirrored[~gaps], rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -213,23 +211,23 @@ def test_overlap_is_a_weighted_mean_of_the_windows_that_cover_a_bin(
     contigs = {"long": letters(5 * geometry.core + 77, 3), "short": letters(50, 4)}
     genome = open_genome(tmp_path, contigs)
     ensemble = Ensemble([model])
-    found = run(ensemble, tiling, genome, tmp_path)
+    coverage = run(ensemble, tiling, genome, tmp_path)
     for contig, sequence in contigs.items():
         bins = -(-len(sequence) // geometry.bin)
         starts = range(0, bins, tiling.step)
         padded = "N" * geometry.context + sequence + "N" * (2 * geometry.window)
         covering: list[list[tuple[float, Floats]]] = [[] for _ in range(bins)]
         for start in starts:
-            at = start * geometry.bin
-            values = predict_letters(model, padded[at : at + geometry.window])
-            middle = start + geometry.bins / 2
+            base = start * geometry.bin
+            values = predict_letters(model, padded[base : base + geometry.window])
+            window_centre = start + geometry.bins / 2
             for bin_, value in zip(range(start, bins), values, strict=False):
                 if blend == "crop":
-                    others = [
-                        other * tiling.step + geometry.bins / 2 for other in range(len(starts))
+                    centres = [
+                        number * tiling.step + geometry.bins / 2 for number in range(len(starts))
                     ]
-                    nearest = min(abs(bin_ + 0.5 - other) for other in others)
-                    weight = float(abs(bin_ + 0.5 - middle) == nearest)
+                    distance = min(abs(bin_ + 0.5 - centre) for centre in centres)
+                    weight = float(abs(bin_ + 0.5 - window_centre) == distance)
                 elif blend == "mean":
                     weight = 1.0
                 else:
@@ -238,13 +236,13 @@ def test_overlap_is_a_weighted_mean_of_the_windows_that_cover_a_bin(
         for bin_, members in enumerate(covering):
             weights = np.array([weight for weight, _ in members])
             if blend == "crop" and (weights > 0).sum() > 1:
-                continue  # exactly between two middles: either is right
+                continue  # exactly between two centres: either is right
             expected = np.average([value for _, value in members], axis=0, weights=weights)
             letters_of_bin = sequence[bin_ * geometry.bin : (bin_ + 1) * geometry.bin].upper()
             if set(letters_of_bin) & set("ACGT"):
-                np.testing.assert_allclose(found[contig][:-1, bin_], expected, rtol=1e-5)
+                np.testing.assert_allclose(coverage[contig][:-1, bin_], expected, rtol=1e-5)
             else:
-                assert np.isnan(found[contig][:-1, bin_]).all()
+                assert np.isnan(coverage[contig][:-1, bin_]).all()
 
 
 @pytest.mark.parametrize(
@@ -256,11 +254,11 @@ def test_chunks_of_any_size_hold_the_same_values(
 ) -> None:
     tiling = Tiling.from_overlap(model.geometry, overlap, blend)
     genome = open_genome(tmp_path, {"a": letters(4_000, 5), "b": letters(700, 6)})
-    first = run(Ensemble([model]), tiling, genome, tmp_path)
+    expected = run(Ensemble([model]), tiling, genome, tmp_path)
     for windows in (1, 3):
-        again = run(Ensemble([model]), tiling, genome, tmp_path, windows)
-        for contig, values in first.items():
-            np.testing.assert_allclose(again[contig], values, rtol=1e-6)
+        chunks = run(Ensemble([model]), tiling, genome, tmp_path, windows)
+        for contig, values in expected.items():
+            np.testing.assert_allclose(chunks[contig], values, rtol=1e-6)
 
 
 def test_min_acgt_omits_windows_and_the_mask_is_the_unknown_fraction(
@@ -271,15 +269,15 @@ def test_min_acgt_omits_windows_and_the_mask_is_the_unknown_fraction(
     sequence = letters(core, 1) + "N" * (core - 40) + letters(40 + core, 2) + letters(30, 3)
     genome = open_genome(tmp_path, {"c": sequence})
     tiling = Tiling.from_overlap(geometry)
-    found = run(Ensemble([model]), tiling, genome, tmp_path, min_acgt=0.3)["c"]
+    coverage = run(Ensemble([model]), tiling, genome, tmp_path, min_acgt=0.3)["c"]
     padded = "N" * context + sequence + "N" * geometry.window
     for number in range(4):
         window = padded[number * core : number * core + geometry.window].upper()
-        known = sum(letter in "ACGT" for letter in window) / geometry.window
-        rows = found[:, number * geometry.bins : (number + 1) * geometry.bins]
-        assert rows[-1] == pytest.approx(1 - known, abs=2**-24)
-        assert np.isnan(rows[:-1]).all() == (known < 0.3)
-    assert np.isnan(found[:-1]).all(0).sum() > geometry.bins, "no window was dropped here"
+        fraction = sum(letter in "ACGT" for letter in window) / geometry.window
+        rows = coverage[:, number * geometry.bins : (number + 1) * geometry.bins]
+        assert rows[-1] == pytest.approx(1 - fraction, abs=2**-24)
+        assert np.isnan(rows[:-1]).all() == (fraction < 0.3)
+    assert np.isnan(coverage[:-1]).all(0).sum() > geometry.bins, "no window was dropped here"
 
 
 @pytest.mark.parametrize(("overlap", "blend"), [(0.0, "crop"), (0.5, "mean")])
@@ -292,7 +290,7 @@ def test_a_region_equals_the_same_bins_of_its_contig(
         [fold], fold.tracks[:3], reverse_complement=True, standard_deviation=True
     )
     tiling = Tiling.from_overlap(ensemble.geometry, overlap, blend)
-    whole = run(ensemble, tiling, genome, tmp_path)
+    contig_rows = run(ensemble, tiling, genome, tmp_path)
     size = tiling.geometry.bin
     for region, contig, start, end in (
         ("a:1,001-1,300", "a", 1_000, 1_300),
@@ -300,16 +298,18 @@ def test_a_region_equals_the_same_bins_of_its_contig(
         ("a:2,999-3,000", "a", 2_998, 3_000),
         ("a:1-1", "a", 0, 1),
     ):
-        found = predict_region(
+        coverage = predict_region(
             ensemble, tmp_path / "genome.fa", region, overlap=overlap, blend=blend
         )
         first, last = start // size, -(-end // size)
-        assert (found.contig, found.bin, found.start) == (contig, size, first * size)
-        assert found.end == min(last * size, len(contigs[contig]))
-        np.testing.assert_allclose(found.values.T, whole[contig][:-1, first:last], rtol=1e-6)
-        frame = found.to_dataframe()
+        assert (coverage.contig, coverage.bin, coverage.start) == (contig, size, first * size)
+        assert coverage.end == min(last * size, len(contigs[contig]))
+        np.testing.assert_allclose(
+            coverage.values.T, contig_rows[contig][:-1, first:last], rtol=1e-6
+        )
+        frame = coverage.to_dataframe()
         assert list(frame.columns[:6]) == ["contig", "start", "end", "id0+", "id1-", "id2"]
-        assert frame["end"].iloc[-1] == found.end
+        assert frame["end"].iloc[-1] == coverage.end
         assert len(frame) == last - first
 
 

@@ -23,7 +23,7 @@ from seqcov_models.run.profile_outputs import PEAK_COLUMNS, write_task
 from seqcov_models.tiling import select_bins
 from support.data import REPOSITORY
 from support.fasta import write_fasta
-from support.profiles import LITE, PLAIN, UNSTRANDED, close, network, run
+from support.profiles import BPNET, BPNET_LITE, UNSTRANDED, assert_close, network, run
 from support.runs import every_base
 
 Array = npt.NDArray[np.float64]
@@ -46,9 +46,9 @@ def random_peaks(folder: Path, contigs: dict[str, str], seed: int) -> list[tuple
     peaks = set()
     for name, letters in contigs.items():
         places = [0, len(letters) - 1, *rng.integers(0, len(letters), len(letters) // 15)]
-        peaks |= {(name, int(at), "+-"[rng.integers(2)]) for at in places}
+        peaks |= {(name, int(summit), "+-"[rng.integers(2)]) for summit in places}
         peaks |= {(name, 0, "+"), (name, 0, "-")}
-    lines = [f"{name}\t{at}\t{at + 1}\tp\t0\t{strand}\n" for name, at, strand in peaks]
+    lines = [f"{name}\t{summit}\t{summit + 1}\tp\t0\t{strand}\n" for name, summit, strand in peaks]
     (folder / "peaks.bed").write_text("".join(rng.permutation(sorted(lines)).tolist()))
     order = list(contigs)
     return sorted(peaks, key=lambda peak: (order.index(peak[0]), peak[1], peak[2]))
@@ -57,65 +57,72 @@ def random_peaks(folder: Path, contigs: dict[str, str], seed: int) -> list[tuple
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 
 
-def one_window(
-    folds: list[BPNetForProfilePrediction], letters: str, minus: bool, both: bool, expm1: bool
+def predict_window(
+    folds: list[BPNetForProfilePrediction],
+    letters: str,
+    minus: bool,
+    both_strands: bool,
+    expm1: bool,
 ) -> tuple[Array, Array]:
     """Values (length, tasks, strands) and log counts of a window, from the definitions.
 
-    Of folds and strands the shares are averaged, and the log counts, then multiplied.
+    The probabilities and the log counts are averaged over folds and strands, then multiplied.
     """
-    shares, logs = [], []
+    profiles, logs = [], []
     for fold in folds:
-        for other in {False: [minus], True: [False, True]}[both]:
-            read = letters.translate(COMPLEMENT)[::-1] if other else letters
-            one_hot = np.full((1, len(read), 4), 0.25 if fold.config.n_encoding == "uniform" else 0)
-            for at, letter in enumerate(read):
+        for is_reverse in {False: [minus], True: [False, True]}[both_strands]:
+            strand_letters = letters.translate(COMPLEMENT)[::-1] if is_reverse else letters
+            one_hot = np.full(
+                (1, len(strand_letters), 4), 0.25 if fold.config.n_encoding == "uniform" else 0
+            )
+            for position, letter in enumerate(strand_letters):
                 if letter in "ACGT":
-                    one_hot[0, at] = np.eye(4)["ACGT".index(letter)]
+                    one_hot[0, position] = np.eye(4)["ACGT".index(letter)]
             with torch.inference_mode():
                 output = fold(inputs_embeds=torch.from_numpy(one_hot).float())
             logits = output.profile_logits[0].double().numpy()
             counts = output.count_logits[0].double().numpy()
             odds = np.exp(logits - logits.max())
             joint = fold.config.joint_strands
-            share = odds / odds.sum((0, 2) if joint else 0, keepdims=True)
-            shares.append(share[::-1, :, ::-1] if other else share)
-            logs.append(counts[:, ::-1] if other else counts)
+            probabilities = odds / odds.sum((0, 2) if joint else 0, keepdims=True)
+            profiles.append(probabilities[::-1, :, ::-1] if is_reverse else probabilities)
+            logs.append(counts[:, ::-1] if is_reverse else counts)
     log = np.mean(logs, 0)
     reads = np.maximum(np.expm1(log), 0) if expm1 else np.exp(log)
-    return np.mean(shares, 0) * reads[None], log
+    return np.mean(profiles, 0) * reads[None], log
 
 
-def naive(
+def predict_in_loops(
     folds: list[BPNetForProfilePrediction],
     contigs: dict[str, str],
     windows: list[tuple[str, int, bool]],
     overlap: str,
-    both: bool,
+    both_strands: bool,
     expm1: bool,
     min_acgt: float,
-    selected: Callable[[str, int], bool],
+    is_selected: Callable[[str, int], bool],
 ) -> tuple[dict[str, Array], list[Array]]:
     """Return the values by contig, (bases, tracks) with NaN for none, and of each window alone."""
     config = folds[0].config
-    length, kept = config.geometry.window, config.geometry.core
+    length, core = config.geometry.window, config.geometry.core
     covering: dict[tuple[str, int], list[tuple[int, Array]]] = {}
     windows_alone = []
     for contig, summit, minus in windows:
         letters = "".join(x if x in "ACGT" else "N" for x in contigs[contig].upper())
         start = summit - length // 2
         text = "".join(
-            letters[at] if 0 <= at < len(letters) else "N" for at in range(start, start + length)
+            letters[position] if 0 <= position < len(letters) else "N"
+            for position in range(start, start + length)
         )
-        values, _ = one_window(folds, text, minus, both, expm1)
+        values, _ = predict_window(folds, text, minus, both_strands, expm1)
         windows_alone.append(values)
         if sum(letter != "N" for letter in text) / length < min_acgt:
             continue
-        first = start + (length - kept) // 2
-        for at in range(kept):
-            base = first + at
-            if 0 <= base < len(letters) and letters[base] != "N" and selected(contig, base):
-                row = abs(base - summit), values[at].ravel()
+        core_start = start + (length - core) // 2
+        for position in range(core):
+            base = core_start + position
+            if 0 <= base < len(letters) and letters[base] != "N" and is_selected(contig, base):
+                row = abs(base - summit), values[position].ravel()
                 covering.setdefault((contig, base), []).append(row)
     result = {}
     for contig, letters in contigs.items():
@@ -131,7 +138,7 @@ def naive(
     return result, windows_alone
 
 
-@pytest.mark.parametrize("config", [PLAIN, LITE], ids=["bpnet", "bpnetlite"])
+@pytest.mark.parametrize("config", [BPNET, BPNET_LITE], ids=["bpnet", "bpnetlite"])
 def test_load_model_averages_the_profiles_and_the_counts_of_both_strands(
     tmp_path: Path, config: BPNetConfig
 ) -> None:
@@ -139,77 +146,89 @@ def test_load_model_averages_the_profiles_and_the_counts_of_both_strands(
     save_model(fold, tmp_path / "saved")
     rng = np.random.default_rng(3)
     letters = ["".join(rng.choice(list("ACGTN"), config.sequence_length)) for _ in range(2)]
-    expected = [one_window([fold], text, False, both=True, expm1=False)[0] for text in letters]
+    expected = [
+        predict_window([fold], text, False, both_strands=True, expm1=False)[0] for text in letters
+    ]
     last = config.num_labels - 1
     model = load_model(
         config.ARCHITECTURE, tmp_path / "saved", tracks=[last], reverse_complement=True
     )
     assert [track.row for track in model.tracks] == [last]
     values = np.stack(expected).reshape(2, -1, config.num_labels)
-    close(model.predict(letters), values[..., [last]])
+    assert_close(model.predict(letters), values[..., [last]])
     with pytest.raises(SeqcovError, match="a profile network predicts windows at peaks"):
         predict_region(model, tmp_path / "genome.fa", "chr1")
 
 
 CASES = [
-    (PLAIN, {"overlap": "nearest", "jobs": 1, "batch_size": 64}),
-    (PLAIN, {"overlap": "nearest", "jobs": 4, "batch_size": 3, "by_strand": True}),
-    (PLAIN, {"overlap": "mean", "jobs": 3, "batch_size": 5, "both": True, "folds": 2}),
-    (PLAIN, {"overlap": "max", "jobs": 2, "batch_size": 1, "expm1": True, "by_strand": True}),
-    (PLAIN, {"overlap": "nearest", "jobs": 2, "batch_size": 7, "min_acgt": 0.8}),
-    (PLAIN, {"overlap": "mean", "jobs": 5, "batch_size": 2, "restricted": True}),
-    (LITE, {"overlap": "nearest", "jobs": 3, "batch_size": 4, "both": True, "by_strand": True}),
-    (LITE, {"overlap": "mean", "jobs": 1, "batch_size": 64, "folds": 3, "min_acgt": 0.6}),
-    (UNSTRANDED, {"overlap": "max", "jobs": 2, "batch_size": 9, "both": True}),
+    (BPNET, {"overlap": "nearest", "jobs": 1, "batch_size": 64}),
+    (BPNET, {"overlap": "nearest", "jobs": 4, "batch_size": 3, "by_strand": True}),
+    (BPNET, {"overlap": "mean", "jobs": 3, "batch_size": 5, "both_strands": True, "folds": 2}),
+    (BPNET, {"overlap": "max", "jobs": 2, "batch_size": 1, "expm1": True, "by_strand": True}),
+    (BPNET, {"overlap": "nearest", "jobs": 2, "batch_size": 7, "min_acgt": 0.8}),
+    (BPNET, {"overlap": "mean", "jobs": 5, "batch_size": 2, "restricted": True}),
+    (
+        BPNET_LITE,
+        {"overlap": "nearest", "jobs": 3, "batch_size": 4, "both_strands": True, "by_strand": True},
+    ),
+    (BPNET_LITE, {"overlap": "mean", "jobs": 1, "batch_size": 64, "folds": 3, "min_acgt": 0.6}),
+    (UNSTRANDED, {"overlap": "max", "jobs": 2, "batch_size": 9, "both_strands": True}),
     (UNSTRANDED, {"overlap": "nearest", "jobs": 80, "batch_size": 9}),
-    (PLAIN, {"overlap": "mean", "jobs": 75, "batch_size": 2, "by_strand": True}),
+    (BPNET, {"overlap": "mean", "jobs": 75, "batch_size": 2, "by_strand": True}),
 ]
 
 
-@pytest.mark.parametrize(("config", "given"), CASES)
+@pytest.mark.parametrize(("config", "settings"), CASES)
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_base_equals_a_computation_in_plain_loops(
-    config: BPNetConfig, given: dict[str, Any], seed: int, tmp_path: Path
+    config: BPNetConfig, settings: dict[str, Any], seed: int, tmp_path: Path
 ) -> None:
-    options = {"folds": 1, "by_strand": False, "both": False, "restricted": False} | given
+    options = {
+        "folds": 1,
+        "by_strand": False,
+        "both_strands": False,
+        "restricted": False,
+    } | settings
     genome, contigs = genome_of(tmp_path, seed)
     peaks = random_peaks(tmp_path, contigs, seed)
     folds = [network(config, number) for number in range(options.pop("folds"))]
     exclude = [("long", 200, 240), ("short", 60, 61)] if options.pop("restricted") else []
-    selected = select_bins(genome.contigs, 1, None, exclude)
-    cut = {(name, at) for name, start, end in exclude for at in range(start, end)}
+    bins = select_bins(genome.contigs, 1, None, exclude)
+    cut = {(name, base) for name, start, end in exclude for base in range(start, end)}
     by_strand = options["by_strand"]
     peaks = [peak for peak in peaks if (peak[0], peak[1]) not in cut]
     expected_windows = list(
-        dict.fromkeys((name, at, by_strand and strand == "-") for name, at, strand in peaks)
+        dict.fromkeys((name, summit, by_strand and strand == "-") for name, summit, strand in peaks)
     )
-    run(tmp_path, folds, genome, selected=selected, **options)
+    run(tmp_path, folds, genome, bins=bins, **options)
     genome.close()
 
-    expected, windows_alone = naive(
-        folds, contigs, expected_windows, options["overlap"], options["both"],
-        options.get("expm1", False), options.get("min_acgt", 0), lambda *at: at not in cut,
+    expected, windows_alone = predict_in_loops(
+        folds, contigs, expected_windows, options["overlap"], options["both_strands"],
+        options.get("expm1", False), options.get("min_acgt", 0), lambda *base: base not in cut,
     )  # fmt: skip
     compared = 0
     strands = config.num_strands
-    for at, task in enumerate(config.tasks):
+    for index, task in enumerate(config.tasks):
         for contig, values in expected.items():
             length = len(contigs[contig])
-            rows = values[:, at * strands : (at + 1) * strands]
-            close(every_base(tmp_path / f"{task}.both.bw", contig, length), rows.sum(1))
+            rows = values[:, index * strands : (index + 1) * strands]
+            assert_close(every_base(tmp_path / f"{task}.both.bw", contig, length), rows.sum(1))
             for strand, kind in enumerate(("plus", "minus")[:strands] if strands == 2 else ()):
-                close(every_base(tmp_path / f"{task}.{kind}.bw", contig, length), rows[:, strand])
+                assert_close(
+                    every_base(tmp_path / f"{task}.{kind}.bw", contig, length), rows[:, strand]
+                )
             compared += int(np.isfinite(rows).sum())
     assert compared > 500
     with h5py.File(tmp_path / "profiles.h5") as file:
         assert file["profiles"].attrs["tasks"].tolist() == list(config.tasks)
-        close(file["profiles"][:], np.array(windows_alone))
+        assert_close(file["profiles"][:], np.array(windows_alone))
         half = config.geometry.window // 2 - config.geometry.context
-        assert file["start"][:].tolist() == [at - half for _, at, _ in expected_windows]
+        assert file["start"][:].tolist() == [summit - half for _, summit, _ in expected_windows]
         assert [name.decode() for name in file["contig"][:]] == [w[0] for w in expected_windows]
 
 
-@pytest.mark.parametrize("config", [PLAIN, LITE, UNSTRANDED])
+@pytest.mark.parametrize("config", [BPNET, BPNET_LITE, UNSTRANDED])
 @pytest.mark.parametrize("min_acgt", [0, 0.5])
 def test_the_table_of_peaks_holds_the_statistics_of_each_window(
     config: BPNetConfig, min_acgt: float, tmp_path: Path
@@ -217,22 +236,24 @@ def test_the_table_of_peaks_holds_the_statistics_of_each_window(
     genome, contigs = genome_of(tmp_path, 3)
     peaks = random_peaks(tmp_path, contigs, 3)
     fold = network(config)
-    selected = select_bins(genome.contigs, 1, None, [])
-    run(tmp_path, [fold], genome, 3, True, selected, min_acgt=min_acgt)
+    bins = select_bins(genome.contigs, 1, None, [])
+    run(tmp_path, [fold], genome, 3, True, bins, min_acgt=min_acgt)
     genome.close()
     with gzip.open(tmp_path / "peaks.tsv.gz", "rt") as handle:
         rows = list(csv.DictReader(handle, delimiter="\t"))
     assert list(rows[0])[: len(PEAK_COLUMNS)] == list(PEAK_COLUMNS)
     assert [(row["contig"], int(row["summit"]), row["strand"]) for row in rows] == peaks
-    length, kept = config.geometry.window, config.geometry.core
+    length, core = config.geometry.window, config.geometry.core
     signs = (".plus", ".minus") if config.num_strands == 2 else ("",)
     checked = 0
     for row, (contig, summit, strand) in zip(rows, peaks, strict=True):
         letters = contigs[contig].upper()
         start = summit - length // 2
         text = "".join(
-            letters[at] if 0 <= at < len(letters) and letters[at] in "ACGT" else "N"
-            for at in range(start, start + length)
+            letters[position]
+            if 0 <= position < len(letters) and letters[position] in "ACGT"
+            else "N"
+            for position in range(start, start + length)
         )
         unknown = text.count("N") / length
         assert float(row["unknown"]) == pytest.approx(unknown, rel=1e-5)
@@ -240,27 +261,27 @@ def test_the_table_of_peaks_holds_the_statistics_of_each_window(
             assert {row[name] for name in list(row)[9:]} == {""}, "no value, not a wrong one"
             continue
         checked += 1
-        values, logs = one_window([fold], text, strand == "-", False, False)
-        first = start + (length - kept) // 2
-        for at, task in enumerate(config.tasks):
+        values, logs = predict_window([fold], text, strand == "-", False, False)
+        core_start = start + (length - core) // 2
+        for index, task in enumerate(config.tasks):
             for number, sign in enumerate([""] if config.joint_strands else signs):
                 assert float(row[f"{task}{sign}.log_counts"]) == pytest.approx(
-                    logs[at, number], rel=1e-4, abs=1e-5
+                    logs[index, number], rel=1e-4, abs=1e-5
                 )
             for number, sign in enumerate(signs):
-                name, profile = f"{task}{sign}", values[:, at, number]
+                name, profile = f"{task}{sign}", values[:, index, number]
                 assert float(row[f"{name}.counts"]) == pytest.approx(profile.sum(), rel=1e-4)
-                share = profile / profile.sum()
-                bits = -sum(x * math.log2(x) for x in share)
+                probabilities = profile / profile.sum()
+                bits = -sum(x * math.log2(x) for x in probabilities)
                 assert float(row[f"{name}.entropy"]) == pytest.approx(bits, rel=1e-4)
-                inside = [x for x in range(kept) if text[x + (length - kept) // 2] != "N"]
-                if not inside:
+                positions = [x for x in range(core) if text[x + (length - core) // 2] != "N"]
+                if not positions:
                     assert row[f"{name}.maximum"] == ""
                     continue
-                best = max(inside, key=lambda x: profile[x])
-                at_found = int(row[f"{name}.maximum"]) - first
-                assert profile[at_found] == pytest.approx(profile[best], rel=1e-5)
-                assert at_found in inside
+                maximum = max(positions, key=lambda x: profile[x])
+                reported = int(row[f"{name}.maximum"]) - core_start
+                assert profile[reported] == pytest.approx(profile[maximum], rel=1e-5)
+                assert reported in positions
     assert checked > 20
 
 
@@ -268,41 +289,41 @@ def test_values_do_not_depend_on_the_order_of_peaks_jobs_or_batches(tmp_path: Pa
     genome, contigs = genome_of(tmp_path, 5)
     random_peaks(tmp_path, contigs, 5)
     lines = (tmp_path / "peaks.bed").read_text().splitlines(keepends=True)
-    fold, selected = network(PLAIN), select_bins(genome.contigs, 1, None, [])
-    found: dict[bytes, Array] = {}
+    fold, bins = network(BPNET), select_bins(genome.contigs, 1, None, [])
+    values_by_file: dict[bytes, Array] = {}
     for jobs, batch_size, order in ((1, 64, lines), (1, 64, lines[::-1]), (6, 5, sorted(lines))):
         (tmp_path / "peaks.bed").write_text("".join(order))
-        run(tmp_path, [fold], genome, jobs, False, selected, overlap="mean", batch_size=batch_size)
+        run(tmp_path, [fold], genome, jobs, False, bins, overlap="mean", batch_size=batch_size)
         key = (tmp_path / "one.plus.bw").read_bytes()
-        found[key] = every_base(tmp_path / "one.plus.bw", "long", 700).astype(np.float64)
+        values_by_file[key] = every_base(tmp_path / "one.plus.bw", "long", 700).astype(np.float64)
     genome.close()
-    assert len(found) <= 2, "the order of the file changes no byte"
-    first, *others = found.values()
-    for other in others:  # another batch, another order of summation in the network
-        np.testing.assert_allclose(other, first, rtol=1e-6)
+    assert len(values_by_file) <= 2, "the order of the file changes no byte"
+    expected, *repetitions = values_by_file.values()
+    for values in repetitions:  # another batch, another order of summation in the network
+        np.testing.assert_allclose(values, expected, rtol=1e-6)
 
 
 def test_the_minus_strand_can_be_written_as_negative_values(tmp_path: Path) -> None:
     genome, contigs = genome_of(tmp_path, 1)
     random_peaks(tmp_path, contigs, 1)
-    selected = select_bins(genome.contigs, 1, None, [])
-    windows = run(tmp_path, [network(LITE)], genome, 1, False, selected)
-    chunks = split_windows(windows, genome.contigs, LITE.geometry, 1)
+    bins = select_bins(genome.contigs, 1, None, [])
+    windows = run(tmp_path, [network(BPNET_LITE)], genome, 1, False, bins)
+    chunks = split_windows(windows, genome.contigs, BPNET_LITE.geometry, 1)
     files = {kind: tmp_path / f"negative.{kind}.bw" for kind in ("plus", "minus", "both")}
     chunk_files = [(tmp_path / "0.npy", chunks[0].segments)]
     write_task(
         files, tmp_path / "t.tsv", "m", "signal", 0, chunk_files, genome.contigs, "reads",
         negative_minus=True,
     )  # fmt: skip
-    plus, minus, both = (every_base(path, "long", 700) for path in files.values())
+    plus, minus, both_strands = (every_base(path, "long", 700) for path in files.values())
     np.testing.assert_array_equal(-minus, every_base(tmp_path / "signal.minus.bw", "long", 700))
-    np.testing.assert_array_equal(both, plus - minus)
+    np.testing.assert_array_equal(both_strands, plus - minus)
 
 
 def test_an_infinite_profile_is_refused(tmp_path: Path) -> None:
     genome, contigs = genome_of(tmp_path, 1)
     random_peaks(tmp_path, contigs, 1)
-    fold = network(PLAIN)
+    fold = network(BPNET)
     with torch.no_grad():
         fold.counts.bias.fill_(200)  # beyond what float32 can hold
     with pytest.raises(SeqcovError, match="summit 0: the profile is NaN or infinite"):
@@ -338,11 +359,11 @@ def test_memory_grows_by_a_table_row_per_peak(tmp_path: Path) -> None:
     letters = np.random.default_rng(1).choice(np.frombuffer(b"ACGT", np.uint8), 12_000_000)
     (tmp_path / "g.fa").write_bytes(b">c\n" + letters.tobytes() + b"\n")
     paths = [str(REPOSITORY / folder) for folder in ("tests", "")]
-    used = []
+    memory = []
     for count in (15_000, 100_000):
         script = MEASURED.format(paths=paths, folder=str(tmp_path), count=count)
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        used.append(float(done.stdout.split()[-1]))
+        process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert process.returncode == 0, process.stderr
+        memory.append(float(process.stdout.split()[-1]))
     # a peak's row in a table takes about 400 bytes with pandas' copies of it
-    assert used[1] - used[0] < 85_000 * 500
+    assert memory[1] - memory[0] < 85_000 * 500

@@ -15,7 +15,7 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.planner import plan_run
 from support.plans import TINY, Config, changed, complete, write_genome, write_weights
-from support.profiles import PLAIN, network
+from support.profiles import BPNET, network
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(tmp_path)
     write_genome(tmp_path / "g.fa", {"chrI": 2_000, "chrII": 300, "scaffold_2": 500})
     write_weights(tmp_path / "tiny")
-    save_model(network(PLAIN), tmp_path / "bpnet")
+    save_model(network(BPNET), tmp_path / "bpnet")
     (tmp_path / "b.bed").write_text("chrII\t295\t300\nchrI\t0\t1\n")
     return {
         "output": "results",

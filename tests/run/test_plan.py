@@ -19,6 +19,7 @@ from seqcov_models.run.plan import RunPlan, load_plan
 from seqcov_models.run.planner import group_tracks, plan_run
 from seqcov_models.tracks.table import Track
 from support.data import REPOSITORY
+from support.fasta import write_sparse_fasta
 from support.plans import CORE, GENOME, TINY, Config, changed, set_free_space, write_weights
 
 # Content
@@ -108,10 +109,8 @@ def test_browsers_first_show_a_place_in_the_longest_predicted_stretch(
     config: Config,
     tmp_path: Path,
 ) -> None:
-    fasta = tmp_path / "long.fa"
-    fasta.write_text(">a\nA\n")  # only the index is read
     sizes = {"a": 50, "chr1": 30_000_000, "b": 1_000}
-    Path(f"{fasta}.fai").write_text("".join(f"{n}\t{s}\t3\t50\t51\n" for n, s in sizes.items()))
+    fasta = write_sparse_fasta(tmp_path / "long.fa", sizes)
     (tmp_path / "gaps.bed").write_text(gaps)
     config["genome"] |= {"fasta": str(fasta), "regions": regions}
     config["genome"]["exclude"] = [str(tmp_path / "gaps.bed")] if gaps else []
@@ -183,9 +182,7 @@ def test_the_published_network_and_table_are_planned_along_hg38(
     lines = [
         line.split("\t") for line in real_input("sizes/hg38.chrom.sizes").read_text().splitlines()
     ]
-    fasta = tmp_path / "hg38.fa"
-    fasta.write_text(">chr1\nA\n")  # the index alone is read
-    Path(f"{fasta}.fai").write_text("".join(f"{n}\t{size}\t6\t50\t51\n" for n, size in lines))
+    fasta = write_sparse_fasta(tmp_path / "hg38.fa", {name: int(size) for name, size in lines})
     config = changed(config, "genome.fasta", str(fasta))
     config = changed(config, "models.borzoi.weights", str(weights))
     config = changed(config, "prediction.chunk_dtype", "float16")

@@ -34,6 +34,27 @@ def write_fasta(path: Path, contigs: dict[str, str], width: int = 60) -> Path:
     return path
 
 
+def write_sparse_fasta(path: Path, lengths: dict[str, int], width: int = 50) -> Path:
+    """Write a FASTA of which only headers and ends of contigs are on the disk, and its index.
+
+    The sequence cannot be read. Planning a genome of any size needs no more.
+    """
+    rows, position = [], 0
+    with path.open("wb") as file:
+        for name, length in lengths.items():
+            header = f">{name}\n".encode()
+            file.seek(position)
+            file.write(header)
+            offset = position + len(header)
+            position = offset + length + -(-length // width)
+            if length:
+                file.seek(position - 2)
+                file.write(b"A\n")
+            rows.append(f"{name}\t{length}\t{offset}\t{width}\t{width + 1}\n")
+    path.with_name(f"{path.name}.fai").write_text("".join(rows))
+    return path
+
+
 def write_plain(folder: Path, content: bytes) -> Path:
     """Write genome.fa, not compressed."""
     folder.mkdir(parents=True, exist_ok=True)

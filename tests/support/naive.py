@@ -18,7 +18,7 @@ Array = npt.NDArray[np.float64]
 Weights = dict[str, Array]
 Network = TypeVar("Network", bound=nn.Module)
 
-AGREE = 1e-5  # of the range of the expected values: the project's tolerance
+TOLERANCE = 1e-5  # of the range of the expected values: the project's tolerance
 ROUNDING = 1e-6  # of the range: between two orders of the same sums in float32
 
 
@@ -144,8 +144,8 @@ def transformer_block(
     w: Weights, name: str, x: Array, eps: float, attention: Callable[[str, Array], Array]
 ) -> Array:
     x = x + attention(f"{name}.attention", layer_norm(w, f"{name}.attention_norm", x, eps))
-    inner = dense(w, f"{name}.ffn_in", layer_norm(w, f"{name}.ffn_norm", x, eps))
-    result: Array = x + dense(w, f"{name}.ffn_out", np.maximum(inner, 0))
+    intermediate = dense(w, f"{name}.ffn_in", layer_norm(w, f"{name}.ffn_norm", x, eps))
+    result: Array = x + dense(w, f"{name}.ffn_out", np.maximum(intermediate, 0))
     return result
 
 

@@ -23,11 +23,11 @@ from seqcov_models.run.profile_outputs import (
 )
 from support.fasta import write_fasta
 
-PLAIN = BPNetConfig(
+BPNET = BPNetConfig(
     sequence_length=40, target_length=40, tasks=("one", "two"), hidden_size=6, stem_kernel_size=5,
     num_dilated_layers=2, profile_kernel_size=5,
 )  # fmt: skip
-LITE = BPNetLiteConfig(
+BPNET_LITE = BPNetLiteConfig(
     sequence_length=61, target_length=41, tasks=("signal",), hidden_size=5, stem_kernel_size=3,
     num_dilated_layers=2, profile_kernel_size=3, num_control_tracks=2,
 )  # fmt: skip
@@ -53,14 +53,14 @@ def run(
     genome: Genome,
     jobs: int,
     by_strand: bool,
-    selected: dict[str, Any],
-    both: bool = False,
+    bins: dict[str, Any],
+    both_strands: bool = False,
     **options: Any,
 ) -> Windows:
     """Predict the peaks of peaks.bed as the workflow does, into bigWigs and tables."""
     config = folds[0].config
     peaks = combine_peaks(
-        [read_peaks(folder / "peaks.bed", "p", genome.contigs)], genome.contigs, selected
+        [read_peaks(folder / "peaks.bed", "p", genome.contigs)], genome.contigs, bins
     )
     write_peaks(folder / "all.bed", peaks)
     windows = read_windows(folder / "all.bed", genome.contigs, by_strand)
@@ -68,8 +68,8 @@ def run(
     files = [[folder / f"{number}{end}.npy" for end in ("", ".table", ".windows")]
              for number in range(jobs)]  # fmt: skip
     for chunk, paths in zip(chunks, files, strict=True):
-        ensemble = ProfileEnsemble(folds, reverse_complement=both)
-        predict_peaks(ensemble, genome, windows, chunk, selected, *paths, **options)
+        ensemble = ProfileEnsemble(folds, reverse_complement=both_strands)
+        predict_peaks(ensemble, genome, windows, chunk, bins, *paths, **options)
     kinds = ("plus", "minus", "both") if config.num_strands == 2 else ("both",)
     chunk_files = [(paths[0], chunk.segments) for paths, chunk in zip(files, chunks, strict=True)]
     for index, task in enumerate(config.tasks):
@@ -88,9 +88,10 @@ def run(
     return windows
 
 
-def close(actual: npt.ArrayLike, expected: npt.ArrayLike) -> None:
+def assert_close(values: npt.ArrayLike, expected: npt.ArrayLike) -> None:
+    """Compare values of a BPNet with those expected."""
     # float32 through four layers and a softmax of a few dozen positions: some 1e-6 relative
-    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=1e-9)
+    np.testing.assert_allclose(values, expected, rtol=2e-5, atol=1e-9)
 
 
 def random_contigs() -> dict[str, str]:
@@ -108,7 +109,7 @@ LETTERS = random_contigs()
 def write_profile_run(folder: Path) -> dict[str, Any]:
     """Write a BPNet of two tasks, two sets of peaks and a genome; return the config of a run."""
     write_fasta(folder / "g.fa", LETTERS)
-    save_model(network(PLAIN), folder / "plain")
+    save_model(network(BPNET), folder / "plain")
     draw = np.random.default_rng(8)
     lines = []
     for contig, starts in (("chrI", draw.integers(0, 1_980, 60)), ("chrII", [0, 280])):

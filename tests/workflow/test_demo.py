@@ -43,7 +43,7 @@ def simulated(genome: dict[str, str]) -> dict[str, Array]:
 
 
 @pytest.fixture(scope="module")
-def stated() -> list[float]:
+def stated_correlations() -> list[float]:
     """Pearson's r of each track as demo/README.md states it."""
     lines = (DEMO / "README.md").read_text().splitlines()
     return [float(line.split("|")[3]) for line in lines if line.startswith("| DEMO")]
@@ -54,8 +54,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of `make run`, which is config.yaml from the repository's folder."""
     folder = tmp_path_factory.mktemp("demo")
     (folder / "demo").symlink_to(DEMO)
-    done = snakemake(folder, yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
-    assert done.returncode == 0, done.stderr
+    process = snakemake(folder, yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+    assert process.returncode == 0, process.stderr
     return folder / "results" / "demo"
 
 
@@ -64,9 +64,9 @@ def test_the_committed_files_are_what_the_script_writes(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["simulate.py", "--out", str(tmp_path)])
     simulate.main()
-    made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(made) == 7 + 4
-    for path in made:
+    paths = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(paths) == 7 + 4
+    for path in paths:
         assert (tmp_path / path).read_bytes() == (DEMO / path).read_bytes(), path
 
 
@@ -75,9 +75,9 @@ def test_the_other_strand_has_the_same_tracks_mirrored(
 ) -> None:
     letters = genome["chrC"][: 60_000 // BIN * BIN]
     complement = str.maketrans("ACGTRYSWKMacgtryswkm", "TGCAYRSWMKtgcayrswmk")
-    forward = simulate.simulate_tracks(letters)
-    other = simulate.simulate_tracks(letters.translate(complement)[::-1])
-    np.testing.assert_allclose(other[::-1, simulate.STRAND_PAIR], forward, rtol=1e-4, atol=1e-4)
+    plus = simulate.simulate_tracks(letters)
+    minus = simulate.simulate_tracks(letters.translate(complement)[::-1])
+    np.testing.assert_allclose(minus[::-1, simulate.STRAND_PAIR], plus, rtol=1e-4, atol=1e-4)
 
 
 def test_the_genome_holds_what_makes_genomes_hard(genome: dict[str, str]) -> None:
@@ -86,10 +86,10 @@ def test_the_genome_holds_what_makes_genomes_hard(genome: dict[str, str]) -> Non
     assert any(BIN < len(letters) < window for letters in genome.values())
     assert any(len(letters) < BIN for letters in genome.values())
     assert all(len(letters) % BIN for letters in genome.values())
-    everything = "".join(genome.values())
-    assert "N" * 5_000 in everything.upper()  # a gap may be soft-masked
-    assert set("acgt") < set(everything)
-    assert set("RYSWKM") <= set(everything.upper())
+    text = "".join(genome.values())
+    assert "N" * 5_000 in text.upper()  # a gap may be soft-masked
+    assert set("acgt") < set(text)
+    assert set("RYSWKM") <= set(text.upper())
 
 
 def test_the_weights_are_small(genome: dict[str, str]) -> None:
@@ -99,12 +99,12 @@ def test_the_weights_are_small(genome: dict[str, str]) -> None:
 
 def correlations(predicted: dict[str, Array], simulated: dict[str, Array]) -> Array:
     """Pearson's r of each track over all bins with a value."""
-    actual = np.concatenate([predicted[name] for name in simulated])
-    expected_values = np.concatenate(list(simulated.values()))
-    has_value = ~np.isnan(actual).any(1)
+    values = np.concatenate([predicted[name] for name in simulated])
+    expected = np.concatenate(list(simulated.values()))
+    has_value = ~np.isnan(values).any(1)
     return np.array(
         [
-            np.corrcoef(actual[has_value, index], expected_values[has_value, index])[0, 1]
+            np.corrcoef(values[has_value, index], expected[has_value, index])[0, 1]
             for index in range(TRACKS)
         ]
     )
@@ -112,7 +112,7 @@ def correlations(predicted: dict[str, Array], simulated: dict[str, Array]) -> Ar
 
 @pytest.mark.workflow
 def test_predicted_and_simulated_coverage_agree_as_stated(
-    genome: dict[str, str], simulated: dict[str, Array], stated: list[float], run: Path
+    genome: dict[str, str], simulated: dict[str, Array], stated_correlations: list[float], run: Path
 ) -> None:
     """`make run`'s own bigWigs against the simulation, on a genome the network never saw."""
     model = load_model("borzoi", DEMO / "borzoi")
@@ -125,9 +125,9 @@ def test_predicted_and_simulated_coverage_agree_as_stated(
         len(values) == math.ceil(len(genome[name]) / BIN) for name, values in predicted.items()
     )
     correlation = correlations(predicted, simulated)
-    assert len(stated) == TRACKS
+    assert len(stated_correlations) == TRACKS
     # the table is rounded to three digits, the simulation stored as float16 (3 digits)
-    np.testing.assert_allclose(correlation, stated, atol=0.005)
+    np.testing.assert_allclose(correlation, stated_correlations, atol=0.005)
     assert (correlation > 0.8).all(), "agreement can no longer be seen by eye"
 
 
@@ -135,10 +135,10 @@ def test_the_correlation_is_not_by_chance(
     simulated: dict[str, Array], genome: dict[str, str]
 ) -> None:
     """A control: the simulation moved by 3 kb against itself agrees with nothing."""
-    moved = {name: np.roll(values, 100, 0) for name, values in simulated.items()}
-    known = {name: values for name, values in simulated.items() if len(values) > 1_000}
+    shifted = {name: np.roll(values, 100, 0) for name, values in simulated.items()}
+    references = {name: values for name, values in simulated.items() if len(values) > 1_000}
     # RNA covers kilobases: moved by 3 kb it still resembles itself a little
-    assert (correlations(moved, known) < 0.55).all()
+    assert (correlations(shifted, references) < 0.55).all()
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +155,9 @@ def test_the_other_strand_binds_the_same_mirrored(
 ) -> None:
     letters = genome["chrC"][:60_000]
     complement = str.maketrans("ACGTRYSWKMacgtryswkm", "TGCAYRSWMKtgcayrswmk")
-    forward = simulate.simulate_binding(letters)
-    other = simulate.simulate_binding(letters.translate(complement)[::-1])
-    np.testing.assert_allclose(other[::-1, :, ::-1], forward, rtol=1e-4, atol=1e-4)
+    plus = simulate.simulate_binding(letters)
+    minus = simulate.simulate_binding(letters.translate(complement)[::-1])
+    np.testing.assert_allclose(minus[::-1, :, ::-1], plus, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.workflow
@@ -167,7 +167,7 @@ def test_predicted_and_simulated_binding_agree_as_stated(
     """Window by window as the table in demo/README.md says, and base by base in the bigWigs."""
     tracks = [f"{task}{sign}" for task in ("CTCF", "GATA", "AP-1", "Sp1") for sign in "+-"]
     lines = [line.split("|") for line in (DEMO / "README.md").read_text().splitlines()]
-    stated = {cells[1].strip(): cells[2] for cells in lines if len(cells) == 4}
+    stated_correlations = {cells[1].strip(): cells[2] for cells in lines if len(cells) == 4}
     model = load_model("bpnet", DEMO / "bpnet")
     padded = {name: "N" * 500 + letters + "N" * 500 for name, letters in genome.items()}
     predicted, expected = [], []
@@ -180,19 +180,19 @@ def test_predicted_and_simulated_binding_agree_as_stated(
     p, e = np.concatenate(predicted), np.concatenate(expected)
     for index, track in enumerate(tracks):
         correlation = np.corrcoef(p[:, index], e[:, index])[0, 1]
-        assert correlation == pytest.approx(float(stated[track]), abs=0.002)
+        assert correlation == pytest.approx(float(stated_correlations[track]), abs=0.002)
 
     for index, track in enumerate(tracks):
         path = run / "bpnet" / f"{track[:-1]}.{'plus' if track[-1] == '+' else 'minus'}.bw"
-        actual = np.concatenate(
+        values = np.concatenate(
             [every_base(path, name, len(text)) for name, text in genome.items()]
         )
         expected_values = np.concatenate([reads[:, index] for reads in binding.values()])
-        has_value = ~np.isnan(actual)
+        has_value = ~np.isnan(values)
         assert has_value.sum() > 100_000
-        assert np.corrcoef(actual[has_value], expected_values[has_value])[0, 1] > 0.85
-        known = [letter in "ACGTacgt" for text in genome.values() for letter in text]
-        assert np.array(known)[has_value].all(), "no value at an unknown base"
+        assert np.corrcoef(values[has_value], expected_values[has_value])[0, 1] > 0.85
+        is_base = [letter in "ACGTacgt" for text in genome.values() for letter in text]
+        assert np.array(is_base)[has_value].all(), "no value at an unknown base"
 
 
 @pytest.mark.workflow
@@ -208,8 +208,8 @@ def test_profiles_have_their_summits_where_the_factor_covers_its_motif(
         start = int(row["summit"]) - 500
         for strand, sign in enumerate(("plus", "minus")):
             reads = binding[row["contig"]][max(start, 0) : start + 1_000, 2 * task + strand]
-            best = max(start, 0) + int(reads.argmax())
-            hits += abs(best - int(row[f"{row['set']}.{sign}.maximum"])) <= 2
+            maximum = max(start, 0) + int(reads.argmax())
+            hits += abs(maximum - int(row[f"{row['set']}.{sign}.maximum"])) <= 2
             total += 1
     assert total == 2 * len(rows) > 800
     assert hits > 0.8 * total

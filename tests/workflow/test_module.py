@@ -15,7 +15,7 @@ from seqcov_models import save_model
 from support.data import REPOSITORY
 from support.fasta import write_fasta
 from support.position_coded import position_coded_bin, save_position_coded
-from support.profiles import PLAIN, network
+from support.profiles import BPNET, network
 from support.runs import digests, snakemake
 
 pytestmark = pytest.mark.workflow
@@ -60,7 +60,7 @@ def config(tmp_path: Path) -> Config:
     letters = "".join(position_coded_bin(draw.randrange(3**12)) for _ in range(100))
     write_fasta(tmp_path / "inputs/g.fa", {"chrI": letters})
     save_position_coded(tmp_path / "inputs/toy", tracks=1)
-    save_model(network(PLAIN), tmp_path / "inputs/bpnet")
+    save_model(network(BPNET), tmp_path / "inputs/bpnet")
     (tmp_path / "inputs/peaks.bed").write_text("chrI\t100\t200\nchrI\t1200\t1300\n")
     peaks = {
         "file": "inputs/peaks.bed",

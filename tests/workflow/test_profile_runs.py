@@ -24,11 +24,11 @@ from seqcov_models.tiling import select_bins
 from support.fasta import write_fasta
 from support.position_coded import position_coded_bin, save_position_coded
 from support.profiles import (
+    BPNET,
+    BPNET_LITE,
     LETTERS,
-    LITE,
-    PLAIN,
     UNSTRANDED,
-    close,
+    assert_close,
     network,
     run,
     write_profile_run,
@@ -64,22 +64,24 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
     assert {path.name for path in folder.glob("*.bw")} == files
     assert not list(folder.glob("chunks/*")), "temporary files are gone"
 
-    by_hand = tmp_path / "by_hand"
-    by_hand.mkdir()
-    (by_hand / "peaks.bed").write_text(
+    reference = tmp_path / "by_hand"
+    reference.mkdir()
+    (reference / "peaks.bed").write_text(
         gzip.decompress((tmp_path / "a.narrowPeak").read_bytes()).decode()
         + (tmp_path / "b.bed").read_text()
     )
     genome = Genome(open_fasta(tmp_path / "g.fa", tmp_path))
-    selected = select_bins(genome.contigs, 1, None, [])
-    run(by_hand, [network(PLAIN)], genome, 1, True, selected, both=True, overlap="mean")
+    bins = select_bins(genome.contigs, 1, None, [])
+    run(reference, [network(BPNET)], genome, 1, True, bins, both_strands=True, overlap="mean")
     genome.close()
     for name in files:
         task, _, kind = name.removesuffix(".bw").partition(".")
         for contig, text in LETTERS.items():
-            expected_values = every_base(by_hand / f"{task}.{kind or 'both'}.bw", contig, len(text))
-            close(every_base(folder / name, contig, len(text)), expected_values)
-    actual, expected = rows_of(folder), rows_of(by_hand)
+            expected_values = every_base(
+                reference / f"{task}.{kind or 'both'}.bw", contig, len(text)
+            )
+            assert_close(every_base(folder / name, contig, len(text)), expected_values)
+    actual, expected = rows_of(folder), rows_of(reference)
     assert [row["summit"] for row in actual] == [row["summit"] for row in expected]
     assert {row["set"] for row in actual} == {"narrow", "b"}
     assert len(actual) == 65
@@ -102,7 +104,7 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("network_config", "architecture", "files"),
     [
-        (LITE, "bpnetlite", {"signal.bw", "signal.plus.bw", "signal.minus.bw"}),
+        (BPNET_LITE, "bpnetlite", {"signal.bw", "signal.plus.bw", "signal.minus.bw"}),
         (UNSTRANDED, "bpnetlite", {"a.bw", "b.bw"}),
     ],
 )

@@ -15,7 +15,7 @@ from seqcov_models import save_model
 from support.data import REPOSITORY
 from support.fasta import write_fasta
 from support.position_coded import position_coded_bin, save_position_coded
-from support.profiles import PLAIN, network, write_profile_run
+from support.profiles import BPNET, network, write_profile_run
 from support.runs import snakemake
 
 Config = dict[str, Any]
@@ -95,9 +95,11 @@ def test_a_change_reaches_every_result_though_the_run_was_cut_off(
     assert snakemake(tmp_path, profile_run).returncode == 0
     done = snakemake(tmp_path, profile_run | {"output": "fresh"})
     assert done.returncode == 0, done.stderr
-    fresh = {path.relative_to(tmp_path / "fresh/g") for path in (tmp_path / "fresh/g").rglob("*.*")}
+    copy_golden = {
+        path.relative_to(tmp_path / "fresh/g") for path in (tmp_path / "fresh/g").rglob("*.*")
+    }
     compared = 0
-    for name in fresh - {Path("provenance.json"), Path("plan.json")}:
+    for name in copy_golden - {Path("provenance.json"), Path("plan.json")}:
         if (path := tmp_path / "fresh/g" / name).is_file():
             assert (tmp_path / "results/g" / name).read_bytes() == path.read_bytes(), name
             compared += 1
@@ -125,7 +127,7 @@ def test_what_a_killed_run_of_more_jobs_left_goes(profile_run: Config, tmp_path:
 
 def test_results_of_earlier_runs_are_told_apart(profile_run: Config, tmp_path: Path) -> None:
     profile_run["models"]["lite"] = profile_run["models"]["plain"] | {"weights": "lite"}
-    save_model(network(replace(PLAIN, tasks=("other", "two"))), tmp_path / "lite")
+    save_model(network(replace(BPNET, tasks=("other", "two"))), tmp_path / "lite")
     assert snakemake(tmp_path, profile_run).returncode == 0
     profile_run["models"] = {"plain": profile_run["models"]["lite"]}
     done = snakemake(tmp_path, profile_run)

@@ -43,7 +43,7 @@ def transposed_convolution(kernel: Array) -> Array:
     return as_convolution(reverse_axes(kernel[:, 0]))
 
 
-def layers_of(names: Iterable[str], kind: str) -> list[str]:
+def list_layers(names: Iterable[str], kind: str) -> list[str]:
     """Return the layers of a kind, in the order of their numbers."""
     layers = dict.fromkeys(name.partition("/")[0] for name in names)
     pattern = re.compile(rf"{re.escape(kind)}(?:_\d{{1,6}})?")
@@ -94,7 +94,7 @@ def is_class(layer: dict[str, Any], name: str) -> bool:
     return layer.get("class_name") == name
 
 
-def window_of(layers: Iterable[dict[str, Any]]) -> int | None:
+def read_window(layers: Iterable[dict[str, Any]]) -> int | None:
     """Return the length (bp) of the input of four channels, if the file fixes it."""
     for layer in layers:
         shape = setting(layer, "batch_input_shape") or setting(layer, "batch_shape")

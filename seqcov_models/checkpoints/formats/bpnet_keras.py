@@ -12,9 +12,9 @@ from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.formats._keras import (
     KERAS,
     layer_configs,
-    layers_of,
+    list_layers,
+    read_window,
     transposed_convolution,
-    window_of,
 )
 from seqcov_models.checkpoints.infer import infer_fields
 from seqcov_models.checkpoints.keymap import KeyMap, Row, Shapes, key_map, reverse_axes
@@ -27,12 +27,12 @@ def matches(files: Files) -> str | None:
     """Return 'bpnet' for a Keras file with transposed convolutions and no params.json."""
     if files.description or files.container != "hdf5":
         return None
-    return "bpnet" if layers_of(files.shapes(), PROFILE) else None
+    return "bpnet" if list_layers(files.shapes(), PROFILE) else None
 
 
 def _layers(shapes: Shapes, kind: str) -> list[str]:
     """Return the layers of a kind that have a bias; the first by name if there is none."""
-    layers = [layer for layer in layers_of(shapes, kind) if f"{layer}/bias" in shapes]
+    layers = [layer for layer in list_layers(shapes, kind) if f"{layer}/bias" in shapes]
     return layers or [f"{kind}_1"]
 
 
@@ -67,7 +67,7 @@ def config(files: Files, architecture: str, species: str) -> BPNetConfig:
     path, shapes = files.weights[0], files.shapes()
     layers, tasks = layer_configs(path), len(_layers(shapes, PROFILE))
     values = infer_fields(architecture, keys(None, shapes), shapes, files.source)
-    window = window_of(layers) or 1_000
+    window = read_window(layers) or 1_000
     values |= {
         "sequence_length": window,
         "target_length": window,

@@ -27,9 +27,9 @@ from seqcov_models.checkpoints.formats._keras import (
     layer_configs,
     layer_name,
     layer_number,
-    layers_of,
+    list_layers,
+    read_window,
     setting,
-    window_of,
 )
 from seqcov_models.checkpoints.infer import check_species, infer_fields
 from seqcov_models.checkpoints.keymap import KeyMap, Shapes, key_map
@@ -45,9 +45,9 @@ def matches(files: Files) -> str | None:
     if files.container != "hdf5":
         return None
     shapes = files.shapes()
-    if layers_of(shapes, "multihead_attention"):
+    if list_layers(shapes, "multihead_attention"):
         return "borzoi"
-    other = layers_of(shapes, "conv2d_transpose")  # a BPNet's
+    other = list_layers(shapes, "conv2d_transpose")  # a BPNet's
     return "basenji2" if "conv1d/kernel" in shapes and not other else None
 
 
@@ -63,7 +63,7 @@ def config(files: Files, architecture: str, species: str) -> Config:
         layers = layer_configs(path)
         fields = _inferred_fields(files, architecture) | {"species": species}
         check_species(architecture, fields["num_labels"], species, files.source)
-        described = {"sequence_length": window_of(layers), "crop_bins": _cropping(layers)}
+        described = {"sequence_length": read_window(layers), "crop_bins": _cropping(layers)}
         fields |= {name: value for name, value in described.items() if value is not None}
         with name_source(path):
             config = known.build_config(fields)
@@ -73,18 +73,18 @@ def config(files: Files, architecture: str, species: str) -> Config:
 def keys(config: Any, shapes: Shapes) -> KeyMap:
     """Return the key map of a Basenji2 or Borzoi; the shapes tell which head is of its size.
 
-    Raises SeqcovError if no head of the config's size is there.
+    Raises SeqcovError if not exactly one head has the config's size.
     """
-    known = PUBLISHED[config.ARCHITECTURE]
-    layers = known.layers(config)
-    heads = _heads(shapes, layers)
-    fitting = [layer for layer, size in heads.items() if size == config.num_labels]
-    if len(fitting) != 1:
+    layers = PUBLISHED[config.ARCHITECTURE].layers(config)
+    sizes = _head_sizes(shapes, layers)
+    heads = [layer for layer, size in sizes.items() if size == config.num_labels]
+    if len(heads) != 1:
+        _check_layer_counts(shapes, layers)  # it explains why heads are not at their numbers
         raise SeqcovError(
-            f"no head of {config.num_labels} {config.species} tracks; heads in this file:"
-            f" {_listed(heads)}"
+            f"{'more than one' if heads else 'no'} head of {config.num_labels} {config.species}"
+            f" tracks; heads in this file: {_list_heads(sizes)}"
         )
-    return key_map({**_numbered(layers), "head": fitting[0]}, KERAS)
+    return key_map({**_numbered(layers), "head": heads[0]}, KERAS)
 
 
 def strand_pairs(files: Files, tracks: int) -> list[int] | None:
@@ -149,16 +149,31 @@ def _borzoi_layers(config: Any) -> Created:
     ]
 
 
-def _heads(shapes: Shapes, layers: Created) -> dict[str, int]:
-    """Return the dense layers behind those of the trunk, with their tracks."""
-    first = sum(kind == "dense" for _, kind in layers)
-    behind = [layer for layer in layers_of(shapes, "dense") if layer_number(layer) >= first]
-    biases = {layer: shapes.get(f"{layer}/bias", ()) for layer in behind}
+def _head_sizes(shapes: Shapes, layers: Created) -> dict[str, int]:
+    """Return the dense layers after those of the trunk, with their tracks."""
+    start = sum(kind == "dense" for _, kind in layers)
+    heads = [layer for layer in list_layers(shapes, "dense") if layer_number(layer) >= start]
+    biases = {layer: shapes.get(f"{layer}/bias", ()) for layer in heads}
     return {layer: bias[0] for layer, bias in biases.items() if len(bias) == 1}
 
 
-def _listed(heads: Mapping[str, int]) -> str:
-    return ", ".join(f"{layer} ({size} tracks)" for layer, size in heads.items()) or "none"
+def _list_heads(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{layer} ({size} tracks)" for layer, size in sizes.items()) or "none"
+
+
+def _check_layer_counts(shapes: Shapes, layers: Created) -> None:
+    """Refuse a file with other numbers of layers than a config. Raises SeqcovError with both.
+
+    Heads are dense layers, too, and a config names one of them: dense layers are not compared.
+    """
+    counts = Counter(kind for _, kind in layers if kind != "dense")
+    differences = [
+        f"{count} {kind} layers (this file: {number})"
+        for kind, count in sorted(counts.items())
+        if (number := len(list_layers(shapes, kind))) != count
+    ]
+    if differences:
+        raise SeqcovError(f"the described network has {', '.join(differences)}")
 
 
 # Files without params.json
@@ -171,17 +186,18 @@ def _inferred_fields(files: Files, architecture: str) -> dict[str, Any]:
     shapes, source, known = files.shapes(), files.source, PUBLISHED[architecture]
     layers = known.layers(known.counts(shapes, source))
     values = infer_fields(architecture, key_map(_numbered(layers), KERAS), shapes, source)
-    heads = _heads(shapes, layers)
-    if len(heads) != 1:
+    sizes = _head_sizes(shapes, layers)
+    if len(sizes) != 1:
         raise SeqcovError(
-            f"{source}: one head is needed, but there are: {_listed(heads)}; add its params.json"
+            f"{source}: expected one head, but its heads are: {_list_heads(sizes)};"
+            " add its params.json"
         )
-    return {**values, "num_labels": next(iter(heads.values()))}
+    return {**values, "num_labels": next(iter(sizes.values()))}
 
 
 def _complete_layers(shapes: Shapes, kind: str, source: str) -> list[str]:
-    """As `layers_of`. Raises SeqcovError if a number is left out."""
-    layers = layers_of(shapes, kind)
+    """As `list_layers`. Raises SeqcovError if a number is left out."""
+    layers = list_layers(shapes, kind)
     for number, layer in enumerate(layers):
         if layer != layer_name(kind, number):
             raise SeqcovError(f"{source}: {layer_name(kind, number)} is missing")
@@ -205,7 +221,7 @@ def _basenji_counts(shapes: Shapes, source: str) -> Counts:
 
 def _borzoi_counts(shapes: Shapes, source: str) -> Counts:
     """Count tower stages, blocks and upsamples, as a config does."""
-    convs, dense = _complete_layers(shapes, "conv1d", source), layers_of(shapes, "dense")
+    convs, dense = _complete_layers(shapes, "conv1d", source), list_layers(shapes, "dense")
     blocks = len(_complete_layers(shapes, "multihead_attention", source))
     upsamples = len(_complete_layers(shapes, "separable_conv1d", source))
     final = bool(convs) and shapes.get(f"{convs[-1]}/kernel", ())[:1] == (1,)
@@ -291,4 +307,5 @@ FORMAT = Format(
     config,
     keys,
     strand_pairs=strand_pairs,
+    species_files={"human": "model0*.h5", "mouse": "model1*.h5"},
 )
