@@ -132,10 +132,10 @@ def pack_weight(weight: Tensor) -> Tensor:
     """
     image = weight[..., None] if weight.dim() == 2 else weight
     image = image.unsqueeze(2).contiguous()
-    one, typical_size = [1, 1], [1, image.shape[1], 1, 2048]
+    ones, typical_size = [1, 1], [1, image.shape[1], 1, 2048]
     padding = [0, image.shape[-1] // 2]
     reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-    packed: Tensor = reorder(image.to_mkldnn(), padding, one, one, 1, typical_size)
+    packed: Tensor = reorder(image.to_mkldnn(), padding, ones, ones, 1, typical_size)
     return packed
 
 
