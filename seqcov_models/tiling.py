@@ -9,7 +9,7 @@ Coordinates are 0-based half-open. Lengths are in bp unless a name says bins or 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -175,13 +175,16 @@ class Tiling:
         return np.union1d(starts, ends)
 
 
-def count_bins(length: int, bin_size: int) -> int:
+Lengths = TypeVar("Lengths", int, npt.NDArray[np.int64])
+
+
+def count_bins(length: Lengths, bin_size: int) -> Lengths:
     """Return the number of bins of a contig.
 
     The last bin may be shorter than the others: `bigwig.sections` clips it to the contig.
 
     Args:
-        length: Length of the contig in bp.
+        length: Length of the contig in bp, or an array of lengths.
         bin_size: Bases per bin.
     """
     return -(-length // bin_size)
@@ -209,15 +212,32 @@ def select_bins(
         >>> select_bins({"chr1": 100}, 10, [("chr1", 5, 25)], [])
         {'chr1': array([[0, 3]])}
     """
+    sizes = count_bins(np.fromiter(contigs.values(), np.int64, len(contigs)), bin_size)
+    starts = _line_up(sizes)
     if include is None:
-        include = [(contig, 0, length) for contig, length in contigs.items()]
-    included, excluded = _touched_bins(include, bin_size), _touched_bins(exclude, bin_size)
-    selected = {
-        contig: _subtract_intervals(included[contig], excluded.get(contig, NO_INTERVALS))
-        for contig in contigs
-        if contig in included
+        included = np.stack([starts, starts + sizes], 1)
+    else:
+        included = _touched_bins(include, contigs, bin_size, sizes, starts)
+    remaining = _subtract_intervals(
+        included, _touched_bins(exclude, contigs, bin_size, sizes, starts)
+    )
+    numbers = np.searchsorted(starts, remaining[:, 0], side="right") - 1
+    remaining -= starts[numbers, None]
+    names, (selected, first) = list(contigs), np.unique(numbers, return_index=True)
+    ends = np.append(first, len(remaining))[1:]
+    return {
+        names[number]: remaining[begin:end]
+        for number, begin, end in zip(selected.tolist(), first.tolist(), ends.tolist(), strict=True)
     }
-    return {contig: intervals for contig, intervals in selected.items() if len(intervals)}
+
+
+def _line_up(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return where contigs of these sizes begin if they lie on one axis, one position apart.
+
+    Intervals of all contigs can then be handled as one array, since those of different contigs do
+    not touch. Draft assemblies have tens of thousands of contigs, too many for a loop.
+    """
+    return np.cumsum(sizes + 1) - sizes - 1
 
 
 def is_inside(positions: npt.NDArray[np.int64], intervals: BinIntervals) -> npt.NDArray[np.bool_]:
@@ -236,15 +256,25 @@ def is_inside(positions: npt.NDArray[np.int64], intervals: BinIntervals) -> npt.
     return inside
 
 
-def _touched_bins(intervals: Iterable[Interval], bin_size: int) -> dict[str, BinIntervals]:
-    """Return the bins that `intervals` touch, by contig."""
-    touched: dict[str, list[tuple[int, int]]] = {}
-    for contig, start, end in intervals:
-        touched.setdefault(contig, []).append((start // bin_size, count_bins(end, bin_size)))
-    return {
-        contig: merge_intervals(np.array(sorted(spans), np.int64))
-        for contig, spans in touched.items()
-    }
+def _touched_bins(
+    intervals: Iterable[Interval],
+    contigs: Mapping[str, int],
+    bin_size: int,
+    sizes: npt.NDArray[np.int64],
+    starts: npt.NDArray[np.int64],
+) -> BinIntervals:
+    """Return the bins that `intervals` touch, on the axis of all contigs; see `_line_up`.
+
+    sizes, starts: number of bins of each contig, and its begin on the axis.
+    """
+    number = {contig: position for position, contig in enumerate(contigs)}
+    rows = [(number[contig], start, end) for contig, start, end in intervals if contig in number]
+    if not rows:
+        return NO_INTERVALS
+    contig, start, end = np.array(rows, np.int64).T
+    touched = np.stack([start // bin_size, count_bins(end, bin_size)], 1)
+    touched = touched.clip(0, sizes[contig, None]) + starts[contig, None]
+    return merge_intervals(touched[np.argsort(touched[:, 0])])
 
 
 def merge_intervals(intervals: npt.NDArray[np.int64]) -> BinIntervals:
@@ -256,8 +286,6 @@ def merge_intervals(intervals: npt.NDArray[np.int64]) -> BinIntervals:
     Returns:
         Sorted, disjoint rows with a gap between neighbours, shape (merged intervals, 2).
     """
-    if len(intervals) == 1:  # most contigs of a draft assembly, of which there are thousands
-        return intervals
     reach = np.maximum.accumulate(intervals[:, 1])
     first = np.flatnonzero(np.r_[True, intervals[1:, 0] > reach[:-1]])
     last = np.r_[first[1:] - 1, len(intervals) - 1]
@@ -266,7 +294,7 @@ def merge_intervals(intervals: npt.NDArray[np.int64]) -> BinIntervals:
 
 def _subtract_intervals(included: BinIntervals, excluded: BinIntervals) -> BinIntervals:
     """Return the bins of `included` that are not in `excluded`."""
-    if not len(excluded):
+    if not len(included) or not len(excluded):
         return included[included[:, 0] < included[:, 1]]
     low, high = included[0, 0], included[-1, 1]
     gaps = np.stack([np.r_[low, excluded[:, 1]], np.r_[excluded[:, 0], high]], 1)
@@ -300,14 +328,22 @@ def tile(
         >>> tile({"chr1": 300_000}, tiling, select_bins({"chr1": 300_000}, 128, None, []))
         [Segment(contig='chr1', first_window=0, windows=3, bins=2344)]
     """
-    segments = []
-    for contig, intervals in selected.items():
-        total = count_bins(contigs[contig], tiling.geometry.bin)
-        touched = np.stack([intervals[:, 0] // tiling.step, -(-intervals[:, 1] // tiling.step)], 1)
-        for first, last in merge_intervals(touched).tolist():
-            bins = min(last * tiling.step, total) - first * tiling.step
-            segments.append(Segment(contig, first, last - first, bins))
-    return segments
+    if not selected:
+        return []
+    names, counts = list(selected), [len(intervals) for intervals in selected.values()]
+    totals = count_bins(np.array([contigs[name] for name in names]), tiling.geometry.bin)
+    starts = _line_up(count_bins(totals, tiling.step))
+    bins = np.concatenate([*selected.values()])
+    windows = np.stack([bins[:, 0] // tiling.step, count_bins(bins[:, 1], tiling.step)], 1)
+    windows = merge_intervals(windows + np.repeat(starts, counts)[:, None])
+    numbers = np.searchsorted(starts, windows[:, 0], side="right") - 1
+    first, end = (windows - starts[numbers, None]).T
+    widths = np.minimum(end * tiling.step, totals[numbers]) - first * tiling.step
+    columns = (numbers, first, end - first, widths)
+    return [
+        Segment(names[number], *segment)
+        for number, *segment in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
 def split_into_chunks(

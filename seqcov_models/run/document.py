@@ -69,25 +69,30 @@ def read_document(path: Path, kind: Any) -> Any:
         ) from None
 
 
+_PACKED = frozenset((str, int, float, bool, type(None)))  # JSON values, without items
+
+
 def pack(value: Any) -> Any:
     """Return `value` as JSON values: dicts, lists, text and numbers."""
+    if type(value) in _PACKED:
+        return value
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        if value and type(value[0]) not in _PACKED and _is_row(value[0]):
+            names = [item.name for item in dataclasses.fields(value[0])]
+            rows = [
+                [v if type(v := getattr(row, name)) in _PACKED else pack(v) for name in names]
+                for row in value
+            ]
+            return {"columns": names, "rows": rows}
+        return [item if type(item) in _PACKED else pack(item) for item in value]
     if isinstance(value, Config):
         return value.to_dict()
     if dataclasses.is_dataclass(value):
         return {item.name: pack(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {key: pack(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        if value and _is_row(value[0]):
-            names = [item.name for item in dataclasses.fields(value[0])]
-            rows = [
-                [v if type(v := getattr(row, name)) in (str, int) else pack(v) for name in names]
-                for row in value
-            ]
-            return {"columns": names, "rows": rows}
-        return [pack(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return value.tolist()
     return str(value) if isinstance(value, Path) else value
 
 

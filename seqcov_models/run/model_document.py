@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.run.document import pack, read_document
-from seqcov_models.tiling import BinIntervals
+from seqcov_models.tiling import NO_INTERVALS, BinIntervals
 
 BIGWIG_BYTES = 5.1
 """Bytes per value in a bigWig, measured on coverage-like values."""
@@ -41,7 +43,8 @@ class ModelDocument:
 
 def count_positions(intervals: Mapping[str, BinIntervals]) -> int:
     """Return the number of positions in all intervals."""
-    return sum(int((rows[:, 1] - rows[:, 0]).sum()) for rows in intervals.values())
+    rows = np.concatenate([NO_INTERVALS, *intervals.values()])
+    return int((rows[:, 1] - rows[:, 0]).sum())
 
 
 def share_tracks(plan: Any) -> Any:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seqcov_models.checkpoints.recognise import Checkpoint, recognise
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import sha256
@@ -101,12 +103,12 @@ def _initial_view(genome: _Genome) -> Interval:
 
     The middle of a chromosome would often be a centromere.
     """
-    stretches = [
-        (contig, start, end)
-        for contig, intervals in genome.select_bins(1).items()
-        for start, end in intervals.tolist()
-    ]
-    contig, start, end = max(stretches, key=lambda stretch: stretch[2] - stretch[1])
+    selected = genome.select_bins(1)
+    stretches = np.concatenate([*selected.values()])
+    longest = int(np.argmax(stretches[:, 1] - stretches[:, 0]))
+    lasts = np.cumsum([len(intervals) for intervals in selected.values()])
+    contig = list(selected)[np.searchsorted(lasts, longest, side="right")]
+    start, end = stretches[longest].tolist()
     start += max(0, end - start - INITIAL_VIEW) // 3
     return contig, start, min(end, start + INITIAL_VIEW)
 
