@@ -147,6 +147,10 @@ class Paths:
             for file in self.chunks(model).glob(f"[!.]*.{suffix}")
         }
 
+    def unfinished_chunks(self, models: Iterable[str]) -> set[Path]:
+        """Return the chunks that killed jobs of `models` left; see `run.unfinished`."""
+        return {file for model in models for file in self.chunks(model).glob(".*.npy.*.part")}
+
     def existing_results(self, models: Iterable[str]) -> set[Path]:
         """Return results of this and earlier runs: folders of models and groups, profile bigWigs.
 
