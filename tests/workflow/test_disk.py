@@ -41,7 +41,7 @@ def snakefile(tmp_path: Path) -> Path:
     path.write_text(
         f"import sys\nsys.path.insert(0, {str(SNAKEFILE.parent)!r})\n"
         "from seqcov_models.run import planner\n"
-        "planner.BATCH_BYTES = 1\nplanner.BATCHES = 16\n"
+        "planner.BATCH_BYTES = 1\nplanner.BATCHES = 24\n"
         f"include: {str(SNAKEFILE.parent / 'workflow/Snakefile')!r}\n"
         "rule small:\n    default_target: True\n    input: rules.all.input\n"
     )
