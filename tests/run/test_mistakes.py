@@ -71,7 +71,7 @@ SETTINGS: list[tuple[str, Any, str]] = [
     ("models.tiny.weight", "tiny", r"models\.tiny: unknown key 'weight'; did you mean 'weights'\?"),
     ("models.tiny.architecture", "borzio", r"models\.tiny: architecture: 'borzio' is not one of: .*"
                                            r"borzoi"),
-    ("models.tiny.architecture", "bpnet", r"models\.tiny: peaks is missing: bpnet predicts profiles"),
+    ("models.tiny.architecture", "bpnet", r"models\.tiny: peaks is missing: bpnet predicts"),
     ("models.bpnet.architecture", "borzoi", r"models\.bpnet: unknown key 'peaks': borzoi predicts"),
     ("models.tiny.architecture", "enformer", r"params\.json describes 'borzoi', .* 'enformer'"),
     ("models.tiny.architecture", "basenji2", r"params\.json describes 'borzoi', .* 'basenji2'"),
