@@ -59,7 +59,7 @@ def disk_bytes(folder: Path) -> dict[str, int]:
                 state = path.stat()
             except FileNotFoundError:
                 continue  # it was deleted or renamed meanwhile
-            inodes[state.st_ino] = kind, state.st_blocks * 512
+            inodes[state.st_ino] = kind, state.st_size
     sums: dict[str, int] = {}
     for kind, size in inodes.values():
         sums[kind] = sums.get(kind, 0) + size
