@@ -70,7 +70,7 @@ class BasenjiStem(Stem):
     def rewrite_for_prediction(self, multiple: int) -> None:
         """Pad the odd widths between the blocks to multiples of `multiple`.
 
-        The new channels are 0 or meet weights of 0. GPUs are fast at multiples of 16 bytes.
+        The new channels are 0 or meet weights of 0. Devices read whole vectors of channels.
         """
         for number, block in enumerate(self.blocks):
             assert isinstance(block, BasenjiBlock)

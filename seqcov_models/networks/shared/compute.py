@@ -63,7 +63,7 @@ def has_fast_mkl() -> bool:
 CPU = Route(
     piece=1 << 14, splits_batches=False, queries=512, fused_attention=False,
     dense_by_convolution=not has_fast_mkl(), heads_in_turn=True, pool_by_maximum=True,
-    asynchronous=False, width_multiple=1, packed_weights=is_built(torch.backends.mkldnn),
+    asynchronous=False, width_multiple=16, packed_weights=is_built(torch.backends.mkldnn),
 )  # fmt: skip
 GPU = Route(  # 2^20 bases times Enformer's 768 channels stay below 2^31 elements
     piece=1 << 20, splits_batches=True, queries=1024, fused_attention=True,
