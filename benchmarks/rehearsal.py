@@ -52,6 +52,9 @@ LINE = 100
 DRAWN = 20_000_000
 """Letters that are drawn at a time, a multiple of `LINE`."""
 
+START = "check_checkpoint"
+"""The rule that loads the network and does nothing else: the cost of a prediction's start."""
+
 PEAK = re.compile(r"peak memory (\d+) MB, ([\d.]+) s of CPU time")
 TIMES = re.compile(r"Seconds\((.*)\)")
 STAMP = re.compile(r"^\[(\w{3} \w{3} +\d+ [\d:]+ \d{4})\]$")
@@ -213,7 +216,7 @@ def collect_rules(output: str, logs: Path) -> dict[str, Rule]:
         for message in TIMES.findall(text):
             for stage, seconds in re.findall(r"(\w+)=([\d.e-]+)", message):
                 rule.stages[stage] = rule.stages.get(stage, 0) + float(seconds)
-    return rules
+    return {name: rule for name, rule in rules.items() if rule.cpu}
 
 
 def count_seconds(spans: Iterable[tuple[float, float]]) -> float:
@@ -272,16 +275,19 @@ def print_costs(results: Path, run: Usage, rules: dict[str, Rule]) -> None:
             windows, bins = windows + segment["windows"], bins + segment["bins"]
     bigwigs = sum(file.stat().st_size for file in results.rglob("*.bw"))
     count = sum(1 for _ in results.rglob("*.bw"))
-    stages = rules["predict_coverage"].stages
-    per_window = {stage: 1e3 * seconds / windows for stage, seconds in stages.items()}
-    writing = sum(rule.cpu for name, rule in rules.items() if name != "predict_coverage")
+    predict, start = rules["predict_coverage"], rules[START].cpu
+    others = [rule for name, rule in rules.items() if name not in ("predict_coverage", START)]
+    in_loop, outside = predict.cpu - start * predict.jobs, sum(rule.cpu for rule in others)
     print("\n| cost | |\n|---|---:|")
-    for stage, milliseconds in per_window.items():
-        print(f"| {stage}, ms per window | {milliseconds:.2f} |")
-    print(f"| all stages of prediction, ms per window | {sum(per_window.values()):.2f} |")
-    print(f"| CPU time of all jobs' scripts that do not predict, ms per window"
-          f" | {1e3 * writing / windows:.2f} |")  # fmt: skip
-    print(f"| CPU time of the whole run, ms per window | {1e3 * run.cpu / windows:.2f} |")
+    print(
+        f"| prediction less its start, ms of CPU time per window | {1e3 * in_loop / windows:.2f} |"
+    )
+    print(f"| all other scripts, ns of CPU time per value | {1e9 * outside / (bins * count):.1f} |")
+    print(f"| the whole run, ms of CPU time per window | {1e3 * run.cpu / windows:.2f} |")
+    share = start * predict.jobs / predict.cpu
+    print(f"| start of prediction jobs, share of their CPU time | {share:.1%} |")
+    for stage, seconds in predict.stages.items():
+        print(f"| {stage}, ms of wall time per window | {1e3 * seconds / windows:.2f} |")
     print(f"| windows | {windows:,} |")
     print(f"| values in {count} bigWigs | {bins * count:,} |")
     print(f"| bigWigs | {bigwigs / 1e9:.2f} GB, {bigwigs / (bins * count):.2f} bytes per value |")
