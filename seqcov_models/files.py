@@ -1,10 +1,13 @@
-"""Write files atomically, hash them, and lock a folder for one run at a time."""
+"""Write files atomically, hash them, lock a folder for one run, and find the user's own folders."""
 
+import errno
 import fcntl
 import glob
 import hashlib
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +60,90 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def open_lock(path: Path) -> IO[str]:
+    """Open a file for `flock`; create it if it is missing.
+
+    Nothing is written: if somebody planted a link, no file that it names is created or emptied.
+
+    Args:
+        path: The lock file.
+
+    Returns:
+        The open file.
+
+    Raises:
+        OSError: If the file cannot be opened, or if it is a symbolic link or not a regular file.
+    """
+    flags = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        try:
+            descriptor = os.open(path, flags | os.O_RDWR, 0o666)
+        except PermissionError:  # another user of the group created it
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(errno.ELOOP, f"{path}: the lock is a symbolic link; delete it") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{path}: the lock is not a file; delete it")
+    return os.fdopen(descriptor)
+
+
+def make_cache_folder() -> Path:
+    """Return the user's folder for derived files; create it if it is missing.
+
+    It is ``seqcov`` in XDG_CACHE_HOME or ~/.cache. A user without a home folder gets one in the
+    system's temporary folder. Other users can write none of these.
+
+    Raises:
+        SeqcovError: If no such folder can be created or belongs to this user alone.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    try:
+        return _make_private(cache / "seqcov")
+    except (OSError, RuntimeError):  # expanduser() does not know a home
+        temporary = Path(tempfile.gettempdir()) / f"seqcov-{os.getuid()}"
+    try:
+        return _make_private(temporary)
+    except OSError as error:
+        raise SeqcovError(
+            f"there is no folder for caches and locks: {cache / 'seqcov'} cannot be used, and"
+            f" {temporary} neither ({error.strerror}); set XDG_CACHE_HOME to a folder of your own"
+        ) from None
+
+
+def make_runtime_folder() -> Path:
+    """Return the user's folder for locks of this machine; create it if it is missing.
+
+    It is ``seqcov`` in XDG_RUNTIME_DIR if that is a folder of this user, else the cache folder.
+
+    Raises:
+        SeqcovError: If there is no such folder.
+    """
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/")
+    try:
+        if runtime.is_absolute() and runtime.stat().st_uid == os.getuid() and runtime != Path("/"):
+            return _make_private(runtime / "seqcov")
+    except OSError:  # for example the name of a folder on the machine that submitted the job
+        pass
+    return make_cache_folder()
+
+
+def _make_private(folder: Path) -> Path:
+    """Create a folder, or check that it and a link to it are the user's; raise OSError if not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    state = folder.stat()
+    if {folder.lstat().st_uid, state.st_uid} != {os.getuid()}:
+        raise OSError(errno.EPERM, "it belongs to another user")
+    if stat.S_IMODE(state.st_mode) & 0o022:
+        raise OSError(errno.EPERM, "other users may write into it")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, "it cannot be written")
+    return folder
+
+
 _LOCKS: dict[Path, IO[str]] = {}  # open as long as this process lives
 
 
@@ -78,9 +165,10 @@ def lock_folder(folder: Path) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
         if folder.resolve() in _LOCKS:
             return False
-        handle = (folder / ".lock").open("w")
+        handle = open_lock(folder / ".lock")
     except OSError as error:
-        raise SeqcovError(f"{folder}: cannot be written: {error}") from None
+        reason = error.strerror if error.filename is None else error
+        raise SeqcovError(f"{folder}: cannot be written: {reason}") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -57,23 +57,23 @@ def goldens(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Give a function that unpacks a golden, once."""
     folder = tmp_path_factory.mktemp("goldens")
 
-    def find(name: str) -> Path:
+    def unpack_once(name: str) -> Path:
         if not (folder / name).exists():
             unpack(name, folder / name)
         return folder / name
 
-    return find
+    return unpack_once
 
 
 @pytest.fixture
-def fresh(goldens: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+def copy_golden(goldens: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
     """Give a function that unpacks a golden for a test that changes it."""
 
-    def find(name: str) -> Path:
+    def copy(name: str) -> Path:
         shutil.copytree(goldens(name), tmp_path / name)
         return tmp_path / name
 
-    return find
+    return copy
 
 
 @pytest.fixture

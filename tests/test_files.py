@@ -1,14 +1,27 @@
 """Files that appear only when they are complete, and folders locked by one process."""
 
+import errno
+import fcntl
+import os
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import lock_folder, write_atomically
+from seqcov_models.files import (
+    lock_folder,
+    make_cache_folder,
+    make_runtime_folder,
+    open_lock,
+    write_atomically,
+)
 from support.data import REPOSITORY
 
 
@@ -161,6 +174,155 @@ def test_a_folder_that_cannot_be_locked_is_refused(blocked: str, tmp_path: Path)
         path.touch()
     with pytest.raises(SeqcovError, match="hg38"):
         lock_folder(tmp_path / "results/hg38")
+
+
+@pytest.mark.parametrize("target", ["thesis.txt", "nowhere"])
+def test_a_planted_link_as_lock_is_refused_and_not_followed(target: str, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/.lock").symlink_to(tmp_path / target)
+    with pytest.raises(SeqcovError, match=r"results/\.lock: .*symbolic link; delete it"):
+        lock_folder(tmp_path / "results")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_second_name_of_a_file_as_lock_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/.lock").hardlink_to(tmp_path / "thesis.txt")
+    lock_in_child(tmp_path / "results")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_a_lock_that_is_not_a_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "a.lock")
+    with pytest.raises(OSError, match=r"not a file|directory"):
+        open_lock(tmp_path / "a.lock")
+
+
+def test_a_lock_that_another_user_made_needs_no_right_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two users of one group share a results folder. Root may write anything: open() is changed."""
+    (tmp_path / ".lock").touch(mode=0o444)
+
+    def open_as_other(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return os_open(path, flags, mode)
+
+    os_open = os.open
+    monkeypatch.setattr(os, "open", open_as_other)
+    with open_lock(tmp_path / ".lock") as first, open_lock(tmp_path / ".lock") as second:
+        fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+# Folders of a user
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder, and beside it a shared temporary folder."""
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "tmp").mkdir()
+    return tmp_path / "home"
+
+
+def test_a_user_has_a_cache_folder_that_others_cannot_write(home: Path) -> None:
+    folder = make_cache_folder()
+    assert folder == home / ".cache/seqcov"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert make_cache_folder() == folder
+    assert names(home.parent / "tmp") == []
+
+
+def test_locks_lie_in_the_runtime_folder_if_there_is_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = home.parent / "runtime"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    assert make_runtime_folder() == home / ".cache/seqcov"  # named, but missing
+    runtime.mkdir(mode=0o700)
+    assert make_runtime_folder() == runtime / "seqcov"
+    assert make_cache_folder() == home / ".cache/seqcov"
+
+
+def set_owner(monkeypatch: pytest.MonkeyPatch, path: Path, uid: int) -> None:
+    """Let a path belong to another user."""
+
+    def change(result: os.stat_result) -> os.stat_result:
+        return os.stat_result((*result[:4], uid, *result[5:10]))
+
+    for function in ("stat", "lstat"):
+        original = getattr(Path, function)
+
+        def call(self: Path, original: Any = original, **options: Any) -> os.stat_result:
+            result: os.stat_result = original(self, **options)
+            return change(result) if self == path else result
+
+        monkeypatch.setattr(Path, function, call)
+
+
+def test_a_runtime_folder_of_another_user_is_not_used(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `su`, XDG_RUNTIME_DIR is still that of the first user."""
+    runtime = home.parent / "runtime"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    set_owner(monkeypatch, runtime, os.getuid() + 1)
+    assert make_runtime_folder() == home / ".cache/seqcov"
+    assert names(runtime) == []
+
+
+def test_a_user_without_a_home_gets_a_temporary_folder(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.rmdir()
+    home.write_text("not a folder")
+    folder = make_cache_folder()
+    assert folder == home.parent / "tmp" / f"seqcov-{os.getuid()}"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("planted", ["folder of another user", "link", "folder for all", "file"])
+def test_a_planted_temporary_folder_is_refused(
+    planted: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.rmdir()
+    home.write_text("not a folder")
+    path, stolen = home.parent / "tmp" / f"seqcov-{os.getuid()}", home.parent / "stolen"
+    stolen.mkdir(mode=0o700)
+    if planted == "file":
+        path.touch()
+    elif planted == "link":
+        path.symlink_to(stolen)
+        set_owner(monkeypatch, path, os.getuid() + 1)
+    else:
+        path.mkdir()
+        path.chmod(0o777 if planted == "folder for all" else 0o700)
+        if planted == "folder of another user":
+            set_owner(monkeypatch, path, os.getuid() + 1)
+    with pytest.raises(SeqcovError, match=f"{path}.*set XDG_CACHE_HOME"):
+        make_cache_folder()
+    assert names(stolen) == []
+
+
+def test_a_cache_that_is_a_link_of_the_user_is_followed(home: Path) -> None:
+    """The quota of home folders is small, and a genome large."""
+    scratch = home.parent / "scratch"
+    scratch.mkdir(mode=0o700)
+    (home / ".cache").mkdir()
+    (home / ".cache/seqcov").symlink_to(scratch)
+    assert make_cache_folder().resolve() == scratch
 
 
 def test_locking_changes_no_file_of_the_folder(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def initial_rows(rows: Sequence[TrackRow], per_assay: int, limit: int) -> list[T
     assays: dict[tuple[str, str], list[int]] = {}
     for number, row in enumerate(rows):
         assays.setdefault((row["model"], assay_name(row)), []).append(number)
-    turns = zip_longest(*(members[:per_assay] for members in assays.values()))
-    chosen = [number for turn in turns for number in turn if number is not None][:limit]
+    rounds = zip_longest(*(members[:per_assay] for members in assays.values()))
+    chosen = [number for round_ in rounds for number in round_ if number is not None][:limit]
     return [rows[number] for number in sorted(chosen)]
 
 

@@ -42,12 +42,14 @@ def write_browser_files(
         SeqcovError: If a file of the table is not safe to name, or the FASTA cannot be read.
     """
     if two_bit:
-        with write_atomically(two_bit) as part:
-            write_two_bit(part, fasta)
-    with write_atomically(hub) as part:
-        part.write_text(build_hub(name, assembly, rows, view), "utf-8")
+        with write_atomically(two_bit) as partial_file:
+            write_two_bit(partial_file, fasta)
+    with write_atomically(hub) as partial_file:
+        partial_file.write_text(build_hub(name, assembly, rows, view), "utf-8")
     folder = igv_session.parent
     peak_files = [os.path.relpath(file, folder) for file in peaks]
     sequence = os.path.relpath(fasta.path.parent.resolve() / fasta.path.name, folder.resolve())
-    with write_atomically(igv_session) as part:
-        part.write_text(build_igv_session(sequence, rows, view, folder, peak_files), "utf-8")
+    with write_atomically(igv_session) as partial_file:
+        partial_file.write_text(
+            build_igv_session(sequence, rows, view, folder, peak_files), "utf-8"
+        )

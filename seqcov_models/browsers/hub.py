@@ -23,7 +23,7 @@ from seqcov_models.browsers.display import (
 from seqcov_models.genome.regions import Interval
 from seqcov_models.run.paths import TWO_BIT
 
-SHOWN_PER_ASSAY, SHOWN = 10, 40
+MAX_SHOWN_PER_ASSAY, MAX_SHOWN = 10, 40
 """Maximum number of tracks shown at first: UCSC draws all of them on one page."""
 
 SHORT_LABEL, LONG_LABEL, HUB_SHORT_LABEL, HUB_LONG_LABEL = 17, 76, 20, 70
@@ -68,17 +68,17 @@ def build_hub(name: str, assembly: str | None, rows: Sequence[TrackRow], view: I
             "defaultPos": format_locus(view),
         },
     ]
-    visible = {row["file"] for row in initial_rows(rows, SHOWN_PER_ASSAY, SHOWN)}
+    visible = {row["file"] for row in initial_rows(rows, MAX_SHOWN_PER_ASSAY, MAX_SHOWN)}
     identifiers = Counter(row["identifier"] for row in rows)
-    used_names: set[str] = set()
+    names: set[str] = set()
     for (model, group), members in group_rows(rows).items():
-        composite = _unique_name(f"{model}_{group}", used_names)
+        composite = _unique_name(f"{model}_{group}", names)
         stanzas.append(_composite_stanza(composite, model, group, members, visible))
         for row in members:
             # Every task of a BPNet-lite checkpoint is called "signal", so the model is added.
             ambiguous = identifiers[row["identifier"]] > 1 or row["bin"] == "1"
             short_label = f"{row['identifier']} {model}" if ambiguous else row["identifier"]
-            track = _unique_name(PurePosixPath(row["file"]).stem, used_names)
+            track = _unique_name(PurePosixPath(row["file"]).stem, names)
             parent = f"{composite} {'on' if row['file'] in visible else 'off'}"
             stanzas.append(_track_stanza(track, parent, short_label, row))
     texts = ("".join(f"{key} {value}\n" for key, value in stanza.items()) for stanza in stanzas)
@@ -120,20 +120,23 @@ def _track_stanza(name: str, parent: str, short_label: str, row: TrackRow) -> St
     return stanza
 
 
-_WIDEN = Decimal("1.001")  # the table rounds to six digits
-_DOWN, _UP = Context(prec=3, rounding=ROUND_FLOOR), Context(prec=3, rounding=ROUND_CEILING)
+_MARGIN = Decimal("1.001")  # the table rounds to six digits
+_ROUND_DOWN, _ROUND_UP = (
+    Context(prec=3, rounding=ROUND_FLOOR),
+    Context(prec=3, rounding=ROUND_CEILING),
+)
 
 
 def _limits(rows: Iterable[TrackRow]) -> str:
     """Return 'low high', which enclose zero and the values of `rows`."""
     values = [Decimal(row[column]) for row in rows for column in ("minimum", "maximum")]
     values = [Decimal(0), *(value for value in values if value.is_finite())]
-    low, high = _DOWN.multiply(min(values), _WIDEN), _UP.multiply(max(values), _WIDEN)
+    low, high = _ROUND_DOWN.multiply(min(values), _MARGIN), _ROUND_UP.multiply(max(values), _MARGIN)
     return f"{low.normalize():f} {(high or Decimal(1)).normalize():f}"
 
 
-def _unique_name(text: str, used: set[str]) -> str:
-    """Return `text` as a UCSC track name that differs from those in `used`, and add it there.
+def _unique_name(text: str, names: set[str]) -> str:
+    """Return `text` as a UCSC track name that differs from those in `names`, and add it there.
 
     Names are compared without regard to case.
     """
@@ -141,9 +144,9 @@ def _unique_name(text: str, used: set[str]) -> str:
     if not stem[:1].isalpha():
         stem = f"t{stem}"
     name, number = stem, 2
-    while name.lower() in used:
+    while name.lower() in names:
         name, number = f"{stem}_{number}", number + 1
-    used.add(name.lower())
+    names.add(name.lower())
     return name
 
 

@@ -17,7 +17,7 @@ from seqcov_models.browsers.display import (
 )
 from seqcov_models.genome.regions import Interval
 
-SHOWN = 100
+MAX_SHOWN = 100
 """Maximum number of tracks in a session: IGV reads all of them before it draws the first."""
 
 
@@ -42,10 +42,10 @@ def build_igv_session(
     Raises:
         SeqcovError: If the path of a track file could lead outside the table's folder.
     """
-    shown = initial_rows(rows, SHOWN, SHOWN)
-    file_names = Counter(PurePosixPath(row["file"]).name for row in shown)
-    scales = {key: str(number) for number, key in enumerate(group_rows(shown), 1)}
-    models = {row["model"] for row in shown}
+    visible = initial_rows(rows, MAX_SHOWN, MAX_SHOWN)
+    file_names = Counter(PurePosixPath(row["file"]).name for row in visible)
+    scales = {key: str(number) for number, key in enumerate(group_rows(visible), 1)}
+    models = {row["model"] for row in visible}
     session = ET.Element(
         "Session",
         {"genome": fasta, "locus": format_locus(view), "version": "8"},
@@ -53,8 +53,8 @@ def build_igv_session(
     )
     resources = ET.SubElement(session, "Resources")
     panel = ET.SubElement(session, "Panel", name="DataPanel", width="1200", height="800")
-    for row in shown:
-        words = [row["model"] if len(models) > 1 else "", row["identifier"], row["description"]]
+    for row in visible:
+        labels = [row["model"] if len(models) > 1 else "", row["identifier"], row["description"]]
         path = relative_file(row)
         if file_names[PurePosixPath(path).name] > 1:
             path = (folder.resolve() / path).as_posix()
@@ -64,7 +64,7 @@ def build_igv_session(
             "Track",
             clazz="org.broad.igv.track.DataSourceTrack",
             id=path,
-            name=single_line(" ".join(words)),
+            name=single_line(" ".join(labels)),
             color=track_colour(row),
             height="40",
             autoScale="true",  # without it IGV guesses a range that cuts peaks

@@ -35,10 +35,10 @@ def write_two_bit(path: Path, fasta: Fasta, block_size: int = 1 << 24) -> None:
     index = []
     offsets = str(fasta.index.with_suffix(".gzi"))
     with (
-        path.open("wb") as out,
+        path.open("wb") as file,
         Faidx(str(fasta.path), str(fasta.index), rebuild=False, gzi_indexname=offsets) as faidx,
     ):
-        out.seek(16 + sum(5 + len(contig.encode()) for contig in fasta.contigs))
+        file.seek(16 + sum(5 + len(contig.encode()) for contig in fasta.contigs))
         for contig, length in fasta.contigs.items():
             starts = range(0, length, block_size)
             blocks = (
@@ -47,8 +47,8 @@ def write_two_bit(path: Path, fasta: Fasta, block_size: int = 1 << 24) -> None:
             )
             name = contig.encode()
             try:
-                index.append(struct.pack(f"<B{len(name)}sI", len(name), name, out.tell()))
-                out.write(_pack_contig(length, blocks))
+                index.append(struct.pack(f"<B{len(name)}sI", len(name), name, file.tell()))
+                file.write(_pack_contig(length, blocks))
             except SeqcovError as error:
                 raise SeqcovError(f"FASTA {fasta.path}, contig {contig}: {error}") from None
             except struct.error:
@@ -56,24 +56,24 @@ def write_two_bit(path: Path, fasta: Fasta, block_size: int = 1 << 24) -> None:
                     f"FASTA {fasta.path}, contig {contig}: a .2bit file holds at most 4 GB and"
                     " names of at most 255 bytes; set genome.assembly if UCSC has this genome"
                 ) from None
-        out.seek(0)
-        out.write(struct.pack("<4I", 0x1A412743, 0, len(index), 0) + b"".join(index))
+        file.seek(0)
+        file.write(struct.pack("<4I", 0x1A412743, 0, len(index), 0) + b"".join(index))
 
 
 def _pack_contig(length: int, blocks: Iterable[str]) -> bytes:
     """Return one contig's .2bit record; every block but the last holds a multiple of 4 bases."""
     edges: list[list[int]] = [[], []]  # where runs of N, and of lower case, begin and end
-    inside = [False, False]
+    states = [False, False]
     packed, position = [], 0
     for block in filter(None, blocks):
         letters = block.encode("ascii", "replace")
         codes = encode(letters)
-        lower = np.frombuffer(letters, np.uint8) >= ord("a")
-        for kind, state in enumerate((codes == UNKNOWN, lower)):
+        is_lower_case = np.frombuffer(letters, np.uint8) >= ord("a")
+        for kind, state in enumerate((codes == UNKNOWN, is_lower_case)):
             edges[kind] += (
-                np.flatnonzero(np.diff(state, prepend=inside[kind])) + position
+                np.flatnonzero(np.diff(state, prepend=states[kind])) + position
             ).tolist()
-            inside[kind] = bool(state[-1])
+            states[kind] = bool(state[-1])
         quads = np.pad(_TWO_BITS[codes], (0, -len(codes) % 4)).reshape(-1, 4)
         packed.append(quads[:, 0] << 6 | quads[:, 1] << 4 | quads[:, 2] << 2 | quads[:, 3])
         position += len(codes)
@@ -84,7 +84,7 @@ def _pack_contig(length: int, blocks: Iterable[str]) -> bytes:
         )
     record = [struct.pack("<I", length)]
     for kind in range(2):
-        runs = np.array(edges[kind] + [length] * inside[kind], "<u4").reshape(-1, 2)
+        runs = np.array(edges[kind] + [length] * states[kind], "<u4").reshape(-1, 2)
         starts, ends = runs.T
         record += [struct.pack("<I", len(runs)), starts.tobytes(), (ends - starts).tobytes()]
     return b"".join([*record, bytes(4), *(block.tobytes() for block in packed)])

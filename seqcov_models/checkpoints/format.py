@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seqcov_models.checkpoints.containers import container_of, open_files
+from seqcov_models.checkpoints.containers import detect_container, open_files
 from seqcov_models.checkpoints.keymap import KeyMap, Shape, Shapes
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.shared.config import Config, read_json
@@ -54,8 +54,8 @@ class Files:
 
     @cached_property
     def container(self) -> str | None:
-        """The type of the weights file, as `container_of` names it."""
-        return container_of(self.weights[0])
+        """The type of the weights file, as `detect_container` names it."""
+        return detect_container(self.weights[0])
 
     @property
     def is_state_dict(self) -> bool:
@@ -75,17 +75,17 @@ class Files:
         """
         return open_files(self.weights, canonical).shapes
 
-    def integer(self, name: str, default: int, least: int = 1, most: int = MAX_INT) -> int:
+    def integer(self, name: str, default: int, minimum: int = 1, maximum: int = MAX_INT) -> int:
         """Return a whole number of config.json. Raises SeqcovError for any other value."""
         value = self.described.get(name, default)
-        if not is_integer(value, least, most):
-            raise self.error(name, f"a whole number from {least} to {most:,}")
+        if not is_integer(value, minimum, maximum):
+            raise self.error(name, f"a whole number from {minimum} to {maximum:,}")
         return int(value)
 
-    def error(self, name: str, allowed: str) -> SeqcovError:
-        """Return the error for a value of config.json that is not what is `allowed`."""
+    def error(self, name: str, expectation: str) -> SeqcovError:
+        """Return the error for a value of config.json that is not as in `expectation`."""
         value = reprlib.repr(self.described.get(name))
-        return SeqcovError(f"{self.config}: {name}: {value} is not {allowed}")
+        return SeqcovError(f"{self.config}: {name}: {value} is not {expectation}")
 
     def check_agreement(self, **fields: tuple[str, object]) -> None:
         """Refuse a config.json that differs from the weights it comes with.
@@ -93,11 +93,11 @@ class Files:
         Each field is what the weights have in words and as a value; an absent one agrees.
         Raises SeqcovError for the first that does not.
         """
-        for name, (words, value) in fields.items():
-            given = self.described.get(name, value)
-            if given != value:
+        for name, (meaning, value) in fields.items():
+            setting = self.described.get(name, value)
+            if setting != value:
                 raise SeqcovError(
-                    f"{self.config}: {name}: {given!r}, but the weights have {value!r} {words}"
+                    f"{self.config}: {name}: {setting!r}, but the weights have {value!r} {meaning}"
                 )
 
 

@@ -25,7 +25,7 @@ _WEIGHTS = (  # the first of these that a repository has is what is downloaded
     r"pytorch_model-\d+-of-\d+\.bin|pytorch_model\.bin\.index\.json",
     r".*\.(h5|torch|pth?|safetensors|index|data-\d+-of-\d+)",
 )
-_ALONE = r"(?!(pytorch_)?model-\d+-of-).*\.(h5|torch|pth?|safetensors)"
+_SINGLE_FILE = r"(?!(pytorch_)?model-\d+-of-).*\.(h5|torch|pth?|safetensors)"
 
 _REASONS = {
     "GatedRepoError": "its owner lets only some users in; log in with `hf auth login`",
@@ -47,7 +47,7 @@ def fetch(spec: str | Path) -> Path:
 
     Args:
         spec: hf://owner/name, hf://owner/name@revision (a branch, tag or commit), or either with a
-            file behind it: hf://owner/name/fold0.safetensors.
+            file after it: hf://owner/name/fold0.safetensors.
 
     Returns:
         The folder in the local cache, or the file in it.
@@ -58,31 +58,31 @@ def fetch(spec: str | Path) -> Path:
     Example:
         >>> folder = fetch("hf://EleutherAI/enformer-official-rough@main")
     """
-    matched = _SPEC.fullmatch(str(spec))
-    if matched is None:
+    match = _SPEC.fullmatch(str(spec))
+    if match is None:
         raise SeqcovError(f"weights {spec}: expected hf://owner/name or hf://owner/name@revision")
-    name, revision = matched["name"], matched["revision"]
-    inner = (matched["file"] or "").strip("/")
+    name, revision = match["name"], match["revision"]
+    file = (match["file"] or "").strip("/")
     try:
         import huggingface_hub
     except ImportError:
         raise SeqcovError(
             f"weights {spec}: needs the package huggingface_hub (pip install huggingface_hub)"
         ) from None
-    folder = _cached(huggingface_hub, name, revision)
-    if folder is None or not (_complete(folder) if not inner else (folder / inner).is_file()):
-        folder = _downloaded(huggingface_hub, name, revision, inner, str(spec))
-    return folder / inner if inner else folder
+    folder = _find_cached(huggingface_hub, name, revision)
+    if folder is None or not (_is_complete(folder) if not file else (folder / file).is_file()):
+        folder = _download(huggingface_hub, name, revision, file, str(spec))
+    return folder / file if file else folder
 
 
-def _cached(hub: Any, name: str, revision: str | None) -> Path | None:
+def _find_cached(hub: Any, name: str, revision: str | None) -> Path | None:
     try:
         return Path(hub.snapshot_download(name, revision=revision, local_files_only=True))
     except Exception:  # not there, or not a possible name: the download says which
         return None
 
 
-def _complete(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     """Return whether weights are there with all their files; a download may have been cut."""
     names = sorted(file.name for file in folder.iterdir() if file.is_file())
     try:
@@ -94,24 +94,24 @@ def _complete(folder: Path) -> bool:
             return all(data_files(folder / name) for name in index)
     except SeqcovError:
         return False
-    return any(re.fullmatch(_ALONE, name) for name in names)
+    return any(re.fullmatch(_SINGLE_FILE, name) for name in names)
 
 
 def _select_files(names: Iterable[str]) -> list[str]:
     """Return a repository's descriptions and one form of its weights."""
-    top = [name for name in names if "/" not in name]
-    chosen = [name for name in top if _DESCRIPTIONS.fullmatch(name)]
+    top_level = [name for name in names if "/" not in name]
+    chosen = [name for name in top_level if _DESCRIPTIONS.fullmatch(name)]
     for kind in _WEIGHTS:
-        if weights := [name for name in top if re.fullmatch(kind, name)]:
+        if weights := [name for name in top_level if re.fullmatch(kind, name)]:
             return chosen + weights
     return chosen
 
 
-def _downloaded(hub: Any, name: str, revision: str | None, inner: str, spec: str) -> Path:
+def _download(hub: Any, name: str, revision: str | None, file: str, spec: str) -> Path:
     try:
-        listed = hub.HfApi().model_info(name, revision=revision).siblings or []
-        names = [file.rfilename for file in listed]
-        patterns = [inner] if inner else _select_files(names)
+        siblings = hub.HfApi().model_info(name, revision=revision).siblings or []
+        names = [sibling.rfilename for sibling in siblings]
+        patterns = [file] if file else _select_files(names)
         folder = hub.snapshot_download(name, revision=revision, allow_patterns=patterns)
     except Exception as error:
         raise SeqcovError(f"weights {spec}: {_reason(error)}") from None
@@ -125,9 +125,9 @@ def _reason(error: Exception) -> str:
     for kind in type(error).__mro__:
         if kind.__name__ in _REASONS:
             return _REASONS[kind.__name__]
-    first = str(error).strip().partition("\n")[0]
+    first_line = str(error).strip().partition("\n")[0]
     return (
         "not in the local cache, and the Hugging Face Hub could not be reached"
-        f" ({type(error).__name__}: {first}); run `hf download` on a machine with a network and"
-        " copy its cache, or the folder, to this one"
+        f" ({type(error).__name__}: {first_line}); run `hf download` on a machine with a network"
+        " and copy its cache, or the folder, to this one"
     )

@@ -14,23 +14,23 @@ from seqcov_models.networks.registry import NETWORKS
 class _NetworkShapes(dict[str, Shape]):
     """The shapes of a network's weights by name; a missing one is a SeqcovError that names it."""
 
-    def __init__(self, keys: KeyMap, found: Shapes, source: str) -> None:
+    def __init__(self, keys: KeyMap, shapes: Shapes, source: str) -> None:
         self.map, self.source = keys, source
-        rows = {name: row for name, row in keys.items() if found.keys() >= set(row.stored)}
-        super().__init__({name: row.shape(found) for name, row in rows.items()})
+        rows = {name: row for name, row in keys.items() if shapes.keys() >= set(row.arrays)}
+        super().__init__({name: row.shape(shapes) for name, row in rows.items()})
 
     def __missing__(self, name: str) -> Shape:
-        raise SeqcovError(f"{self.source}: 1 missing: {self.map[name].stored[0]}")
+        raise SeqcovError(f"{self.source}: 1 missing: {self.map[name].arrays[0]}")
 
 
-def infer_fields(architecture: str, keys: KeyMap, found: Shapes, source: str) -> dict[str, Any]:
+def infer_fields(architecture: str, keys: KeyMap, shapes: Shapes, source: str) -> dict[str, Any]:
     """Return the fields of a network's config that the shapes in its file tell.
 
     Raises SeqcovError for a shape that is missing or is not that of such a network.
     """
     try:
-        shapes = _NetworkShapes(keys, found, source)
-        return NETWORKS[architecture].config_class.fields_from_shapes(shapes)
+        network_shapes = _NetworkShapes(keys, shapes, source)
+        return NETWORKS[architecture].config_class.fields_from_shapes(network_shapes)
     except SeqcovError:
         raise
     except (ValueError, IndexError, ZeroDivisionError):  # axes are missing or too many
@@ -53,9 +53,9 @@ def check_species(architecture: str, tracks: int, species: str, source: str) -> 
 
     Raises SeqcovError for it: a file that does not name its species shows it by its size alone.
     """
-    for other, size in NETWORKS[architecture].published_heads.items():
-        if tracks == size and other != species:
+    for published_species, size in NETWORKS[architecture].published_heads.items():
+        if tracks == size and published_species != species:
             raise SeqcovError(
-                f"{source}: the head has {tracks:,} tracks, as the published {other} head; the"
-                f" species asked for is {species!r}"
+                f"{source}: the head has {tracks:,} tracks, as the published {published_species}"
+                f" head; the species asked for is {species!r}"
             )

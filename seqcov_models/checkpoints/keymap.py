@@ -46,7 +46,7 @@ def without_n(kernel: Array) -> Array:
 class Leaf(NamedTuple):
     """A weight of a layer as a file names it, and the layout from the file's axes to torch's."""
 
-    stored: str
+    name: str
     layout: Layout = as_stored
 
 
@@ -66,7 +66,7 @@ Layers = Mapping[str, str]
 class Row:
     """Where one weight comes from."""
 
-    stored: tuple[str, ...]
+    arrays: tuple[str, ...]
     """The arrays in the file that make the weight, one after another along the first axis."""
     layout: Layout = as_stored
     copies: bool = False
@@ -77,18 +77,18 @@ class Row:
 
         Raises SeqcovError if copies of one array differ.
         """
-        first, *others = (self.layout(arrays[name]) for name in self.stored)
+        first, *remainder = (self.layout(arrays[name]) for name in self.arrays)
         if self.copies:
-            for name, other in zip(self.stored[1:], others, strict=True):
-                if not np.array_equal(first, other):
-                    raise SeqcovError(f"{self.stored[0]} and {name} should be equal, but differ")
-        elif others:
-            return np.concatenate([first, *others])
+            for name, copy in zip(self.arrays[1:], remainder, strict=True):
+                if not np.array_equal(first, copy):
+                    raise SeqcovError(f"{self.arrays[0]} and {name} should be equal, but differ")
+        elif remainder:
+            return np.concatenate([first, *remainder])
         return first
 
     def shape(self, shapes: Shapes) -> Shape:
         """Return the weight's shape. Raises ValueError if the file's shapes do not fit."""
-        stubs = {name: np.broadcast_to(np.float32(0), shapes[name]) for name in self.stored}
+        stubs = {name: np.broadcast_to(np.float32(0), shapes[name]) for name in self.arrays}
         return self.build(stubs).shape
 
 
@@ -99,7 +99,7 @@ It may have rows for weights that a network does not have: those of its config a
 if it has all arrays that these need, and no others.
 
 Example:
-    >>> key_map({"model.stem.conv": "stem.0"}, TORCH)["model.stem.conv.weight"].stored
+    >>> key_map({"model.stem.conv": "stem.0"}, TORCH)["model.stem.conv.weight"].arrays
     ('stem.0.weight',)
 """
 
@@ -118,8 +118,8 @@ TORCH = Dialect(_TORCH, _TORCH)
 def key_map(layers: Layers, dialect: Dialect) -> dict[str, Row]:
     """Return a row for every weight that `dialect` knows in each of `layers`."""
     return {
-        layer + weight: Row((stored + leaf.stored,), leaf.layout)
-        for layer, stored in layers.items()
+        layer + weight: Row((name + leaf.name,), leaf.layout)
+        for layer, name in layers.items()
         for weight, leaf in (
             dialect.norms if layer.endswith("norm") else dialect.weights
         ).items()
@@ -129,7 +129,7 @@ def key_map(layers: Layers, dialect: Dialect) -> dict[str, Row]:
 def drop_n(keys: KeyMap, stem: str, shapes: Shapes) -> KeyMap:
     """Return `keys` with the fifth channel of the weight `stem` dropped, if its array has one."""
     row = keys.get(stem)
-    if row is None or shapes.get(row.stored[0], ())[1:2] != (5,):
+    if row is None or shapes.get(row.arrays[0], ())[1:2] != (5,):
         return keys
     return {**keys, stem: replace(row, layout=without_n)}
 
@@ -139,19 +139,19 @@ def repeat_layers(layers: Layers, count: int) -> dict[str, str]:
 
     `{next}` is i + 1, `{twice}` 2 · i, and `{back}` counts from the last layer: count − 1 − i.
     """
-    repeated: dict[str, str] = {}
+    rows: dict[str, str] = {}
     for i in range(count):
         numbers = {"i": i, "next": i + 1, "twice": 2 * i, "back": count - 1 - i}
-        repeated |= {k.format(**numbers): v.format(**numbers) for k, v in layers.items()}
-    return repeated
+        rows |= {k.format(**numbers): v.format(**numbers) for k, v in layers.items()}
+    return rows
 
 
-def check_fit(keys: KeyMap, found: Shapes, expected: Shapes, source: str) -> None:
+def check_fit(keys: KeyMap, shapes: Shapes, expected: Shapes, source: str) -> None:
     """Refuse a file whose arrays are not those that a network needs.
 
     Args:
         keys: Where the network's weights come from.
-        found: The shapes of the file's arrays.
+        shapes: The shapes of the file's arrays.
         expected: The shapes of the network's weights.
         source: What messages call the file.
 
@@ -160,30 +160,30 @@ def check_fit(keys: KeyMap, found: Shapes, expected: Shapes, source: str) -> Non
             layers before single weights: what comes first mostly explains the rest.
     """
     rows = {name: keys.get(name) or Row((name,)) for name in expected}
-    needed = {name for row in rows.values() for name in row.stored}
+    required = {name for row in rows.values() for name in row.arrays}
     problems = []
-    for word, names, others in (
-        ("missing", [n for row in rows.values() for n in row.stored if n not in found], found),
-        ("unexpected", [name for name in found if name not in needed], needed),
+    for word, names, present in (
+        ("missing", [n for row in rows.values() for n in row.arrays if n not in shapes], shapes),
+        ("unexpected", [name for name in shapes if name not in required], required),
     ):
         if names:
-            problems.append(f"{len(names)} {word}: {', '.join(_summarise(names, others))}")
-    wrong = []
+            problems.append(f"{len(names)} {word}: {', '.join(_summarise(names, present))}")
+    misfits = []
     for name, row in rows.items():
-        if not found.keys() >= set(row.stored):
+        if not shapes.keys() >= set(row.arrays):
             continue
         try:
-            shape = row.shape(found)
+            shape = row.shape(shapes)
             fits = without_ones(shape) == without_ones(expected[name])
-            given = str(shape)
+            text = str(shape)
         except (ValueError, IndexError):
-            fits, given = False, " + ".join(str(tuple(found[stored])) for stored in row.stored[:3])
+            fits, text = False, " + ".join(str(tuple(shapes[array])) for array in row.arrays[:3])
         if not fits:
-            origin = f" (from {row.stored[0]})" if row.stored[0] != name else ""
-            wrong.append(f"{name} is {given}, not {tuple(expected[name])}{origin}")
-    if wrong:
-        more = f"; and {len(wrong) - 8} more" if len(wrong) > 8 else ""
-        problems.append(f"{len(wrong)} of another shape: {'; '.join(wrong[:8])}{more}")
+            source_of_row = f" (from {row.arrays[0]})" if row.arrays[0] != name else ""
+            misfits.append(f"{name} is {text}, not {tuple(expected[name])}{source_of_row}")
+    if misfits:
+        omission = f"; and {len(misfits) - 8} more" if len(misfits) > 8 else ""
+        problems.append(f"{len(misfits)} of another shape: {'; '.join(misfits[:8])}{omission}")
     if problems:
         raise SeqcovError(f"{source}: {'; '.join(problems)}")
 
@@ -193,9 +193,9 @@ def without_ones(shape: Shape) -> Shape:
     return tuple(length for length in shape if length != 1)
 
 
-def _summarise(names: Sequence[str], others: Iterable[str]) -> list[str]:
-    """Shorten a layer of five names or more, none of which is in `others`, to one; these first."""
-    prefixes = {prefix for name in others for prefix in _prefixes(name)}
+def _summarise(names: Sequence[str], present: Iterable[str]) -> list[str]:
+    """Shorten a layer of five names or more, none of which is in `present`, to one; these first."""
+    prefixes = {prefix for name in present for prefix in _prefixes(name)}
     groups: dict[str, list[str]] = {}
     for name in names:
         layer = next((prefix for prefix in _prefixes(name) if prefix not in prefixes), name)

@@ -32,7 +32,7 @@ from seqcov_models.tracks.table import Track, write_tracks
 _DERIVED = "num_batches_tracked"  # batch norm's counter of training steps; no inference uses it
 
 
-def device_of(name: str | torch.device) -> torch.device:
+def find_device(name: str | torch.device) -> torch.device:
     """Return torch's device of this name. Raises SeqcovError if this machine has none."""
     try:
         return torch.empty(0, device=name).device
@@ -84,14 +84,16 @@ def outline(config: Config, source: str) -> CoverageModel:
         with torch.device("meta"):
             return build(config)
     except (RuntimeError, OverflowError, MemoryError, TypeError, ValueError) as error:
-        first = str(error).partition("\n")[0]
-        raise SeqcovError(f"{source}: no such network can be built: {first}") from None
+        reason = str(error).partition("\n")[0]
+        raise SeqcovError(f"{source}: no such network can be built: {reason}") from None
 
 
 def weight_shapes(model: nn.Module) -> dict[str, Shape]:
     """Return the shapes of the weights that a checkpoint must hold for `model`."""
     state = model.state_dict()
-    return {name: tuple(v.shape) for name, v in state.items() if not name.endswith(_DERIVED)}
+    return {
+        name: tuple(value.shape) for name, value in state.items() if not name.endswith(_DERIVED)
+    }
 
 
 def check_checkpoint(checkpoint: Checkpoint) -> int:
@@ -123,9 +125,9 @@ def read_state(checkpoint: Checkpoint) -> dict[str, Array]:
     """
     expected = weight_shapes(outline(checkpoint.config, checkpoint.source))
     arrays, rows = _match(checkpoint, expected)
-    stored = {name: arrays.read(name) for row in rows.values() for name in row.stored}
+    values = {name: arrays.read(name) for row in rows.values() for name in row.arrays}
     with name_source(checkpoint.source):
-        state = {name: row.build(stored).reshape(expected[name]) for name, row in rows.items()}
+        state = {name: row.build(values).reshape(expected[name]) for name, row in rows.items()}
     for name, value in state.items():
         if name.endswith("running_var") and value.min(initial=0) < 0:
             raise SeqcovError(f"{checkpoint.source}: {name} holds a negative variance")
@@ -138,22 +140,25 @@ def _match(checkpoint: Checkpoint, expected: Shapes) -> tuple[Arrays, dict[str, 
     Raises SeqcovError if they do not fit.
     """
     source, config = checkpoint.source, checkpoint.config
-    form = all_formats()[checkpoint.format]
+    format_ = all_formats()[checkpoint.format]
 
     def canonical(name: str) -> str | None:
-        new = form.canonical(name)
+        new = format_.canonical(name)
         layer, _, variable = (new or "").rpartition(".")
         head = checkpoint.renamed_heads.get(layer)
         return f"{head}.{variable}" if head else new
 
     arrays = open_files(checkpoint.weights, canonical)
-    shapes = arrays.shapes
-    found = {name: shapes[name] for name in shapes if not form.ignores(name, config, shapes)}
+    shapes = {
+        name: shape
+        for name, shape in arrays.shapes.items()
+        if not format_.ignores(name, config, arrays.shapes)
+    }
     with name_source(source):
-        keys = form.keys(config, found)
+        keys = format_.keys(config, shapes)
     descriptions = [file.name for file in checkpoint.files if file.suffix == ".json"]
-    fit = f"{source} does not fit its {descriptions[0]}" if descriptions else source
-    check_fit(keys, found, expected, fit)
+    mismatch = f"{source} does not fit its {descriptions[0]}" if descriptions else source
+    check_fit(keys, shapes, expected, mismatch)
     return arrays, {name: keys[name] for name in expected}
 
 
@@ -188,13 +193,17 @@ def save_model(model: CoverageModel, folder: str | Path) -> None:
     tables = {f"{stem}.txt": tracks for stem, tracks in model.track_tables().items()}
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with write_atomically(folder) as part:
-            part.mkdir()
-            (part / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", "utf-8")
+        with write_atomically(folder) as partial_folder:
+            partial_folder.mkdir()
+            (partial_folder / CONFIG).write_text(
+                json.dumps(model.config.to_dict(), indent=2) + "\n", "utf-8"
+            )
             for name, tracks in tables.items():
-                write_tracks(part / name, tracks)
-            save_file(state, part / WEIGHTS)
-            shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors lets nobody else read
+                write_tracks(partial_folder / name, tracks)
+            save_file(state, partial_folder / WEIGHTS)
+            shutil.copymode(
+                partial_folder / CONFIG, partial_folder / WEIGHTS
+            )  # safetensors lets nobody else read
     except SafetensorError as error:
         raise SeqcovError(f"{folder}: cannot be written: {error}") from None
 

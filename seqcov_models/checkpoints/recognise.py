@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seqcov_models.checkpoints import hub
-from seqcov_models.checkpoints.containers import container_of
+from seqcov_models.checkpoints.containers import detect_container
 from seqcov_models.checkpoints.containers.safetensors_file import shards_in_index
 from seqcov_models.checkpoints.containers.tensor_bundle import data_files
 from seqcov_models.checkpoints.format import Files, Format, name_source
@@ -97,42 +97,46 @@ def recognise(
         raise SeqcovError(f"n_encoding {n_encoding!r}: choose one of {', '.join(N_ENCODINGS)}")
     path = hub.fetch(path) if hub.is_hub(path) else Path(path)
     files = find_files(path, species)
-    form, network = _match_format(files)
+    format_, network = _match_format(files)
     if architecture is not None and network != architecture:
-        evidence = (files.description or files.weights[0]).name
+        file = (files.description or files.weights[0]).name
         raise SeqcovError(
-            f"weights {path}: {evidence} describes {network!r}, asked for is {architecture!r}"
+            f"weights {path}: {file} describes {network!r}, asked for is {architecture!r}"
         )
-    config = form.config(files, network, species)
-    config = _with_choices(config, form, files, n_encoding, hidden_act)
-    renamed = form.renamed_heads(files, config)
+    config = format_.config(files, network, species)
+    config = _with_choices(config, format_, files, n_encoding, hidden_act)
+    head_names = format_.renamed_heads(files, config)
     folder = files.weights[0].parent
-    table = Path(targets) if targets else _find_table(folder, species, bool(renamed))
-    others = {
-        name: _read_table(other, count, name)
+    table = Path(targets) if targets else _find_table(folder, species, bool(head_names))
+    other_tracks = {
+        name: _read_table(other_table, count, name)
         for name, count in config.heads.items()
         if name != species
-        and (other := _find_table(folder, name, renamed.get("head") != f"other_heads.{name}"))
+        and (
+            other_table := _find_table(
+                folder, name, head_names.get("head") != f"other_heads.{name}"
+            )
+        )
     }
     data = data_files(files.weights[0]) if files.container == "bundle" else []
     descriptions = [file for file in (files.description, table) if file is not None]
     return Checkpoint(
-        form.name,
+        format_.name,
         network,
         config,
         files.weights,
-        _tracks(config, form, files, table, species),
+        _tracks(config, format_, files, table, species),
         (*files.weights, *data, *descriptions),
-        others,
-        renamed,
+        other_tracks,
+        head_names,
     )
 
 
 def _match_format(files: Files) -> tuple[Format, str]:
     """Return the format of files and the architecture. Raises SeqcovError if none matches."""
-    for form in all_formats().values():
-        if (architecture := form.matches(files)) is not None:
-            return form, architecture
+    for format_ in all_formats().values():
+        if (architecture := format_.matches(files)) is not None:
+            return format_, architecture
     if files.config:
         model = files.described.get("model_type")
         raise SeqcovError(
@@ -171,7 +175,7 @@ def find_files(path: Path, species: str) -> Files:
             return Files(_hugging_face_files(path), config)
         candidates = [file for suffix in SUFFIXES for file in path.glob(f"*{suffix}")]
         return Files((_single_file(candidates, path, species),))
-    container = container_of(path)
+    container = detect_container(path)
     if params and (container == "hdf5" or path.suffix == ".h5"):
         return Files((path,), params=params)
     return Files((path,), None if container in ("hdf5", "bundle") else config)
@@ -184,7 +188,7 @@ def _hugging_face_files(folder: Path) -> tuple[Path, ...]:
             return (folder / name,)
         if (index := folder / f"{name}.index.json").is_file():
             return tuple(shards_in_index(index))
-    raise SeqcovError(f"weights {folder}: there is a {CONFIG}, but no {WEIGHTS}")
+    raise SeqcovError(f"weights {folder}: {WEIGHTS} is missing beside {CONFIG}")
 
 
 def _single_file(files: list[Path], folder: Path, species: str) -> Path:
@@ -192,9 +196,9 @@ def _single_file(files: list[Path], folder: Path, species: str) -> Path:
     files = sorted(file for file in files if file.is_file())
     if len(files) > 1:
         patterns = [
-            form.species_files[species]
-            for form in all_formats().values()
-            if species in form.species_files
+            format_.species_files[species]
+            for format_ in all_formats().values()
+            if species in format_.species_files
         ]
         matches = [file for file in files if any(map(file.match, patterns))]
         files = matches if len(matches) == 1 else files
@@ -219,12 +223,12 @@ def _single_file(files: list[Path], folder: Path, species: str) -> Path:
 
 
 def _with_choices(
-    config: Config, form: Format, files: Files, n_encoding: str | None, hidden_act: str | None
+    config: Config, format_: Format, files: Files, n_encoding: str | None, hidden_act: str | None
 ) -> Config:
     """Return `config` as the caller chose. Raises SeqcovError for what the weights do not allow."""
     if n_encoding is not None and n_encoding != config.n_encoding:
         channels = len(N_ENCODINGS[n_encoding])
-        if channels > (5 if form.has_n_channel else config.vocab_size):
+        if channels > (5 if format_.has_n_channel else config.vocab_size):
             raise SeqcovError(
                 f"n_encoding {n_encoding!r}: the stem in {files.source} reads {config.vocab_size}"
                 " channels; only multimolecule's weights come with a fifth"
@@ -237,7 +241,7 @@ def _with_choices(
 
 
 def _tracks(
-    config: Config, form: Format, files: Files, table: Path | None, species: str
+    config: Config, format_: Format, files: Files, table: Path | None, species: str
 ) -> list[Track]:
     """Return the tracks of a table or the network, with the strand pairs that the files say."""
     labels = config.num_labels
@@ -246,7 +250,7 @@ def _tracks(
     if not stranded or "strand_pair" in tracks[0].columns:
         return tracks
     with name_source(files.source):
-        return set_strand_pairs(tracks, form.strand_pairs(files, labels))
+        return set_strand_pairs(tracks, format_.strand_pairs(files, labels))
 
 
 def _read_table(table: Path, labels: int, species: str) -> list[Track]:

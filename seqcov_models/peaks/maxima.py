@@ -56,23 +56,25 @@ def find_maxima(
     with pyBigWig.open(str(path)) as file:
         for contig, length in file.chroms().items():
             for first, values in _read_blocks(file, contig, length, bin_size, reach, block):
-                inner = values[reach : len(values) - reach]
-                highest = max(highest, float(inner.max(initial=-math.inf)))
-                around = np.lib.stride_tricks.sliding_window_view(values, reach)
-                is_maximum = (inner > around[: len(inner)].max(1)) & (
-                    inner >= around[reach + 1 : reach + 1 + len(inner)].max(1)
+                centre = values[reach : len(values) - reach]
+                highest = max(highest, float(centre.max(initial=-math.inf)))
+                neighbours = np.lib.stride_tricks.sliding_window_view(values, reach)
+                is_maximum = (centre > neighbours[: len(centre)].max(1)) & (
+                    centre >= neighbours[reach + 1 : reach + 1 + len(centre)].max(1)
                 )
                 if threshold is not None:
-                    is_maximum &= inner >= threshold
+                    is_maximum &= centre >= threshold
                 starts = (first + np.flatnonzero(is_maximum)) * bin_size
                 ends = np.minimum(starts + bin_size, length)
-                inside = is_inside((starts + ends) // 2, selected.get(contig, NO_INTERVALS))
-                for start, end in zip(starts[inside].tolist(), ends[inside].tolist(), strict=True):
-                    rows.append((float(inner[start // bin_size - first]), contig, start, end))
+                is_selected = is_inside((starts + ends) // 2, selected.get(contig, NO_INTERVALS))
+                for start, end in zip(
+                    starts[is_selected].tolist(), ends[is_selected].tolist(), strict=True
+                ):
+                    rows.append((float(centre[start // bin_size - first]), contig, start, end))
             rows = _select_highest(rows, number)
     if not rows:
         if highest == -math.inf:
-            raise SeqcovError(f"peaks {name}: {path.name} has no value")
+            raise SeqcovError(f"peaks {name}: {path.name} does not contain any value")
         failure = " lies in a selected region"
         if threshold is not None:
             failure = f" reaches the threshold {threshold:g}"
@@ -103,12 +105,12 @@ def _read_blocks(
 
     Each block has `reach` more bins on either side. A bin without a value is −inf.
     """
-    total, bins = -(-length // bin_size), max(1, block // bin_size)
-    for first in range(0, total, bins):
-        last = min(first + bins, total)
-        low, high = max(0, first - reach), min(last + reach, total)
+    count, bins = -(-length // bin_size), max(1, block // bin_size)
+    for first in range(0, count, bins):
+        last = min(first + bins, count)
+        low, high = max(0, first - reach), min(last + reach, count)
         values = np.full(last - first + 2 * reach, -math.inf)
         span = low * bin_size, min(high * bin_size, length)
-        read = np.asarray(file.values(contig, *span, numpy=True))
-        values[low - first + reach : high - first + reach] = read[::bin_size]
+        bases = np.asarray(file.values(contig, *span, numpy=True))
+        values[low - first + reach : high - first + reach] = bases[::bin_size]
         yield first, np.nan_to_num(values, nan=-math.inf, neginf=-math.inf)

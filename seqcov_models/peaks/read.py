@@ -94,7 +94,7 @@ def read_peaks(
     if unknown:
         raise SeqcovError(_unknown_contigs_message(unknown, contigs))
     if not columns["Summit"]:
-        raise SeqcovError(f"peaks {path}: the file has no peaks")
+        raise SeqcovError(f"peaks {path}: the file is empty or holds comments alone")
     return DataFrame(columns)
 
 
@@ -114,16 +114,16 @@ def _parse_summit(cells: Sequence[str], start: int, end: int, line: str) -> int 
 def _unknown_contigs_message(unknown: Mapping[str, str], contigs: Mapping[str, int]) -> str:
     """Return the message for unknown contigs; `unknown` holds the first line of each name."""
     similar = {name: match for name in unknown if (match := find_synonym(name, contigs))}
-    first = next(iter(similar or unknown))
-    others = [name for name in unknown if name not in similar]
-    message = f"{unknown[first]}: no contig {first!r}; "
+    name = next(iter(similar or unknown))
+    unknown_names = [name for name in unknown if name not in similar]
+    message = f"{unknown[name]}: no contig {name!r}; "
     if similar:
-        message += f"this FASTA calls it {similar[first]!r}; write into the config: genome:"
+        message += f"this FASTA calls it {similar[name]!r}; write into the config: genome:"
         message += f" {{contig_aliases: {format_aliases(similar)}}}"
-        message += "; not similar to any contig: " if others else ""
+        message += "; not similar to any contig: " if unknown_names else ""
     else:
-        message += f"{suggest_contigs(first, contigs)}; remove the lines of: "
-    return message + ", ".join(others[:20]) + ", …" * (len(others) > 20)
+        message += f"{suggest_contigs(name, contigs)}; remove the lines of: "
+    return message + ", ".join(unknown_names[:20]) + ", …" * (len(unknown_names) > 20)
 
 
 def combine_peaks(
@@ -153,10 +153,13 @@ def combine_peaks(
     regions = pd.DataFrame(spans, columns=list(COLUMNS[:3]))
     # pyranges would compare strands if there were a column of that name.
     columns = ["Chromosome", "Start", "End", "Row"]
-    inside = PyRanges(summits[columns]).overlap(PyRanges(regions))
-    if not len(inside):
-        raise SeqcovError(f"none of the {len(peaks):,} peaks' summits lies in a selected region")
-    peaks = peaks.iloc[np.sort(inside.df["Row"].to_numpy())]
+    overlaps = PyRanges(summits[columns]).overlap(PyRanges(regions))
+    if not len(overlaps):
+        raise SeqcovError(
+            f"all {len(peaks):,} summits of peaks lie outside the selected regions; check"
+            " genome.regions and genome.exclude"
+        )
+    peaks = peaks.iloc[np.sort(overlaps.df["Row"].to_numpy())]
     number = {name: index for index, name in enumerate(contigs)}
     order = peaks.assign(Chromosome=peaks.Chromosome.map(number), Strand=peaks.Strand == "-")
     order["Sign"] = peaks.Strand
@@ -171,7 +174,10 @@ def write_peaks(path: Path, peaks: "DataFrame") -> None:
         path: The file, which appears when it is complete.
         peaks: A table with the columns of `COLUMNS`. Score, signal and significance stay empty.
     """
-    with write_atomically(path) as part, part.open("w", encoding="utf-8", newline="\n") as handle:
+    with (
+        write_atomically(path) as partial_file,
+        partial_file.open("w", encoding="utf-8", newline="\n") as handle,
+    ):
         for contig, start, end, name, strand, summit, set_name in peaks.itertuples(index=False):
-            place = f"{contig}\t{start}\t{end}\t{name}\t0\t{strand}"
-            handle.write(f"{place}\t0\t-1\t-1\t{summit - start}\t{set_name}\n")
+            interval = f"{contig}\t{start}\t{end}\t{name}\t0\t{strand}"
+            handle.write(f"{interval}\t0\t-1\t-1\t{summit - start}\t{set_name}\n")

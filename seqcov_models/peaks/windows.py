@@ -136,11 +136,11 @@ def split_windows(
         selected = windows.select(covering)
         contig, start = selected.contig, selected.starts(geometry)
         low, high = np.maximum(start, 0), np.minimum(start + geometry.core, lengths[contig])
-        for edge, is_first, clipped in ((first, True, low), (last, False, high)):
+        for edge, is_first, bound in ((first, True, low), (last, False, high)):
             if 0 < edge < len(windows) and windows.contig[edge - 1] == windows.contig[edge]:
                 rows, summit = contig == windows.contig[edge], windows.summit[edge]
                 clip = np.maximum if is_first else np.minimum
-                clipped[rows] = clip(clipped[rows], summit)
+                bound[rows] = clip(bound[rows], summit)
         segments, column = _assign_columns(names, contig, low, high)
         chunks.append(PeakChunk(range(first, last), covering, start, low, high, column, segments))
     return chunks
@@ -150,15 +150,15 @@ def _find_covering(windows: Windows, geometry: Geometry, first: int, last: int) 
     """Return the windows whose cores cover a base from summit `first` to summit `last`."""
     if first == last:
         return range(first, first)
-    before, after = geometry.core // 2, geometry.core - geometry.core // 2
+    left, right = geometry.core // 2, geometry.core - geometry.core // 2
     low, high = first, last
     while low and windows.contig[low - 1] == windows.contig[first] and (
-        windows.summit[low - 1] + after > windows.summit[first]
+        windows.summit[low - 1] + right > windows.summit[first]
     ):  # fmt: skip
         low -= 1
     while high < len(windows) and windows.contig[high] == windows.contig[last] == (
         windows.contig[last - 1]
-    ) and windows.summit[high] - before < windows.summit[last]:  # fmt: skip
+    ) and windows.summit[high] - left < windows.summit[last]:  # fmt: skip
         high += 1
     return range(low, high)
 
@@ -176,9 +176,9 @@ def _assign_columns(
             continue
         spans = merge_intervals(np.stack([low[rows], high[rows]], 1))
         sizes = spans[:, 1] - spans[:, 0]
-        before = offset + np.cumsum(sizes) - sizes
+        offsets = offset + np.cumsum(sizes) - sizes
         span = np.searchsorted(spans[:, 0], low[rows], side="right") - 1
-        column[rows] = before[span] + low[rows] - spans[span, 0]
+        column[rows] = offsets[span] + low[rows] - spans[span, 0]
         segments += [Segment(names[number], start, 1, end - start) for start, end in spans.tolist()]
         offset += int(sizes.sum())
     return segments, np.maximum.accumulate(column)  # empty spans: as the one before

@@ -2,8 +2,6 @@
 
 import ctypes
 import fcntl
-import os
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import IO
 import torch
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import make_runtime_folder, open_lock
 
 
 def use_precision(precision: str) -> None:
@@ -71,10 +70,10 @@ class Device:
 
         Args:
             kind: cpu, cuda, or auto (a GPU if there is one).
-            folder: The folder of the lock files; by default the system's temporary folder.
+            folder: The folder of the lock files; by default one of this user.
 
         Raises:
-            SeqcovError: If `kind` is cuda, but torch sees no GPU.
+            SeqcovError: If `kind` is cuda, but torch sees no GPU, or if no lock can be opened.
         """
         self.lock: IO[str] | None = None
         self.name = "cpu"
@@ -86,7 +85,7 @@ class Device:
             return
         count = torch.cuda.device_count()
         names = [str(torch.cuda.get_device_properties(gpu).uuid) for gpu in range(count)]
-        self.lock, number = lease(names, folder or Path(tempfile.gettempdir()))
+        self.lock, number = lease(names, folder or make_runtime_folder() / "devices")
         self.name = f"cuda:{number}"
 
     def close(self) -> None:
@@ -100,17 +99,22 @@ def lease(names: Sequence[str], folder: Path, poll: float = 0.3) -> tuple[IO[str
 
     Args:
         names: Names of the devices, the same in all processes.
-        folder: The folder of the lock files.
+        folder: The folder of the lock files, which only this user can write.
         poll: Seconds between two attempts.
 
     Returns:
         The open lock file, which holds the lock until it is closed, and the device's index.
+
+    Raises:
+        SeqcovError: If a lock file cannot be opened, or is a symbolic link.
     """
-    folder = folder / f"seqcov-devices-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
     while True:
         for number, name in enumerate(names):
-            handle = (folder / f"{name}.lock").open("w")
+            try:
+                folder.mkdir(mode=0o700, exist_ok=True)
+                handle = open_lock(folder / f"{name}.lock")
+            except OSError as error:
+                raise SeqcovError(f"no lock for GPU {name}: {error}") from None
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

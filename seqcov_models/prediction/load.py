@@ -6,7 +6,7 @@ from typing import Literal, overload
 
 import torch
 
-from seqcov_models.checkpoints.load import device_of, load_checkpoint
+from seqcov_models.checkpoints.load import find_device, load_checkpoint
 from seqcov_models.checkpoints.recognise import Checkpoint, recognise
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.base import CoverageModel
@@ -83,7 +83,7 @@ def load_model(
         >>> model.predict(["ACGT" * 131_072]).shape  # (batch, bins, tracks)
         (1, 6144, 638)
     """
-    target = device_of(device)
+    target = find_device(device)
     checkpoint = recognise(
         architecture, path, species, targets, n_encoding=n_encoding, hidden_act=hidden_act
     )

@@ -1,6 +1,5 @@
 """Predict one region in memory, with the values that the workflow would write."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import make_cache_folder
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.genome.regions import parse_regions
 from seqcov_models.networks.shared.base import CoverageModel
@@ -88,8 +88,8 @@ def predict_region(
 
     Args:
         model: A network with its tracks, or an ensemble, as `load_model` returns them.
-        fasta: The genome. A missing index is written beside it, or into the temporary folder if
-            the genome's folder is read-only.
+        fasta: The genome. A missing index is written beside it, or into ~/.cache/seqcov if the
+            genome's folder is read-only. Plain gzip is unpacked there once.
         region: A contig, or ``contig:start-end`` as browsers write it: counted from 1, end
             included, commas allowed.
         overlap: Fraction of a core that neighbouring cores share, 0 … 0.9.
@@ -115,7 +115,7 @@ def predict_region(
         raise SeqcovError("a profile network predicts windows at peaks: call its `predict` instead")
     ensemble = model if isinstance(model, Ensemble) else Ensemble([model])
     tiling = Tiling.from_overlap(ensemble.geometry, overlap, blend)
-    genome = Genome(open_fasta(fasta, Path(tempfile.gettempdir()) / "seqcov"))
+    genome = Genome(open_fasta(fasta, make_cache_folder() / "genomes"))
     try:
         ((contig, start, end),) = parse_regions([region], genome.contigs)
         lengths = {contig: genome.contigs[contig]}

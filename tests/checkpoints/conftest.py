@@ -28,9 +28,9 @@ def saved_folder(tmp_path: Path, tiny_model: TokenPredictionModel) -> Path:
 
 
 @pytest.fixture
-def state_file(fresh: Callable[[str], Path]) -> Path:
+def state_file(copy_golden: Callable[[str], Path]) -> Path:
     """The file of a folder with an Enformer's state dict, which a test may damage."""
-    folder = fresh("enformer_pytorch")
+    folder = copy_golden("enformer_pytorch")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     return folder / "pytorch_model.bin"

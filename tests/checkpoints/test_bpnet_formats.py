@@ -34,18 +34,18 @@ def test_the_trained_bpnet_lite_predicts_what_bpnet_lite_predicted(
     profile = output.profile_logits[:, :, 0].transpose(1, 2).numpy()
     counts = output.count_logits[:, 0].numpy()
     for logits, name in ((profile, "profile_logits"), (counts, "logcounts")):
-        original = expected[f"example_final_{name}"]
-        assert np.abs(logits - original).max() < 1e-4
+        reference = expected[f"example_final_{name}"]
+        assert np.abs(logits - reference).max() < 1e-4
 
 
 def test_one_strand_of_a_bpnet_can_be_saved(goldens: Callable[[str], Path], tmp_path: Path) -> None:
     """The file holds both strands of the task, because they may be joint."""
-    plus = load_model("bpnet", goldens("keras_bpnet"), tracks=[1])
-    save_model(plus, tmp_path)
-    both = load_model("bpnet", tmp_path)
-    assert [track.identifier for track in both.tracks] == ["Sox2+", "Sox2-"]
-    letters = windows(plus.geometry.window, 1)
-    np.testing.assert_array_equal(plus.predict(letters), both.predict(letters)[..., 1:])
+    model = load_model("bpnet", goldens("keras_bpnet"), tracks=[1])
+    save_model(model, tmp_path)
+    saved_model = load_model("bpnet", tmp_path)
+    assert [track.identifier for track in saved_model.tracks] == ["Sox2+", "Sox2-"]
+    letters = windows(model.geometry.window, 1)
+    np.testing.assert_array_equal(model.predict(letters), saved_model.predict(letters)[..., 1:])
 
 
 def test_tracks_of_a_checkpoint_are_named_as_those_of_its_network(
@@ -66,16 +66,16 @@ def test_controls_that_are_zero_add_nothing(goldens: Callable[[str], Path]) -> N
     model = load_golden("bpnet_lite_controls", goldens("bpnet_lite_controls"))
     x = torch.from_numpy(one_hot_array(windows(model.geometry.window, 1), 0.0))
     with torch.inference_mode():
-        without = model(inputs_embeds=x)
+        output = model(inputs_embeds=x)
         zeros = model(inputs_embeds=x, controls=torch.zeros(1, 2, x.shape[1]))
-    assert torch.allclose(without.profile_logits, zeros.profile_logits, atol=1e-6)
-    assert torch.allclose(without.count_logits, zeros.count_logits, atol=1e-6)
+    assert torch.allclose(output.profile_logits, zeros.profile_logits, atol=1e-6)
+    assert torch.allclose(output.count_logits, zeros.count_logits, atol=1e-6)
 
 
 def test_an_older_bpnet_lite_file_with_a_column_too_many_is_read(
-    fresh: Callable[[str], Path],
+    copy_golden: Callable[[str], Path],
 ) -> None:
-    folder = fresh("bpnet_lite")
+    folder = copy_golden("bpnet_lite")
     expected = load_golden("bpnet_lite", folder)
     state = torch.load(folder / "model.torch", weights_only=True)
     state["linear.weight"] = torch.cat([state["linear.weight"], torch.ones(1, 1)], 1)

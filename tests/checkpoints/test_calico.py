@@ -23,25 +23,25 @@ pytestmark = pytest.mark.usefixtures("no_hang")
 
 @pytest.mark.parametrize("name", ["keras_basenji_2020", "keras_basenji_2022"])
 def test_a_basenji2_h5_without_params_json_gives_the_sizes(
-    name: str, fresh: Callable[[str], Path]
+    name: str, copy_golden: Callable[[str], Path]
 ) -> None:
-    folder = fresh(name)
+    folder = copy_golden(name)
     expected = load_golden(name, folder)
     assert expected.config.hidden_act == {"2020": "quick_gelu", "2022": "gelu_new"}[name[-4:]]
     (folder / "params.json").unlink()
     model = load_model("basenji2", folder)
-    inferred, described = model.config.to_dict(), expected.config.to_dict()
-    for values in (inferred, described):  # of training, which only params.json says
-        del values["hidden_dropout"], values["blocks"]["dropout"]
-    assert inferred == described
+    values, expected_values = model.config.to_dict(), expected.config.to_dict()
+    for fields in (values, expected_values):  # of training, which only params.json says
+        del fields["hidden_dropout"], fields["blocks"]["dropout"]
+    assert values == expected_values
     letters = windows(1024, 1)
     assert np.array_equal(model.predict(letters), expected.predict(letters))
 
 
 def test_the_gelu_follows_from_layer_names_or_the_caller(
-    fresh: Callable[[str], Path],
+    copy_golden: Callable[[str], Path],
 ) -> None:
-    folder = fresh("keras_basenji_2020")
+    folder = copy_golden("keras_basenji_2020")
     with h5py.File(folder / "model_human.h5", "r+") as file:
         del file.attrs["model_config"]
         names = file["model_weights"].attrs["layer_names"]
@@ -55,8 +55,8 @@ def test_the_gelu_follows_from_layer_names_or_the_caller(
     assert recognise("basenji2", folder).config.sequence_length == 131_072  # as published
 
 
-def test_other_dilations_than_the_configs_are_refused(fresh: Callable[[str], Path]) -> None:
-    folder = fresh("keras_basenji_2020")
+def test_other_dilations_than_the_configs_are_refused(copy_golden: Callable[[str], Path]) -> None:
+    folder = copy_golden("keras_basenji_2020")
     params = json.loads((folder / "params.json").read_text())
     params["model"]["trunk"][2]["rate_mult"] = 2
     (folder / "params.json").write_text(json.dumps(params))
@@ -65,9 +65,9 @@ def test_other_dilations_than_the_configs_are_refused(fresh: Callable[[str], Pat
 
 @pytest.mark.parametrize("pool_size", [4, None])
 def test_poolings_that_differ_from_the_stems_are_refused(
-    pool_size: int | None, fresh: Callable[[str], Path]
+    pool_size: int | None, copy_golden: Callable[[str], Path]
 ) -> None:
-    folder = fresh("keras_basenji_2020")
+    folder = copy_golden("keras_basenji_2020")
     params = json.loads((folder / "params.json").read_text())
     tower = params["model"]["trunk"][1]
     del tower["pool_size"]
@@ -85,19 +85,21 @@ def test_a_borzoi_h5_without_params_json_gives_the_sizes(
     config = recognise("borzoi", folder / "model.h5").config.to_dict()
     unknown = {"sequence_length", "position_length", "crop_bins", "target_length"}
     unknown |= {"hidden_dropout", "intermediate_dropout"}
-    described = expected.config.to_dict()
+    expected_values = expected.config.to_dict()
     for name in unknown:
-        del config[name], described[name]
-    assert config == described
+        del config[name], expected_values[name]
+    assert config == expected_values
 
 
 def test_the_mini_borzoi_needs_no_params_json(
     real_input: Callable[[str], Path], tmp_path: Path
 ) -> None:
     shutil.copy(real_input("models/mini_borzoi/model.h5"), tmp_path)
-    alone = recognise("borzoi", tmp_path).config
-    described = recognise("borzoi", real_input("models/mini_borzoi")).config
-    assert alone == type(described).from_dict({**described.to_dict(), "hidden_dropout": 0.1})
+    config = recognise("borzoi", tmp_path).config
+    expected_values = recognise("borzoi", real_input("models/mini_borzoi")).config
+    assert config == type(expected_values).from_dict(
+        {**expected_values.to_dict(), "hidden_dropout": 0.1}
+    )
 
 
 def test_strand_pairs_of_a_borzoi_are_unknown_unless_a_file_lists_them(tiny_folder: Path) -> None:
@@ -263,8 +265,10 @@ def test_the_params_of_another_architecture_are_refused(
     assert "borzoi" in refusal("borzoi", tiny_folder, "basenji")
 
 
-def test_a_missing_layer_of_keras_is_named(fresh: Callable[[str], Path], tiny_folder: Path) -> None:
-    folder = fresh("keras_basenji_2020")
+def test_a_missing_layer_of_keras_is_named(
+    copy_golden: Callable[[str], Path], tiny_folder: Path
+) -> None:
+    folder = copy_golden("keras_basenji_2020")
     (folder / "params.json").unlink()
     (tiny_folder / "params.json").unlink()
     for path, layer, message in (

@@ -16,33 +16,35 @@ from seqcov_models.checkpoints.formats import sonnet
 from seqcov_models.checkpoints.load import outline, weight_shapes
 from seqcov_models.networks.shared.base import CoverageModel
 from support.calico import Tiny, Weights, write_calico
-from support.checkpoints import GOLDENS, OTHER_FORMS, are_equal, load_golden, read_state, refusal
+from support.checkpoints import CONTAINERS, GOLDENS, are_equal, load_golden, read_state, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
 
 @pytest.fixture
-def damageable(
-    fresh: Callable[[str], Path], tmp_path: Path, tiny_weights: Weights
+def write_checkpoint(
+    copy_golden: Callable[[str], Path], tmp_path: Path, tiny_weights: Weights
 ) -> Callable[[str], Path]:
-    """Give a function that writes a golden or one of OTHER_FORMS, for a test that damages it."""
+    """Give a function that writes a golden or one of CONTAINERS, for a test that damages it."""
 
-    def find(name: str) -> Path:
+    def write(name: str) -> Path:
         if name in GOLDENS:
-            return fresh(name)
+            return copy_golden(name)
         if name == "calico_borzoi":
             return write_calico(tmp_path / name, Tiny(), tiny_weights)
         if name == "saved":
-            save_model(load_golden("enformer_pytorch", fresh("enformer_pytorch")), tmp_path / name)
+            save_model(
+                load_golden("enformer_pytorch", copy_golden("enformer_pytorch")), tmp_path / name
+            )
             return tmp_path / name
-        folder = fresh("borzoi_pytorch" if name == "borzoi_bin" else "enformer_pytorch")
+        folder = copy_golden("borzoi_pytorch" if name == "borzoi_bin" else "enformer_pytorch")
         state = load_file(folder / "model.safetensors")
         (folder / "model.safetensors").unlink()
-        older = name == "enformer_older_bin"
-        torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=not older)
+        is_old = name == "enformer_older_bin"
+        torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=not is_old)
         return folder
 
-    return find
+    return write
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -60,12 +62,12 @@ def load_or_refuse(name: str, folder: Path) -> CoverageModel | None:
     return None
 
 
-@pytest.mark.parametrize("name", [*GOLDENS, *OTHER_FORMS])
+@pytest.mark.parametrize("name", [*GOLDENS, *CONTAINERS])
 def test_a_cut_file_is_refused_or_makes_no_difference(
-    name: str, damageable: Callable[[str], Path]
+    name: str, write_checkpoint: Callable[[str], Path]
 ) -> None:
-    folder = damageable(name)
-    intact = load_golden(name, folder)
+    folder = write_checkpoint(name)
+    expected = load_golden(name, folder)
     rng = np.random.default_rng(1)
     for file in files_of(folder):
         content = file.read_bytes()
@@ -73,20 +75,20 @@ def test_a_cut_file_is_refused_or_makes_no_difference(
         for length in lengths:
             file.write_bytes(content[:length])
             model = load_or_refuse(name, folder)
-            assert model is None or are_equal(model, intact), (file.name, length)
+            assert model is None or are_equal(model, expected), (file.name, length)
         file.write_bytes(content)
 
 
 def count_differences(first: CoverageModel, second: CoverageModel) -> int:
     """Return how many numbers differ between models of one shape."""
-    weights, others = first.state_dict(), second.state_dict()
-    return sum(int((weights[name] != others[name]).sum()) for name in weights)
+    weights, expected = first.state_dict(), second.state_dict()
+    return sum(int((weights[name] != expected[name]).sum()) for name in weights)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*GOLDENS, *OTHER_FORMS])
+@pytest.mark.parametrize("name", [*GOLDENS, *CONTAINERS])
 def test_a_flipped_bit_is_refused_or_leaves_a_finite_model(
-    name: str, damageable: Callable[[str], Path]
+    name: str, write_checkpoint: Callable[[str], Path]
 ) -> None:
     """Flip bits in every file of a checkpoint.
 
@@ -95,29 +97,29 @@ def test_a_flipped_bit_is_refused_or_leaves_a_finite_model(
     either, and their structure may then lead to other numbers of the file. A description with
     another digit may describe another network. Such a model is complete and finite, or refused.
     """
-    folder = damageable(name)
-    intact = load_golden(name, folder)
+    folder = write_checkpoint(name)
+    expected = load_golden(name, folder)
     rng = np.random.default_rng(2)
     for file in files_of(folder):
         content = bytearray(file.read_bytes())
-        zipped = content.startswith(b"PK")
-        checked = zipped or file.suffix == ".index" or file.suffix.startswith(".data-")
+        is_zip = content.startswith(b"PK")
+        has_checksum = is_zip or file.suffix == ".index" or file.suffix.startswith(".data-")
         head = min(len(content), 3_000)  # mostly structure
-        places = [*rng.integers(0, head, 10), *rng.integers(0, len(content), 4)]
-        places += [*rng.integers(len(content) - min(len(content), 1_500), len(content), 6)]
-        for place in map(int, places):
+        positions = [*rng.integers(0, head, 10), *rng.integers(0, len(content), 4)]
+        positions += [*rng.integers(len(content) - min(len(content), 1_500), len(content), 6)]
+        for position in map(int, positions):
             bit = 1 << int(rng.integers(8))
-            content[place] ^= bit
+            content[position] ^= bit
             file.write_bytes(content)
             model = load_or_refuse(name, folder)
-            if model is not None and checked:
-                assert are_equal(model, intact), (file.name, place, bit)
+            if model is not None and has_checksum:
+                assert are_equal(model, expected), (file.name, position, bit)
             elif model is not None:
                 assert weight_shapes(model) == weight_shapes(outline(model.config, name))
                 assert all(value.isfinite().all() for value in model.state_dict().values())
             if model is not None and file.suffix == ".safetensors":
-                assert count_differences(model, intact) <= 1
-            content[place] ^= bit
+                assert count_differences(model, expected) <= 1
+            content[position] ^= bit
         file.write_bytes(content)
 
 
@@ -128,10 +130,10 @@ def rename_array(file: Path, rng: np.random.Generator) -> bool:
         state["other"] = state.pop(sorted(state)[int(rng.integers(len(state)))])
         save_file(state, file)
     elif file.suffix in (".torch", ".bin"):
-        zipped = file.read_bytes().startswith(b"PK")
+        is_zip = file.read_bytes().startswith(b"PK")
         state = torch.load(file, weights_only=True)
         state["other"] = state.pop(sorted(state)[int(rng.integers(len(state)))])
-        torch.save(state, file, _use_new_zipfile_serialization=zipped)
+        torch.save(state, file, _use_new_zipfile_serialization=is_zip)
     elif file.suffix == ".index":
         return rename_in_bundle(file, rng)
     else:
@@ -145,7 +147,7 @@ def rename_array(file: Path, rng: np.random.Generator) -> bool:
 
 def rename_in_bundle(index: Path, rng: np.random.Generator) -> bool:
     """Rename a key in an index of one block, with its new checksum; return if it is a weight."""
-    before = open_bundle(index).shapes
+    shapes = open_bundle(index).shapes
     table = bytearray(index.read_bytes())
     ends = [match.end() for match in re.finditer(b"VARIABLE_VALUE", table)]
     table[ends[int(rng.integers(len(ends)))] - 1] ^= 1
@@ -158,13 +160,13 @@ def rename_in_bundle(index: Path, rng: np.random.Generator) -> bool:
     crc = masked_crc32c(bytes(table[: size + 1]))
     table[size + 1 : size + 5] = crc.to_bytes(4, "little")
     index.write_bytes(table)
-    (renamed,) = before.keys() - open_bundle(index).shapes.keys()
-    return sonnet.canonical(renamed) is not None
+    (name,) = shapes.keys() - open_bundle(index).shapes.keys()
+    return sonnet.canonical(name) is not None
 
 
-@pytest.mark.parametrize("name", [*GOLDENS, *OTHER_FORMS])
-def test_a_renamed_weight_is_refused(name: str, damageable: Callable[[str], Path]) -> None:
-    folder = damageable(name)
+@pytest.mark.parametrize("name", [*GOLDENS, *CONTAINERS])
+def test_a_renamed_weight_is_refused(name: str, write_checkpoint: Callable[[str], Path]) -> None:
+    folder = write_checkpoint(name)
     rng = np.random.default_rng(3)
     kinds = (".h5", ".safetensors", ".torch", ".bin", ".index")
     (file,) = (f for f in files_of(folder) if f.suffix in kinds)
@@ -181,7 +183,7 @@ def remove_arrays(path: Path, names: list[str]) -> None:
     save_file({name: value for name, value in state.items() if name not in names}, path)
 
 
-@pytest.mark.parametrize("described", [True, False])
+@pytest.mark.parametrize("with_description", [True, False])
 @pytest.mark.parametrize(
     ("name", "names"),
     [
@@ -200,15 +202,15 @@ def remove_arrays(path: Path, names: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_a_missing_array_is_named_as_in_the_file(
-    described: bool, name: str, names: list[str], fresh: Callable[[str], Path]
+    with_description: bool, name: str, names: list[str], copy_golden: Callable[[str], Path]
 ) -> None:
-    folder = fresh(name)
+    folder = copy_golden(name)
     if name == "bpnet_lite":
         state = read_state(folder / "model.torch")
         del state[names[0]]
         torch.save(state, folder / "model.torch")
     else:
         remove_arrays(folder / "model.safetensors", names)
-    if not described:
+    if not with_description:
         (folder / "config.json").unlink(missing_ok=True)
     refusal(None, folder, f": 1 missing: {re.escape(names[0])}$")

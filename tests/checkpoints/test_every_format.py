@@ -30,19 +30,19 @@ def test_a_checkpoint_predicts_what_its_project_predicted(
     model = load_golden(name, goldens(name))
     check_prediction(model, name)
     save_model(model, tmp_path)
-    reloaded = load_model(GOLDENS[name][0], tmp_path)
-    assert are_equal(model, reloaded)
+    saved_model = load_model(GOLDENS[name][0], tmp_path)
+    assert are_equal(model, saved_model)
     letters = windows(model.geometry.window, 1, seed=3)
-    assert np.array_equal(model.predict(letters), reloaded.predict(letters))
+    assert np.array_equal(model.predict(letters), saved_model.predict(letters))
 
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_loading_draws_no_random_numbers_and_leaves_no_tensor_empty(
     name: str, goldens: Callable[[str], Path]
 ) -> None:
-    before = torch.get_rng_state()
+    state = torch.get_rng_state()
     model = load_golden(name, goldens(name))
-    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(torch.get_rng_state(), state)
     assert {value.device.type for value in (*model.parameters(), *model.buffers())} == {"cpu"}
     assert all(weight.requires_grad and weight.is_contiguous() for weight in model.parameters())
     counters = [v for n, v in model.named_buffers() if n.endswith("num_batches_tracked")]
@@ -51,29 +51,29 @@ def test_loading_draws_no_random_numbers_and_leaves_no_tensor_empty(
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_a_loaded_model_does_not_change_with_its_files(
-    name: str, fresh: Callable[[str], Path]
+    name: str, copy_golden: Callable[[str], Path]
 ) -> None:
-    folder = fresh(name)
-    model, kept = load_golden(name, folder), load_golden(name, folder)
-    kept.load_state_dict({name: value.clone() for name, value in kept.state_dict().items()})
+    folder = copy_golden(name)
+    model, copy = load_golden(name, folder), load_golden(name, folder)
+    copy.load_state_dict({name: value.clone() for name, value in copy.state_dict().items()})
     for file in folder.iterdir():
-        with file.open("r+b") as opened:
-            opened.write(b"\xff" * file.stat().st_size)
-    assert are_equal(model, kept)
+        with file.open("r+b") as handle:
+            handle.write(b"\xff" * file.stat().st_size)
+    assert are_equal(model, copy)
 
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_exactly_one_format_matches(name: str, goldens: Callable[[str], Path]) -> None:
     files = find_files(goldens(name), "human")
-    matching = [form.name for form in all_formats().values() if form.matches(files)]
-    assert matching == [GOLDENS[name][1]]
+    names = [form.name for form in all_formats().values() if form.matches(files)]
+    assert names == [GOLDENS[name][1]]
 
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_another_architecture_is_refused_by_name(name: str, goldens: Callable[[str], Path]) -> None:
     architecture, _ = GOLDENS[name]
-    asked = "enformer" if architecture == "borzoi" else "borzoi"
-    assert architecture in refusal(asked, goldens(name), "asked for is")
+    wrong_architecture = "enformer" if architecture == "borzoi" else "borzoi"
+    assert architecture in refusal(wrong_architecture, goldens(name), "asked for is")
 
 
 @pytest.mark.parametrize("name", ["enformer_pytorch", "sonnet_enformer", "borzoi_pytorch"])

@@ -12,7 +12,7 @@ import torch
 
 from seqcov_models import load_model
 from seqcov_models.networks.shared.base import TokenPredictionModel
-from support.checkpoints import are_equal, check_described_as_refused, refusal
+from support.checkpoints import are_equal, check_refusal, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -77,10 +77,10 @@ def test_the_mini_file_under_released_names_gives_the_same_outputs(
     for name in ("model.h5", "params.json", "targets.txt"):
         (tmp_path / name).write_bytes((source / name).read_bytes())
     change_weights(tmp_path / "model.h5", use_released_names)
-    released, newer = load_model("borzoi", tmp_path), load_model("borzoi", source)
-    assert are_equal(released, newer)
+    model, expected = load_model("borzoi", tmp_path), load_model("borzoi", source)
+    assert are_equal(model, expected)
     letters = ["ACGGTATTCA" * 13_107 + "GT"]
-    assert np.array_equal(released.predict(letters), newer.predict(letters))
+    assert np.array_equal(model.predict(letters), expected.predict(letters))
 
 
 @pytest.mark.slow
@@ -88,7 +88,7 @@ def test_a_keras_file_cut_anywhere_is_refused(tiny_folder: Path) -> None:
     path = tiny_folder / "model.h5"
     content = path.read_bytes()
     lengths = [*range(0, 2_100, 150), *range(2_100, len(content), len(content) // 40)]
-    for length in [*lengths, *(len(content) - cut for cut in (1, 2, 3, 8, 50, 500))]:
+    for length in [*lengths, *(len(content) - size for size in (1, 2, 3, 8, 50, 500))]:
         path.write_bytes(content[:length])
         assert "model.h5" in refusal("borzoi", tiny_folder)
 
@@ -169,29 +169,29 @@ def test_a_keras_file_with_wrong_weights_is_refused(change_name: str, tiny_folde
     assert "model.h5" in refusal("borzoi", tiny_folder, pattern)
 
 
-def link_to_another_file(kind: str, file: h5py.File, other: Path) -> None:
+def link_to_another_file(kind: str, file: h5py.File, target: Path) -> None:
     """Link weights of `file` to `other`, a complete checkpoint that fits."""
     if kind == "all weights":
         del file["model_weights"]
-        file["model_weights"] = h5py.ExternalLink(str(other), "/model_weights")
+        file["model_weights"] = h5py.ExternalLink(str(target), "/model_weights")
     elif kind == "a soft link to all weights":
         del file["model_weights"]
-        file["elsewhere"] = h5py.ExternalLink(str(other), "/model_weights")
+        file["elsewhere"] = h5py.ExternalLink(str(target), "/model_weights")
         file["model_weights"] = h5py.SoftLink("/elsewhere")
     elif kind == "a layer":
         del file["model_weights/dense_8"]
-        file["model_weights/dense_8"] = h5py.ExternalLink(str(other), "/model_weights/dense_8")
+        file["model_weights/dense_8"] = h5py.ExternalLink(str(target), "/model_weights/dense_8")
     elif kind == "a weight":
         del file[f"{HEAD}/bias:0"]
-        file[f"{HEAD}/bias:0"] = h5py.ExternalLink(str(other), f"/{HEAD}/bias:0")
+        file[f"{HEAD}/bias:0"] = h5py.ExternalLink(str(target), f"/{HEAD}/bias:0")
     elif kind == "a virtual dataset":
         del file[f"{HEAD}/bias:0"]
         layout = h5py.VirtualLayout((7,), "f4")
-        layout[:] = h5py.VirtualSource(str(other), f"/{HEAD}/bias:0", (7,))
+        layout[:] = h5py.VirtualSource(str(target), f"/{HEAD}/bias:0", (7,))
         file.create_virtual_dataset(f"{HEAD}/bias:0", layout)
     else:
         del file[f"{HEAD}/bias:0"]
-        raw = other.with_suffix(".raw")
+        raw = target.with_suffix(".raw")
         raw.write_bytes(np.ones(7, "f4").tobytes())
         file.create_dataset(f"{HEAD}/bias:0", (7,), "f4", external=[(str(raw), 0, 28)])
 
@@ -203,29 +203,29 @@ LINKS = ["all weights", "a soft link to all weights", "a layer", "a weight", "a 
 def test_a_keras_file_never_reads_another_file(
     kind: str, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    other = tmp_path / "secret.h5"
-    shutil.copy(tiny_folder / "model.h5", other)
+    target = tmp_path / "secret.h5"
+    shutil.copy(tiny_folder / "model.h5", target)
     with h5py.File(tiny_folder / "model.h5", "r+") as file:
-        link_to_another_file(kind, file, other)
+        link_to_another_file(kind, file, target)
     assert "model.h5" in refusal("borzoi", tiny_folder)
 
 
 @pytest.mark.parametrize("letters", [b"GCOL\x01", b"HEAP\0"])
 def test_weights_may_contain_the_signatures_of_hdf5(
-    letters: bytes, fresh: Callable[[str], Path]
+    letters: bytes, copy_golden: Callable[[str], Path]
 ) -> None:
-    path = fresh("keras_basenji_2020") / "model_human.h5"
+    path = copy_golden("keras_basenji_2020") / "model_human.h5"
     with h5py.File(path, "r+") as file:
         bias = file["model_weights"]["dense"]["dense"]["bias:0"]
         values = np.zeros(bias.shape, "f4")
         values.view(np.uint8)[: len(letters)] = np.frombuffer(letters, np.uint8)
         bias[...] = values
-    loaded = load_model("basenji2", path.parent).head.bias
-    assert np.array_equal(loaded.detach().numpy(), values)
+    bias_of_model = load_model("basenji2", path.parent).head.bias
+    assert np.array_equal(bias_of_model.detach().numpy(), values)
 
 
-def test_compressed_arrays_are_read(fresh: Callable[[str], Path]) -> None:
-    path = fresh("keras_basenji_2020") / "model_human.h5"
+def test_compressed_arrays_are_read(copy_golden: Callable[[str], Path]) -> None:
+    path = copy_golden("keras_basenji_2020") / "model_human.h5"
     expected = load_model("basenji2", path.parent).state_dict()
     with h5py.File(path, "r+") as file:
         layer = file["model_weights"]["conv1d"]["conv1d"]
@@ -237,13 +237,13 @@ def test_compressed_arrays_are_read(fresh: Callable[[str], Path]) -> None:
 
 
 def test_a_compressed_array_of_an_absurd_size_is_refused(
-    fresh: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+    copy_golden: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = fresh("keras_basenji_2020")
+    folder = copy_golden("keras_basenji_2020")
     with h5py.File(folder / "model_human.h5", "r+") as file:
         group = file["model_weights"]
         item = group.create_dataset(
             "x/bias:0", (10**12,), "f4", chunks=(10**4,), compression="gzip"
         )
         item[:10] = 1
-    check_described_as_refused(folder, "more numbers than fit", capsys)
+    check_refusal(folder, "more numbers than fit", capsys)

@@ -41,17 +41,17 @@ def test_a_checkpoint_that_changed_since_its_card_is_refused(
     card = json.loads(json.dumps(model_card(checkpoint, tiny_model)))
     verify(checkpoint, card)
     for file in ("config.json", "targets.txt", "model.safetensors"):
-        before = (saved_folder / file).read_bytes()
-        (saved_folder / file).write_bytes(before[:-1] + b" ")
+        content = (saved_folder / file).read_bytes()
+        (saved_folder / file).write_bytes(content[:-1] + b" ")
         with pytest.raises(SeqcovError, match=file):
             verify(checkpoint, card)
-        (saved_folder / file).write_bytes(before)
+        (saved_folder / file).write_bytes(content)
 
 
 def test_the_card_has_the_number_of_parameters_and_the_geometry(
     saved_folder: Path, tiny_model: TokenPredictionModel, tiny_weights: Weights
 ) -> None:
     card = model_card(recognise("borzoi", saved_folder), tiny_model)
-    learnt = [name for name in tiny_weights if "/moving_" not in name]
-    assert card["parameters"] == sum(tiny_weights[name].size for name in learnt)
+    names = [name for name in tiny_weights if "/moving_" not in name]
+    assert card["parameters"] == sum(tiny_weights[name].size for name in names)
     assert (card["window"], card["bin"], card["core"]) == (512, 4, 4 * 118)

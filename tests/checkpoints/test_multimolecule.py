@@ -43,8 +43,10 @@ def test_an_n_channel_that_a_file_does_not_have_is_refused(goldens: Callable[[st
     assert "choose" in refusal("enformer", folder, n_encoding="nulls")
 
 
-def test_gamma_tables_that_differ_between_layers_are_refused(fresh: Callable[[str], Path]) -> None:
-    folder = fresh("multimolecule_enformer_table")
+def test_gamma_tables_that_differ_between_layers_are_refused(
+    copy_golden: Callable[[str], Path],
+) -> None:
+    folder = copy_golden("multimolecule_enformer_table")
     state = load_file(folder / "model.safetensors")
     state["model.encoder.layers.1.attention.gamma_position_basis"] += 1
     save_file(state, folder / "model.safetensors")
@@ -92,8 +94,8 @@ def test_gamma_tables_that_differ_between_layers_are_refused(fresh: Callable[[st
     ],
 )
 def test_a_config_json_that_does_not_fit_is_refused(
-    name: str, values: dict[str, Any], pattern: str, fresh: Callable[[str], Path]
+    name: str, values: dict[str, Any], pattern: str, copy_golden: Callable[[str], Path]
 ) -> None:
-    folder = fresh(name)
+    folder = copy_golden(name)
     edit_json(folder / "config.json", **values)
     refusal(GOLDENS[name][0], folder, pattern)

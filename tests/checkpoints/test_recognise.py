@@ -12,7 +12,7 @@ import torch
 from seqcov_models import SeqcovError, load_model
 from seqcov_models.networks.shared.base import TokenPredictionModel
 from support.calico import Tiny, draw_keras_weights, write_calico
-from support.checkpoints import are_equal, check_described_as_refused, refusal
+from support.checkpoints import are_equal, check_refusal, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -115,5 +115,5 @@ def test_a_pipe_is_refused_at_once(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     os.mkfifo(tmp_path / name)
-    check_described_as_refused(tmp_path / name, "not a file", capsys)
-    check_described_as_refused(Path("/dev/zero"), "not a file", capsys)
+    check_refusal(tmp_path / name, "not a file", capsys)
+    check_refusal(Path("/dev/zero"), "not a file", capsys)

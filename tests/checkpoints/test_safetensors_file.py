@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from seqcov_models import load_model
 from seqcov_models.networks.shared.base import TokenPredictionModel
-from support.checkpoints import are_equal, check_described_as_refused, load_golden, refusal
+from support.checkpoints import are_equal, check_refusal, load_golden, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -68,27 +68,29 @@ HEADERS: dict[str, tuple[Callable[[Header, list[str]], Any], str]] = {
 
 @pytest.mark.parametrize("change_name", HEADERS)
 def test_a_safetensors_header_that_does_not_fit_its_file_is_refused(
-    change_name: str, fresh: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+    change_name: str, copy_golden: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = fresh("multimolecule_basenji")
+    folder = copy_golden("multimolecule_basenji")
     change, pattern = HEADERS[change_name]
     change_header(folder / "model.safetensors", change)
-    check_described_as_refused(folder, pattern, capsys)
+    check_refusal(folder, pattern, capsys)
 
 
 @pytest.mark.parametrize(
-    "named",
+    "weight_map",
     [{}, {"a": 5}, {"a": []}, {"a": "x" * 5_000}, {"a": "a\0b"}, {"a": "."}, {"a": "\ud800"}],
 )
-def test_an_index_that_names_no_files_is_refused(named: Any, fresh: Callable[[str], Path]) -> None:
-    folder = fresh("multimolecule_borzoi")
+def test_an_index_that_names_no_files_is_refused(
+    weight_map: Any, copy_golden: Callable[[str], Path]
+) -> None:
+    folder = copy_golden("multimolecule_borzoi")
     (folder / "model.safetensors").unlink()
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named}))
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
     refusal(None, folder, "no weight_map|is not in its folder")
 
 
-def test_shards_are_read_as_one_file(fresh: Callable[[str], Path]) -> None:
-    folder = fresh("multimolecule_borzoi")
+def test_shards_are_read_as_one_file(copy_golden: Callable[[str], Path]) -> None:
+    folder = copy_golden("multimolecule_borzoi")
     expected = load_golden("multimolecule_borzoi", folder)
     state = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
@@ -112,8 +114,8 @@ def test_a_safetensors_file_cut_anywhere_is_refused(saved_folder: Path) -> None:
     path = saved_folder / "model.safetensors"
     content = path.read_bytes()
     lengths = [0, 1, 7, 8, 9, 100, 1_000, 5_000, len(content) // 2, len(content) - 1]
-    for changed in [*(content[:length] for length in lengths), content + b"x"]:
-        path.write_bytes(changed)
+    for damage in [*(content[:length] for length in lengths), content + b"x"]:
+        path.write_bytes(damage)
         assert "model.safetensors" in refusal("borzoi", saved_folder)
 
 
@@ -158,6 +160,6 @@ def test_floating_point_numbers_of_another_width_are_read(
     save_file(
         {name: value.to(kind) for name, value in state.items()}, saved_folder / "model.safetensors"
     )
-    loaded = load_model("borzoi", saved_folder)
-    assert loaded.head.weight.dtype == torch.float32
-    assert torch.equal(loaded.head.weight, tiny_model.head.weight.to(kind).float())
+    model = load_model("borzoi", saved_folder)
+    assert model.head.weight.dtype == torch.float32
+    assert torch.equal(model.head.weight, tiny_model.head.weight.to(kind).float())

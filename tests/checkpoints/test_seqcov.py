@@ -25,10 +25,10 @@ LETTERS = ["".join(np.random.default_rng(1).choice(list("ACGTN"), Tiny().length)
 def test_a_saved_model_is_loaded_bit_for_bit(
     saved_folder: Path, tiny_model: TokenPredictionModel
 ) -> None:
-    reloaded = load_model("borzoi", saved_folder)
-    assert are_equal(reloaded, tiny_model)
-    assert np.array_equal(reloaded.predict(LETTERS), tiny_model.predict(LETTERS))
-    assert reloaded.geometry == tiny_model.geometry
+    saved_model = load_model("borzoi", saved_folder)
+    assert are_equal(saved_model, tiny_model)
+    assert np.array_equal(saved_model.predict(LETTERS), tiny_model.predict(LETTERS))
+    assert saved_model.geometry == tiny_model.geometry
 
 
 def test_saving_again_writes_identical_bytes(saved_folder: Path, tmp_path: Path) -> None:
@@ -40,23 +40,23 @@ def test_saving_again_writes_identical_bytes(saved_folder: Path, tmp_path: Path)
 def test_a_model_of_selected_tracks_can_be_saved_and_loaded(
     tiny_folder: Path, tmp_path: Path, tiny_model: TokenPredictionModel
 ) -> None:
-    selected = load_model("borzoi", tiny_folder, tracks=["id2", "id5"])
-    save_model(selected, tmp_path / "selected")
-    reloaded = load_model("borzoi", tmp_path / "selected")
-    assert [track.identifier for track in reloaded.tracks] == ["id2", "id5"]
-    assert np.array_equal(reloaded.predict(LETTERS), selected.predict(LETTERS))
+    model = load_model("borzoi", tiny_folder, tracks=["id2", "id5"])
+    save_model(model, tmp_path / "selected")
+    saved_model = load_model("borzoi", tmp_path / "selected")
+    assert [track.identifier for track in saved_model.tracks] == ["id2", "id5"]
+    assert np.array_equal(saved_model.predict(LETTERS), model.predict(LETTERS))
 
 
 @pytest.mark.slow
 def test_the_mini_checkpoint_is_unchanged_after_saving_and_loading(
     real_input: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    mini = load_model("borzoi", real_input("models/mini_borzoi"))
-    save_model(mini, tmp_path)
-    reloaded = load_model("borzoi", tmp_path)
-    assert are_equal(reloaded, mini)
+    model = load_model("borzoi", real_input("models/mini_borzoi"))
+    save_model(model, tmp_path)
+    saved_model = load_model("borzoi", tmp_path)
+    assert are_equal(saved_model, model)
     letters = ["ACGTTGCATN" * 13_107 + "AC"]
-    assert np.array_equal(reloaded.predict(letters), mini.predict(letters))
+    assert np.array_equal(saved_model.predict(letters), model.predict(letters))
 
 
 def test_a_model_is_saved_over_an_earlier_one_but_not_over_other_files(
@@ -132,19 +132,19 @@ def test_the_n_channel_of_a_saved_model_is_kept_or_dropped_as_asked(
     architecture: str, n_encoding: str, tmp_path: Path
 ) -> None:
     letters = ["ACGTN" * 51 + "A"]
-    five = build(FIVE_CHANNELS[architecture]).eval()
-    save_model(five, tmp_path / "five")
-    kept = load_model(architecture, tmp_path / "five", n_encoding="multimolecule")
-    assert np.array_equal(kept.predict(letters), five.predict(letters))
-    four = load_model(architecture, tmp_path / "five", n_encoding=n_encoding)
-    assert four.config == dataclasses.replace(five.config, n_encoding=n_encoding, vocab_size=4)
-    assert four.model.stem.state_dict().keys() == five.model.stem.state_dict().keys()
-    state = five.state_dict()
+    model = build(FIVE_CHANNELS[architecture]).eval()
+    save_model(model, tmp_path / "five")
+    saved_model = load_model(architecture, tmp_path / "five", n_encoding="multimolecule")
+    assert np.array_equal(saved_model.predict(letters), model.predict(letters))
+    reduced = load_model(architecture, tmp_path / "five", n_encoding=n_encoding)
+    assert reduced.config == dataclasses.replace(model.config, n_encoding=n_encoding, vocab_size=4)
+    assert reduced.model.stem.state_dict().keys() == model.model.stem.state_dict().keys()
+    state = model.state_dict()
     stem = next(name for name in state if name.startswith("model.stem"))
     state[stem] = state[stem][:, :4]
-    expected = build(four.config).eval()
+    expected = build(reduced.config).eval()
     expected.load_state_dict(state)
-    assert np.array_equal(four.predict(letters), expected.predict(letters))
-    save_model(four, tmp_path / "four")
+    assert np.array_equal(reduced.predict(letters), expected.predict(letters))
+    save_model(reduced, tmp_path / "four")
     with pytest.raises(SeqcovError, match="reads 4 channels"):
         load_model(architecture, tmp_path / "four", n_encoding="multimolecule")

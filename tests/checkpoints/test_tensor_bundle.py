@@ -10,9 +10,9 @@ from support.checkpoints import refusal
 
 
 def test_a_checkpoint_without_all_data_files_is_refused(
-    fresh: Callable[[str], Path],
+    copy_golden: Callable[[str], Path],
 ) -> None:
-    folder = fresh("sonnet_enformer")
+    folder = copy_golden("sonnet_enformer")
     (folder / "enformer.data-00000-of-00001").rename(folder / "enformer.data-00000-of-00002")
     assert "not all there" in refusal("enformer", folder)
 

@@ -16,29 +16,29 @@ import torch
 
 from seqcov_models import SeqcovError, load_model
 from seqcov_models.checkpoints.containers import open_file
-from support.checkpoints import both_names, check_described_as_refused, read_state, refusal
+from support.checkpoints import check_refusal, read_saved_state, read_state, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
 
-def compress_entries(path: Path, ending: str) -> None:
+def compress_entries(path: Path, suffix: str) -> None:
     """Compress the entries of a zip whose names have this ending."""
     with zipfile.ZipFile(path) as archive:
         entries = [(name, archive.read(name)) for name in archive.namelist()]
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in entries:
-            compressed = name.endswith(ending)
+            compressed = name.endswith(suffix)
             archive.writestr(
                 name, content, zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
             )
 
 
-@pytest.mark.parametrize("ending", ["/data/0", "data.pkl"])
+@pytest.mark.parametrize("suffix", ["/data/0", "data.pkl"])
 def test_compressed_entries_are_refused(
-    ending: str, state_file: Path, capsys: pytest.CaptureFixture[str]
+    suffix: str, state_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    compress_entries(state_file, ending)
-    check_described_as_refused(state_file, "compressed", capsys)
+    compress_entries(state_file, suffix)
+    check_refusal(state_file, "compressed", capsys)
 
 
 def test_a_damaged_tensor_is_found_by_its_checksum(state_file: Path) -> None:
@@ -53,11 +53,11 @@ def test_a_tensor_expanded_from_one_number_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.save({"stem.0.weight": torch.zeros(1).expand(10**5, 4, 15)}, tmp_path / "model.torch")
-    check_described_as_refused(tmp_path / "model.torch", "more numbers than fit", capsys)
+    check_refusal(tmp_path / "model.torch", "more numbers than fit", capsys)
 
 
-@pytest.mark.parametrize("old", [False, True])
-def test_every_view_of_a_storage_is_read(old: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_old", [False, True])
+def test_every_view_of_a_storage_is_read(is_old: bool, tmp_path: Path) -> None:
     base = torch.arange(24.0).reshape(4, 6)
     state = {
         "all": base,
@@ -72,7 +72,7 @@ def test_every_view_of_a_storage_is_read(old: bool, tmp_path: Path) -> None:
         "parameter": torch.nn.Parameter(base + 1),
         "counter": torch.tensor(7),
     }
-    torch.save(state, tmp_path / "x.pt", _use_new_zipfile_serialization=not old)
+    torch.save(state, tmp_path / "x.pt", _use_new_zipfile_serialization=not is_old)
     arrays = open_file(tmp_path / "x.pt")
     assert arrays.shapes == {name: tuple(value.shape) for name, value in state.items()}
     del state["counter"]
@@ -95,11 +95,11 @@ def test_a_checkpoint_with_an_optimiser_is_read_or_refused_with_advice(state_fil
     refusal(None, state_file, "'model' is not a tensor.*save it alone")
 
 
-@pytest.mark.parametrize("old", [False, True])
-def test_the_prefix_of_a_dataparallel_is_dropped(old: bool, state_file: Path) -> None:
+@pytest.mark.parametrize("is_old", [False, True])
+def test_the_prefix_of_a_dataparallel_is_dropped(is_old: bool, state_file: Path) -> None:
     expected = load_model("enformer", state_file).state_dict()
     state = {f"module.{name}": value for name, value in read_state(state_file).items()}
-    torch.save(state, state_file, _use_new_zipfile_serialization=not old)
+    torch.save(state, state_file, _use_new_zipfile_serialization=not is_old)
     weights = load_model("enformer", state_file).state_dict()
     assert all(torch.equal(weights[name], value) for name, value in expected.items())
 
@@ -113,10 +113,10 @@ def test_a_pickled_module_is_refused_with_a_command_that_saves_its_weights(
     torch.save(torch.nn.Linear(2, 3), tmp_path / "module.pt")
     command = re.search(r'python -c "(.*)"', refusal(None, tmp_path / "module.pt"))
     assert command is not None
-    older = tmp_path / "older" / "module.pt"
-    older.parent.mkdir()
-    torch.save(torch.nn.Linear(2, 3), older, _use_new_zipfile_serialization=False)
-    refusal(None, older, "a pickle that holds torch.nn.modules.linear.Linear")
+    old_file = tmp_path / "older" / "module.pt"
+    old_file.parent.mkdir()
+    torch.save(torch.nn.Linear(2, 3), old_file, _use_new_zipfile_serialization=False)
+    refusal(None, old_file, "a pickle that holds torch.nn.modules.linear.Linear")
     subprocess.run([sys.executable, "-c", command[1]], cwd=tmp_path, check=True, timeout=60)
     state = torch.load(tmp_path / "module.state.pt", weights_only=True)
     assert list(state) == ["weight", "bias"]
@@ -151,23 +151,23 @@ class Payload:
         return (os.mkdir, (str(self.mark),))
 
 
-@pytest.mark.parametrize("form", ["pickle", "torch", "old torch", "inside a state dict"])
-@pytest.mark.parametrize("described", [True, False])
+@pytest.mark.parametrize("kind", ["pickle", "torch", "old torch", "inside a state dict"])
+@pytest.mark.parametrize("with_description", [True, False])
 def test_a_pickle_among_weights_is_refused_and_never_unpickled(
-    form: str, described: bool, fresh: Callable[[str], Path], tmp_path: Path
+    kind: str, with_description: bool, copy_golden: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    folder, mark = fresh("enformer_pytorch"), tmp_path / "mark"
+    folder, mark = copy_golden("enformer_pytorch"), tmp_path / "mark"
     file = folder / "pytorch_model.bin"
     content: Any = Payload(mark)
-    if form == "inside a state dict":
-        content = {**both_names(folder), "x": content}
+    if kind == "inside a state dict":
+        content = {**read_saved_state(folder), "x": content}
     (folder / "model.safetensors").unlink()
-    if not described:
+    if not with_description:
         (folder / "config.json").unlink()
-    if form == "pickle":
+    if kind == "pickle":
         file.write_bytes(pickle.dumps(content))
     else:
-        torch.save(content, file, _use_new_zipfile_serialization=form != "old torch")
+        torch.save(content, file, _use_new_zipfile_serialization=kind != "old torch")
     for path in (folder, file):
         message = refusal("enformer", path, "a pickle that holds")
         assert file.name in message
@@ -176,17 +176,17 @@ def test_a_pickle_among_weights_is_refused_and_never_unpickled(
         assert not mark.exists()
 
 
-@pytest.mark.parametrize("form", ["pickle", "torch", "old torch"])
+@pytest.mark.parametrize("kind", ["pickle", "torch", "old torch"])
 @pytest.mark.parametrize("name", ["model.safetensors", "model.h5", "params.json", "targets.txt"])
 def test_a_pickle_under_any_file_name_is_refused_and_never_unpickled(
-    form: str, name: str, tiny_folder: Path, saved_folder: Path, tmp_path: Path
+    kind: str, name: str, tiny_folder: Path, saved_folder: Path, tmp_path: Path
 ) -> None:
     folder = saved_folder if name == "model.safetensors" else tiny_folder
     payload = Payload(tmp_path / "mark")
-    if form == "pickle":
+    if kind == "pickle":
         (folder / name).write_bytes(pickle.dumps(payload))
     else:
-        torch.save(payload, folder / name, _use_new_zipfile_serialization=form == "torch")
+        torch.save(payload, folder / name, _use_new_zipfile_serialization=kind == "torch")
     assert name in refusal("borzoi", folder)
     assert not (tmp_path / "mark").exists()
 

@@ -328,7 +328,7 @@ def test_predict_refuses_letters_other_than_nucleotides(tiny_model: TokenPredict
 
 
 def test_predict_refuses_an_empty_list(tiny_model: TokenPredictionModel) -> None:
-    with pytest.raises(SeqcovError, match="there is no sequence to predict"):
+    with pytest.raises(SeqcovError, match="the list of sequences is empty"):
         tiny_model.predict([])
 
 

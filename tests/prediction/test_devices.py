@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,26 @@ def test_processes_never_share_a_device_and_a_killed_holder_frees_it(tmp_path: P
         crowd.kill()
         waiting.join(10)
         assert waited == [0]
+
+
+def test_a_planted_link_as_lock_of_a_gpu_is_refused_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks/gpu-a.lock").symlink_to(tmp_path / "thesis.txt")
+    with pytest.raises(SeqcovError, match=r"locks/gpu-a\.lock: .*symbolic link; delete it"):
+        lease(["gpu-a"], tmp_path / "locks")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_locks_of_gpus_lie_in_a_folder_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    properties = types.SimpleNamespace(uuid="1-2-3")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda gpu: properties)
+    device = Device("auto")
+    device.close()
+    assert device.name == "cuda:0"
+    assert (tmp_path / "seqcov/devices/1-2-3.lock").is_file()

@@ -1,5 +1,6 @@
 """Strands, shifts, folds, overlap and regions, against loops over windows and bins."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from seqcov_models.run.predict import predict_chunk
 from seqcov_models.tiling import Tiling, select_bins, split_into_chunks, tile
 from seqcov_models.tracks.units import Untransform
 from support.calico import Tiny, draw_keras_weights, write_calico
-from support.fasta import write_fasta
+from support.fasta import build_fasta, write_fasta, write_gzip
 
 PAIRS = [1, 0, 2, 4, 3, 5, 6]
 COMPLEMENT = str.maketrans("ACGTRYNacgt", "TGCAYRNtgca")
@@ -311,6 +312,21 @@ def test_a_region_equals_the_same_bins_of_its_contig(
         assert list(frame.columns[:6]) == ["contig", "start", "end", "id0+", "id1-", "id2"]
         assert frame["end"].iloc[-1] == coverage.end
         assert len(frame) == last - first
+
+
+def test_a_planted_copy_of_a_genome_is_not_used(
+    fold: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can write a folder `seqcov` with an unpacked genome into a shared temporary one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    path = write_gzip(tmp_path, build_fasta({"a": letters(300, 8)}))
+    planted = write_fasta(tmp_path / "tmp/seqcov/genome.fa.unpacked.fa", {"b": letters(300, 9)})
+    source = f"{path.resolve()}\t{path.stat().st_size}\t{path.stat().st_mtime_ns}\n"
+    planted.with_name(f"{planted.name}.source").write_text(source)
+    ensemble = load_ensemble([fold], fold.tracks[:1])
+    assert predict_region(ensemble, path, "a").contig == "a"
+    assert (tmp_path / "cache/seqcov/genomes/genome.fa.unpacked.fa").is_file()
 
 
 def test_a_strand_pair_that_does_not_point_back_is_refused(folder: Path, tmp_path: Path) -> None:

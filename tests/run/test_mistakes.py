@@ -137,7 +137,9 @@ def test_a_track_that_the_run_does_not_predict_has_no_peaks(config: Config) -> N
 
 def test_peaks_outside_the_regions_are_refused(config: Config) -> None:
     config["genome"]["regions"] = ["scaffold_2:1-30"]
-    with pytest.raises(SeqcovError, match="none of the 2 peaks' summits lies in a selected reg"):
+    with pytest.raises(
+        SeqcovError, match="all 2 summits of peaks lie outside the selected regions"
+    ):
         plan(config)
 
 

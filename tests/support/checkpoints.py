@@ -35,7 +35,7 @@ GOLDENS = {
     "keras_bpnet": ("bpnet", "bpnet-keras"),
 }
 """Architecture and format of each golden."""
-OTHER_FORMS = {
+CONTAINERS = {
     "saved": ("enformer", "seqcov"),
     "calico_borzoi": ("borzoi", "calico"),
     "enformer_bin": ("enformer", "enformer-pytorch"),
@@ -49,7 +49,7 @@ AGREEMENT = 1e-5
 
 def load_golden(name: str, folder: Path, **options: Any) -> CoverageModel:
     """Load a golden, or what a test made of it."""
-    architecture, form = {**GOLDENS, **OTHER_FORMS}[name]
+    architecture, form = {**GOLDENS, **CONTAINERS}[name]
     checkpoint = recognise(None, folder, **options)
     assert checkpoint.format == form
     if not name.startswith("sonnet"):
@@ -61,10 +61,10 @@ def load_golden(name: str, folder: Path, **options: Any) -> CoverageModel:
 
 def are_equal(first: CoverageModel, second: CoverageModel) -> bool:
     """Return whether two models have the same weights, config and tracks."""
-    weights, others = first.state_dict(), second.state_dict()
+    weights, expected = first.state_dict(), second.state_dict()
     return (
-        weights.keys() == others.keys()
-        and all(torch.equal(weights[name], others[name]) for name in weights)
+        weights.keys() == expected.keys()
+        and all(torch.equal(weights[name], expected[name]) for name in weights)
         and first.config == second.config
         and first.tracks == second.tracks
     )
@@ -83,18 +83,16 @@ def refusal(
     architecture: str | None, path: Path | str, pattern: str | None = None, **options: Any
 ) -> str:
     """Load a checkpoint that must be refused; return the message, one line that has `pattern`."""
-    with pytest.raises(SeqcovError, match=pattern) as caught:  # noqa: PT012, either may raise
+    with pytest.raises(SeqcovError, match=pattern) as error:  # noqa: PT012, either may raise
         checkpoint = recognise(architecture, path, **options)
         load_checkpoint(checkpoint, checkpoint.tracks)
-    message = str(caught.value)
+    message = str(error.value)
     assert "\n" not in message
     assert len(message) < 2_000
     return message
 
 
-def check_described_as_refused(
-    path: Path, pattern: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def check_refusal(path: Path, pattern: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Load and `describe` a checkpoint; both must be refused, with `pattern` in the message."""
     refusal(None, path, pattern)
     assert main(["describe", str(path)]) == 1
@@ -112,14 +110,14 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def both_names(folder: Path) -> dict[str, torch.Tensor]:
+def read_saved_state(folder: Path) -> dict[str, torch.Tensor]:
     """Return enformer-pytorch's state dict as it is saved: weights of the trunk under two names."""
     weights = load_file(folder / "model.safetensors")
     state = {canonical(name): value for name, value in weights.items()}
     numbers = {"stem": 1, "conv_tower": 2, "transformer": 4, "final_pointwise": 6}
-    doubles = {}
+    copies = {}
     for name, value in state.items():
-        first, _, rest = name.partition(".")
+        first, _, remainder = name.partition(".")
         if first in numbers:
-            doubles[f"_trunk.{numbers[first]}.{rest}"] = value
-    return {**state, **doubles}
+            copies[f"_trunk.{numbers[first]}.{remainder}"] = value
+    return {**state, **copies}

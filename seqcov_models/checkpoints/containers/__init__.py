@@ -19,7 +19,7 @@ _READERS: Mapping[str, str] = {
 }
 
 
-def container_of(path: Path) -> str | None:
+def detect_container(path: Path) -> str | None:
     """Return what a file is by its content: 'hdf5', 'zip', 'pickle', 'safetensors', 'bundle'.
 
     'zip' is what torch.save writes since PyTorch 1.6, 'pickle' what it wrote before, 'bundle' the
@@ -33,7 +33,7 @@ def container_of(path: Path) -> str | None:
             head = file.read(16)
             size = file.seek(0, 2)
             file.seek(max(size - 8, 0))
-            tail = file.read(8)
+            end = file.read(8)
     except OSError as error:
         raise SeqcovError(f"weights {path}: {error.strerror}") from None
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -42,7 +42,7 @@ def container_of(path: Path) -> str | None:
         return "zip"
     if head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= size - 8:
         return "safetensors"
-    if tail == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb":  # LevelDB's table magic
+    if end == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb":  # LevelDB's table magic
         return "bundle"
     if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05":
         return "pickle"
@@ -51,7 +51,7 @@ def container_of(path: Path) -> str | None:
 
 def open_file(path: Path) -> Arrays:
     """Open one file of weights, whatever its container. Raises SeqcovError for a foreign file."""
-    container = container_of(path)
+    container = detect_container(path)
     if container is None:
         raise SeqcovError(
             f"{path}: not HDF5, safetensors, a file of torch.save or a TensorFlow checkpoint"
@@ -77,16 +77,16 @@ def open_files(files: Sequence[Path], canonical: Callable[[str], str | None]) ->
                 continue
             if shapes.setdefault(new, shape) != shape:
                 raise SeqcovError(f"{path}: {name} and another array for {new} differ in shape")
-            if new in sources and any(name == other for _, other in sources[new]):
+            if new in sources and any(name == array for _, array in sources[new]):
                 raise SeqcovError(f"{path}: {name} is in another shard, too")
             sources.setdefault(new, []).append((arrays, name))
 
     def read(name: str) -> Array:
-        (arrays, stored), *others = sources[name]
-        value = arrays.read(stored)
-        for other, copy in others:
-            if not np.array_equal(value, other.read(copy)):
-                raise SeqcovError(f"{stored} differs from {copy}, which is the same weight")
+        (arrays, name_in_file), *others = sources[name]
+        value = arrays.read(name_in_file)
+        for array, copy in others:
+            if not np.array_equal(value, array.read(copy)):
+                raise SeqcovError(f"{name_in_file} differs from {copy}, which is the same weight")
         return value
 
     return Arrays(shapes, read)

@@ -26,42 +26,42 @@ def open_h5(path: Path) -> Arrays:
     Only hard links are followed, so nothing outside the file is read. Raises SeqcovError for a file
     that is cut, foreign, holds other than floating-point numbers, or holds a weight twice.
     """
-    places: dict[str, str] = {}
+    paths: dict[str, str] = {}
     shapes: dict[str, Shape] = {}
-    compressed = False
+    is_compressed = False
 
-    with _opened(path) as file:
-        for place, item in _datasets(file):
-            name = _normal_name(place)
-            if name in places:
-                raise SeqcovError(f"{path}: {place} and {places[name]} are the same weight")
+    with _open(path) as file:
+        for path_in_file, item in _datasets(file):
+            name = _normal_name(path_in_file)
+            if name in paths:
+                raise SeqcovError(f"{path}: {path_in_file} and {paths[name]} are the same weight")
             if item.is_virtual or item.external:
-                raise SeqcovError(f"{path}: {place} points outside its file")
+                raise SeqcovError(f"{path}: {path_in_file} points outside its file")
             if item.size and not item.id.get_storage_size():
-                raise SeqcovError(f"{path}: {place} was never written")
-            compressed |= item.id.get_create_plist().get_nfilters() > 0
-            places[name], shapes[name] = place, item.shape or ()
-    if not places:
+                raise SeqcovError(f"{path}: {path_in_file} was never written")
+            is_compressed |= item.id.get_create_plist().get_nfilters() > 0
+            paths[name], shapes[name] = path_in_file, item.shape or ()
+    if not paths:
         raise SeqcovError(f"{path}: no Keras weights in this HDF5 file")
-    check_shapes(shapes, path, compressed=compressed)
+    check_shapes(shapes, path, compressed=is_compressed)
 
     def read(name: str) -> Array:
-        with _opened(path) as file:
-            return to_float32(np.asarray(file[places[name]][()]), name, path)
+        with _open(path) as file:
+            return to_float32(np.asarray(file[paths[name]][()]), name, path)
 
     return Arrays(shapes, read)
 
 
 def read_attributes(path: Path) -> tuple[Any, list[str]]:
     """Return what a file says of its network: `model_config` (JSON or None), names of layers."""
-    with _opened(path) as file:
-        listed = dict(_items(file)).get(ROOT, file).attrs.get("layer_names", ())
-        names = [name.decode() if isinstance(name, bytes) else str(name) for name in listed]
+    with _open(path) as file:
+        layer_names = dict(_items(file)).get(ROOT, file).attrs.get("layer_names", ())
+        names = [name.decode() if isinstance(name, bytes) else str(name) for name in layer_names]
         return file.attrs.get("model_config"), names
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator[Any]:
     """Open an HDF5 file; every fault inside the block is a SeqcovError."""
     import h5py
 
@@ -90,9 +90,11 @@ def _datasets(file: Any) -> list[tuple[str, Any]]:
     return [pair for pair in datasets if ROOT not in file or pair[0].startswith(f"{ROOT}/")]
 
 
-def _normal_name(place: str) -> str:
+def _normal_name(path_in_file: str) -> str:
     """'model_weights/sync_x/sync_x/gamma:0' → 'x/gamma'."""
-    parts = [part.removesuffix(":0").removeprefix("sync_") for part in place.split("/")]
+    parts = [
+        name_part.removesuffix(":0").removeprefix("sync_") for name_part in path_in_file.split("/")
+    ]
     parts = parts[1:] if parts[0] == ROOT else parts
     if len(parts) > 2 and parts[1] == parts[0]:
         parts = parts[1:]

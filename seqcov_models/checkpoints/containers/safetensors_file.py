@@ -19,7 +19,7 @@ def open_safetensors(path: Path) -> Arrays:
     Raises SeqcovError for a cut or foreign file. Reading raises it for a tensor that is damaged or
     holds other than finite floating-point numbers.
     """
-    with _opened(path, "numpy") as file:
+    with _open(path, "numpy") as file:
         names = list(file.keys())
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
     check_shapes(shapes, path)
@@ -27,14 +27,14 @@ def open_safetensors(path: Path) -> Arrays:
     def read(name: str) -> Array:
         from seqcov_models.checkpoints.containers.torch_file import to_array
 
-        with _opened(path, "pt") as file:
+        with _open(path, "pt") as file:
             return to_array(file.get_tensor(name), name, path)
 
     return Arrays(shapes, read)
 
 
 @contextmanager
-def _opened(path: Path, framework: str) -> Iterator[Any]:
+def _open(path: Path, framework: str) -> Iterator[Any]:
     """Open a file; every fault inside the block is a SeqcovError."""
     try:
         with safe_open(path, framework=framework) as file:
@@ -51,11 +51,15 @@ def shards_in_index(index: Path) -> list[Path]:
 
     Raises SeqcovError if it names anything but files in its own folder.
     """
-    named = read_json(index).get("weight_map")
-    if not isinstance(named, dict) or not named or set(map(type, named.values())) != {str}:
+    weight_map = read_json(index).get("weight_map")
+    if (
+        not isinstance(weight_map, dict)
+        or not weight_map
+        or set(map(type, weight_map.values())) != {str}
+    ):
         raise SeqcovError(f"{index}: no weight_map")
-    present = {file.name for file in index.parent.iterdir() if file.is_file()}
-    for name in named.values():
-        if name not in present:
+    names_in_folder = {file.name for file in index.parent.iterdir() if file.is_file()}
+    for name in weight_map.values():
+        if name not in names_in_folder:
             raise SeqcovError(f"{index}: {name[:100]!r} is not in its folder")
-    return [index.parent / name for name in sorted(set(named.values()))]
+    return [index.parent / name for name in sorted(set(weight_map.values()))]

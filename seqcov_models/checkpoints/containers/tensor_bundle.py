@@ -124,11 +124,11 @@ def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
     position, key = 0, b""
     while position < end:
         shared, position = _varint(block, position)
-        rest, position = _varint(block, position)
+        suffix_length, position = _varint(block, position)
         length, position = _varint(block, position)
-        key = key[:shared] + block[position : position + rest]
-        yield key, block[position + rest : position + rest + length]
-        position += rest + length
+        key = key[:shared] + block[position : position + suffix_length]
+        yield key, block[position + suffix_length : position + suffix_length + length]
+        position += suffix_length + length
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
@@ -156,13 +156,13 @@ def _fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
-        wire, value, length = tag & 7, 0, 0
-        if wire == 0:
+        wire_type, value, length = tag & 7, 0, 0
+        if wire_type == 0:
             value, position = _varint(message, position)
-        elif wire == 2:
+        elif wire_type == 2:
             length, position = _varint(message, position)
         else:
-            length = {1: 8, 5: 4}[wire]
+            length = {1: 8, 5: 4}[wire_type]
             value = int.from_bytes(message[position : position + length], "little")
         yield tag >> 3, value, message[position : position + length]
         position += length
@@ -175,8 +175,8 @@ def _entry(message: bytes) -> _Entry:
     for field, value, content in _fields(message):
         numbers[field] = value
         dimensions = _fields(content) if field == 2 else ()
-        for inner, _, dimension in dimensions:
-            if inner == 2:
+        for number_of_field, _, dimension in dimensions:
+            if number_of_field == 2:
                 shape.append({number: size for number, size, _ in _fields(dimension)}.get(1, 0))
-    dtype, *rest = (numbers.get(field, 0) for field in (1, 3, 4, 5, 6))
-    return _Entry(dtype, tuple(shape), *rest)
+    dtype, *location = (numbers.get(field, 0) for field in (1, 3, 4, 5, 6))
+    return _Entry(dtype, tuple(shape), *location)

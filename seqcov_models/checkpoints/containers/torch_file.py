@@ -24,17 +24,17 @@ def open_torch(path: Path) -> Arrays:
     Raises SeqcovError for a damaged or foreign file and for pickles of anything but tensors.
     Reading raises it for wrong checksums and for other than finite floating-point numbers.
     """
-    zipped = zipfile.is_zipfile(path)
-    tensors = _state_dict(_load(path, zipped), path)
+    is_zip = zipfile.is_zipfile(path)
+    tensors = _state_dict(_load(path, is_zip), path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     check_shapes(shapes, path)
-    checked = not zipped  # the older container has no checksums
+    is_checked = not is_zip  # the older container has no checksums
 
     def read(name: str) -> Array:
-        nonlocal checked
-        if not checked:
+        nonlocal is_checked
+        if not is_checked:
             _check_sums(path)
-            checked = True
+            is_checked = True
         return to_array(tensors[name].detach(), name, path)
 
     return Arrays(shapes, read)
@@ -48,19 +48,19 @@ def to_array(tensor: torch.Tensor, name: str, path: Path) -> Array:
     return to_float32(tensor.float().numpy(), name, path)
 
 
-def _load(path: Path, zipped: bool) -> Any:
+def _load(path: Path, is_zip: bool) -> Any:
     """Return what the file holds, with its tensors on the CPU."""
     try:
-        if zipped:
+        if is_zip:
             with zipfile.ZipFile(path) as archive:
                 if any(entry.compress_type for entry in archive.infolist()):
                     raise ValueError("entries are compressed, which those of torch.save are not")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a pickle of another protocol than torch's
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
     except pickle.UnpicklingError as error:
-        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
-        raise _code_error(path, refused[1][:100] if refused else "an object") from None
+        match = re.search(r"GLOBAL ([\w.]+)", str(error))
+        raise _code_error(path, match[1][:100] if match else "an object") from None
     except Exception as error:  # torch, zipfile and pickle raise many kinds for damage
         reason = str(error).partition("\n")[0][:200]
         raise SeqcovError(
@@ -72,12 +72,12 @@ def _check_sums(path: Path) -> None:
     """Compare every entry of a zip with its CRC-32, which torch.load(mmap=True) does not."""
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+            entry = archive.testzip()
     except Exception as error:  # zipfile raises many kinds for damage
         raise SeqcovError(f"{path}: not a complete file of torch.save: {error}") from None
-    if damaged:
+    if entry:
         raise SeqcovError(
-            f"{path}: the checksum of {damaged} is wrong: the file is damaged; fetch it again"
+            f"{path}: the checksum of {entry} is wrong: the file is damaged; fetch it again"
         )
 
 

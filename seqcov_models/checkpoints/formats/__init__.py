@@ -22,6 +22,6 @@ from seqcov_models.checkpoints.format import Format
 def all_formats() -> dict[str, Format]:
     """Return every format of this folder by its name."""
     names = sorted(module.name for module in iter_modules(__path__))
-    public = [name for name in names if not name.startswith("_")]
-    formats: list[Format] = [import_module(f"{__name__}.{name}").FORMAT for name in public]
-    return {found.name: found for found in formats}
+    format_names = [name for name in names if not name.startswith("_")]
+    formats: list[Format] = [import_module(f"{__name__}.{name}").FORMAT for name in format_names]
+    return {record.name: record for record in formats}

@@ -38,11 +38,12 @@ class Block:
         pairs = {name: (key, None) if isinstance(key, str) else key for name, key in keys.items()}
         return {name: self.take(key, default) for name, (key, default) in pairs.items()}
 
-    def take_integer(self, key: str, default: int | None = None, most: int = MAX_INT) -> int:
-        """Return a whole number from 1 to `most`; raise SeqcovError for any other value."""
+    def take_integer(self, key: str, default: int | None = None, maximum: int = MAX_INT) -> int:
+        """Return a whole number from 1 to `maximum`; raise SeqcovError for any other value."""
         value = self.take(key, default)
-        if not is_integer(value, 1, most):
-            raise self.error(key, f"{reprlib.repr(value)} is not a whole number from 1 to {most:,}")
+        if not is_integer(value, 1, maximum):
+            text = f"{reprlib.repr(value)} is not a whole number from 1 to {maximum:,}"
+            raise self.error(key, text)
         return int(value)
 
     def take_widths(self) -> tuple[int, ...]:
@@ -52,7 +53,7 @@ class Block:
         (filters_mult); Basenji2's 1.1776 carries the unrounded width on. Source: `blocks.py` of
         calico/basenji and calico/baskerville.
         """
-        repeat = self.take_integer("repeat", most=MAX_LAYERS)
+        repeat = self.take_integer("repeat", maximum=MAX_LAYERS)
         first, unit = self.take_integer("filters_init"), self.take_integer("divisible_by", 1)
         if "filters_mult" in self.values:
             growth = self.take("filters_mult")
@@ -67,12 +68,12 @@ class Block:
 
     def expect(self, **expected: object) -> None:
         """Refuse other values than those expected. Raises SeqcovError; an absent key agrees."""
-        for key, value in expected.items():
-            allowed = value if isinstance(value, tuple) else (value,)
-            given = self.values.pop(key, allowed[0])
-            if given not in allowed:
-                choice = " or ".join(map(repr, allowed))
-                raise self.error(key, f"{reprlib.repr(given)} is not supported, only {choice}")
+        for key, choices in expected.items():
+            allowed = choices if isinstance(choices, tuple) else (choices,)
+            value = self.values.pop(key, allowed[0])
+            if value not in allowed:
+                text = " or ".join(map(repr, allowed))
+                raise self.error(key, f"{reprlib.repr(value)} is not supported, only {text}")
 
     def check_taken(self) -> None:
         """Refuse a layer with keys that were not read. Raises SeqcovError for the first."""
@@ -80,9 +81,9 @@ class Block:
             if key not in _TRAINING:
                 raise self.error(key, "not known here, and it may change what the layer computes")
 
-    def error(self, key: str, why: str) -> SeqcovError:
-        """Return the error that a value is wrong, and why."""
-        return SeqcovError(f"{self.path}: {self.name}.{key}: {why}")
+    def error(self, key: str, problem: str) -> SeqcovError:
+        """Return the error for a value; `problem` says what is wrong."""
+        return SeqcovError(f"{self.path}: {self.name}.{key}: {problem}")
 
 
 def _borzoi_fields(blocks: list[Block]) -> dict[str, Any]:
@@ -125,12 +126,12 @@ def _borzoi_fields(blocks: list[Block]) -> dict[str, Any]:
 
 def borzoi_config(fields: dict[str, Any]) -> BorzoiConfig:
     """Return the config; some sizes follow from the others."""
-    trained = fields.pop("position_length", 0)
-    config = BorzoiConfig.from_dict({**fields, "position_length": trained or 1})
+    length_in_training = fields.pop("position_length", 0)
+    config = BorzoiConfig.from_dict({**fields, "position_length": length_in_training or 1})
     sizes: dict[str, Any] = {"intermediate_size": 2 * config.hidden_size}
     if config.num_hidden_layers:
         sizes["attention_value_size"] = config.hidden_size // config.num_attention_heads
-    return replace(config, position_length=trained or config.num_positions, **sizes)
+    return replace(config, position_length=length_in_training or config.num_positions, **sizes)
 
 
 def _basenji_fields(blocks: list[Block]) -> dict[str, Any]:
@@ -199,9 +200,10 @@ def architecture_of_params(path: Path) -> str:
     for architecture, trunk in _TRUNKS.items():
         if re.fullmatch(trunk.order, names):
             return architecture
-    known = " or ".join(f"'{re.sub('[()?*]', '', trunk.order)}'" for trunk in _TRUNKS.values())
+    orders = (f"'{re.sub('[()?*]', '', trunk.order)}'" for trunk in _TRUNKS.values())
     raise SeqcovError(
-        f"{path}: model.trunk: the layers {names!r} are not those of a known network: {known}"
+        f"{path}: model.trunk: the layers {names!r} are not those of a known network:"
+        f" {' or '.join(orders)}"
     )
 
 
@@ -237,10 +239,10 @@ def _read(path: Path) -> tuple[Block, list[Block]]:
     """Return the model and its layers. Raises SeqcovError if they are not there."""
     model = read_json(path).get("model")
     trunk = model.get("trunk") if isinstance(model, dict) else None
-    named = isinstance(trunk, list) and all(
+    is_layer_list = isinstance(trunk, list) and all(
         isinstance(block, dict) and isinstance(block.get("name"), str) for block in trunk
     )
-    if not isinstance(model, dict) or not isinstance(trunk, list) or not named:
+    if not isinstance(model, dict) or not isinstance(trunk, list) or not is_layer_list:
         raise SeqcovError(
             f"{path}: model.trunk is not a list of layers; is this a calico params.json?"
         )

@@ -50,8 +50,12 @@ QKV = "transformer.0.0.fn.1.mha.Wqkv.weight"
 def matches(files: Files) -> str | None:
     """Return 'borzoi' for a config.json with a `dim`, or the name of the stem."""
     if files.description:
-        given = files.described
-        return "borzoi" if "dim" in given and given.get("model_type") in (None, "borzoi") else None
+        description = files.described
+        return (
+            "borzoi"
+            if "dim" in description and description.get("model_type") in (None, "borzoi")
+            else None
+        )
     if not files.is_state_dict:
         return None
     return "borzoi" if "conv_dna.conv_layer.weight" in files.shapes() else None
@@ -95,9 +99,9 @@ def config(files: Files, architecture: str, species: str) -> BorzoiConfig:
         if name.endswith("_head.weight") and len(shape) == 3
     }
     values |= {"num_labels": species_tracks(heads, species, source), "species": species}
-    rotary = QKV in shapes
+    is_rotary = QKV in shapes
     with name_source(source):
-        if rotary:
+        if is_rotary:
             values |= _rotary(shapes[QKV], files)
         uncropped = BorzoiConfig.from_dict({**values, "crop_bins": 0})
         config = BorzoiConfig.from_dict({**values, "crop_bins": _crop(uncropped, files)})
@@ -105,11 +109,11 @@ def config(files: Files, architecture: str, species: str) -> BorzoiConfig:
         dim=("channels", config.hidden_size),
         depth=("transformer blocks", config.num_hidden_layers),
         heads=("attention heads", config.num_attention_heads),
-        flashed=("(whether its attention is Flashzoi's)", rotary),
+        flashed=("(whether its attention is Flashzoi's)", is_rotary),
         enable_human_head=("(whether the head is there)", "human" in heads),
         enable_mouse_head=("(whether the head is there)", "mouse" in heads),
     )
-    if not rotary:
+    if not is_rotary:
         files.check_agreement(
             attn_dim_key=("channels of a key", config.attention_head_size),
             attn_dim_value=("channels of a value", config.attention_value_size),
@@ -137,10 +141,10 @@ def _crop(config: BorzoiConfig, files: Files) -> int:
     """Return the bins cut off at each side so that `bins_to_return` are left, else 16."""
     if not files.described.get("return_center_bins_only", True):
         return 16
-    lost = config.num_bins - files.integer("bins_to_return", 6_144)
-    if lost < 0 or lost % 2:
+    cropped = config.num_bins - files.integer("bins_to_return", 6_144)
+    if cropped < 0 or cropped % 2:
         raise files.error("bins_to_return", f"the middle of {config.num_bins:,} bins")
-    return lost // 2
+    return cropped // 2
 
 
 FORMAT = Format(

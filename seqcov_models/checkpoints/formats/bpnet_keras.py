@@ -40,8 +40,8 @@ def ignores(name: str, config: Any, shapes: Shapes) -> bool:
     """Return whether a weight is of a branch that reads control tracks."""
     layer = name.partition("/")[0]
     kind = layer.rpartition("_")[0]
-    control = kind in ("conv1d", "dense", "separable_conv1d")
-    return control and f"{layer}/bias" not in shapes and "kernel" in name
+    is_control = kind in ("conv1d", "dense", "separable_conv1d")
+    return is_control and f"{layer}/bias" not in shapes and "kernel" in name
 
 
 def keys(config: Any, shapes: Shapes) -> KeyMap:
@@ -80,13 +80,19 @@ def config(files: Files, architecture: str, species: str) -> BPNetConfig:
 
 def _tasks(layers: list[dict[str, Any]], count: int) -> tuple[str, ...]:
     """Return the tasks of the output layers `<task>/profile`, else the published four."""
-    ends = [str(layer.get("name", "")) for layer in layers]
-    named = [name.removesuffix("/profile") for name in ends if name.endswith("/profile")]
-    named = [name for name in dict.fromkeys(named) if not name.startswith("bias/")]
-    if len(named) == count:
-        return tuple(named)
-    oskn = BPNetConfig.tasks
-    return oskn if count == len(oskn) else tuple(f"task_{task}" for task in range(count))
+    layer_names = [str(layer.get("name", "")) for layer in layers]
+    task_names = [
+        name.removesuffix("/profile") for name in layer_names if name.endswith("/profile")
+    ]
+    task_names = [name for name in dict.fromkeys(task_names) if not name.startswith("bias/")]
+    if len(task_names) == count:
+        return tuple(task_names)
+    published_tasks = BPNetConfig.tasks
+    return (
+        published_tasks
+        if count == len(published_tasks)
+        else tuple(f"task_{task}" for task in range(count))
+    )
 
 
 FORMAT = Format(

@@ -32,8 +32,8 @@ def matches(files: Files) -> str | None:
     """Return 'bpnetlite' for the names of the first and last layers."""
     if files.description or not files.is_state_dict:
         return None
-    known = {"iconv.weight", "fconv.weight", "linear.weight"} <= files.shapes().keys()
-    return "bpnetlite" if known else None
+    is_bpnet = {"iconv.weight", "fconv.weight", "linear.weight"} <= files.shapes().keys()
+    return "bpnetlite" if is_bpnet else None
 
 
 def _keys(shapes: Shapes) -> dict[str, Row]:
@@ -45,12 +45,12 @@ def keys(config: Any, shapes: Shapes) -> KeyMap:
     """Return the key map of a BPNet."""
     columns = config.hidden_size + (config.num_control_tracks > 0)
 
-    def used_columns(weight: Array) -> Array:
+    def select_columns(weight: Array) -> Array:
         """Drop the column that older files have for controls although they have none."""
         return weight[:, :columns]
 
     rows = _keys(shapes)
-    return {**rows, "counts.weight": replace(rows["counts.weight"], layout=used_columns)}
+    return {**rows, "counts.weight": replace(rows["counts.weight"], layout=select_columns)}
 
 
 def config(files: Files, architecture: str, species: str) -> BPNetLiteConfig:

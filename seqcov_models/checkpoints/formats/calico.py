@@ -47,8 +47,8 @@ def matches(files: Files) -> str | None:
     shapes = files.shapes()
     if list_layers(shapes, "multihead_attention"):
         return "borzoi"
-    other = list_layers(shapes, "conv2d_transpose")  # a BPNet's
-    return "basenji2" if "conv1d/kernel" in shapes and not other else None
+    transposed_layers = list_layers(shapes, "conv2d_transpose")  # a BPNet's
+    return "basenji2" if "conv1d/kernel" in shapes and not transposed_layers else None
 
 
 def config(files: Files, architecture: str, species: str) -> Config:
@@ -56,18 +56,18 @@ def config(files: Files, architecture: str, species: str) -> Config:
 
     Raises SeqcovError if the weights are not this network's, or of another species' size.
     """
-    path, known = files.weights[0], PUBLISHED[architecture]
+    path, network = files.weights[0], PUBLISHED[architecture]
     if files.params:
         config = params_config(architecture, files.params, species)
     else:
         layers = layer_configs(path)
         fields = _inferred_fields(files, architecture) | {"species": species}
         check_species(architecture, fields["num_labels"], species, files.source)
-        described = {"sequence_length": read_window(layers), "crop_bins": _cropping(layers)}
-        fields |= {name: value for name, value in described.items() if value is not None}
+        settings = {"sequence_length": read_window(layers), "crop_bins": _cropping(layers)}
+        fields |= {name: value for name, value in settings.items() if value is not None}
         with name_source(path):
-            config = known.build_config(fields)
-    return known.complete(config, path)
+            config = network.build_config(fields)
+    return network.complete(config, path)
 
 
 def keys(config: Any, shapes: Shapes) -> KeyMap:
@@ -183,8 +183,8 @@ Counts = SimpleNamespace
 
 def _inferred_fields(files: Files, architecture: str) -> dict[str, Any]:
     """Return what the shapes in a file tell. Raises SeqcovError for layers that are missing."""
-    shapes, source, known = files.shapes(), files.source, PUBLISHED[architecture]
-    layers = known.layers(known.counts(shapes, source))
+    shapes, source, network = files.shapes(), files.source, PUBLISHED[architecture]
+    layers = network.layers(network.counts(shapes, source))
     values = infer_fields(architecture, key_map(_numbered(layers), KERAS), shapes, source)
     sizes = _head_sizes(shapes, layers)
     if len(sizes) != 1:
@@ -211,8 +211,8 @@ def _basenji_counts(shapes: Shapes, source: str) -> Counts:
     if len(kernels) < 2 or any(len(kernel) != 3 for kernel in kernels):
         raise SeqcovError(f"{source}: its conv1d layers are not those of Basenji2")
     blocks = 0  # pairs before the last layer: narrower with a width, wider again without
-    for narrow, wide in zip(kernels[-3::-2], kernels[-2::-2], strict=False):
-        if wide[0] != 1 or narrow[1:] != wide[:0:-1]:
+    for narrow, following in zip(kernels[-3::-2], kernels[-2::-2], strict=False):
+        if following[0] != 1 or narrow[1:] != following[:0:-1]:
             break
         blocks += 1
     stages = range(len(kernels) - 2 - 2 * blocks)

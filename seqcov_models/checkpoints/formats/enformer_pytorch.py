@@ -56,20 +56,24 @@ _TRUNK = {"1": "stem", "2": "conv_tower", "4": "transformer", "6": "final_pointw
 def canonical(name: str) -> str:
     """Return the one name of a weight that has two."""
     name = name.removeprefix("module.")  # which a DataParallel puts before each
-    first, _, rest = name.partition(".")
-    number, _, last = rest.partition(".")
-    return f"{_TRUNK[number]}.{last}" if first == "_trunk" and number in _TRUNK else name
+    start, _, remainder = name.partition(".")
+    number, _, name_in_part = remainder.partition(".")
+    return f"{_TRUNK[number]}.{name_in_part}" if start == "_trunk" and number in _TRUNK else name
 
 
 def matches(files: Files) -> str | None:
     """Return 'enformer' for config.json's model_type with a `dim`, or the names of the trunk."""
     if files.description:
-        given = files.described
-        return "enformer" if "dim" in given and given.get("model_type") == "enformer" else None
+        description = files.described
+        return (
+            "enformer"
+            if "dim" in description and description.get("model_type") == "enformer"
+            else None
+        )
     if not files.is_state_dict:
         return None
-    known = {"stem.0.weight", "final_pointwise.1.2.weight"} <= files.shapes(canonical).keys()
-    return "enformer" if known else None
+    is_enformer = {"stem.0.weight", "final_pointwise.1.2.weight"} <= files.shapes(canonical).keys()
+    return "enformer" if is_enformer else None
 
 
 def trunk(shapes: Shapes) -> Layers:
@@ -83,8 +87,8 @@ def trunk(shapes: Shapes) -> Layers:
 
 def with_heads(layers: Layers, head: str, config: Any) -> Layers:
     """Return the layers of an Enformer with the selected head and the others."""
-    others = {f"other_heads.{name}": head.format(name) for name in config.other_heads}
-    return {**layers, "head": head.format(config.species), **others}
+    other_heads = {f"other_heads.{name}": head.format(name) for name in config.other_heads}
+    return {**layers, "head": head.format(config.species), **other_heads}
 
 
 def keys(config: Any, shapes: Shapes) -> KeyMap:
@@ -99,7 +103,7 @@ def enformer_config(
     heads: Mapping[str, int],
     species: str,
     source: str,
-    **described: Any,
+    **other_fields: Any,
 ) -> EnformerConfig:
     """Return the config of an Enformer from the shapes in its file.
 
@@ -110,7 +114,7 @@ def enformer_config(
     values |= {"num_labels": species_tracks(heads, species, source), "species": species}
     values["other_heads"] = {name: size for name, size in heads.items() if name != species}
     with name_source(source):
-        return EnformerConfig.from_dict({"sequence_length": window, **values, **described})
+        return EnformerConfig.from_dict({"sequence_length": window, **values, **other_fields})
 
 
 def config(files: Files, architecture: str, species: str) -> EnformerConfig:
@@ -124,9 +128,11 @@ def config(files: Files, architecture: str, species: str) -> EnformerConfig:
         for name, shape in shapes.items()
         if name.startswith("_heads.") and name.endswith(".0.weight") and len(shape) == 2
     }
-    described = {"target_length": files.described.get("target_length", 896)} if files.config else {}
+    other_fields = (
+        {"target_length": files.described.get("target_length", 896)} if files.config else {}
+    )
     config = enformer_config(
-        trunk(shapes), TORCH, shapes, heads, species, files.source, **described
+        trunk(shapes), TORCH, shapes, heads, species, files.source, **other_fields
     )
     files.check_agreement(
         dim=("channels", config.hidden_size),

@@ -45,11 +45,11 @@ BLOCK = {
 
 def matches(files: Files) -> str | None:
     """Return the architecture of a config.json's `model_type`."""
-    given = files.described
-    if "architecture" in given or "dim" in given:
+    description = files.described
+    if "architecture" in description or "dim" in description:
         return None
-    kind = given.get("model_type")
-    return next((name for name, known in PUBLISHED.items() if known.model_type == kind), None)
+    kind = description.get("model_type")
+    return next((name for name, record in PUBLISHED.items() if record.model_type == kind), None)
 
 
 def keys(config: Any, shapes: Shapes) -> KeyMap:
@@ -65,26 +65,27 @@ def config(files: Files, architecture: str, species: str) -> Config:
     """
     if files.integer("vocab_size", 5) != 5:
         raise files.error("vocab_size", "5, which all multimolecule models known here have")
-    given, config_class = files.described, NETWORKS[architecture].config_class
-    stored = given.get("species", species)
-    if stored != species:
+    description, config_class = files.described, NETWORKS[architecture].config_class
+    species_of_file = description.get("species", species)
+    if species_of_file != species:
         raise SeqcovError(
-            f"{files.config}: its head is for {stored!r}; the species asked for is {species!r}"
+            f"{files.config}: its head is for {species_of_file!r}; the species asked for is"
+            f" {species!r}"
         )
-    values = _known_fields(config_class, given) | PUBLISHED[architecture].fields(files)
+    values = _known_fields(config_class, description) | PUBLISHED[architecture].fields(files)
     if "species" in config_class.__dataclass_fields__:
         values["species"] = species
     with name_source(files.config):
         config = config_class.from_dict(values)
-    if "species" not in given:
+    if "species" not in description:
         check_species(architecture, config.num_labels, species, files.source)
     return config
 
 
-def _known_fields(kind: type[ValidatedFields], given: Mapping[str, Any]) -> dict[str, Any]:
+def _known_fields(kind: type[ValidatedFields], description: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values for the fields of a config, but those that say what N is."""
     names = kind.__dataclass_fields__.keys() - {"vocab_size", "n_encoding", "output_contexts"}
-    return {name: given[name] for name in names if given.get(name) is not None}
+    return {name: description[name] for name in names if description.get(name) is not None}
 
 
 # Basenji2
@@ -152,9 +153,9 @@ def _enformer_keys(config: Any) -> dict[str, Row]:
 
 
 def _enformer_fields(files: Files) -> dict[str, Any]:
-    hidden = files.integer("hidden_size", 1_536, least=2)
+    hidden = files.integer("hidden_size", 1_536, minimum=2)
     heads = files.integer("num_attention_heads", 8)
-    stages = files.integer("num_downsamples", 7, least=2, most=MAX_LAYERS) - 1
+    stages = files.integer("num_downsamples", 7, minimum=2, maximum=MAX_LAYERS) - 1
     unit = files.integer("dim_divisible_by", 128)
     dropout = files.described.get("hidden_dropout", 0.4)
     if not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
@@ -245,22 +246,26 @@ def _bpnet_keys(config: Any) -> dict[str, Row]:
     layers = repeat_layers(BPNET_LAYER, config.num_dilated_layers)
     rows = key_map({"model.stem.conv": f"{_E}.stem.conv", **layers}, TORCH)
     for name, (head, leaf) in BPNET_HEADS.items():
-        stored = f"profile_count_head.{head}.{{}}{leaf.stored}"
-        rows[name] = Row(tuple(map(stored.format, range(len(config.tasks)))), leaf.layout)
+        pattern = f"profile_count_head.{head}.{{}}{leaf.name}"
+        rows[name] = Row(tuple(map(pattern.format, range(len(config.tasks)))), leaf.layout)
     return rows
 
 
 def _bpnet_fields(files: Files) -> dict[str, Any]:
-    tasks = files.integer("num_tasks", 4, most=MAX_TRACKS)
+    tasks = files.integer("num_tasks", 4, maximum=MAX_TRACKS)
     labels = files.described.get("id2label") or {}
     if not isinstance(labels, dict):
         raise files.error("id2label", "an object")
-    oskn = BPNetConfig.tasks
-    default = oskn if tasks == len(oskn) else tuple(f"task_{task}" for task in range(tasks))
+    published_tasks = BPNetConfig.tasks
+    default = (
+        published_tasks
+        if tasks == len(published_tasks)
+        else tuple(f"task_{task}" for task in range(tasks))
+    )
     names = tuple(str(labels.get(str(task), default[task])) for task in range(tasks))
-    unnamed = any(name.startswith("LABEL_") for name in names)
+    has_placeholders = any(name.startswith("LABEL_") for name in names)
     weight = files.described.get("count_loss_weight", 1.0)
-    return {"tasks": default if unnamed else names, "count_loss_weight": weight}
+    return {"tasks": default if has_placeholders else names, "count_loss_weight": weight}
 
 
 class Published(NamedTuple):

@@ -31,15 +31,15 @@ def config(files: Files, architecture: str, species: str) -> Config:
 def renamed_heads(files: Files, config: Config) -> dict[str, str]:
     """Return the network's names of heads by the file's, if another than the saved is selected."""
     species = getattr(config, "species", "")
-    moved = _with_species(files, config.ARCHITECTURE, species)[1]
-    return {stored: name for name, stored in moved.items()}
+    renamed = _with_species(files, config.ARCHITECTURE, species)[1]
+    return {name_in_file: name for name, name_in_file in renamed.items()}
 
 
 def _with_species(files: Files, architecture: str, species: str) -> tuple[Config, dict[str, str]]:
     assert files.config is not None
     with name_source(files.config):
-        saved = NETWORKS[architecture].config_class.from_dict(read_json(files.config))
-        return saved.with_species(species)
+        config = NETWORKS[architecture].config_class.from_dict(read_json(files.config))
+        return config.with_species(species)
 
 
 def keys(config: Config, shapes: Shapes) -> KeyMap:

@@ -77,10 +77,10 @@ def canonical(name: str) -> str | None:
 
     The published checkpoint keeps the network under `module`.
     """
-    for part in ("_trunk/_layers/", "_heads/"):
-        before, found, after = name.removesuffix(SUFFIX).partition(part)
-        if found and name.endswith(SUFFIX) and before in ("", "module/"):
-            key = part + after
+    for marker in ("_trunk/_layers/", "_heads/"):
+        prefix, separator, suffix = name.removesuffix(SUFFIX).partition(marker)
+        if separator and name.endswith(SUFFIX) and prefix in ("", "module/"):
+            key = marker + suffix
             return None if key.endswith(("/_hidden", "/_counter")) else key
     return None
 

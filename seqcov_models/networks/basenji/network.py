@@ -28,17 +28,17 @@ class BasenjiBlock(nn.Module):
     """Activation, convolution ('same', without bias), batch norm, in this order."""
 
     def __init__(
-        self, config: BasenjiConfig, width: int, out: int, kernel_size: int, dilation: int = 1
+        self, config: BasenjiConfig, width: int, width_out: int, kernel_size: int, dilation: int = 1
     ) -> None:
         super().__init__()
         self.activation = config.hidden_act
-        self.conv = same_padding_conv(width, out, kernel_size, dilation, bias=False)
+        self.conv = same_padding_conv(width, width_out, kernel_size, dilation, bias=False)
         self.norm: nn.BatchNorm1d | None = nn.BatchNorm1d(
-            out, eps=config.batch_norm_eps, momentum=config.batch_norm_momentum
+            width_out, eps=config.batch_norm_eps, momentum=config.batch_norm_momentum
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the block: (batch, width, length) → (batch, out, length)."""
+        """Apply the block: (batch, width, length) → (batch, width_out, length)."""
         return convolve(activate(x, self.activation), self.conv, self.norm)
 
     def rewrite_for_prediction(self, multiple: int) -> None:
@@ -61,8 +61,8 @@ class BasenjiStem(Stem):
         kernels = (c.stem_kernel_size, *(c.conv_tower_kernel_size for _ in c.conv_tower_channels))
         self.pool = c.stem_pool_size
         self.blocks = nn.ModuleList(
-            BasenjiBlock(c, width, out, kernel)
-            for (width, out), kernel in zip(pairwise(widths), kernels, strict=True)
+            BasenjiBlock(c, width, width_out, kernel)
+            for (width, width_out), kernel in zip(pairwise(widths), kernels, strict=True)
         )
         self.factors = (c.pool_factor,)
         self.reach = c.tower_reach
@@ -70,7 +70,7 @@ class BasenjiStem(Stem):
     def rewrite_for_prediction(self, multiple: int) -> None:
         """Pad the odd widths between the blocks to multiples of `multiple`.
 
-        The new channels are 0 or meet weights of 0. GPUs are fast at multiples of 16 bytes.
+        The new channels are 0 or meet weights of 0. Devices read whole vectors of channels.
         """
         for number, block in enumerate(self.blocks):
             assert isinstance(block, BasenjiBlock)

@@ -127,9 +127,9 @@ class BorzoiConfig(AttentionConfig):
         if self.target_length is None:
             self._set("target_length", ComputedInt(self.num_bins))
         if self.target_length not in (self.num_bins, -1 if self.crop_bins == 0 else None):
-            why = f"{self.crop_bins:,} leaves {self.num_bins:,} bins, but target_length is"
-            why += f" {self.target_length:,}; give one of the two"
-            raise self.field_error("crop_bins", why)
+            problem = f"{self.crop_bins:,} leaves {self.num_bins:,} bins, but target_length is"
+            problem += f" {self.target_length:,}; give one of the two"
+            raise self.field_error("crop_bins", problem)
 
     def _check_rotary(self) -> None:
         """Raise SeqcovError if the sizes do not fit rotary attention."""

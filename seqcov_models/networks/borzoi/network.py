@@ -47,10 +47,10 @@ class BorzoiStem(Stem):
         self.conv = same_padding_conv(c.vocab_size, c.stem_channels, c.stem_kernel_size)
         self.tower = nn.ModuleList(
             ConvBlock(
-                width, out, c.conv_tower_kernel_size, c.hidden_act,
+                width, width_out, c.conv_tower_kernel_size, c.hidden_act,
                 c.batch_norm_eps, c.batch_norm_momentum,
             )
-            for width, out in pairwise((c.stem_channels, *c.conv_tower_channels))
+            for width, width_out in pairwise((c.stem_channels, *c.conv_tower_channels))
         )  # fmt: skip
         self.num_skips = c.num_upsamples
         self.factors = (c.pool_factor, *(c.pool_factor >> n for n in range(1, self.num_skips + 1)))
@@ -90,10 +90,10 @@ class BorzoiUpsample(nn.Module):
             x = apply_pointwise(x, self.dense)
         skip = activate(normalise(skip, self.skip_norm), self.activation, overwrite=True)
         skip = apply_pointwise(skip, self.skip_dense)
-        up = (
+        total = (
             skip.view(*skip.shape[:-1], -1, 2) + x[..., None]
         )  # one position of x is two positions of skip
-        return self.separable(up.flatten(-2))  # type: ignore[no-any-return]
+        return self.separable(total.flatten(-2))  # type: ignore[no-any-return]
 
 
 class BorzoiTrunk(nn.Module):
@@ -127,17 +127,17 @@ class BorzoiTrunk(nn.Module):
         x, *skips = features
         x = x.transpose(1, 2)  # (batch, positions, width) through the transformer
         length = x.shape[1]
-        needed = self.needed_positions(length)
+        span = self.needed_positions(length)
         positions = self.encode_positions(length, x) if self.blocks else x
         append_hidden(contexts, x)
         for number, block in enumerate(self.blocks, 1):
-            last = number == len(self.blocks) and contexts is None
-            x = block(x, positions, needed if last else ALL_POSITIONS)
+            is_last = number == len(self.blocks) and contexts is None
+            x = block(x, positions, span if is_last else ALL_POSITIONS)
             append_hidden(contexts, x)
         if contexts is not None or not self.blocks:
-            x = x[:, needed]
+            x = x[:, span]
         x = x.transpose(1, 2)
-        first, end = needed.start, needed.stop
+        first, end = span.start, span.stop
         for upsample, skip in zip(self.upsamples, skips, strict=True):
             first, end = 2 * first, 2 * end
             x = upsample(x, skip[..., first:end])
@@ -156,8 +156,8 @@ class BorzoiTrunk(nn.Module):
         c = self.config
         if not c.num_upsamples:
             return slice(c.crop_bins, length - c.crop_bins)
-        cropped = max(0, c.crop_bins // 2**c.num_upsamples - c.upsample_kernel_size // 2)
-        return slice(cropped, length - cropped)
+        crop = max(0, c.crop_bins // 2**c.num_upsamples - c.upsample_kernel_size // 2)
+        return slice(crop, length - crop)
 
     def encode_positions(self, length: int, reference: Tensor) -> Tensor:
         """Compute the attention's encoding of `length` positions, on `reference`'s device."""

@@ -70,8 +70,8 @@ class BPNetConfig(ProfileConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        cropped = self.sequence_length - self.target_length
-        if self.target_length != -1 and (cropped < 0 or cropped % 2):
+        margin = self.sequence_length - self.target_length
+        if self.target_length != -1 and (margin < 0 or margin % 2):
             raise self.field_error(
                 "target_length",
                 f"{self.target_length:,} bp do not lie in the middle of {self.sequence_length:,}",

@@ -76,10 +76,10 @@ class BPNetTrunk(nn.Module):
         reaches = [conv.dilation[0] * (conv.kernel_size[0] // 2) for conv in convs]
         for layer, conv in enumerate(convs):
             valid = contexts is None and margin >= sum(reaches[layer:])
-            trimmed = reaches[layer] if valid else 0
-            margin -= trimmed
+            trim = reaches[layer] if valid else 0
+            margin -= trim
             y = activate(convolve(x, conv, valid=valid), self.activation, overwrite=True)
-            x = x[..., trimmed : x.shape[-1] - trimmed]
+            x = x[..., trim : x.shape[-1] - trim]
             x = x + y if torch.is_grad_enabled() else y.add_(x)
             append_hidden(contexts, x.transpose(1, 2))
         return x[..., margin : x.shape[-1] - margin]
@@ -265,11 +265,11 @@ def _select_channels(layer: nn.Conv1d, rows: list[int]) -> nn.Conv1d:
     """Copy `layer` with the output channels `rows` only."""
     assert layer.bias is not None
     with torch.device("meta"):  # nothing is initialised
-        selected = same_padding_conv(layer.in_channels, len(rows), layer.kernel_size[0])
+        copy = same_padding_conv(layer.in_channels, len(rows), layer.kernel_size[0])
     with torch.no_grad():
-        selected.weight = nn.Parameter(layer.weight[rows])
-        selected.bias = nn.Parameter(layer.bias[rows])
-    return selected
+        copy.weight = nn.Parameter(layer.weight[rows])
+        copy.bias = nn.Parameter(layer.bias[rows])
+    return copy
 
 
 class BPNetForTokenPrediction(TokenPredictionModel):

@@ -57,22 +57,24 @@ class AttentionPool(nn.Module):
 class EnformerStage(nn.Module):
     """One stage of the tower: a convolution, a pointwise one on top of it, a pooling."""
 
-    def __init__(self, config: EnformerConfig, width: int, out: int) -> None:
+    def __init__(self, config: EnformerConfig, width: int, width_out: int) -> None:
         super().__init__()
-        self.widen = _block(config, width, out, config.conv_tower_kernel_size)
-        self.pointwise = _block(config, out, out, 1)
-        self.pool = AttentionPool(out)
+        self.widen = _block(config, width, width_out, config.conv_tower_kernel_size)
+        self.pointwise = _block(config, width_out, width_out, 1)
+        self.pool = AttentionPool(width_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the stage: (batch, width, length) → (batch, out, length / 2)."""
+        """Apply the stage: (batch, width, length) → (batch, width_out, length / 2)."""
         x = self.widen(x)
         return self.pool(self.pointwise(x).add_(x))  # type: ignore[no-any-return]
 
 
-def _block(config: EnformerConfig, width: int, out: int, kernel_size: int) -> ConvBlock:
+def _block(config: EnformerConfig, width: int, width_out: int, kernel_size: int) -> ConvBlock:
     """Build a block of batch norm, activation and convolution."""
     c = config
-    return ConvBlock(width, out, kernel_size, c.hidden_act, c.batch_norm_eps, c.batch_norm_momentum)
+    return ConvBlock(
+        width, width_out, kernel_size, c.hidden_act, c.batch_norm_eps, c.batch_norm_momentum
+    )
 
 
 class EnformerStem(Stem):
@@ -85,8 +87,8 @@ class EnformerStem(Stem):
         self.pointwise = _block(c, c.stem_channels, c.stem_channels, 1)
         self.pool = AttentionPool(c.stem_channels)
         self.tower = nn.ModuleList(
-            EnformerStage(c, width, out)
-            for width, out in pairwise((c.stem_channels, *c.conv_tower_channels))
+            EnformerStage(c, width, width_out)
+            for width, width_out in pairwise((c.stem_channels, *c.conv_tower_channels))
         )
         self.factors = (c.pool_factor,)
         self.reach = c.tower_reach
@@ -132,8 +134,8 @@ class EnformerTrunk(nn.Module):
         positions = self.encode_positions(x)
         append_hidden(contexts, x)
         for number, block in enumerate(self.blocks, 1):
-            last = number == len(self.blocks) and contexts is None
-            x = block(x, positions, core if last else ALL_POSITIONS)
+            is_last = number == len(self.blocks) and contexts is None
+            x = block(x, positions, core if is_last else ALL_POSITIONS)
             append_hidden(contexts, x)
         if contexts is not None or not self.blocks:
             x = x[:, core]
@@ -219,8 +221,8 @@ class EnformerForTokenPrediction(TokenPredictionModel):
 
     def track_tables(self) -> dict[str, list[Track]]:
         """Return the track tables of all heads: `targets`, and `targets_<species>` for others."""
-        others = {f"targets_{name}": tracks for name, tracks in self.other_tracks.items()}
-        return super().track_tables() | others
+        other_tables = {f"targets_{name}": tracks for name, tracks in self.other_tracks.items()}
+        return super().track_tables() | other_tables
 
     def select_species(self, species: str) -> "EnformerForTokenPrediction":
         """Select the head of another species, in place; the current head remains available.
@@ -232,7 +234,7 @@ class EnformerForTokenPrediction(TokenPredictionModel):
             The model itself, which now predicts the tracks of `species`.
 
         Raises:
-            SeqcovError: If there is no head for `species`.
+            SeqcovError: If the network has no head for `species`.
 
         Example:
             >>> mouse = model.select_species("mouse").predict(["ACGT" * 49_152])

@@ -135,22 +135,24 @@ class RelativeAttention(nn.Module):
         `x` is (batch, length, width); `positions` are features (2·length − 1, features).
         """
         positions = F.dropout(positions, self.position_dropout, self.training)
-        q = self._heads(apply_linear(x[:, queries], self.to_q)) * self.key_size**-0.5
-        k = self._heads(apply_linear(x, self.to_k)).contiguous()  # (batch, heads, length, key)
-        v = self._heads(apply_linear(x, self.to_v))
-        (r,) = self._heads(
+        q = self._split_heads(apply_linear(x[:, queries], self.to_q)) * self.key_size**-0.5
+        k = self._split_heads(
+            apply_linear(x, self.to_k)
+        ).contiguous()  # (batch, heads, length, key)
+        v = self._split_heads(apply_linear(x, self.to_v))
+        (r,) = self._split_heads(
             apply_linear(positions[None], self.to_rel_k)
         )  # (heads, 2·length − 1, key)
         q_content, q_position = q + self.rel_content_bias, q + self.rel_pos_bias
         first = queries.indices(x.shape[1])[0]
         if route(x.device).fused_attention and x.dtype != torch.float32 and not self.training:
-            attended = attend_fused(q_content, q_position, k, v, r, first)
-            return apply_linear(attended.transpose(1, 2).flatten(2), self.to_out)
+            outputs = attend_fused(q_content, q_position, k, v, r, first)
+            return apply_linear(outputs.transpose(1, 2).flatten(2), self.to_out)
         v = v.transpose(-1, -2).contiguous()  # (batch, heads, value, length)
         if not route(x.device).heads_in_turn:
-            attended = self._attend(q_content, q_position, k, v, r.contiguous(), first)
+            outputs = self._attend(q_content, q_position, k, v, r.contiguous(), first)
         else:  # one head after the other, so that its tensors stay in the cache
-            attended = torch.stack([
+            outputs = torch.stack([
                 torch.stack([
                     self._attend(
                         q_content[b, h], q_position[b, h], k[b, h], v[b, h], r[h].contiguous(),
@@ -160,9 +162,9 @@ class RelativeAttention(nn.Module):
                 ])
                 for b in range(len(x))
             ])  # fmt: skip
-        return apply_linear(attended.transpose(1, 2).flatten(2), self.to_out)
+        return apply_linear(outputs.transpose(1, 2).flatten(2), self.to_out)
 
-    def _heads(self, x: Tensor) -> Tensor:
+    def _split_heads(self, x: Tensor) -> Tensor:
         """Split the last axis: (batch, length, heads·size) → (batch, heads, length, size)."""
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
@@ -175,17 +177,17 @@ class RelativeAttention(nn.Module):
         keys by distance `r` (…, 2·length − 1, key). `first` is the position of the first query.
         """
         length, queries = k.shape[-2], q_content.shape[-2]
-        attended = []
+        outputs = []
         for start, stop in _blocks(queries, route(k.device).queries):
             # queries first + start … stop see distances −(first+stop−1) … length−1−first−start
-            near = r[..., length - first - stop : 2 * length - 1 - first - start, :]
+            distance_keys = r[..., length - first - stop : 2 * length - 1 - first - start, :]
             logits = _multiply_transposed(q_content[..., start:stop, :], k)
             logits += relative_shift(
-                _multiply_transposed(q_position[..., start:stop, :], near), length
+                _multiply_transposed(q_position[..., start:stop, :], distance_keys), length
             )
             weights = F.dropout(logits.softmax(-1), self.dropout, self.training)
-            attended.append(_multiply_transposed(weights, v))
-        return torch.cat(attended, -2)
+            outputs.append(_multiply_transposed(weights, v))
+        return torch.cat(outputs, -2)
 
 
 def attend_fused(
@@ -197,14 +199,14 @@ def attend_fused(
     attention kernel. They are copied into rows of a multiple of 16 bytes, which the kernel needs.
     """
     length, queries = k.shape[-2], q_content.shape[-2]
-    attended = []
+    outputs = []
     for start, stop in _blocks(queries, route(k.device).queries):
-        near = r[..., length - first - stop : 2 * length - 1 - first - start, :]
-        by_distance = _multiply_transposed(q_position[..., start:stop, :], near)
-        bias = relative_shift(by_distance, length).contiguous()
+        distance_keys = r[..., length - first - stop : 2 * length - 1 - first - start, :]
+        logits = _multiply_transposed(q_position[..., start:stop, :], distance_keys)
+        bias = relative_shift(logits, length).contiguous()
         query = q_content[..., start:stop, :]
-        attended.append(F.scaled_dot_product_attention(query, k, v, attn_mask=bias, scale=1.0))
-    return torch.cat(attended, -2)
+        outputs.append(F.scaled_dot_product_attention(query, k, v, attn_mask=bias, scale=1.0))
+    return torch.cat(outputs, -2)
 
 
 def _blocks(queries: int, size: int) -> list[tuple[int, int]]:
@@ -217,18 +219,18 @@ def _multiply_transposed(a: Tensor, b: Tensor) -> Tensor:
     return linear(a[None], b)[0] if a.dim() == 2 else a @ b.transpose(-1, -2)
 
 
-def relative_shift(by_distance: Tensor, length: int) -> Tensor:
+def relative_shift(logits: Tensor, length: int) -> Tensor:
     """View logits by distance (…, queries, queries + length − 1) by key (…, queries, length).
 
     Key j of query i is in column j − i + queries − 1: each row is the row above shifted by one.
     """
-    by_distance = by_distance.contiguous()
-    *lead, row, column = by_distance.stride()
-    queries = by_distance.shape[-2]
-    return by_distance.as_strided(
-        (*by_distance.shape[:-1], length),
-        (*lead, row - column, column),
-        by_distance.storage_offset() + queries - 1,
+    logits = logits.contiguous()
+    *strides, row, column = logits.stride()
+    queries = logits.shape[-2]
+    return logits.as_strided(
+        (*logits.shape[:-1], length),
+        (*strides, row - column, column),
+        logits.storage_offset() + queries - 1,
     )
 
 
@@ -258,8 +260,8 @@ class RotaryAttention(nn.Module):
         )
         q, k = rotate(q[:, :, queries], positions[:, queries]), rotate(k, positions)
         dropout = self.dropout if self.training else 0.0
-        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, enable_gqa=True)
-        return apply_linear(attended.transpose(1, 2).flatten(2), self.to_out)
+        outputs = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, enable_gqa=True)
+        return apply_linear(outputs.transpose(1, 2).flatten(2), self.to_out)
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
@@ -269,8 +271,10 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
     """
     cosine, sine = angles.to(x)
     pairs = cosine.shape[-1]
-    low, high, rest = torch.split(x, [pairs, pairs, x.shape[-1] - 2 * pairs], -1)
-    return torch.cat([low * cosine - high * sine, high * cosine + low * sine, rest], -1)
+    real, imaginary, remainder = torch.split(x, [pairs, pairs, x.shape[-1] - 2 * pairs], -1)
+    return torch.cat(
+        [real * cosine - imaginary * sine, imaginary * cosine + real * sine, remainder], -1
+    )
 
 
 class TransformerBlock(nn.Module):

@@ -417,7 +417,7 @@ def encode_windows(sequences: Sequence[str], window: int) -> Codes:
         SeqcovError: If there is no sequence, or one has another length or other letters.
     """
     if not sequences:
-        raise SeqcovError("there is no sequence to predict")
+        raise SeqcovError("the list of sequences is empty; give at least one")
     for number, letters in enumerate(sequences):
         if len(letters) != window:
             raise SeqcovError(
@@ -445,8 +445,8 @@ def _check_codes(codes: Tensor) -> None:
 def select_outputs(layer: nn.Linear, rows: Sequence[int]) -> nn.Linear:
     """Copy `layer` with the outputs `rows` only."""
     with torch.device("meta"):  # nothing is initialised
-        selected = nn.Linear(layer.in_features, len(rows))
+        copy = nn.Linear(layer.in_features, len(rows))
     with torch.no_grad():
-        selected.weight = nn.Parameter(layer.weight[list(rows)])
-        selected.bias = nn.Parameter(layer.bias[list(rows)])
-    return selected
+        copy.weight = nn.Parameter(layer.weight[list(rows)])
+        copy.bias = nn.Parameter(layer.bias[list(rows)])
+    return copy

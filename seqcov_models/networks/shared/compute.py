@@ -63,7 +63,7 @@ def has_fast_mkl() -> bool:
 CPU = Route(
     piece=1 << 14, splits_batches=False, queries=512, fused_attention=False,
     dense_by_convolution=not has_fast_mkl(), heads_in_turn=True, pool_by_maximum=True,
-    asynchronous=False, width_multiple=1, packed_weights=is_built(torch.backends.mkldnn),
+    asynchronous=False, width_multiple=16, packed_weights=is_built(torch.backends.mkldnn),
 )  # fmt: skip
 GPU = Route(  # 2^20 bases times Enformer's 768 channels stay below 2^31 elements
     piece=1 << 20, splits_batches=True, queries=1024, fused_attention=True,
@@ -132,10 +132,10 @@ def pack_weight(weight: Tensor) -> Tensor:
     """
     image = weight[..., None] if weight.dim() == 2 else weight
     image = image.unsqueeze(2).contiguous()
-    one, typical_size = [1, 1], [1, image.shape[1], 1, 2048]
+    ones, typical_size = [1, 1], [1, image.shape[1], 1, 2048]
     padding = [0, image.shape[-1] // 2]
     reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-    packed: Tensor = reorder(image.to_mkldnn(), padding, one, one, 1, typical_size)
+    packed: Tensor = reorder(image.to_mkldnn(), padding, ones, ones, 1, typical_size)
     return packed
 
 

@@ -142,11 +142,11 @@ class Config(ValidatedFields):
             the name of that head in this config. The mapping is empty if nothing changes.
 
         Raises:
-            SeqcovError: If there is no head for `species`.
+            SeqcovError: If the config has no head for `species`.
         """
         if self.heads and species not in self.heads:
-            known = ", ".join(self.heads)
-            raise SeqcovError(f"there is no head for {species!r}; these weights are for {known}")
+            heads = ", ".join(self.heads)
+            raise SeqcovError(f"no head for species {species!r}; heads in these weights: {heads}")
         return self, {}
 
     def to_dict(self) -> dict[str, Any]:
@@ -222,9 +222,9 @@ class BinnedConfig(Config):
         super().__post_init__()
         if self.num_labels is None:
             if self.species not in self.HEADS:
-                known = ", ".join(self.HEADS)
-                why = f"give a number for {self.species!r}; published heads are for {known}"
-                raise self.field_error("num_labels", why)
+                heads = ", ".join(self.HEADS)
+                problem = f"give a number for {self.species!r}; published heads are for {heads}"
+                raise self.field_error("num_labels", problem)
             self._set("num_labels", ComputedInt(self.HEADS[self.species]))
         if self.sequence_length % self.pool_factor:
             raise self.field_error(
@@ -360,11 +360,11 @@ class AttentionConfig(BinnedConfig):
     @classmethod
     def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         """Return the fields that follow from the shapes of the weights, by name."""
-        out, _, kernel = shapes[cls.STEM_WEIGHT]
+        width, _, kernel = shapes[cls.STEM_WEIGHT]
         stages = range(count_layers("model.stem.tower.", shapes))
         tower = [shapes[f"model.stem.tower.{stage}.{cls.TOWER_CONV}.weight"] for stage in stages]
         values: dict[str, Any] = {
-            "stem_channels": out,
+            "stem_channels": width,
             "stem_kernel_size": kernel,
             "conv_tower_channels": tuple(width for width, _, _ in tower),
             "num_hidden_layers": count_layers("model.trunk.blocks.", shapes),
@@ -393,15 +393,15 @@ class AttentionConfig(BinnedConfig):
         bins = self.sequence_length // self.bin_size
         core = bins if self.target_length == -1 else self.target_length
         if core > bins or (bins - core) % 2:
-            why = f"{core:,} bins do not lie in the middle of {bins:,}"
-            raise self.field_error("target_length", why)
+            problem = f"{core:,} bins do not lie in the middle of {bins:,}"
+            raise self.field_error("target_length", problem)
         return (bins - core) // 2
 
 
-def count_layers(before: str, names: Iterable[str]) -> int:
-    """Count the numbers from 0 on that follow `before` in `names` without a gap: one per layer."""
-    rests = (name.removeprefix(before) for name in names if name.startswith(before))
-    numbers, layers = {re.split("[./]", rest, maxsplit=1)[0] for rest in rests}, 0
+def count_layers(prefix: str, names: Iterable[str]) -> int:
+    """Count the numbers from 0 on that follow `prefix` in `names` without a gap: one per layer."""
+    suffixes = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    numbers, layers = {re.split("[./]", suffix, maxsplit=1)[0] for suffix in suffixes}, 0
     while str(layers) in numbers:
         layers += 1
     return layers

@@ -164,17 +164,17 @@ class ValidatedFields:
             if isinstance(value, Mapping) and isinstance(field.type, type):  # a nested config
                 value = rule.convert(value)
             if not rule.accepts(value):
-                why = f"{reprlib.repr(value)} is not {rule.description}"
-                raise self.field_error(field.name, why)
+                problem = f"{reprlib.repr(value)} is not {rule.description}"
+                raise self.field_error(field.name, problem)
             self._set(field.name, rule.convert(value))
 
     def _set(self, name: str, value: object) -> None:
         """Set a field of this frozen instance, while it is made."""
         object.__setattr__(self, name, value)
 
-    def field_error(self, name: str, why: str) -> SeqcovError:
-        """Return the error for a wrong value of the field `name`; `why` says what is wrong."""
-        return SeqcovError(f"{type(self).__name__}.{name}: {why}")
+    def field_error(self, name: str, problem: str) -> SeqcovError:
+        """Return the error for a wrong value of the field `name`; `problem` says what is wrong."""
+        return SeqcovError(f"{type(self).__name__}.{name}: {problem}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -190,10 +190,10 @@ class ValidatedFields:
             >>> EnformerConfig.from_dict({"num_hidden_layers": 4}).num_hidden_layers
             4
         """
-        given = {key: value for key, value in values.items() if key != "architecture"}
-        if unknown := sorted({*map(str, given)} - {item.name for item in dataclasses.fields(cls)}):
+        fields = {key: value for key, value in values.items() if key != "architecture"}
+        if unknown := sorted({*map(str, fields)} - {item.name for item in dataclasses.fields(cls)}):
             raise SeqcovError(f"{cls.__name__} has no field {', '.join(unknown)}")
-        return cls(**given)
+        return cls(**fields)
 
 
 def _rule(annotation: Any) -> Rule:

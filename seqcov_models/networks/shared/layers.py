@@ -77,14 +77,14 @@ def convolve_narrow(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int
     `weight` is (out, in, kernel); `padding` counts zeros beyond each end. Adjacent positions are
     computed as channels of one position, each with a shifted kernel, so that no lane is idle.
     """
-    out, _, kernel = weight.shape
-    group = max(1, SIMD_LANES // out)  # positions that are computed as one
+    width_out, _, kernel = weight.shape
+    group = max(1, SIMD_LANES // width_out)  # positions that are computed as one
     length = x.shape[-1] + 2 * padding - kernel + 1
     kernels = [F.pad(weight, (shift, group - 1 - shift)) for shift in range(group)]
     x = F.pad(x.transpose(1, 2), (0, 0, padding, padding + -length % group)).transpose(1, 2)
     biases = None if bias is None else bias.repeat(group)
     y = _convolve(x, torch.cat(kernels), biases, stride=group)
-    y = y.reshape(len(y), group, out, y.shape[-1]).movedim(1, -1)
+    y = y.reshape(len(y), group, width_out, y.shape[-1]).movedim(1, -1)
     return y.flatten(2)[..., :length]
 
 
@@ -175,11 +175,11 @@ def max_pool(x: Tensor, size: int = 2) -> Tensor:
 
 
 def same_padding_conv(
-    width: int, out: int, kernel_size: int, dilation: int = 1, bias: bool = True
+    width: int, width_out: int, kernel_size: int, dilation: int = 1, bias: bool = True
 ) -> nn.Conv1d:
     """Build a convolution whose output is as long as its input."""
     reach = dilation * (kernel_size // 2)
-    return nn.Conv1d(width, out, kernel_size, padding=reach, dilation=dilation, bias=bias)
+    return nn.Conv1d(width, width_out, kernel_size, padding=reach, dilation=dilation, bias=bias)
 
 
 def append_hidden(contexts: list[Tensor] | None, x: Tensor) -> None:
@@ -192,15 +192,21 @@ class ConvBlock(nn.Module):
     """Batch norm, activation, convolution with same padding, in this order."""
 
     def __init__(
-        self, width: int, out: int, kernel_size: int, activation: str, eps: float, momentum: float
+        self,
+        width: int,
+        width_out: int,
+        kernel_size: int,
+        activation: str,
+        eps: float,
+        momentum: float,
     ) -> None:
         super().__init__()
         self.activation = activation
         self.norm = nn.BatchNorm1d(width, eps=eps, momentum=momentum)
-        self.conv = same_padding_conv(width, out, kernel_size)
+        self.conv = same_padding_conv(width, width_out, kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the block: (batch, width, length) → (batch, out, length)."""
+        """Apply the block: (batch, width, length) → (batch, width_out, length)."""
         return convolve(
             activate(normalise(x, self.norm), self.activation, overwrite=True), self.conv
         )
@@ -303,7 +309,11 @@ class Stem(nn.Module):
             stop = min(start + step, length)
             first = max(0, start - halo)
             outputs = self.compute(x[..., first : stop + halo])
-            for inner_pieces, tensor, factor in zip(pieces, outputs, self.factors, strict=True):
-                inner = tensor[..., (start - first) // factor : (stop - first) // factor]
-                inner_pieces.append(inner.transpose(1, 2).clone())  # a view would hold the halo
-        return [torch.cat(inner_pieces, 1) for inner_pieces in pieces]
+            for outputs_of_pieces, tensor, factor in zip(
+                pieces, outputs, self.factors, strict=True
+            ):
+                centre = tensor[..., (start - first) // factor : (stop - first) // factor]
+                outputs_of_pieces.append(
+                    centre.transpose(1, 2).clone()
+                )  # a view would hold the halo
+        return [torch.cat(outputs_of_pieces, 1) for outputs_of_pieces in pieces]
