@@ -279,15 +279,13 @@ def print_costs(results: Path, run: Usage, rules: dict[str, Rule]) -> None:
     others = [rule for name, rule in rules.items() if name not in ("predict_coverage", START)]
     in_loop, outside = predict.cpu - start * predict.jobs, sum(rule.cpu for rule in others)
     print("\n| cost | |\n|---|---:|")
-    print(
-        f"| prediction less its start, ms of CPU time per window | {1e3 * in_loop / windows:.2f} |"
-    )
-    print(f"| all other scripts, ns of CPU time per value | {1e9 * outside / (bins * count):.1f} |")
-    print(f"| the whole run, ms of CPU time per window | {1e3 * run.cpu / windows:.2f} |")
+    print(f"| prediction after its start, CPU ms per window | {1e3 * in_loop / windows:.2f} |")
+    print(f"| all other scripts, CPU ns per value | {1e9 * outside / (bins * count):.1f} |")
+    print(f"| the whole run, CPU ms per window | {1e3 * run.cpu / windows:.2f} |")
     share = start * predict.jobs / predict.cpu
     print(f"| start of prediction jobs, share of their CPU time | {share:.1%} |")
     for stage, seconds in predict.stages.items():
-        print(f"| {stage}, ms of wall time per window | {1e3 * seconds / windows:.2f} |")
+        print(f"| {stage}, wall ms per window | {1e3 * seconds / windows:.2f} |")
     print(f"| windows | {windows:,} |")
     print(f"| values in {count} bigWigs | {bins * count:,} |")
     print(f"| bigWigs | {bigwigs / 1e9:.2f} GB, {bigwigs / (bins * count):.2f} bytes per value |")
