@@ -33,20 +33,33 @@ def write_atomically(target: Path) -> Iterator[Path]:
         >>> with write_atomically(Path("tracks.tsv")) as temporary:
         ...     temporary.write_text("track")
     """
-    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-        if leftover.name.removeprefix(f".{target.name}.").removesuffix(".part").isdecimal():
-            _remove(leftover)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    for leftover in leftover_paths(target):
+        remove(leftover)
+    temporary = temporary_path(target)
     try:
         yield temporary
         if target.is_dir():
-            _remove(target)
+            remove(target)
         temporary.replace(target)
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
-def _remove(path: Path) -> None:
+def temporary_path(target: Path) -> Path:
+    """Return the path under which this process writes `target`."""
+    return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
+def leftover_paths(target: Path) -> list[Path]:
+    """Return the temporary paths of `target` that earlier attempts to write it left behind."""
+    return [
+        path
+        for path in sorted(target.parent.glob(f".{glob.escape(target.name)}.*.part"))
+        if path.name.removeprefix(f".{target.name}.").removesuffix(".part").isdecimal()
+    ]
+
+
+def remove(path: Path) -> None:
     """Remove a file or a folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import write_atomically
+from seqcov_models.files import remove, write_atomically
+from seqcov_models.run.unfinished import UnfinishedArray, continue_array
 from seqcov_models.tiling import Segment
 
 Values = npt.NDArray[np.float32]
@@ -53,10 +55,29 @@ def write_behind(write: Callable[..., None], asynchronous: bool) -> Iterator[Cal
             call.result()
 
 
+class ChunkWriter:
+    """Fills a chunk file from left to right.
+
+    Attributes:
+        finished: Bins that need not be predicted: an earlier attempt has written them.
+    """
+
+    def __init__(self, array: UnfinishedArray, limit: float | None) -> None:
+        self._array, self._limit = array, limit
+        self.finished = array.finished
+
+    def __call__(self, first: int, *arrays: Values) -> None:
+        """Write the bins from `first` on: arrays (bins, rows), the rows of one after another's."""
+        assert first == self._array.finished, "bins are written in order"
+        if self._limit is not None:
+            arrays = tuple(np.clip(values, -self._limit, self._limit) for values in arrays)
+        self._array.append(arrays)
+
+
 @contextmanager
 def chunk_writer(
-    path: Path, rows: int, bins: int, dtype: str = "float32"
-) -> Iterator[Callable[..., None]]:
+    path: Path, rows: int, bins: int, dtype: str = "float32", identity: str | None = None
+) -> Iterator[ChunkWriter]:
     """Yield a function write(first_bin, *arrays) that fills a chunk file from left to right.
 
     The arrays have shape (bins, rows); the rows of one call follow each other in the file. `path`
@@ -68,20 +89,17 @@ def chunk_writer(
         rows: Rows of the file.
         bins: Bins of all of the chunk's segments.
         dtype: "float32" or "float16".
+        identity: A text that differs if any value may differ. If it is given, the file is kept if
+            the job is killed or fails, and the next job with the same identity continues it.
     """
     limit = float(np.finfo(np.float16).max) if dtype == "float16" else None
-
-    with _new_array(path, (rows, bins), DTYPES[dtype]) as open_array:
-
-        def write(first: int, *arrays: Values) -> None:
-            array, row = open_array(), 0
-            for values in arrays:
-                if limit is not None:
-                    values = np.clip(values, -limit, limit)
-                array[row : row + values.shape[1], first : first + len(values)] = values.T
-                row += values.shape[1]
-
-        yield write
+    with continue_array(path, (rows, bins), DTYPES[dtype], identity or uuid4().hex) as array:
+        try:
+            yield ChunkWriter(array, limit)
+        except BaseException:
+            if identity is None:
+                remove(array.path)
+            raise
 
 
 @contextmanager

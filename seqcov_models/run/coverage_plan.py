@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.genome.fasta import Fasta
@@ -161,6 +162,19 @@ class CoveragePlan(ModelDocument):
         return digest(
             identify_checkpoints(self.folds), self.options, self.table_rows, pairs, columns,
             self.tiling, self.selected_bins, self.chunks, list(self.fasta.contigs.items()),
+        )  # fmt: skip
+
+    def chunk_identity(self, chunk: str, cards: Path) -> str:
+        """Return a text that changes with any value of a chunk, if its files change, too.
+
+        Args:
+            chunk: A key of `chunks`.
+            cards: The model cards, which have the checksums of the checkpoints.
+        """
+        fasta = self.fasta.path.stat()
+        return digest(
+            self.prediction_digest, chunk, cards.read_text("utf-8"),
+            self.fasta.path, fasta.st_size, fasta.st_mtime_ns,
         )  # fmt: skip
 
     def bigwig_digest(self, group: str) -> str:

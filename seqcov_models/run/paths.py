@@ -134,6 +134,10 @@ class Paths:
         """Return the temporary files of `models`, from this and earlier runs."""
         return {file for model in models for file in self.chunks(model).glob("[!.]*.npy")}
 
+    def unfinished_chunks(self, models: Iterable[str]) -> set[Path]:
+        """Return the chunks that killed jobs of `models` left; see `run.unfinished`."""
+        return {file for model in models for file in self.chunks(model).glob(".*.npy.*.part")}
+
     def existing_results(self, models: Iterable[str]) -> set[Path]:
         """Return results of this and earlier runs: folders of models and groups, profile bigWigs.
 

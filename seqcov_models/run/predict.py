@@ -1,6 +1,6 @@
 """Predict one chunk and write it: windows along a genome, or a BPNet's windows at peaks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from seqcov_models.prediction.timings import Seconds
 from seqcov_models.progress import progress
 from seqcov_models.run.chunk_files import chunk_writer, rows_writer, write_behind
 from seqcov_models.run.coverage_plan import CoveragePlan
+from seqcov_models.run.job import log
 from seqcov_models.run.model_cards import check_unchanged
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.tiling import BinIntervals, Segment, Tiling
@@ -76,6 +77,7 @@ def predict_coverage_chunk(
         batch_size=batch_size,
         precision=options.precision,
         min_acgt=options.min_acgt,
+        identity=plan.chunk_identity(chunk, cards),
     )
     return seconds, lease.name
 
@@ -147,8 +149,11 @@ def predict_chunk(
     batch_size: int = 1,
     precision: str = "float32",
     min_acgt: float = 0.0,
+    identity: str | None = None,
 ) -> Seconds:
     """Predict the windows of `segments` and write the chunk file.
+
+    A job that is killed can be continued: windows that it has written are not predicted again.
 
     Its rows are the ensemble's tracks, then their standard deviations if the ensemble computes
     them, and last the fraction of unknown bases. See `run.chunk_files`.
@@ -164,6 +169,8 @@ def predict_chunk(
         batch_size: Windows per forward pass.
         precision: "float32", "tf32" or "bfloat16".
         min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
+        identity: A text that differs if any predicted value may differ. If it is given, a later
+            call with the same text continues this one after its last window.
 
     Returns:
         The time spent in each stage.
@@ -175,12 +182,15 @@ def predict_chunk(
     bins = sum(segment.bins for segment in segments)
     windows = sum(segment.windows for segment in segments)
     with (
-        chunk_writer(path, ensemble.columns + 1, bins, dtype) as write_now,
+        chunk_writer(path, ensemble.columns + 1, bins, dtype, identity) as write_now,
         write_behind(write_now, route(ensemble.device).asynchronous) as write,
         progress(windows, "windows") as advance,
     ):
-        offset = 0
-        for segment in segments:
+        remaining = list(_remaining(segments, write_now.finished, tiling.step))
+        if skipped := windows - sum(segment.windows for _, segment in remaining):
+            log.info("continuing after %d of %d windows", skipped, windows)
+            advance(skipped)
+        for offset, segment in remaining:
             excluded = ~_selection_mask(selected[segment.contig], segment, tiling.step)
             for first, values, unknown in predict_segment(
                 ensemble, tiling, genome, segment, batch_size, precision, min_acgt, seconds
@@ -191,8 +201,28 @@ def predict_chunk(
                 with seconds.measure("writing"):
                     write(offset + first, values, unknown[:, None])
                 advance(1)
-            offset += segment.bins
     return seconds
+
+
+def _remaining(
+    segments: Sequence[Segment], finished: int, step: int
+) -> Iterator[tuple[int, Segment]]:
+    """Yield what is left of `segments` after `finished` bins, each with its first bin's column."""
+    column = 0
+    for segment in segments:
+        windows = min(segment.windows, max(0, finished - column + step - 1) // step)
+        bins = min(segment.bins, windows * step)
+        if windows < segment.windows:
+            yield (
+                column + bins,
+                Segment(
+                    segment.contig,
+                    segment.first_window + windows,
+                    segment.windows - windows,
+                    segment.bins - bins,
+                ),
+            )
+        column += segment.bins
 
 
 def _selection_mask(selected: BinIntervals, segment: Segment, step: int) -> npt.NDArray[np.bool_]:

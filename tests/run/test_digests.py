@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +120,21 @@ def test_the_digest_changes_with_the_contigs(config: Config) -> None:
     write_fasta(Path(config["genome"]["fasta"]), longer)
     Path(config["genome"]["fasta"] + ".fai").unlink()
     assert digest(config) != before
+
+
+def test_an_unfinished_chunk_is_only_continued_from_the_same_files(
+    config: Config, tmp_path: Path
+) -> None:
+    plan, cards = plan_run(config).models["borzoi"], tmp_path / "model.json"
+    cards.write_text("[1]")
+    identities = {plan.chunk_identity(chunk, cards) for chunk in plan.chunks}
+    assert len(identities) == len(plan.chunks) > 1
+    assert plan.chunk_identity("0", cards) in identities
+    cards.write_text("[2]")  # as if other weights had been checked
+    identities.add(plan.chunk_identity("0", cards))
+    fasta = plan.fasta.path
+    os.utime(fasta, ns=(0, fasta.stat().st_mtime_ns + 1))
+    identities.add(plan.chunk_identity("0", cards))
+    other = plan_run(changed(config, "prediction.precision", "tf32")).models["borzoi"]
+    identities.add(other.chunk_identity("0", cards))
+    assert len(identities) == len(plan.chunks) + 3

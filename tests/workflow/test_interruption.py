@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,47 @@ def test_killed_job_and_again(
 ) -> None:
     running = start(tmp_path, config)
     part = wait_for(tmp_path, UNFINISHED[moment])
+    if moment == "prediction":
+        wait_for_windows(part, 20)
     os.kill(int(part.name.split(".")[-2]), signal.SIGKILL)
     assert running.wait() != 0
     again = subprocess.run(command(), cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert digests(tmp_path) == undisturbed
+    if moment == "prediction":
+        assert "continuing after" in log_of(part)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def wait_for_windows(part: Path, count: int) -> None:
+    """Wait until an unfinished chunk has so many windows: its journal grows with each of them."""
+    sizes: set[int] = set()
+    while len(sizes) < count:
+        sizes.add(part.stat().st_size)
+        time.sleep(0.001)
+
+
+def log_of(part: Path) -> str:
+    """The log of the job that predicts an unfinished chunk."""
+    chunk = part.name.split(".")[1]
+    return (part.parents[4] / f"logs/g/predict_coverage/toy.{chunk}.log").read_text()
+
+
+def test_a_changed_config_does_not_continue_a_chunk(
+    config: dict[str, Any], undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    running = start(tmp_path, config)
+    part = wait_for(tmp_path, UNFINISHED["prediction"])
+    wait_for_windows(part, 20)
+    os.kill(int(part.name.split(".")[-2]), signal.SIGKILL)
+    assert running.wait() != 0
+    assert part.exists()
+    other = config | {"prediction": config["prediction"] | {"min_acgt": 0.01}}
+    again = snakemake(tmp_path, other)
+    assert again.returncode == 0, again.stderr
+    assert digests(tmp_path) == undisturbed  # the genome has no N
+    assert "continuing after" not in log_of(part)
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_two_runs_at_once_do_not_mix(

@@ -1,0 +1,175 @@
+"""Continue an array that a killed job left unfinished: a file (.npy) with a journal behind its end.
+
+The columns of the array are written from left to right. After each step the journal says how many
+columns are finished, and their checksum. A job that is killed leaves the file under its temporary
+name. The next attempt takes it over if it has the same identity and no process is writing it, and
+continues behind the last column whose checksum is right. The finished file has no journal.
+"""
+
+import fcntl
+import hashlib
+import io
+import math
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+
+from seqcov_models.files import leftover_paths, remove, temporary_path
+
+_RECORD = struct.Struct("<QII")
+"""A step in the journal: finished columns, checksum of the step's values, checksum of both."""
+
+
+class UnfinishedArray:
+    """An array (rows, columns) in a file, to be filled from left to right.
+
+    Attributes:
+        path: The file.
+        finished: Columns that are written; the next ones begin here.
+    """
+
+    def __init__(
+        self, path: Path, shape: tuple[int, int], dtype: npt.DTypeLike, identity: str
+    ) -> None:
+        self.path, self.finished = path, 0
+        self._file: IO[bytes] = path.open("r+b" if path.exists() else "w+b", buffering=0)
+        self._header = _npy_header(shape, dtype)
+        self._bytes = len(self._header) + math.prod(shape) * np.dtype(dtype).itemsize
+        self._seal = hashlib.sha256(self._header + identity.encode()).digest()
+
+    def lock(self) -> None:
+        """Raise OSError if another process has the file, or if files cannot be locked here."""
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def map(self) -> "np.memmap[Any, Any]":
+        """Map the file anew, so that memory does not grow with the array."""
+        return np.lib.format.open_memmap(self.path, mode="r+")
+
+    def begin(self) -> None:
+        """Make an empty array."""
+        self._file.truncate(0)
+        self._write(0, self._header)
+        self._file.truncate(self._bytes)
+        self._write(self._bytes, self._seal)
+
+    def restore(self) -> bool:
+        """Find out what is finished; return whether this is the array, with the same identity."""
+        if self._read(0, len(self._header)) != self._header:
+            return False
+        if self._read(self._bytes, len(self._seal)) != self._seal:
+            return False
+        array, place = self.map(), self._bytes + len(self._seal)
+        while len(record := self._read(place, _RECORD.size)) == _RECORD.size:
+            end, checksum, check = _RECORD.unpack(record)
+            right = google_crc32c.value(record[:-4]) == check and end > self.finished
+            if not right or _checksum(array[:, self.finished : end]) != checksum:
+                break
+            self.finished, place = end, place + _RECORD.size
+        self._file.truncate(place)
+        return True
+
+    def append(self, block: Sequence[npt.NDArray[Any]]) -> None:
+        """Write the next columns, given as arrays (columns, rows) whose rows follow each other."""
+        array, row, end = self.map(), 0, self.finished + len(block[0])
+        for values in block:
+            array[row : row + values.shape[1], self.finished : end] = values.T
+            row += values.shape[1]
+        record = struct.pack("<QI", end, _checksum(array[:, self.finished : end]))
+        self._file.seek(0, io.SEEK_END)
+        self._file.write(record + struct.pack("<I", google_crc32c.value(record)))
+        self.finished = end
+
+    def finish(self) -> None:
+        """Remove the journal."""
+        self._file.truncate(self._bytes)
+
+    def close(self) -> None:
+        """Close the file and release its lock."""
+        self._file.close()
+
+    def _read(self, place: int, count: int) -> bytes:
+        self._file.seek(place)
+        return self._file.read(count)
+
+    def _write(self, place: int, content: bytes) -> None:
+        self._file.seek(place)
+        self._file.write(content)
+
+
+@contextmanager
+def continue_array(
+    target: Path, shape: tuple[int, int], dtype: npt.DTypeLike, identity: str
+) -> Iterator[UnfinishedArray]:
+    """Yield the array that becomes `target` when the block ends without error.
+
+    It has what an earlier attempt finished, if that was killed or failed and had the same identity.
+    Everything else that earlier attempts left is removed. If one of them is still running, it
+    fails: only one result can appear.
+
+    Args:
+        target: The .npy to write.
+        shape: Rows and columns.
+        dtype: Type of the values.
+        identity: A text that differs if any value of the array may differ.
+    """
+    array = _take_over(target, shape, dtype, identity)
+    if array is None:
+        array = UnfinishedArray(temporary_path(target), shape, dtype, identity)
+        array.begin()
+        with suppress(OSError):  # without locks a later attempt begins anew
+            array.lock()
+    try:
+        yield array
+        array.finish()
+        array.path.replace(target)
+    finally:
+        array.close()
+
+
+def _take_over(
+    target: Path, shape: tuple[int, int], dtype: npt.DTypeLike, identity: str
+) -> UnfinishedArray | None:
+    """Return the array that an earlier attempt left, if any; remove all other leftovers."""
+    found = None
+    for leftover in leftover_paths(target):
+        array = UnfinishedArray(leftover, shape, dtype, identity)
+        if found is None and _is_abandoned(array) and array.restore():
+            array.path = leftover.replace(temporary_path(target))
+            found = array
+        else:
+            array.close()
+            remove(leftover)
+    return found
+
+
+def _is_abandoned(array: UnfinishedArray) -> bool:
+    """Lock an array; return whether that was possible, so that no process is writing it."""
+    try:
+        array.lock()
+    except OSError:
+        return False
+    return True
+
+
+def _npy_header(shape: tuple[int, int], dtype: npt.DTypeLike) -> bytes:
+    """Return the header that `np.save` writes."""
+    header = io.BytesIO()
+    description = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": description, "fortran_order": False, "shape": shape}
+    )
+    return header.getvalue()
+
+
+def _checksum(columns: npt.NDArray[Any]) -> int:
+    """Return the CRC-32C of columns, row by row: each row is contiguous in the file."""
+    checksum = 0
+    for row in columns:
+        checksum = google_crc32c.extend(checksum, row)
+    return checksum
