@@ -82,6 +82,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     profiles_last = sorted(config["models"].items(), key=lambda item: "peaks" in item[1])
     for name, entry in profiles_last:  # their peaks may come from another model's track
         try:
+            _check_architecture(entry)
             if "peaks" in entry:
                 profiles[name] = _plan_profiles(name, entry, config, genome, models)
             else:
@@ -89,6 +90,17 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
     return RunPlan(config, genome.fasta, _initial_view(genome), models, profiles)
+
+
+def _check_architecture(entry: Mapping[str, Any]) -> None:
+    """Raise SeqcovError if the network is not known, or predicts something else than is asked."""
+    name = entry["architecture"]
+    if name not in NETWORKS:
+        raise SeqcovError(f"architecture: {name!r} is not one of: {', '.join(NETWORKS)}")
+    if NETWORKS[name].output == "profiles" and "peaks" not in entry:
+        raise SeqcovError(f"peaks is missing: {name} predicts profiles at peaks; name their file")
+    if NETWORKS[name].output == "bins" and "peaks" in entry:
+        raise SeqcovError(f"unknown key 'peaks': {name} predicts tracks along the genome")
 
 
 def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
