@@ -69,8 +69,10 @@ SETTINGS: list[tuple[str, Any, str]] = [
     ("prediction", {"blend": "taper"}, r"blend 'taper' has no effect without overlap"),
     ("profiles", {"overlap": "average"}, r"profiles\.overlap: 'average' is not one of: nearest, m"),
     ("models.tiny.weight", "tiny", r"models\.tiny: unknown key 'weight'; did you mean 'weights'\?"),
-    ("models.tiny.architecture", "borzio", r"models\.tiny\.architecture: 'borzio' is not one of: .*"
+    ("models.tiny.architecture", "borzio", r"models\.tiny: architecture: 'borzio' is not one of: .*"
                                            r"borzoi"),
+    ("models.tiny.architecture", "bpnet", r"models\.tiny: peaks is missing: bpnet predicts"),
+    ("models.bpnet.architecture", "borzoi", r"models\.bpnet: unknown key 'peaks': borzoi predicts"),
     ("models.tiny.architecture", "enformer", r"params\.json describes 'borzoi', .* 'enformer'"),
     ("models.tiny.architecture", "basenji2", r"params\.json describes 'borzoi', .* 'basenji2'"),
     ("models.tiny.weights", "nowhere", r"models\.tiny: weights nowhere: no such file or folder"),
@@ -120,11 +122,16 @@ def test_exclusions_that_leave_nothing_of_the_regions_are_refused(config: Config
         plan(config)
 
 
-@pytest.mark.parametrize("model", ["tiny", "bpnet"])
-def test_a_missing_setting_is_named(model: str, config: Config) -> None:
-    key = {"tiny": "weights", "bpnet": "peaks"}[model]
+@pytest.mark.parametrize(
+    ("model", "key", "message"),
+    [
+        ("tiny", "weights", "'weights' is a required property"),
+        ("bpnet", "peaks", "peaks is missing: bpnet predicts profiles at peaks"),
+    ],
+)
+def test_a_missing_setting_is_named(model: str, key: str, message: str, config: Config) -> None:
     del config["models"][model][key]
-    with pytest.raises(SeqcovError, match=f"models.{model}: '{key}' is a required property"):
+    with pytest.raises(SeqcovError, match=f"models.{model}: {message}"):
         plan(config)
 
 
