@@ -22,9 +22,11 @@ def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
     ]
     for model in run.models.values():
         chunk_bytes, track_bytes = model.output_bytes
+        chosen = run.config["prediction"]["windows_per_chunk"] == "auto"
         lines.append(
             f"model {model.name}: {model.window_count:,} windows of {model.geometry.window:,} bp in"
-            f" {len(model.chunks):,} chunks; {len(model.tracks):,} of"
+            f" {len(model.chunks):,} chunks of up to {model.windows_per_chunk:,} windows"
+            f"{' (windows_per_chunk: auto)' * chosen}; {len(model.tracks):,} of"
             f" {len(model.checkpoint_tracks):,} tracks, {model.bin_count:,} bins of"
             f" {model.geometry.bin} bp; bigWigs about {_format_bytes(track_bytes)}, and"
             f" {_format_bytes(chunk_bytes)} of temporary files at a time"

@@ -121,6 +121,11 @@ class CoveragePlan(ModelDocument):
         return sum(segment.windows for chunk in self.chunks.values() for segment in chunk)
 
     @property
+    def windows_per_chunk(self) -> int:
+        """Number of windows of the largest chunk."""
+        return max(sum(segment.windows for segment in chunk) for chunk in self.chunks.values())
+
+    @property
     def bin_count(self) -> int:
         """Maximum number of bins that get a value; gaps of the sequence are found later."""
         return count_positions(self.selected_bins)

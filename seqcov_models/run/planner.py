@@ -18,6 +18,9 @@ from seqcov_models.files import sha256
 from seqcov_models.genome.fasta import Fasta, open_fasta
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
 from seqcov_models.networks.registry import NETWORKS
+from seqcov_models.networks.shared.config import BinnedConfig
+from seqcov_models.run.chunk_files import DTYPES
+from seqcov_models.run.chunk_size import choose_windows_per_chunk, seconds_per_window
 from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import MASK, Batch, CoverageOptions, CoveragePlan
 from seqcov_models.run.model_document import BIGWIG_BYTES, count_positions
@@ -27,6 +30,7 @@ from seqcov_models.run.profile_plan import PeakFile, ProfileOptions, ProfilePlan
 from seqcov_models.tiling import (
     BinIntervals,
     Geometry,
+    Segment,
     Tiling,
     select_bins,
     split_into_chunks,
@@ -138,7 +142,10 @@ def _plan_coverage(
     _check_ensemble(entry, len(folds), tracks, geometry)
     bins = genome.select_bins(geometry.bin)
     segments = tile(genome.fasta.contigs, tiling, bins)
-    chunks = split_into_chunks(segments, tiling.step, prediction["windows_per_chunk"])
+    size = prediction["windows_per_chunk"]
+    if size == "auto":
+        size = _choose_chunk_size(entry, prediction, folds, len(tracks), tiling, segments)
+    chunks = split_into_chunks(segments, tiling.step, size)
     digits = len(str(len(chunks) - 1))
     default = NETWORKS[entry["architecture"]].default_transform(len(folds[0].tracks))
     names = [f"{number:0{digits}}" for number in range(len(chunks))]
@@ -170,6 +177,27 @@ def _plan_coverage(
     )
     _ = plan.untransform  # raises SeqcovError if the track table lacks what it needs
     return plan
+
+
+def _choose_chunk_size(
+    entry: Mapping[str, Any],
+    prediction: Mapping[str, Any],
+    folds: Sequence[Checkpoint],
+    tracks: int,
+    tiling: Tiling,
+    segments: Sequence[Segment],
+) -> int:
+    """Return the number of windows per chunk that follows from the work per window."""
+    config = folds[0].config.with_tracks(tracks)
+    assert isinstance(config, BinnedConfig)
+    rows = tracks * (1 + entry["standard_deviation"]) + 1
+    value_bytes = tiling.step * rows * DTYPES[prediction["chunk_dtype"]].itemsize
+    members = len(folds) * len(entry["shifts"]) * (1 + entry["reverse_complement"])
+    return choose_windows_per_chunk(
+        sum(segment.windows for segment in segments),
+        seconds_per_window(config, tiling, members, prediction["precision"], value_bytes),
+        value_bytes,
+    )
 
 
 def recognise_folds(entry: Mapping[str, Any]) -> list[Checkpoint]:

@@ -140,6 +140,13 @@ class BasenjiConfig(BinnedConfig):
         return values | ({"conv_tower_kernel_size": tower[0][2]} if tower else {})
 
     @property
+    def _context_operations(self) -> int:
+        """Those of the dilated blocks."""
+        c, width = self.blocks, self.hidden_size
+        per_position = c.num_blocks * (c.kernel_size + 1) * width * c.bottleneck_size
+        return 2 * self.num_positions * per_position
+
+    @property
     def _pool_size(self) -> int:
         """Positions that each pooling combines into one."""
         return self.stem_pool_size

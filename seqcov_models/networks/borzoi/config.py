@@ -111,6 +111,16 @@ class BorzoiConfig(AttentionConfig):
             values["upsample_kernel_size"] = shapes[f"{step}.separable.depthwise.weight"][-1]
         return values
 
+    @property
+    def _context_operations(self) -> int:
+        """Those of the transformer and of the U-net steps."""
+        total, width, length = super()._context_operations, self.hidden_size, self.num_positions
+        for step in range(self.num_upsamples):
+            skip = self.conv_tower_channels[-1 - step]
+            total += 2 * length * width * (self.upsample_conv * width + 2 * (skip + width))
+            length *= 2
+        return total
+
     def _check_crop(self) -> None:
         """Compute `target_length` and `crop_bins`; raise SeqcovError if they contradict."""
         if self.num_upsamples >= self.num_downsamples:

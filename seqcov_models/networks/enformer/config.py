@@ -54,6 +54,7 @@ class EnformerConfig(AttentionConfig):
 
     HEADS: ClassVar = {"human": 5_313, "mouse": 1_643}
     TOWER_CONV = "widen.conv"
+    POINTWISE_LAYERS = 1.5  # that of the attention pooling reads half the length
 
     sequence_length: PositiveInt = 196_608
     other_heads: HeadSizes = field(default_factory=dict)

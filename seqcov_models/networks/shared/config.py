@@ -308,6 +308,37 @@ class BinnedConfig(Config):
         """Positions of the trunk in a window of `sequence_length`."""
         return self.sequence_length // self.pool_factor
 
+    POINTWISE_LAYERS: ClassVar[float] = 0.0
+    """Layers of kernel width 1 after each convolution of the tower, if they read its length."""
+
+    @property
+    def stem_operations(self) -> int:
+        """Multiplications and additions of the stem in one window."""
+        length, width, total = self.sequence_length, self.vocab_size, 0.0
+        kernels = [self.stem_kernel_size]
+        kernels += [self.conv_tower_kernel_size] * len(self.conv_tower_channels)
+        for kernel, out in zip(
+            kernels, (self.stem_channels, *self.conv_tower_channels), strict=True
+        ):
+            total += 2 * length * out * (kernel * width + self.POINTWISE_LAYERS * out)
+            length, width = length // self._pool_size, out
+        return int(total)
+
+    @property
+    def trunk_operations(self) -> int:
+        """Multiplications and additions of all layers after the stem in one window.
+
+        Only the layers with most of the work are counted: matrix products and convolutions.
+        """
+        width, final = self.hidden_size, self.head_hidden_size
+        head = width * final + self.last_hidden_size * self.num_labels
+        return self._context_operations + 2 * self.num_bins * head
+
+    @property
+    def _context_operations(self) -> int:
+        """Those of `trunk_operations` before the crop."""
+        raise NotImplementedError
+
     @property
     def bin_size(self) -> int:
         """Bases per output bin."""
@@ -356,6 +387,15 @@ class AttentionConfig(BinnedConfig):
 
     TOWER_CONV: ClassVar[str]
     """The name of the convolution that sets the width within a tower stage."""
+
+    @property
+    def _context_operations(self) -> int:
+        """Those of the transformer. Rotary attention does a little less than the relative one."""
+        width, keys = self.hidden_size, self.num_attention_heads * self.attention_head_size
+        values = self.num_attention_heads * self.attention_value_size
+        dense = width * (2 * keys + 2 * values + 2 * self.intermediate_size)
+        attention = self.num_positions * (2 * keys + values)  # keys by content and by distance
+        return 2 * self.num_hidden_layers * self.num_positions * (dense + attention)
 
     @classmethod
     def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
