@@ -160,14 +160,19 @@ def watch_folder(folder: Path, usage: Usage, period: float = 1.0) -> Iterator[No
 
 
 def measure_folder(folder: Path) -> int:
-    """Return the bytes that the files in a folder take on disk; sparse files take less."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += 512 * path.lstat().st_blocks
-        except FileNotFoundError:  # a job has deleted it
-            continue
-    return total
+    """Return the bytes that the files in a folder take on disk; sparse files take less.
+
+    A file with two names (a bigWig of a batch and its group) counts once.
+    """
+    sizes = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                state = Path(parent, name).lstat()
+            except FileNotFoundError:  # a job has deleted it
+                continue
+            sizes[state.st_ino] = 512 * state.st_blocks
+    return sum(sizes.values())
 
 
 def run_snakemake(folder: Path, *arguments: str) -> Usage:
