@@ -38,7 +38,7 @@ def job_log(path: str) -> Iterator[None]:
     )
     try:
         yield
-        log.info("peak memory %.0f MB", peak_memory() / 1e6)
+        log.info("peak memory %.0f MB, %.1f s of CPU time", peak_memory() / 1e6, cpu_time())
     except SeqcovError as error:
         log.error("%s", error)
         sys.exit(1)
@@ -57,3 +57,8 @@ def peak_memory() -> float:
     except (OSError, ValueError):
         kilobytes = str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     return 1024 * int(kilobytes)
+
+
+def cpu_time() -> float:
+    """Return the CPU time of this process and its finished children so far, in seconds."""
+    return sum(os.times()[:4])

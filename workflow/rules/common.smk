@@ -1,5 +1,6 @@
 # Check the config and plan the run. Nothing here reads weights or sequences.
 
+import gc
 import re
 import sys
 from pathlib import Path
@@ -44,6 +45,10 @@ try:
         run = RunPlan.load(paths)
 except SeqcovError as error:
     raise WorkflowError(str(error)) from None
+
+# The plan lives until the process ends. Without this, the garbage collector visits its contigs and
+# windows again and again while Snakemake builds its jobs (0.6 s for 23,475 contigs).
+gc.freeze()
 
 
 def planned(document):
