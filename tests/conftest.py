@@ -48,13 +48,13 @@ def tiny_weights() -> Weights:
 
 @pytest.fixture
 def tiny_folder(tmp_path: Path, tiny_weights: Weights) -> Path:
-    """A fresh calico checkpoint of `Tiny()` that a test may damage."""
+    """Return a fresh calico checkpoint of `Tiny()` that a test may damage."""
     return write_calico(tmp_path / "weights", Tiny(), tiny_weights)
 
 
 @pytest.fixture(scope="session")
 def goldens(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Give a function that unpacks a golden, once."""
+    """Return a function that unpacks a golden, once."""
     folder = tmp_path_factory.mktemp("goldens")
 
     def unpack_once(name: str) -> Path:
@@ -67,7 +67,7 @@ def goldens(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def copy_golden(goldens: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
-    """Give a function that unpacks a golden for a test that changes it."""
+    """Return a function that unpacks a golden for a test that changes it."""
 
     def copy(name: str) -> Path:
         shutil.copytree(goldens(name), tmp_path / name)
@@ -78,7 +78,7 @@ def copy_golden(goldens: Callable[[str], Path], tmp_path: Path) -> Callable[[str
 
 @pytest.fixture
 def no_hang() -> Iterator[None]:
-    """End the tests with a traceback where one takes minutes: a hang is a failure, too."""
+    """End the tests with a traceback if one takes minutes: a hang is a failure, too."""
     faulthandler.dump_traceback_later(120, exit=True, file=sys.__stderr__)
     yield
     faulthandler.cancel_dump_traceback_later()

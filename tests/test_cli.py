@@ -34,16 +34,16 @@ def test_describe_prints_the_properties_of_a_checkpoint(run: Run, tmp_path: Path
     folder = unpack("enformer_pytorch", tmp_path / "x")
     status, output, err = run("describe", folder)
     assert (status, err) == (0, "")
-    printed = dict(line.split(":", 1) for line in output.splitlines())
-    assert printed["architecture"].strip() == "enformer"
-    assert printed["format"].strip().startswith("enformer-pytorch (")
-    assert printed["species"].strip() == "human, also mouse"
-    assert printed["window"].strip() == "12,288 bp"
-    assert printed["core"].strip() == "320 bp, 40 bins of 8 bp, 748 cropped at each side"
-    assert printed["tracks"].strip() == "5 (track_0, track_1, track_2, track_3, track_4)"
+    lines = dict(line.split(":", 1) for line in output.splitlines())
+    assert lines["architecture"].strip() == "enformer"
+    assert lines["format"].strip().startswith("enformer-pytorch (")
+    assert lines["species"].strip() == "human, also mouse"
+    assert lines["window"].strip() == "12,288 bp"
+    assert lines["core"].strip() == "320 bp, 40 bins of 8 bp, 748 cropped at each side"
+    assert lines["tracks"].strip() == "5 (track_0, track_1, track_2, track_3, track_4)"
     model = load_model("enformer", folder)
     count = sum(weight.numel() for weight in model.parameters())
-    assert printed["parameters"].strip() == f"{count:,}"
+    assert lines["parameters"].strip() == f"{count:,}"
     for file in ("model.safetensors", "config.json"):
         assert f"{sha256(folder / file)}  {file}" in output
 
@@ -95,8 +95,8 @@ def test_mistakes_are_one_line_and_status_1(command: str, run: Run, tmp_path: Pa
         (["hf://a/b/c/../d"], "expected hf://"),
     ]
     for arguments, message in cases:
-        status, printed, err = run(command, arguments[0], *target, *arguments[1:])
-        assert (status, printed) == (1, "")
+        status, output, err = run(command, arguments[0], *target, *arguments[1:])
+        assert (status, output) == (1, "")
         assert message in err
         assert err.count("\n") == 1
         assert err.startswith("error: ")
@@ -121,19 +121,19 @@ def test_convert_never_writes_over_anything(run: Run, tmp_path: Path) -> None:
 def test_a_full_disk_is_reported_and_leaves_no_file(tmp_path: Path) -> None:
     folder = unpack("bpnet_lite", tmp_path / "x")
     command = 'ulimit -f 4; exec "$0" -m seqcov_models convert "$1" "$2"'
-    completed = subprocess.run(
+    process = subprocess.run(
         ["bash", "-c", command, sys.executable, str(folder), str(tmp_path / "out")],
         cwd=REPOSITORY, capture_output=True, text=True,
     )  # fmt: skip
-    assert completed.returncode == 1
-    assert "cannot be written" in completed.stderr
-    assert "Traceback" not in completed.stderr
+    assert process.returncode == 1
+    assert "cannot be written" in process.stderr
+    assert "Traceback" not in process.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_wrong_arguments_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["describe"], ["convert", "x"], ["describe", "x", "--architecture", "y"]):
-        with pytest.raises(SystemExit) as caught:
+        with pytest.raises(SystemExit) as error:
             main(arguments)
-        assert caught.value.code == 2
+        assert error.value.code == 2
         assert "usage:" in capsys.readouterr().err

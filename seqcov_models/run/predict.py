@@ -184,23 +184,23 @@ def predict_chunk(
     with (
         chunk_writer(path, ensemble.columns + 1, bins, dtype, identity) as write_now,
         write_behind(write_now, route(ensemble.device).asynchronous) as write,
-        progress(windows, "windows") as advance,
     ):
         remaining = list(_remaining(segments, write_now.finished, tiling.step))
-        if skipped := windows - sum(segment.windows for _, segment in remaining):
-            log.info("continuing after %d of %d windows", skipped, windows)
-            advance(skipped)
-        for offset, segment in remaining:
-            excluded = ~_selection_mask(selected[segment.contig], segment, tiling.step)
-            for first, values, unknown in predict_segment(
-                ensemble, tiling, genome, segment, batch_size, precision, min_acgt, seconds
-            ):
-                mask = excluded[first : first + len(values)]
-                values[mask] = np.nan
-                unknown[mask] = np.nan
-                with seconds.measure("writing"):
-                    write(offset + first, values, unknown[:, None])
-                advance(1)
+        count = sum(segment.windows for _, segment in remaining)
+        if count < windows:
+            log.info("continuing after %d of %d windows", windows - count, windows)
+        with progress(count, "windows") as advance:
+            for offset, segment in remaining:
+                excluded = ~_selection_mask(selected[segment.contig], segment, tiling.step)
+                for first, values, unknown in predict_segment(
+                    ensemble, tiling, genome, segment, batch_size, precision, min_acgt, seconds
+                ):
+                    mask = excluded[first : first + len(values)]
+                    values[mask] = np.nan
+                    unknown[mask] = np.nan
+                    with seconds.measure("writing"):
+                        write(offset + first, values, unknown[:, None])
+                    advance(1)
     return seconds
 
 

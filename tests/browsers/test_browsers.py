@@ -71,7 +71,7 @@ def build_rows(assays, models=("borzoi",), group_size=200):
 
 
 def stanzas(text):
-    """The stanzas of a hub.txt as a parser of .ra files sees them."""
+    """Return the stanzas of a hub.txt as a parser of .ra files sees them."""
     blocks = [[]]
     for line in text.replace("\\\n", "").split("\n"):
         if line.strip() and not line.lstrip().startswith("#"):

@@ -14,10 +14,10 @@ from support.two_bit import read_two_bit
 
 def write_and_open(folder, sequences):
     """Write a FASTA in lines of 7 letters, and open it."""
-    with (folder / "g.fa").open("w") as out:
+    with (folder / "g.fa").open("w") as file:
         for name, letters in sequences.items():
             lines = [letters[start : start + 7] for start in range(0, len(letters), 7)]
-            out.write("\n".join([f">{name} more", *lines, ""]))
+            file.write("\n".join([f">{name} more", *lines, ""]))
     return open_fasta(folder / "g.fa", folder)
 
 
@@ -44,8 +44,8 @@ def test_two_bit_read_back(tmp_path, block_size):
 
 def test_two_bit_of_bgzip(tmp_path):
     bgzf = pytest.importorskip("Bio.bgzf")
-    with bgzf.BgzfWriter(str(tmp_path / "g.fa.gz")) as out:
-        out.write(b">a\nACGTNNacgt\nTT\n>b\nGGn\n")
+    with bgzf.BgzfWriter(str(tmp_path / "g.fa.gz")) as file:
+        file.write(b">a\nACGTNNacgt\nTT\n>b\nGGn\n")
     write_two_bit(tmp_path / "g.2bit", open_fasta(tmp_path / "g.fa.gz", tmp_path))
     assert read_two_bit(tmp_path / "g.2bit") == {"a": "ACGTNNacgtTT", "b": "GGn"}
 

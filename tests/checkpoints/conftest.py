@@ -16,20 +16,20 @@ from support.calico import Tiny, Weights, write_calico
 def tiny_model(
     tmp_path_factory: pytest.TempPathFactory, tiny_weights: Weights
 ) -> TokenPredictionModel:
-    """A tiny Borzoi from calico's files; no test may change it."""
+    """Return a tiny Borzoi from calico's files; no test may change it."""
     return load_model("borzoi", write_calico(tmp_path_factory.mktemp("tiny"), Tiny(), tiny_weights))
 
 
 @pytest.fixture
 def saved_folder(tmp_path: Path, tiny_model: TokenPredictionModel) -> Path:
-    """A fresh checkpoint in this package's format that a test may damage."""
+    """Return a fresh checkpoint in this package's format that a test may damage."""
     save_model(tiny_model, tmp_path / "saved")
     return tmp_path / "saved"
 
 
 @pytest.fixture
 def state_file(copy_golden: Callable[[str], Path]) -> Path:
-    """The file of a folder with an Enformer's state dict, which a test may damage."""
+    """Return the file of a folder with an Enformer's state dict, which a test may damage."""
     folder = copy_golden("enformer_pytorch")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()

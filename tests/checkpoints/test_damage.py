@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("no_hang")
 def write_checkpoint(
     copy_golden: Callable[[str], Path], tmp_path: Path, tiny_weights: Weights
 ) -> Callable[[str], Path]:
-    """Give a function that writes a golden or one of CONTAINERS, for a test that damages it."""
+    """Return a function that writes a golden or one of CONTAINERS, for a test that damages it."""
 
     def write(name: str) -> Path:
         if name in GOLDENS:

@@ -170,7 +170,7 @@ def test_a_keras_file_with_wrong_weights_is_refused(change_name: str, tiny_folde
 
 
 def link_to_another_file(kind: str, file: h5py.File, target: Path) -> None:
-    """Link weights of `file` to `other`, a complete checkpoint that fits."""
+    """Link weights of `file` to `target`, a complete checkpoint that fits."""
     if kind == "all weights":
         del file["model_weights"]
         file["model_weights"] = h5py.ExternalLink(str(target), "/model_weights")

@@ -36,7 +36,7 @@ def cache_golden(name: str, repository: Path) -> Path:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of hf://someone/tiny in an empty cache; no network."""
+    """Return the folder of hf://someone/tiny in an empty cache, without a network."""
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -45,7 +45,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def cache(repository: Path) -> Path:
-    """A snapshot in the cache, the only one."""
+    """Return the only snapshot in the cache."""
     return cache_golden("multimolecule_basenji", repository)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from goldens.common import HERE
+from goldens.common import GOLDENS_FOLDER
 from seqcov_models import load_model, save_model
 from support.checkpoints import (
     GOLDENS,
@@ -30,7 +30,7 @@ def test_the_n_channel_is_kept_if_asked_for(
     name: str, goldens: Callable[[str], Path], tmp_path: Path
 ) -> None:
     model = load_golden(name, goldens(name), n_encoding="multimolecule")
-    golden = np.load(HERE / name / "golden.npz")
+    golden = np.load(GOLDENS_FOLDER / name / "golden.npz")
     check_prediction(model, name, "as_converted")
     assert np.abs(golden["as_converted"] - golden["coverage"]).max() > 1e-3  # and it matters
     save_model(model, tmp_path)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("no_hang")
 
 
 def compress_entries(path: Path, suffix: str) -> None:
-    """Compress the entries of a zip whose names have this ending."""
+    """Compress the entries of a zip whose names have this suffix."""
     with zipfile.ZipFile(path) as archive:
         entries = [(name, archive.read(name)) for name in archive.namelist()]
     with zipfile.ZipFile(path, "w") as archive:

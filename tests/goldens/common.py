@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-HERE = Path(__file__).parent
+GOLDENS_FOLDER = Path(__file__).parent
 
 
 def windows(length: int, count: int = 2, seed: int = 7) -> list[str]:
-    """Sequences with lower case, N alone and in runs, and other IUPAC letters, as real ones have.
+    """Draw sequences with lower case, N alone and in runs, and other IUPAC letters.
 
     They are the same with every version of NumPy, so goldens do not hold them.
     """
@@ -26,7 +26,7 @@ def windows(length: int, count: int = 2, seed: int = 7) -> list[str]:
 
 
 def one_hot_array(sequences: Sequence[str], unknown: float) -> npt.NDArray[np.float32]:
-    """One-hot (windows, length, 4); letters other than ACGT are `unknown` in every channel."""
+    """Return one-hot (windows, length, 4); letters other than ACGT become `unknown`."""
     rows = {letter: row for row, letter in enumerate("ACGT")}
     table = np.vstack([np.eye(4), np.full(4, unknown)]).astype(np.float32)
     return np.stack([table[[rows.get(base, 4) for base in s.upper()]] for s in sequences])
@@ -51,6 +51,6 @@ def write(folder: Path, length: int, **outputs: npt.NDArray[np.float32]) -> None
 def unpack(name: str, folder: Path) -> Path:
     """Decompress the golden's checkpoint into `folder`; return `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (HERE / name).glob("*.gz"):
+    for file in (GOLDENS_FOLDER / name).glob("*.gz"):
         (folder / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
     return folder

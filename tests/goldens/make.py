@@ -15,7 +15,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from goldens.common import HERE, windows, write
+from goldens.common import GOLDENS_FOLDER, windows, write
 from peers import zoo
 
 PEERS: dict[str, Callable[[], zoo.Peer]] = {
@@ -36,17 +36,17 @@ PEERS: dict[str, Callable[[], zoo.Peer]] = {
 
 def main() -> None:
     """Write every golden, or those named on the command line."""
-    import enformer_pytorch.modeling_enformer as theirs
-    import multimolecule.models.enformer.modeling_enformer as others
+    import enformer_pytorch.modeling_enformer as enformer_pytorch
+    import multimolecule.models.enformer.modeling_enformer as multimolecule
 
     for name in sys.argv[1:] or PEERS:
         peer = PEERS[name]()
-        folder = HERE / name
+        folder = GOLDENS_FOLDER / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         peer.save(folder)
         sequences = windows(peer.window, 1)
-        with zoo.gamma_over_positions(theirs, others):
+        with zoo.gamma_over_positions(enformer_pytorch, multimolecule):
             outputs = {"coverage": peer.coverage(sequences)}
             if peer.as_converted is not None:
                 outputs["as_converted"] = peer.as_converted(sequences)

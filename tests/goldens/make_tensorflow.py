@@ -20,7 +20,7 @@ import sonnet as snt
 import tensorflow as tf
 from safetensors.numpy import load
 
-from goldens.common import HERE, one_hot_array, windows, write
+from goldens.common import GOLDENS_FOLDER, one_hot_array, windows, write
 
 K = tf.keras.layers
 
@@ -42,10 +42,10 @@ def randomise(model, seed):
 
 def create_folder(name):
     """Create the empty folder of a golden."""
-    shutil.rmtree(HERE / name, ignore_errors=True)
-    (HERE / name).mkdir()
+    shutil.rmtree(GOLDENS_FOLDER / name, ignore_errors=True)
+    (GOLDENS_FOLDER / name).mkdir()
     tf.keras.backend.clear_session()
-    return HERE / name
+    return GOLDENS_FOLDER / name
 
 
 # Basenji2
@@ -77,7 +77,7 @@ BASENJI = {
 
 
 def basenji(name, activation):
-    """A Basenji2 with the layers of `BASENJI`."""
+    """Write a Basenji2 with the layers of `BASENJI`."""
     folder = create_folder(name)
 
     def block(x, filters, kernel, dilation=1, pool=1, dropout=0.0):
@@ -107,7 +107,7 @@ def basenji(name, activation):
 
 
 def bpnet(name):
-    """A BPNet of two tasks with the branches that read control tracks, numbered as by Keras 2.2."""
+    """Write a BPNet of two tasks and its branches for control tracks, numbered as by Keras 2.2."""
     folder = create_folder(name)
     filters, tasks, length = 8, ("Sox2", "Klf4"), 300
     sequence = K.Input((length, 4), name="seq")
@@ -168,10 +168,12 @@ def variable(value):
 
 
 def enformer(name):
-    """The golden of enformer-pytorch as DeepMind's code would have saved its weights."""
+    """Write the golden of enformer-pytorch as DeepMind's code would have saved its weights."""
     folder = create_folder(name)
     parts = {"1": "stem", "2": "conv_tower", "4": "transformer", "6": "final_pointwise"}
-    content = gzip.decompress((HERE / "enformer_pytorch/model.safetensors.gz").read_bytes())
+    content = gzip.decompress(
+        (GOLDENS_FOLDER / "enformer_pytorch/model.safetensors.gz").read_bytes()
+    )
     state = {}
     for key, value in load(content).items():
         if key.startswith("_trunk."):
@@ -249,7 +251,7 @@ def enformer(name):
     module = Module(_trunk=trunk, _heads=heads)
     tf.train.Checkpoint(module=module).write(str(folder / "enformer"))
     (folder / "checkpoint").unlink(missing_ok=True)
-    golden = np.load(HERE / "enformer_pytorch" / "golden.npz")
+    golden = np.load(GOLDENS_FOLDER / "enformer_pytorch" / "golden.npz")
     assert golden["step"] == 1
     write(folder, int(golden["length"]), coverage=golden["coverage"])
 

@@ -41,7 +41,7 @@ TINY = BasenjiConfig(
 
 
 def reference(config: BasenjiConfig, w: Weights, x: Array) -> Array:
-    """Coverage (bins, tracks) of one window (length, letters)."""
+    """Compute the coverage (bins, tracks) of one window (length, letters)."""
     act = ACTIVATIONS[config.hidden_act]
 
     def block(name: str, x: Array, dilation: int = 1) -> Array:

@@ -55,7 +55,7 @@ def test_masks_do_not_depend_on_the_length_of_the_window(length: int) -> None:
 
 
 def attend(x: Array, features: Array, weights: dict[str, Array], heads: int) -> Array:
-    """Relative attention of x (length, width), one product at a time; kernels (in, out)."""
+    """Apply relative attention to x (length, width), one product at a time; kernels (in, out)."""
     length = len(x)
     key = weights["q"].shape[1] // heads
     value = weights["v"].shape[1] // heads
@@ -119,13 +119,13 @@ def test_attention_equals_a_naive_loop_for_every_block_size(
 
 
 def gelu(x: Array) -> Array:
-    """The tanh form."""
+    """Apply the tanh form of the GELU."""
     result: Array = 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     return result
 
 
 def convolve(x: Array, kernel: Array, bias: Array | float = 0.0) -> Array:
-    """'same' convolution of x (length, in) with a kernel (k, in, out)."""
+    """Convolve x with same padding: x (length, in) with a kernel (k, in, out)."""
     margin = len(kernel) // 2
     padded = np.pad(x, ((margin, margin), (0, 0)))
     taps = [padded[offset : offset + len(x)] @ matrix for offset, matrix in enumerate(kernel)]
@@ -139,7 +139,7 @@ def max_pool(x: Array) -> Array:
 
 
 def reference(tiny: Tiny, keras: Weights, one_hot: Array, trained: int | None = None) -> Array:
-    """Coverage (bins, tracks) of one window (length, 4), from weights under their Keras names."""
+    """Compute the coverage (bins, tracks) of a window (length, 4) from weights by Keras name."""
     w = {name: value.astype(np.float64) for name, value in keras.items()}
     counts = dict.fromkeys(("conv1d", "batch_normalization", "layer_normalization"), 0)
     counts |= dict.fromkeys(("multihead_attention", "dense", "separable_conv1d"), 0)
@@ -211,7 +211,7 @@ def reference(tiny: Tiny, keras: Weights, one_hot: Array, trained: int | None = 
 
 
 def random_letters(length: int, seed: int) -> str:
-    """Random bases with soft-masked ones, N and other IUPAC letters among them."""
+    """Draw random bases with soft-masked ones, N and other IUPAC letters among them."""
     return "".join(np.random.default_rng(seed).choice(list("ACGTACGTACGTacgtNR"), length))
 
 

@@ -43,7 +43,7 @@ BPNET_LITE = BPNetLiteConfig(
 def reference(
     config: BPNetConfig, w: Weights, x: Array, controls: Array | None = None
 ) -> tuple[Array, Array]:
-    """Profile logits (length, tracks) and count logits (counts,) of one window (length, letters).
+    """Compute profile logits (length, tracks) and count logits (counts,) of x (length, letters).
 
     controls: (length, tracks), which the heads read besides the trunk's channels.
     """

@@ -62,7 +62,7 @@ def coverage(model: CoverageModel, windows: int) -> npt.NDArray[np.float32]:
 
 
 def error(values: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
-    """The largest difference, as a fraction of the range."""
+    """Return the largest difference as a fraction of the range."""
     assert values.shape == expected.shape
     assert values.dtype == np.float32
     return float(np.abs(values - expected).max() / np.ptp(expected))

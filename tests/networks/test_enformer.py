@@ -55,7 +55,7 @@ TINY = EnformerConfig(
 
 
 def features(length: int, count: int) -> Array:
-    """Enformer's position features, position by position: three families of `count` functions."""
+    """Compute Enformer's position features one by one: three families of `count` functions."""
     rows = []
     for d in range(-(length - 1), length):
         x = abs(d)
@@ -118,7 +118,7 @@ def test_features_cached_by_a_prediction_can_be_used_in_training(mode: Callable[
 
 
 def pool(w: Weights, name: str, x: Array) -> Array:
-    """A softmax over each pair, channel by channel."""
+    """Weight each pair by a softmax, channel by channel."""
     pairs = x.reshape(len(x) // 2, 2, -1)
     weight = softmax(pairs @ w[f"{name}.to_logits.weight"].T, 1)
     result: Array = (weight * pairs).sum(1)
@@ -128,7 +128,7 @@ def pool(w: Weights, name: str, x: Array) -> Array:
 def reference(
     config: EnformerConfig, w: Weights, x: Array, head: str = "head", gammas: Array | None = None
 ) -> Array:
-    """Coverage (bins, tracks) of one window (length, letters)."""
+    """Compute the coverage (bins, tracks) of one window (length, letters)."""
     act = ACTIVATIONS["quick_gelu"]
 
     def block(name: str, x: Array) -> Array:

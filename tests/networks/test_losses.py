@@ -50,7 +50,7 @@ def test_a_window_without_reads_has_a_finite_loss() -> None:
 
 
 def likelihood(logits: Array, counts: Array) -> float:
-    """−log of the multinomial probability of `counts`."""
+    """Return −log of the multinomial probability of `counts`."""
     odds = np.exp(logits) / np.exp(logits).sum()
     result = math.lgamma(counts.sum() + 1) - sum(math.lgamma(n + 1) for n in counts)
     return -(result + sum(n * math.log(p) for n, p in zip(counts, odds, strict=True)))

@@ -53,7 +53,7 @@ FULL: dict[str, Callable[[], zoo.Peer]] = {
 
 
 def difference(values: zoo.Coverage, expected: zoo.Coverage) -> float:
-    """Largest difference, as a fraction of the range of the expected values."""
+    """Return the largest difference as a fraction of the range of the expected values."""
     assert values.shape == expected.shape
     assert np.ptp(expected) > 0
     return float(np.abs(values - expected).max() / np.ptp(expected))
@@ -61,7 +61,7 @@ def difference(values: zoo.Coverage, expected: zoo.Coverage) -> float:
 
 @pytest.fixture
 def positions() -> Any:
-    """A function that runs Enformers with gamma features as DeepMind normalises them."""
+    """Return a function that runs Enformers with gamma features as DeepMind normalises them."""
     import enformer_pytorch.modeling_enformer as enformer_pytorch
     import multimolecule.models.enformer.modeling_enformer as multimolecule
 

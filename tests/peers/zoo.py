@@ -42,7 +42,7 @@ class Peer:
 
 
 def one_hot(sequences: Sequence[str], unknown: float = 0.0) -> Tensor:
-    """One-hot (windows, length, 4); letters other than ACGT are `unknown` in every channel."""
+    """Return one-hot (windows, length, 4); letters other than ACGT become `unknown`."""
     return torch.from_numpy(one_hot_array(sequences, unknown))
 
 

@@ -38,7 +38,7 @@ class Contigs:
 
 
 def random_contig(length: int, seed: int = 1) -> Codes:
-    """A contig with single unknown bases and a gap of a quarter of its length."""
+    """Draw a contig with single unknown bases and a gap of a quarter of its length."""
     codes = np.random.default_rng(seed).integers(0, 4, length).astype(np.uint8)
     codes[:: length // 7] = UNKNOWN
     codes[length // 3 : length // 3 + length // 4] = UNKNOWN
@@ -54,7 +54,7 @@ def network(config: Config, seed: int = 1) -> CoverageModel:
 def sweep(
     ensemble: Ensemble, tiling: Tiling, contigs: Contigs, first: int = 0, batch_size: int = 1
 ) -> Iterator[Values]:
-    """The bins of contig c from window `first` on, window by window."""
+    """Yield the bins of contig c from window `first` on, window by window."""
     bins = -(-contigs.contigs["c"] // tiling.geometry.bin)
     windows = tiling.count_windows(contigs.contigs["c"])
     segment = Segment("c", first, windows - first, bins - first * tiling.step)
@@ -64,7 +64,7 @@ def sweep(
 
 
 def predict_windows(ensemble: Ensemble, tiling: Tiling, contigs: Contigs) -> Values:
-    """The bins of contig c, each window computed alone from one-hot to coverage."""
+    """Return the bins of contig c, each window computed alone from one-hot to coverage."""
     geometry, step = tiling.geometry, tiling.step * tiling.geometry.bin
     parts = []
     for number in range(tiling.count_windows(contigs.contigs["c"])):

@@ -35,7 +35,7 @@ Values = npt.NDArray[np.float32]
 
 
 class Counting(TokenPredictionModel):
-    """Counts each letter in each bin: track 0 is A, 1 is C, 2 is G, 3 is T."""
+    """Count each letter in each bin: track 0 is A, 1 is C, 2 is G, 3 is T."""
 
     shared_stem = None
 
@@ -53,7 +53,7 @@ class Counting(TokenPredictionModel):
 
 
 class Broken(Counting):
-    """Counting, but `value` wherever there is a T."""
+    """Count letters, but write `value` in each bin with a T."""
 
     def __init__(self, value: float) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ SIDE_BY_SIDE = Tiling.from_overlap(CONFIG.geometry)
 
 
 def count_letters(sequence: str, numbers: set[int]) -> Values:
-    """Counts (4, bins) of a contig, NaN where a bin is not selected or has no base."""
+    """Count the letters of a contig: (4, bins), NaN for a bin that is not selected or all N."""
     bins = -(-len(sequence) // BIN)
     values = np.full((4, bins), np.nan, np.float32)
     for number in numbers:
@@ -80,14 +80,14 @@ def count_letters(sequence: str, numbers: set[int]) -> Values:
 
 
 def unknown_share(sequence: str, number: int, step: int = CORE_BINS) -> float:
-    """Share of window `number` that is no base."""
+    """Return the share of window `number` that is not a base."""
     start = (number * step - CROP) * BIN
     letters = sequence[max(start, 0) : start + WINDOW].upper()
     return 1 - sum(letter in "ACGT" for letter in letters) / WINDOW
 
 
 def random_genome(rng: np.random.Generator) -> dict[str, str]:
-    """Contigs from shorter than a bin to several chunks, with runs of N and soft-masked bases."""
+    """Draw contigs from less than a bin to several chunks, with runs of N and soft-masked bases."""
     genome = {}
     for number in range(rng.integers(1, 4)):
         parts = [
@@ -106,7 +106,7 @@ def predict_contigs(
     batch_size: int,
     folder: Path,
 ) -> dict[str, Values]:
-    """All chunks of a run, put together: (5, bins) of each contig, NaN where there is no value."""
+    """Predict all chunks of a run; return (5, bins) per contig, NaN for bins without a value."""
     fasta = open_fasta(write_fasta(folder / "g.fa", genome), folder)
     reader = Genome(fasta)
     bins = select_bins(fasta.contigs, BIN, None, exclude)
@@ -193,7 +193,7 @@ def test_windows_with_too_few_bases_do_not_count(
 
 @pytest.fixture
 def genome(tmp_path: Path) -> Iterator[Genome]:
-    """One contig of 130 bp: A and C, then only N from 80, with a T at 100 and at the very end."""
+    """Yield one contig of 130 bp: A and C, then only N from 80, with a T at 100 and at the end."""
     text = "AC" * 40 + "N" * 20 + "T" + "N" * 28 + "T"
     reader = Genome(open_fasta(write_fasta(tmp_path / "g.fa", {"c": text}), tmp_path))
     yield reader

@@ -165,7 +165,7 @@ def run(
     windows: int = 1_000,
     **options: float,
 ) -> dict[str, Floats]:
-    """Chunk rows of every contig put together: (rows, bins) by contig."""
+    """Predict every chunk; return (rows, bins) by contig."""
     bins = select_bins(genome.contigs, tiling.geometry.bin, None, [])
     parts: dict[str, list[Floats]] = {}
     for number, chunk in enumerate(

@@ -64,7 +64,7 @@ def predict_window(
     both_strands: bool,
     expm1: bool,
 ) -> tuple[Array, Array]:
-    """Values (length, tasks, strands) and log counts of a window, from the definitions.
+    """Compute values (length, tasks, strands) and log counts of a window from the definitions.
 
     The probabilities and the log counts are averaged over folds and strands, then multiplied.
     """

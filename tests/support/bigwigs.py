@@ -33,24 +33,24 @@ def assert_holds(
 ) -> None:
     """Check with two readers and `walk` that a file has exactly these contigs and values."""
     lengths = {name: len(values) for name, values in bases.items()}
-    walked = walk(path, sizes)
-    assert walked.contigs == lengths
-    assert list(walked.contigs) == list(lengths)
+    content = walk(path, sizes)
+    assert content.contigs == lengths
+    assert list(content.contigs) == list(lengths)
     first_reader, second_reader = pyBigWig.open(str(path)), pybigtools.open(str(path))
     assert first_reader.chroms() == lengths
     assert list(first_reader.chroms()) == list(lengths)
     assert second_reader.chroms() == lengths
     for name, expected in bases.items():
-        starts, ends, values = walked.intervals[name]
+        starts, ends, values = content.intervals[name]
         written = np.full(len(expected), np.nan, np.float32)
         for start, end, value in zip(starts.tolist(), ends.tolist(), values, strict=True):
             assert np.isnan(written[start:end]).all()
             written[start:end] = value
         np.testing.assert_array_equal(written, expected)
         if len(expected):
-            exact = second_reader.values(name, 0, len(expected), exact=True, fillna=None)
-            np.testing.assert_array_equal(exact.astype(np.float32), expected)
-        if len(expected) and walked.summary.bases:
+            bases_of_reader = second_reader.values(name, 0, len(expected), exact=True, fillna=None)
+            np.testing.assert_array_equal(bases_of_reader.astype(np.float32), expected)
+        if len(expected) and content.summary.bases:
             written = first_reader.values(name, 0, len(expected), numpy=True)
             np.testing.assert_array_equal(written, expected)
     first_reader.close()

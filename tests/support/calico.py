@@ -44,7 +44,7 @@ class Tiny:
         return self.positions * 2**self.upsamples - 2 * self.crop
 
     def params(self) -> dict[str, dict[str, object]]:
-        """The params.json of this network."""
+        """Return the params.json of this network."""
         growth = self.tower[-1] - self.tower[-2]
         tower = {"filters_init": self.tower[0], "filters_end": self.tower[-1]}
         attention = {"key_size": self.key, "heads": self.heads, "repeat": self.blocks}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from goldens.common import HERE, windows
+from goldens.common import GOLDENS_FOLDER, windows
 from seqcov_models import SeqcovError, load_model
 from seqcov_models.checkpoints.formats.enformer_pytorch import canonical
 from seqcov_models.checkpoints.load import load_checkpoint
@@ -72,7 +72,7 @@ def are_equal(first: CoverageModel, second: CoverageModel) -> bool:
 
 def check_prediction(model: CoverageModel, name: str, kind: str = "coverage") -> None:
     """Compare a prediction with that of the project that wrote the golden."""
-    golden = np.load(HERE / name / "golden.npz")
+    golden = np.load(GOLDENS_FOLDER / name / "golden.npz")
     expected, step = golden[kind], int(golden["step"])
     predicted = model.predict(windows(int(golden["length"]), 1))[:, ::step]
     assert predicted.shape == expected.shape

@@ -92,8 +92,8 @@ def conv(w: Weights, name: str, x: Array, dilation: int = 1) -> Array:
     half = kernel.shape[2] // 2
     padded = np.pad(x, ((half * dilation, half * dilation), (0, 0)))
     result = np.zeros((len(x), len(kernel))) + w.get(f"{name}.bias", np.zeros(()))
-    for tap in range(kernel.shape[2]):
-        result += padded[tap * dilation : tap * dilation + len(x)] @ kernel[:, :, tap].T
+    for offset in range(kernel.shape[2]):
+        result += padded[offset * dilation : offset * dilation + len(x)] @ kernel[:, :, offset].T
     return result
 
 
@@ -128,7 +128,7 @@ def relative_attention(w: Weights, name: str, x: Array, positions: Array, heads:
     q = dense(w, f"{name}.to_q", x) * key**-0.5
     k, v = dense(w, f"{name}.to_k", x), dense(w, f"{name}.to_v", x)
     r = dense(w, f"{name}.to_rel_k", positions)
-    joined = np.zeros((length, heads * value))
+    outputs = np.zeros((length, heads * value))
     for head in range(heads):
         keys, columns = slice(head * key, (head + 1) * key), slice(head * value, (head + 1) * value)
         content = w[f"{name}.rel_content_bias"][0, head, 0]
@@ -136,8 +136,8 @@ def relative_attention(w: Weights, name: str, x: Array, positions: Array, heads:
         for i in range(length):
             rows = [length - 1 + (j - i) for j in range(length)]
             logits = k[:, keys] @ (q[i, keys] + content) + r[rows, keys] @ (q[i, keys] + position)
-            joined[i, columns] = softmax(logits, 0) @ v[:, columns]
-    return dense(w, f"{name}.to_out", joined)
+            outputs[i, columns] = softmax(logits, 0) @ v[:, columns]
+    return dense(w, f"{name}.to_out", outputs)
 
 
 def transformer_block(

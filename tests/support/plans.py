@@ -35,7 +35,7 @@ def write_genome(path: Path, lengths: dict[str, int]) -> Path:
 
 
 def write_weights(folder: Path, tiny: Tiny = TINY) -> Path:
-    """Write a checkpoint whose weights are only a name: planning does not read them."""
+    """Write a checkpoint whose weights are just a name: planning does not read them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.json").write_text(json.dumps(tiny.params()))
     (folder / "model.h5").write_bytes(b"not read when a run is planned")
@@ -50,16 +50,16 @@ def complete(config: Config) -> Config:
     Raises:
         SeqcovError: If the config does not fit the schema.
     """
-    completed: Config = yaml.safe_load(yaml.safe_dump(config))
-    if mistakes := list(non_string_keys(completed)):
+    config_with_defaults: Config = yaml.safe_load(yaml.safe_dump(config))
+    if mistakes := list(non_string_keys(config_with_defaults)):
         raise SeqcovError("\n".join(mistakes))
     try:
-        validate(completed, str(SCHEMA))
+        validate(config_with_defaults, str(SCHEMA))
     except WorkflowError:
         raise SeqcovError(
-            describe_mistakes(completed, yaml.safe_load(SCHEMA.read_text()))
+            describe_mistakes(config_with_defaults, yaml.safe_load(SCHEMA.read_text()))
         ) from None
-    return completed
+    return config_with_defaults
 
 
 DiskUsage = namedtuple("DiskUsage", ["total", "used", "free"])
@@ -73,10 +73,10 @@ def set_free_space(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
 
 def changed(config: Config, path: str, value: Any) -> Config:
     """Return a copy of `config` with another value at a dotted path."""
-    copied = copy.deepcopy(config)
-    *parents, last = path.split(".")
-    section = copied
+    copy_of_config = copy.deepcopy(config)
+    *parents, key = path.split(".")
+    section = copy_of_config
     for parent in parents:
         section = section[parent]
-    section[last] = value
-    return copied
+    section[key] = value
+    return copy_of_config

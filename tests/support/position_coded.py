@@ -19,7 +19,7 @@ DIGITS = 12
 
 def position_coded_bin(number: int) -> str:
     """Return 16 letters that spell `number` < 3^12: A, then base-3 digits, lowest first, in CGT."""
-    digits = "".join("CGT"[number // 3**place % 3] for place in range(DIGITS))
+    digits = "".join("CGT"[number // 3**digit_number % 3] for digit_number in range(DIGITS))
     return "A" + digits.ljust(BIN - 1, "C")
 
 
@@ -44,9 +44,9 @@ def save_position_coded(folder: Path, bins: int = 24, crop: int = 2, tracks: int
         kernel = model.state_dict()["model.stem.conv.weight"]  # (1, 4 letters, 31 offsets)
         kernel.zero_()
         kernel[0, 0, 15] = MARK
-        for place in range(DIGITS):
+        for digit_number in range(DIGITS):
             for digit, letter in enumerate((1, 2, 3)):
-                kernel[0, letter, 16 + place] = digit * 3**place
+                kernel[0, letter, 16 + digit_number] = digit * 3**digit_number
         factor = 1 + torch.arange(tracks) % 3
         model.head.weight.copy_(factor[:, None])
         model.head.bias.copy_(40 - MARK * factor)
@@ -63,7 +63,8 @@ def position_coded_values(sequence: str, track: int) -> npt.NDArray[np.float32]:
     padded = letters + "N" * DIGITS
     for index, letter in enumerate(letters):
         reading[index] = MARK * (letter == "A") + sum(
-            max("CGT".find(padded[index + 1 + place]), 0) * 3**place for place in range(DIGITS)
+            max("CGT".find(padded[index + 1 + digit_number]), 0) * 3**digit_number
+            for digit_number in range(DIGITS)
         )
     values = np.full(len(letters), np.nan, np.float32)
     for start in range(0, len(letters), BIN):
@@ -81,6 +82,6 @@ def unknown_fraction(sequence: str, bins: int = 24, crop: int = 2) -> npt.NDArra
     padded = "N" * context + sequence.upper() + "N" * (core + context)
     for start in range(0, len(sequence), core):
         window = padded[start : start + core + 2 * context]
-        known = sum(window.count(letter) for letter in "ACGT")
-        fractions[start : start + core] = 1 - known / len(window)
+        count = sum(window.count(letter) for letter in "ACGT")
+        fractions[start : start + core] = 1 - count / len(window)
     return fractions

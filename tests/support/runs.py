@@ -71,7 +71,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def every_base(path: Path, contig: str, length: int) -> npt.NDArray[np.float32]:
-    """A bigWig's value at every base of a contig, NaN where it has none."""
+    """Return a bigWig's value at every base of a contig, NaN for bases without a value."""
     values = np.full(length, np.nan, np.float32)
     with pyBigWig.open(str(path)) as file:
         for start, end, value in file.intervals(contig) or ():

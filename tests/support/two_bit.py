@@ -25,12 +25,14 @@ def read_two_bit(path: Path) -> dict[str, str]:
         blocks = []
         for _ in range(2):
             (runs,), offset = words(offset, 1)
-            firsts, offset = words(offset, runs)
+            first_bases, offset = words(offset, runs)
             sizes, offset = words(offset, runs)
-            ends = [first + size for first, size in zip(firsts, sizes, strict=True)]
+            ends = [first + size for first, size in zip(first_bases, sizes, strict=True)]
             assert all(size > 0 for size in sizes)
-            assert all(end < after for end, after in zip(ends, firsts[1:], strict=False))
-            blocks.append(list(zip(firsts, ends, strict=True)))
+            assert all(
+                end < next_first for end, next_first in zip(ends, first_bases[1:], strict=False)
+            )
+            blocks.append(list(zip(first_bases, ends, strict=True)))
         (reserved,), offset = words(offset, 1)
         assert reserved == 0
         letters = ["TCAG"[data[offset + i // 4] >> (6 - 2 * (i % 4)) & 3] for i in range(length)]

@@ -44,14 +44,14 @@ def simulated(genome: dict[str, str]) -> dict[str, Array]:
 
 @pytest.fixture(scope="module")
 def stated_correlations() -> list[float]:
-    """Pearson's r of each track as demo/README.md states it."""
+    """Return Pearson's r of each track as demo/README.md states it."""
     lines = (DEMO / "README.md").read_text().splitlines()
     return [float(line.split("|")[3]) for line in lines if line.startswith("| DEMO")]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of `make run`, which is config.yaml from the repository's folder."""
+    """Return the results of `make run`, which is config.yaml from the repository's folder."""
     folder = tmp_path_factory.mktemp("demo")
     (folder / "demo").symlink_to(DEMO)
     process = snakemake(folder, yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
@@ -98,7 +98,7 @@ def test_the_weights_are_small(genome: dict[str, str]) -> None:
 
 
 def correlations(predicted: dict[str, Array], simulated: dict[str, Array]) -> Array:
-    """Pearson's r of each track over all bins with a value."""
+    """Compute Pearson's r of each track over all bins with a value."""
     values = np.concatenate([predicted[name] for name in simulated])
     expected = np.concatenate(list(simulated.values()))
     has_value = ~np.isnan(values).any(1)
@@ -114,7 +114,7 @@ def correlations(predicted: dict[str, Array], simulated: dict[str, Array]) -> Ar
 def test_predicted_and_simulated_coverage_agree_as_stated(
     genome: dict[str, str], simulated: dict[str, Array], stated_correlations: list[float], run: Path
 ) -> None:
-    """`make run`'s own bigWigs against the simulation, on a genome the network never saw."""
+    """`make run`'s own bigWigs against the simulation, on a genome that the network never saw."""
     model = load_model("borzoi", DEMO / "borzoi")
     files = [next(run.rglob(f"borzoi.{track.file_name}.bw")) for track in model.tracks]
     predicted = {
@@ -143,7 +143,7 @@ def test_the_correlation_is_not_by_chance(
 
 @pytest.fixture(scope="module")
 def binding(simulate: ModuleType, genome: dict[str, str]) -> dict[str, Array]:
-    """Expected reads of each contig, (bases, tracks), computed from its letters."""
+    """Return the expected reads of each contig, (bases, tracks), computed from its letters."""
     return {
         name: simulate.simulate_binding(letters).reshape(len(letters), -1)
         for name, letters in genome.items()

@@ -88,16 +88,16 @@ def test_is_found_before_prediction(
     mistake: Mistake, message: str, config: Config, tmp_path: Path
 ) -> None:
     mistake(config, tmp_path)
-    done = snakemake(tmp_path, config)
-    assert done.returncode != 0
-    assert re.search(message, done.stderr), done.stderr
-    assert "Traceback" not in done.stderr
+    process = snakemake(tmp_path, config)
+    assert process.returncode != 0
+    assert re.search(message, process.stderr), process.stderr
+    assert "Traceback" not in process.stderr
     assert not list(tmp_path.glob("logs/g/predict*/*")), "something was predicted"
     assert not list(tmp_path.rglob("*.bw"))
 
 
 def test_the_same_run_without_a_mistake_is_checked(config: Config, tmp_path: Path) -> None:
     config["models"]["tiny"]["tracks"] = ["id2"]
-    done = snakemake(tmp_path, config, "--until", "check_checkpoint")
-    assert done.returncode == 0, done.stderr
-    assert "1 of 7 tracks" in done.stderr
+    process = snakemake(tmp_path, config, "--until", "check_checkpoint")
+    assert process.returncode == 0, process.stderr
+    assert "1 of 7 tracks" in process.stderr

@@ -109,8 +109,8 @@ def expected_digests(folder: Path, config: Config) -> dict[str, str]:
     """Return the digests of the bigWigs of a run that is not imported, beside `folder`."""
     direct = folder.with_name(f"{folder.name}-direct")
     shutil.copytree(folder / "inputs", direct / "inputs")
-    done = snakemake(direct, config)
-    assert done.returncode == 0, done.stderr
+    process = snakemake(direct, config)
+    assert process.returncode == 0, process.stderr
     return digests(direct)
 
 
@@ -119,8 +119,8 @@ def repository(tmp_path: Path) -> Path:
     """A git repository of the workflow without the package seqcov_models."""
     folder = tmp_path / "repository"
     for name in ("workflow", "scripts", "envs"):
-        ignored = shutil.ignore_patterns("__pycache__", ".snakemake")
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored)
+        patterns = shutil.ignore_patterns("__pycache__", ".snakemake")
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=patterns)
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "All"], ["tag", "v1"]):
         subprocess.run([*git, *arguments], cwd=folder, check=True)
@@ -130,25 +130,25 @@ def repository(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("prefix", ["", "predicted"])
 def test_import_from_a_folder(prefix: str, config: Config, tmp_path: Path) -> None:
     write_importing_workflow(tmp_path, config, prefix=prefix)
-    done = run_importing_workflow(tmp_path)
-    assert done.returncode == 0, done.stderr
+    process = run_importing_workflow(tmp_path)
+    assert process.returncode == 0, process.stderr
     assert digests(tmp_path) == expected_digests(tmp_path, config)
     for output in ("results", "logs"):
         assert (tmp_path / prefix / output).is_dir()
         assert (tmp_path / output).exists() == (not prefix)
     assert (tmp_path / "copy.tsv").read_text().count("toy.track_0.bw") == 1
-    again = run_importing_workflow(tmp_path)
-    assert again.returncode == 0
-    assert "Nothing to be done" in again.stdout + again.stderr
+    rerun = run_importing_workflow(tmp_path)
+    assert rerun.returncode == 0
+    assert "Nothing to be done" in rerun.stdout + rerun.stderr
 
 
 def test_a_prefix_leaves_absolute_folders_alone(config: Config, tmp_path: Path) -> None:
     config["output"] = str(tmp_path / "elsewhere")
     write_importing_workflow(tmp_path, config, prefix="predicted")
-    done = run_importing_workflow(tmp_path, "--dry-run", "seqcov_all")
-    assert done.returncode == 0, done.stderr
-    assert f"{tmp_path}/elsewhere/g/hub.txt" in done.stdout
-    assert "predicted/results" not in done.stdout
+    process = run_importing_workflow(tmp_path, "--dry-run", "seqcov_all")
+    assert process.returncode == 0, process.stderr
+    assert f"{tmp_path}/elsewhere/g/hub.txt" in process.stdout
+    assert "predicted/results" not in process.stdout
 
 
 def test_replaced_prefixes_move_results_but_no_inputs(config: Config, tmp_path: Path) -> None:
@@ -156,9 +156,9 @@ def test_replaced_prefixes_move_results_but_no_inputs(config: Config, tmp_path: 
     text = (tmp_path / "Snakefile").read_text().replace("x/results", "moved/y")
     text = text.replace("prefix: 'x'", "replace_prefix: {'results/': 'moved/y/', 'inputs/': 'no/'}")
     (tmp_path / "Snakefile").write_text(text)
-    done = run_importing_workflow(tmp_path, "--dry-run", "seqcov_all")
-    assert done.returncode == 0, done.stderr
-    assert "moved/y/g/hub.txt" in done.stdout
+    process = run_importing_workflow(tmp_path, "--dry-run", "seqcov_all")
+    assert process.returncode == 0, process.stderr
+    assert "moved/y/g/hub.txt" in process.stdout
 
 
 @pytest.mark.parametrize("spelling", ["address", "function"])
@@ -170,8 +170,8 @@ def test_import_from_a_git_repository(
         "function": f"gitfile({str(repository)!r}, path='workflow/Snakefile', tag='v1')",
     }[spelling]
     write_importing_workflow(tmp_path, config, snakefile, prefix="predicted")
-    done = run_importing_workflow(tmp_path, python_path=REPOSITORY)
-    assert done.returncode == 0, done.stderr
+    process = run_importing_workflow(tmp_path, python_path=REPOSITORY)
+    assert process.returncode == 0, process.stderr
     assert digests(tmp_path) == expected_digests(tmp_path, config)
 
 
@@ -183,14 +183,14 @@ def test_a_missing_package_is_named(repository: Path, config: Config, tmp_path: 
     write_importing_workflow(
         tmp_path, config, f"'git+file://{repository}/workflow/Snakefile@v1'", prefix="predicted"
     )
-    done = run_importing_workflow(tmp_path, "--dry-run", python_path=package.parent)
-    assert done.returncode != 0
-    message = done.stdout + done.stderr
+    process = run_importing_workflow(tmp_path, "--dry-run", python_path=package.parent)
+    assert process.returncode != 0
+    message = process.stdout + process.stderr
     assert "Python cannot import seqcov_models" in message
     assert "-m pip install" in message
 
 
-HOLD = """
+LOCKING_SCRIPT = """
 import pathlib, sys
 from seqcov_models.files import lock_folder
 lock_folder(pathlib.Path(sys.argv[1]))
@@ -199,41 +199,41 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("imported", [False, True])
+@pytest.mark.parametrize("is_module", [False, True])
 def test_a_locked_folder_refuses_runs_but_not_dry_runs(
-    imported: bool, config: Config, tmp_path: Path
+    is_module: bool, config: Config, tmp_path: Path
 ) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        if imported:
+        if is_module:
             write_importing_workflow(tmp_path, config, prefix="predicted")
             return run_importing_workflow(tmp_path, *arguments)
         return snakemake(tmp_path, config, *arguments)
 
-    folder = tmp_path / ("predicted/results/g" if imported else "results/g")
-    dry = run("--dry-run")
-    assert dry.returncode == 0, dry.stderr
+    folder = tmp_path / ("predicted/results/g" if is_module else "results/g")
+    dry_run = run("--dry-run")
+    assert dry_run.returncode == 0, dry_run.stderr
     assert not folder.exists()
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)],
+        [sys.executable, "-c", LOCKING_SCRIPT, str(folder)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY,
-    ) as holder:  # fmt: skip
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        second = run()
-        assert second.returncode != 0
-        assert "another run is writing here" in second.stderr
+    ) as lock_process:  # fmt: skip
+        assert lock_process.stdout is not None
+        assert lock_process.stdout.readline() == b"held\n"
+        process = run()
+        assert process.returncode != 0
+        assert "another run is writing here" in process.stderr
         assert run("--dry-run").returncode == 0
         assert run("--list-rules").returncode == 0
         assert sorted(path.name for path in folder.iterdir()) == [".lock"]
-    last = run()
-    assert last.returncode == 0, last.stderr
+    final_run = run()
+    assert final_run.returncode == 0, final_run.stderr
 
 
-@pytest.mark.parametrize("imported", [False, True])
+@pytest.mark.parametrize("is_module", [False, True])
 def test_leftover_chunks_go_only_if_a_run_succeeds(
-    imported: bool, config: Config, tmp_path: Path
+    is_module: bool, config: Config, tmp_path: Path
 ) -> None:
-    folder = tmp_path / ("predicted/results/g" if imported else "results/g")
+    folder = tmp_path / ("predicted/results/g" if is_module else "results/g")
     leftover = folder / "toy/chunks/99.npy"
     leftover.parent.mkdir(parents=True)
     leftover.touch()
@@ -242,26 +242,26 @@ def test_leftover_chunks_go_only_if_a_run_succeeds(
     bigwig.touch()
 
     def run(*arguments: str, command: str = "true") -> subprocess.CompletedProcess[str]:
-        if imported:
+        if is_module:
             write_importing_workflow(tmp_path, config, prefix="predicted", command=command)
             return run_importing_workflow(tmp_path, *arguments)
-        damaged = command == "false"
+        is_damaged = command == "false"
         weights = tmp_path / "inputs/toy/model.safetensors"
         content = weights.read_bytes()
-        weights.write_bytes(content[:-1] if damaged else content)
-        done = snakemake(tmp_path, config, *arguments)
+        weights.write_bytes(content[:-1] if is_damaged else content)
+        process = snakemake(tmp_path, config, *arguments)
         weights.write_bytes(content)
-        return done
+        return process
 
     assert run("--dry-run").returncode == 0
     assert leftover.exists()
-    failed = run(command="false")
-    assert failed.returncode != 0
+    failure = run(command="false")
+    assert failure.returncode != 0
     assert leftover.exists()
-    done = run()
-    assert done.returncode == 0, done.stderr
+    process = run()
+    assert process.returncode == 0, process.stderr
     assert not leftover.exists()
     assert bigwig.exists()
-    names = [line for line in done.stderr.splitlines() if line.startswith("Left over")]
+    names = [line for line in process.stderr.splitlines() if line.startswith("Left over")]
     relative = bigwig.relative_to(tmp_path)
     assert names == [f"Left over from earlier runs (not used by this run): {relative}"]

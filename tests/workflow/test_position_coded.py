@@ -25,7 +25,7 @@ pytestmark = pytest.mark.workflow
 
 @pytest.fixture(scope="module")
 def genome() -> dict[str, str]:
-    """Contigs of many lengths; every bin has its own number. Gaps, soft mask, IUPAC letters."""
+    """Return contigs of many lengths, with gaps; every bin spells its own number."""
     letters = random.Random(7)
     lengths = {
         "chr2": 9_999,
@@ -67,8 +67,8 @@ def inputs(genome: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def first(inputs: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("first")
-    done = snakemake(folder, inputs)
-    assert done.returncode == 0, done.stderr
+    process = snakemake(folder, inputs)
+    assert process.returncode == 0, process.stderr
     return folder
 
 
@@ -114,8 +114,8 @@ def test_headers_are_the_fastas_contigs_and_three_readers_agree(
 def test_no_byte_depends_on_chunks_batches_or_cores(
     first: Path, inputs: dict[str, Any], prediction: dict[str, int], cores: int, tmp_path: Path
 ) -> None:
-    done = snakemake(tmp_path, inputs | {"prediction": prediction}, cores=cores)
-    assert done.returncode == 0, done.stderr
+    process = snakemake(tmp_path, inputs | {"prediction": prediction}, cores=cores)
+    assert process.returncode == 0, process.stderr
     assert digests(tmp_path) == digests(first)
 
 
@@ -125,8 +125,8 @@ def test_no_byte_depends_on_the_order_of_jobs(
     config = inputs | {"prediction": {"windows_per_chunk": 30}}
     for chunk in (2, 0, 1):
         target = f"results/coded/toy/chunks/{chunk}.npy"
-        done = snakemake(tmp_path, config, "--notemp", target)
-        assert done.returncode == 0, done.stderr
+        process = snakemake(tmp_path, config, "--notemp", target)
+        assert process.returncode == 0, process.stderr
     assert subprocess.run(command(), cwd=tmp_path, capture_output=True).returncode == 0
     assert digests(tmp_path) == digests(first)
 
@@ -137,17 +137,17 @@ def test_regions_and_exclusions_give_the_same_values_where_they_are_and_none_els
     (tmp_path / "no.bed").write_text("chr2\t1000\t1001\nchr1\t0\t100\n")
     (tmp_path / "yes.bed").write_text("chr1\t50\t2000\textra\n")
     regions = ["chr2:990-2,000", "odd:1-5", "yes.bed"]
-    chosen = inputs["genome"] | {"regions": regions, "exclude": ["no.bed"]}
-    done = snakemake(tmp_path, inputs | {"genome": chosen})
-    assert done.returncode == 0, done.stderr
-    selected = {name: np.zeros(len(sequence), bool) for name, sequence in genome.items()}
+    genome_settings = inputs["genome"] | {"regions": regions, "exclude": ["no.bed"]}
+    process = snakemake(tmp_path, inputs | {"genome": genome_settings})
+    assert process.returncode == 0, process.stderr
+    is_selected = {name: np.zeros(len(sequence), bool) for name, sequence in genome.items()}
     for contig, start, end in (("chr2", 989, 2_000), ("odd:1-5", 0, 1_000), ("chr1", 50, 2_000)):
-        selected[contig][start // BIN * BIN : -(-end // BIN) * BIN] = True
-    selected["chr2"][1_000 // BIN * BIN : 1_000 // BIN * BIN + BIN] = False
-    selected["chr1"][: -(-100 // BIN) * BIN] = False
+        is_selected[contig][start // BIN * BIN : -(-end // BIN) * BIN] = True
+    is_selected["chr2"][1_000 // BIN * BIN : 1_000 // BIN * BIN + BIN] = False
+    is_selected["chr1"][: -(-100 // BIN) * BIN] = False
     for track in range(3):
         path = bigwigs(tmp_path)[f"toy.track_{track}.bw"]
         for contig, sequence in genome.items():
             expected = position_coded_values(sequence, track)
-            expected[~selected[contig]] = np.nan
+            expected[~is_selected[contig]] = np.nan
             np.testing.assert_array_equal(every_base(path, contig, len(sequence)), expected)

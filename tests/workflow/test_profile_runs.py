@@ -56,9 +56,9 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
     """Base by base the library is compared with plain loops in test_profiles.py."""
     config["profiles"] = {"jobs": 3, "windows": True, "overlap": "mean", "strand": "peak"}
     config["models"]["plain"]["reverse_complement"] = True
-    done = snakemake(tmp_path, config)
-    assert done.returncode == 0, done.stderr
-    assert "one, two on both strands at 65 peaks (narrow, b)" in done.stderr
+    process = snakemake(tmp_path, config)
+    assert process.returncode == 0, process.stderr
+    assert "one, two on both strands at 65 peaks (narrow, b)" in process.stderr
     folder = tmp_path / "results/g/plain"
     files = {"one.plus.bw", "one.minus.bw", "one.bw", "two.plus.bw", "two.minus.bw", "two.bw"}
     assert {path.name for path in folder.glob("*.bw")} == files
@@ -81,12 +81,12 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
                 reference / f"{task}.{kind or 'both'}.bw", contig, len(text)
             )
             assert_close(every_base(folder / name, contig, len(text)), expected_values)
-    actual, expected = rows_of(folder), rows_of(reference)
-    assert [row["summit"] for row in actual] == [row["summit"] for row in expected]
-    assert {row["set"] for row in actual} == {"narrow", "b"}
-    assert len(actual) == 65
+    rows, expected = rows_of(folder), rows_of(reference)
+    assert [row["summit"] for row in rows] == [row["summit"] for row in expected]
+    assert {row["set"] for row in rows} == {"narrow", "b"}
+    assert len(rows) == 65
     with h5py.File(folder / "profiles.h5") as file:
-        assert len(file["profiles"]) == len({row["window"] for row in actual})
+        assert len(file["profiles"]) == len({row["window"] for row in rows})
 
     table = {row["file"]: row for row in read_table(tmp_path / "results/g/tracks.tsv")}
     assert set(table) == {f"plain/{name}" for name in files}
@@ -113,8 +113,8 @@ def test_bpnet_lite_in_a_run(
 ) -> None:
     save_model(network(network_config), tmp_path / "lite")
     entry = {"architecture": architecture, "weights": "lite", "peaks": "b.bed"}
-    done = snakemake(tmp_path, config | {"models": {"lite": entry}})
-    assert done.returncode == 0, done.stderr
+    process = snakemake(tmp_path, config | {"models": {"lite": entry}})
+    assert process.returncode == 0, process.stderr
     assert set(bigwigs(tmp_path / "results/g/lite")) == files
     assert {row["set"] for row in rows_of(tmp_path / "results/g/lite")} == {"b"}
 
@@ -130,17 +130,17 @@ def test_from_a_genome_to_profiles_without_an_experiment(config: Config, tmp_pat
         "high": {"model": "toy", "track": "track_1", "number": 10},
         "above": {"model": "toy", "track": 2, "threshold": 3 * 6_000 + 40},
     }
-    done = snakemake(tmp_path, config)
-    assert done.returncode == 0, done.stderr
+    process = snakemake(tmp_path, config)
+    assert process.returncode == 0, process.stderr
     # The network says each bin's number; bins of 16 bp, windows of 40, so 20 bp or 1 bin around.
-    tops = [
+    maxima = [
         index for index in range(300)
         if numbers[index] == max(numbers[max(0, index - 1) : index + 2])
     ]  # fmt: skip
-    high = sorted(tops, key=lambda index: -numbers[index])[:10]
-    above = [index for index in tops if numbers[index] >= 6_000]
+    highest_bins = sorted(maxima, key=lambda index: -numbers[index])[:10]
+    bins_above_threshold = [index for index in maxima if numbers[index] >= 6_000]
     rows = rows_of(tmp_path / "results/g/plain")
-    for name, bins in (("high", high), ("above", above)):
+    for name, bins in (("high", highest_bins), ("above", bins_above_threshold)):
         actual = [int(row["start"]) for row in rows if row["set"] == name]
         assert actual == [16 * index for index in sorted(bins)], name
     assert all(int(row["summit"]) == int(row["start"]) + 8 for row in rows)
@@ -155,21 +155,21 @@ def test_killed_and_again_gives_the_same_bytes(config: Config, tmp_path: Path) -
     config["models"]["plain"]["peaks"] = "many.bed"
     config["profiles"] = {"jobs": 2, "batch_size": 4}
     config["prediction"] = {"threads": 1}
-    done = snakemake(tmp_path, config)
-    assert done.returncode == 0, done.stderr
-    undisturbed = digests(tmp_path / "results")
+    process = snakemake(tmp_path, config)
+    assert process.returncode == 0, process.stderr
+    expected = digests(tmp_path / "results")
     table = hashlib.sha256((tmp_path / "results/g/plain/peaks.tsv.gz").read_bytes()).hexdigest()
     config["output"] = "again"
-    for unfinished in ("chunks/.0.npy.*.part", "chunks/.1.npy.*.part", ".*.bw.*.part"):
+    for pattern in ("chunks/.0.npy.*.part", "chunks/.1.npy.*.part", ".*.bw.*.part"):
         running = start(tmp_path, config)
-        wait_for(tmp_path, f"again/g/plain/{unfinished}")
+        wait_for(tmp_path, f"again/g/plain/{pattern}")
         running.send_signal(signal.SIGKILL)
         running.wait()
-    done = snakemake(tmp_path, config)
-    assert done.returncode == 0, done.stderr
-    assert digests(tmp_path / "again") == undisturbed
-    again = (tmp_path / "again/g/plain/peaks.tsv.gz").read_bytes()
-    assert hashlib.sha256(again).hexdigest() == table
+    process = snakemake(tmp_path, config)
+    assert process.returncode == 0, process.stderr
+    assert digests(tmp_path / "again") == expected
+    content = (tmp_path / "again/g/plain/peaks.tsv.gz").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == table
 
 
 def test_an_alias_works_everywhere_and_as_the_message_writes_it(
@@ -177,19 +177,19 @@ def test_an_alias_works_everywhere_and_as_the_message_writes_it(
 ) -> None:
     (tmp_path / "b.bed").write_text("1\t50\t90\n2\t5\t9\n1\t990\t999\n")
     config["models"]["plain"]["peaks"] = "b.bed"
-    done = snakemake(tmp_path, config)
-    assert done.returncode != 0
-    printed = re.search(r"contig_aliases: (\{.*?\})", done.stderr)
-    assert printed, done.stderr
-    config["genome"] |= {"contig_aliases": yaml.safe_load(printed[1]), "regions": ["1:51-80", "2"]}
-    done = snakemake(tmp_path, config)
-    assert done.returncode == 0, done.stderr
-    actual = every_base(tmp_path / "results/g/plain/one.bw", "chrI", 2_000)
-    has_value = np.flatnonzero(np.isfinite(actual))
+    process = snakemake(tmp_path, config)
+    assert process.returncode != 0
+    match = re.search(r"contig_aliases: (\{.*?\})", process.stderr)
+    assert match, process.stderr
+    config["genome"] |= {"contig_aliases": yaml.safe_load(match[1]), "regions": ["1:51-80", "2"]}
+    process = snakemake(tmp_path, config)
+    assert process.returncode == 0, process.stderr
+    values = every_base(tmp_path / "results/g/plain/one.bw", "chrI", 2_000)
+    has_value = np.flatnonzero(np.isfinite(values))
     assert has_value.min() >= 50
     assert has_value.max() < 80
     assert (tmp_path / "results/g/hub.txt").is_file()
-    assert "at 2 peaks (b), 1 left out" in done.stderr
+    assert "at 2 peaks (b), 1 left out" in process.stderr
 
 
 # Real input
@@ -207,13 +207,13 @@ def test_the_trained_ctcf_network_writes_its_authors_values(
     entry = {"architecture": "bpnetlite", "weights": str(real_input(CTCF)), "peaks": "windows.bed"}
     fasta = real_input("genomes/hg38_chr1_1Mb.fa.gz")
     run = {"genome": {"name": "hg38", "fasta": str(fasta)}, "models": {"ctcf": entry}}
-    done = snakemake(tmp_path, run)
-    assert done.returncode == 0, done.stderr
+    process = snakemake(tmp_path, run)
+    assert process.returncode == 0, process.stderr
     logits = reference["example_final_profile_logits"].astype(np.float64)  # (windows, 2, 1000)
     odds = np.exp(logits - logits.max((1, 2), keepdims=True))
     reads = np.exp(reference["example_final_logcounts"].astype(np.float64))
     expected = odds / odds.sum((1, 2), keepdims=True) * reads[:, :, None]
-    actual = [every_base(tmp_path / f"results/hg38/ctcf/signal.{strand}.bw", "chr1", 1_000_000)
+    values = [every_base(tmp_path / f"results/hg38/ctcf/signal.{strand}.bw", "chr1", 1_000_000)
              for strand in ("plus", "minus")]  # fmt: skip
     nearest: dict[int, tuple[int, int]] = {}
     for number, summit in enumerate(summits):
@@ -224,12 +224,12 @@ def test_the_trained_ctcf_network_writes_its_authors_values(
     for base, (_, number) in nearest.items():
         expected_values = expected[number, :, base - summits[number] + 500]
         for strand in range(2):
-            if np.isfinite(actual[strand][base]):  # a base that is N has no value
+            if np.isfinite(values[strand][base]):  # a base that is N has no value
                 # the networks agree to 1e-4 in logits and counts (their float32), so values to 2e-4
-                assert actual[strand][base] == pytest.approx(expected_values[strand], rel=3e-4)
+                assert values[strand][base] == pytest.approx(expected_values[strand], rel=3e-4)
                 compared += 1
     assert compared > 25_000
-    has_value = np.flatnonzero(np.isfinite(actual[0]))
+    has_value = np.flatnonzero(np.isfinite(values[0]))
     assert set(has_value.tolist()) <= set(nearest)
 
 
@@ -246,11 +246,11 @@ def test_chexmix_sites_of_yeast_need_and_get_aliases(
     run: Config = {
         "genome": {"name": "yeast", "fasta": str(real_input(SACCER))}, "models": {"m": entry}
     }  # fmt: skip
-    done = snakemake(tmp_path, run)
-    assert done.returncode != 0
-    printed = re.search(r"contig_aliases: (\{.*?\})", done.stderr)
-    assert printed, done.stderr
-    table = yaml.safe_load(printed[1])
+    process = snakemake(tmp_path, run)
+    assert process.returncode != 0
+    match = re.search(r"contig_aliases: (\{.*?\})", process.stderr)
+    assert match, process.stderr
+    table = yaml.safe_load(match[1])
     assert table["chr9"] == "chrIX"
     numerals = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI"
     aliases = {
@@ -258,8 +258,8 @@ def test_chexmix_sites_of_yeast_need_and_get_aliases(
     }
     assert table.items() <= aliases.items(), "what the message says can be copied"
     run["genome"]["contig_aliases"] = aliases
-    done = snakemake(tmp_path, run)
-    assert done.returncode == 0, done.stderr
+    process = snakemake(tmp_path, run)
+    assert process.returncode == 0, process.stderr
     rows = rows_of(tmp_path / "results/yeast/m")
     sites = [
         (aliases[cells[0]], int(cells[1]), int(cells[2]))
@@ -291,21 +291,25 @@ def test_profiles_at_the_peaks_of_a_real_predicted_track(
             "peaks": peaks,
         },
     }
-    done = snakemake(tmp_path, {"genome": {"name": "hg38", "fasta": str(fasta)}, "models": models})
-    assert done.returncode == 0, done.stderr
+    process = snakemake(
+        tmp_path, {"genome": {"name": "hg38", "fasta": str(fasta)}, "models": models}
+    )
+    assert process.returncode == 0, process.stderr
     (track,) = (tmp_path / "results/hg38/mini/tracks").glob("DNASE/*.bw")
     bins = np.nan_to_num(every_base(track, "chr1", 1_000_000)[::32], nan=-np.inf)
     rows = rows_of(tmp_path / "results/hg38/ctcf")
     summits = [int(row["summit"]) for row in rows]
     assert len(summits) == 60
-    tops = {
+    maxima = {
         index
         for index in range(len(bins))
         if np.isfinite(bins[index]) and bins[index] == bins[max(0, index - 15) : index + 16].max()
     }  # 500 bp around
-    assert {(summit - 16) // 32 for summit in summits} <= tops
-    chosen = {(summit - 16) // 32 for summit in summits}
-    assert min(bins[index] for index in chosen) >= max(bins[index] for index in tops - chosen)
+    assert {(summit - 16) // 32 for summit in summits} <= maxima
+    selection = {(summit - 16) // 32 for summit in summits}
+    assert min(bins[index] for index in selection) >= max(
+        bins[index] for index in maxima - selection
+    )
 
     text = "".join(gzip.decompress(fasta.read_bytes()).decode().split("\n")[1:]).upper()
     model = load_model("bpnetlite", real_input(CTCF))
@@ -317,11 +321,11 @@ def test_profiles_at_the_peaks_of_a_real_predicted_track(
         with torch.inference_mode():
             outputs = [model(x) for x in codes]
         odds = [output.profile_logits[0, :, 0].double().numpy() for output in outputs]
-        share = [np.exp(x) / np.exp(x).sum() for x in odds]
+        probabilities = [np.exp(x) / np.exp(x).sum() for x in odds]
         log = np.mean([float(output.count_logits[0, 0, 0]) for output in outputs])
-        expected = (share[0] + share[1][::-1, ::-1]) / 2 * np.exp(log)
+        expected = (probabilities[0] + probabilities[1][::-1, ::-1]) / 2 * np.exp(log)
         for strand, name in enumerate(("plus", "minus")):
             path = tmp_path / f"results/hg38/ctcf/signal.{name}.bw"
             # the bases that no other summit is as near to: none is within 500 bp, so at least half
-            actual = every_base(path, "chr1", 1_000_000)[summit - 250 : summit + 250]
-            np.testing.assert_allclose(actual, expected[250:750, strand], rtol=1e-4)
+            values = every_base(path, "chr1", 1_000_000)[summit - 250 : summit + 250]
+            np.testing.assert_allclose(values, expected[250:750, strand], rtol=1e-4)

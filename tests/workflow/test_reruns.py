@@ -43,13 +43,13 @@ def test_a_new_version_of_the_workflow_runs_no_finished_rule_again(
         shutil.copytree(REPOSITORY / name, checkout / name)
     (checkout / "seqcov_models").symlink_to(REPOSITORY / "seqcov_models")
     shutil.copy(REPOSITORY / "Snakefile", checkout)
-    done = snakemake(tmp_path, config, snakefile=checkout / "Snakefile")
-    assert done.returncode == 0, done.stderr
+    process = snakemake(tmp_path, config, snakefile=checkout / "Snakefile")
+    assert process.returncode == 0, process.stderr
     for file in [*(checkout / "scripts").iterdir(), *(checkout / "envs").iterdir()]:
         file.write_text(file.read_text() + "\n# A later version.\n")
-    again = snakemake(tmp_path, config, snakefile=checkout / "Snakefile")
-    assert again.returncode == 0, again.stderr
-    assert "Nothing to be done" in again.stderr
+    rerun = snakemake(tmp_path, config, snakefile=checkout / "Snakefile")
+    assert rerun.returncode == 0, rerun.stderr
+    assert "Nothing to be done" in rerun.stderr
 
 
 def test_an_edited_bed_file_that_moves_no_bin_runs_the_browser_files_only(
@@ -57,11 +57,11 @@ def test_an_edited_bed_file_that_moves_no_bin_runs_the_browser_files_only(
 ) -> None:
     assert snakemake(tmp_path, config).returncode == 0
     (tmp_path / "regions.bed").write_text("c\t12\t900\n")
-    done = snakemake(tmp_path, config)
-    assert done.returncode == 0, done.stderr
+    process = snakemake(tmp_path, config)
+    assert process.returncode == 0, process.stderr
     assert "defaultPos c:13-900" in (tmp_path / "results/g/hub.txt").read_text()
-    assert "Finished jobid" in done.stderr
-    assert "predict_coverage" not in done.stderr
+    assert "Finished jobid" in process.stderr
+    assert "predict_coverage" not in process.stderr
 
 
 # Models of profiles
@@ -81,9 +81,9 @@ CHANGES: list[tuple[str, Callable[[Config, Path], None]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("last", "change"), CHANGES)
+@pytest.mark.parametrize(("rule", "change"), CHANGES)
 def test_a_change_reaches_every_result_though_the_run_was_cut_off(
-    last: str, change: Callable[[Config, Path], None], profile_run: Config, tmp_path: Path
+    rule: str, change: Callable[[Config, Path], None], profile_run: Config, tmp_path: Path
 ) -> None:
     """All files as a fresh run writes them: only what bears a date or a path may differ."""
     (tmp_path / "b.bed").write_text("chrI\t490\t492\nchrI\t520\t522\nchrII\t50\t52\n")
@@ -91,15 +91,13 @@ def test_a_change_reaches_every_result_though_the_run_was_cut_off(
     assert snakemake(tmp_path, profile_run).returncode == 0
     (tmp_path / "a.bed").write_text("chrI\t990\t992\n")
     change(profile_run, tmp_path)
-    assert snakemake(tmp_path, profile_run, "--until", last).returncode == 0
+    assert snakemake(tmp_path, profile_run, "--until", rule).returncode == 0
     assert snakemake(tmp_path, profile_run).returncode == 0
-    done = snakemake(tmp_path, profile_run | {"output": "fresh"})
-    assert done.returncode == 0, done.stderr
-    copy_golden = {
-        path.relative_to(tmp_path / "fresh/g") for path in (tmp_path / "fresh/g").rglob("*.*")
-    }
+    process = snakemake(tmp_path, profile_run | {"output": "fresh"})
+    assert process.returncode == 0, process.stderr
+    names = {path.relative_to(tmp_path / "fresh/g") for path in (tmp_path / "fresh/g").rglob("*.*")}
     compared = 0
-    for name in copy_golden - {Path("provenance.json"), Path("plan.json")}:
+    for name in names - {Path("provenance.json"), Path("plan.json")}:
         if (path := tmp_path / "fresh/g" / name).is_file():
             assert (tmp_path / "results/g" / name).read_bytes() == path.read_bytes(), name
             compared += 1
@@ -119,10 +117,10 @@ def test_what_a_killed_run_of_more_jobs_left_goes(profile_run: Config, tmp_path:
         f"{job}{end}.npy" for job in range(3) for end in ("", ".table", ".windows")
     }
     profile_run["profiles"] = {"jobs": 2}
-    done = snakemake(tmp_path, profile_run)
-    assert done.returncode == 0, done.stderr
+    process = snakemake(tmp_path, profile_run)
+    assert process.returncode == 0, process.stderr
     assert not list(chunks.iterdir())
-    assert "Left over" not in done.stderr
+    assert "Left over" not in process.stderr
 
 
 def test_results_of_earlier_runs_are_told_apart(profile_run: Config, tmp_path: Path) -> None:
@@ -130,10 +128,10 @@ def test_results_of_earlier_runs_are_told_apart(profile_run: Config, tmp_path: P
     save_model(network(replace(BPNET, tasks=("other", "two"))), tmp_path / "lite")
     assert snakemake(tmp_path, profile_run).returncode == 0
     profile_run["models"] = {"plain": profile_run["models"]["lite"]}
-    done = snakemake(tmp_path, profile_run)
-    assert done.returncode == 0, done.stderr
-    (printed,) = re.findall(
-        "Left over from earlier runs \\(not used by this run\\): (.*)", done.stderr
+    process = snakemake(tmp_path, profile_run)
+    assert process.returncode == 0, process.stderr
+    (files,) = re.findall(
+        "Left over from earlier runs \\(not used by this run\\): (.*)", process.stderr
     )
-    old = ["lite", "plain/one.bw", "plain/one.minus.bw", "plain/one.plus.bw"]
-    assert printed.split(", ") == [f"results/g/{name}" for name in old]
+    expected = ["lite", "plain/one.bw", "plain/one.minus.bw", "plain/one.plus.bw"]
+    assert files.split(", ") == [f"results/g/{name}" for name in expected]

@@ -32,8 +32,8 @@ def test_enformer_and_folds_of_basenji2_in_one_run(letters: str, tmp_path: Path)
         "enformer": {"architecture": "enformer", "weights": "e"},
     }
     run = {"genome": {"name": "g", "fasta": "g.fa"}, "models": models}
-    done = snakemake(tmp_path, run)
-    assert done.returncode == 0, done.stderr
+    process = snakemake(tmp_path, run)
+    assert process.returncode == 0, process.stderr
     files = bigwigs(tmp_path)
     assert len(files) == 2 + 1 + 3 + 1
     rows = read_table(tmp_path / "results/g/tracks.tsv")
@@ -55,9 +55,9 @@ def test_enformer_and_folds_of_basenji2_in_one_run(letters: str, tmp_path: Path)
             window = padded[start : start + geometry.window]
             expected = np.mean([network.predict([window])[0] for network in networks], 0)
             for track in (0, 2):
-                actual = every_base(files[f"{name}.track_{track}.bw"], "c", len(letters))
-                actual = actual[start : start + geometry.core : geometry.bin]
-                has_value = ~np.isnan(actual)
+                coverage = every_base(files[f"{name}.track_{track}.bw"], "c", len(letters))
+                coverage = coverage[start : start + geometry.core : geometry.bin]
+                has_value = ~np.isnan(coverage)
                 np.testing.assert_allclose(
-                    actual[has_value], expected[: len(actual), track][has_value], rtol=1e-5
+                    coverage[has_value], expected[: len(coverage), track][has_value], rtol=1e-5
                 )

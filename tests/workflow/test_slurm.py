@@ -1,4 +1,4 @@
-"""profiles/slurm on a real Slurm, where there is one to be started."""
+"""profiles/slurm on a real Slurm, if one can be started."""
 
 import os
 import shutil
@@ -31,16 +31,16 @@ pytestmark = [
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment in which sbatch talks to a small cluster of one CPU and one GPU node."""
+    """Yield the environment in which sbatch talks to a cluster of one CPU and one GPU node."""
     folder = Path(f"/tmp/seqcov-slurm-{os.getpid()}")  # Slurm wants a short path
     start = [SLURM / "start-slurm", folder, "--no-install", "--cpus-per-node", "4"]
-    started = subprocess.run(start, capture_output=True, text=True)
-    if started.returncode:
-        pytest.skip(f"Slurm did not start: {started.stdout}{started.stderr}")
+    start_process = subprocess.run(start, capture_output=True, text=True)
+    if start_process.returncode:
+        pytest.skip(f"Slurm did not start: {start_process.stdout}{start_process.stderr}")
     try:
         script = f". {folder}/env.sh && env -0"
-        printed = subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout
-        yield dict(line.split("=", 1) for line in printed.decode().split("\0") if "=" in line)
+        environment = subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout
+        yield dict(line.split("=", 1) for line in environment.decode().split("\0") if "=" in line)
     finally:
         subprocess.run([SLURM / "stop-slurm", folder, "--remove"], capture_output=True)
 
@@ -51,20 +51,20 @@ def test_demo_through_the_slurm_profile(cluster: dict[str, str], tmp_path: Path)
     snakemake(cluster_folder, DEMO, "--dry-run")  # writes run.yaml
     profile = ["--workflow-profile", str(REPOSITORY / "profiles" / "slurm")]
     site = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
-    small = ["--default-resources", "slurm_account=lab", "slurm_partition=cpu", "mem_mb=1500"]
-    small += [
+    resources = ["--default-resources", "slurm_account=lab", "slurm_partition=cpu", "mem_mb=1500"]
+    resources += [
         "runtime=10",
         "--set-resources",
         "predict_coverage:slurm_partition=gpu",
         "predict_coverage:gpu=1",
     ]
-    small += ["predict_coverage:mem_mb=2000", "--slurm-keep-successful-logs"]
-    done = subprocess.run(
-        [*command(*profile, *site, *small)],
+    resources += ["predict_coverage:mem_mb=2000", "--slurm-keep-successful-logs"]
+    process = subprocess.run(
+        [*command(*profile, *site, *resources)],
         cwd=cluster_folder, env=cluster, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "SLURM run ID: seqcov_" in done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "SLURM run ID: seqcov_" in process.stdout + process.stderr
     slurm_logs = [
         path.read_text()
         for path in cluster_folder.glob(".snakemake/slurm_logs/rule_predict_coverage/**/*.log")
