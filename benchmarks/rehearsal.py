@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -119,7 +119,7 @@ class Usage:
     Attributes:
         wall: Seconds.
         cpu: Seconds of all its processes.
-        memory: Largest process, in MB.
+        memory: Peak of Snakemake's main process, in MB.
         disk: Maximum bytes in the folder.
         output: What it printed.
     """
@@ -143,15 +143,18 @@ class Rule:
 
 
 @contextmanager
-def watch_folder(folder: Path, usage: Usage, period: float = 1.0) -> Iterator[None]:
-    """Record the maximum number of bytes on disk in `folder` during the block."""
-    finished = threading.Event()
+def watch(process: "subprocess.Popen[str]", folder: Path, usage: Usage) -> Iterator[None]:
+    """Record the memory of a process and the bytes in a folder, twice per second."""
+    finished, status = threading.Event(), Path(f"/proc/{process.pid}/status")
 
-    def watch() -> None:
-        while not finished.wait(period):
+    def look() -> None:
+        while not finished.wait(0.5):
             usage.disk = max(usage.disk, measure_folder(folder))
+            with suppress(OSError):  # the process has ended
+                for kilobytes in re.findall(r"VmHWM:\s*(\d+) kB", status.read_text()):
+                    usage.memory = int(kilobytes) / 1e3
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=look)
     watcher.start()
     yield
     finished.set()
@@ -181,13 +184,14 @@ def run_snakemake(folder: Path, *arguments: str) -> Usage:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--configfile", "config.yaml", *arguments]
     began = time.perf_counter()
-    with watch_folder(folder / "results", usage):
-        process = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    with watch(process, folder / "results", usage):
+        usage.output, _ = process.communicate()
     usage.wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     usage.cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    usage.memory = after.ru_maxrss / 1e3
-    usage.output = process.stdout + process.stderr
     if process.returncode:
         sys.exit(usage.output[-4000:])
     return usage

@@ -67,6 +67,20 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def describe_encoding_error(error: UnicodeDecodeError) -> str:
+    """Return what is wrong with a text that is not UTF-8, and what to do.
+
+    Args:
+        error: The error of decoding it.
+    """
+    if error.object[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "it is UTF-16 text; convert it to UTF-8, as `iconv -f utf-16 -t utf-8` does"
+    return (
+        f"it is not UTF-8 text (byte 0x{error.object[error.start]:02x}); if it is Latin-1 text,"
+        " convert it, as `iconv -f latin1 -t utf-8` does"
+    )
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as handle:

@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seqcov_models.checkpoints import hub
+from seqcov_models.checkpoints import hugging_face
 from seqcov_models.checkpoints.containers import detect_container
 from seqcov_models.checkpoints.containers.safetensors_file import shards_in_index
 from seqcov_models.checkpoints.containers.tensor_bundle import data_files
@@ -95,7 +95,7 @@ def recognise(
         raise SeqcovError(f"architecture {architecture!r}: choose one of {', '.join(NETWORKS)}")
     if n_encoding is not None and n_encoding not in N_ENCODINGS:
         raise SeqcovError(f"n_encoding {n_encoding!r}: choose one of {', '.join(N_ENCODINGS)}")
-    path = hub.fetch(path) if hub.is_hub(path) else Path(path)
+    path = hugging_face.fetch(path) if hugging_face.is_hub(path) else Path(path)
     files = find_files(path, species)
     format_, network = _match_format(files)
     if architecture is not None and network != architecture:

@@ -3,10 +3,10 @@
 Coordinates are 0-based half-open, in bp.
 """
 
+import codecs
 import gzip
 import re
 import shutil
-import struct
 import sys
 import zlib
 from contextlib import nullcontext
@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import write_atomically
-from seqcov_models.genome.index import find_contradiction, read_index
+from seqcov_models.files import describe_encoding_error, write_atomically
+from seqcov_models.genome.index import DAMAGE, find_contradiction, read_index
 from seqcov_models.sequence import UNKNOWN, Codes, encode
+
+DAMAGED_BGZIP = "the compressed file is damaged; copy it again, or compress it again with bgzip"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
     if path.stat().st_size == 0:
         raise SeqcovError(f"FASTA {path}: the file is empty")
     kind = _compression(path)
+    if kind == "bgzip" and not _ends_as_bgzip(path):
+        raise SeqcovError(
+            f"FASTA {path} is cut off, or something follows its end: a bgzip file ends with an"
+            " empty block; copy it again, or compress it again with bgzip"
+        )
     if kind == "gzip":
         path, kind = _unpack(path, folder), ""
     elif not kind and path.suffix.lower() in (".gz", ".bgz"):
@@ -101,11 +108,30 @@ def _compression(path: Path) -> str:
     """Return how a FASTA is compressed: '', 'gzip' or 'bgzip'."""
     with path.open("rb") as handle:
         start = handle.read(16)
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in start[:2]:
+        raise SeqcovError(
+            f"FASTA {path} is UTF-16 text or not a text at all; convert UTF-16 as `iconv -f utf-16"
+            " -t utf-8` does"
+        )
+    if start.startswith(codecs.BOM_UTF8):
+        raise SeqcovError(
+            f"FASTA {path} begins with a byte order mark before its first '>'; remove these 3"
+            " bytes, as `tail -c +4` does"
+        )
     if start[:2] != b"\x1f\x8b":
         if not start.lstrip().startswith((b">", b";")):
             raise SeqcovError(f"FASTA {path} does not begin with '>'. Is it a FASTA file?")
         return ""
     return "bgzip" if len(start) == 16 and start[3] & 4 and start[12:14] == b"BC" else "gzip"
+
+
+def _ends_as_bgzip(path: Path) -> bool:
+    """Return whether the last block of a file is the empty one that ends a bgzip file."""
+    from Bio.bgzf import _bgzf_eof
+
+    with path.open("rb") as file:
+        file.seek(-min(len(_bgzf_eof), path.stat().st_size), 2)
+        return file.read() == _bgzf_eof
 
 
 def is_number(text: str) -> bool:
@@ -168,7 +194,11 @@ def _write_index(path: Path, index: Path, bgzip: bool) -> None:
     with write_atomically(index) as fai, offsets as gzi:
         try:
             Faidx(str(path), indexname=str(fai), gzi_indexname=gzi and str(gzi)).close()
-        except (FastaIndexingError, ValueError, EOFError, struct.error, zlib.error) as error:
+        except UnicodeDecodeError as error:
+            raise SeqcovError(f"FASTA {path}: {describe_encoding_error(error)}") from None
+        except (*DAMAGE, FastaIndexingError) as error:
+            if bgzip and not isinstance(error, FastaIndexingError) and "Dupl" not in str(error):
+                raise SeqcovError(f"FASTA {path}: {DAMAGED_BGZIP} ({error})") from None
             raise SeqcovError(f"FASTA {path}: {_explain_index_error(error)}") from None
         # pyfaidx does not compare the last line of a contig with the others, nor the ends of lines
         if wrong := find_contradiction(read_index(fai, path), path, gzi):
@@ -240,7 +270,12 @@ class Genome:
         codes = np.full(end - start, UNKNOWN, np.uint8)
         first, last = max(start, 0), min(end, self.contigs[contig])
         if first < last:
-            letters = self._faidx.fetch(contig, first + 1, last).seq
+            try:
+                letters = self._faidx.fetch(contig, first + 1, last).seq
+            except DAMAGE as error:
+                raise SeqcovError(
+                    f"FASTA {self._path}, {contig} from {first + 1:,}: {DAMAGED_BGZIP} ({error})"
+                ) from None
             if len(letters) != last - first:
                 raise SeqcovError(
                     f"FASTA {self._path}: {contig} ends before {last:,}; its index belongs to"

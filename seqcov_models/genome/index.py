@@ -10,7 +10,6 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,10 +26,10 @@ MAX_BGZIP_HEADERS = 500
 
 INDEX_LINE = re.compile(r"([^\t]*)" + r"\t([0-9]{1,18})" * 4)
 
-_BGZIP_ERRORS = (
+DAMAGE = (
     ValueError, RuntimeError, AssertionError, IndexError, EOFError, struct.error, zlib.error
 )  # fmt: skip
-"""What Biopython raises for blocks that are damaged or begin elsewhere."""
+"""What Biopython raises for blocks of bgzip that are damaged or begin elsewhere."""
 
 ReadBytes = Callable[[int, int], bytes]
 """Function that returns the bytes of [start, end) of a FASTA, or fewer at the file's end."""
@@ -129,11 +128,13 @@ def find_contradiction(
 
     open_bgzip: Any = bgzf.BgzfReader  # Biopython has no types
     step = -(-len(pairs) // MAX_BGZIP_HEADERS)
-    with fasta.open("rb") as file, closing(open_bgzip(fileobj=file, mode="rb")) as reader:
+    with fasta.open("rb") as file:
         try:
+            reader = open_bgzip(fileobj=file, mode="rb")
             return _compare([*pairs[:-1:step], pairs[-1]], _read_bgzip(reader, gzi))
-        except _BGZIP_ERRORS as error:
-            return Contradiction("", f"{gzi.name} does not fit the blocks of the file ({error})")
+        except DAMAGE as error:
+            text = f"{gzi.name} does not fit the blocks of the file, or these are damaged ({error})"
+            return Contradiction("", text)
 
 
 def _compare(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import describe_encoding_error
 from seqcov_models.genome.fasta import is_number
 
 Interval = tuple[str, int, int]
@@ -185,7 +186,9 @@ def read_bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
                         f"{location}: {line.rstrip()[:60]!r} does not begin with contig, start, end"
                     )
                 yield location, cells
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SeqcovError(f"BED {path}: {describe_encoding_error(error)}") from None
+    except (OSError, EOFError, zlib.error) as error:
         raise SeqcovError(f"BED {path}: {getattr(error, 'strerror', None) or error}") from None
 
 

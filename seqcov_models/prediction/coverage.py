@@ -129,7 +129,7 @@ def _start_batch(ensemble: Ensemble, windows: Codes | ContigWindows, precision: 
     """Start to predict windows. A CPU finishes before this returns."""
     if not len(windows):
         return lambda: (np.empty((0, 0, ensemble.columns), np.float32), True)
-    use_precision(precision)
+    use_precision(precision, ensemble.device)
     with torch.inference_mode():
         if not route(ensemble.device).asynchronous:
             predicted = ensemble.average(windows, precision).cpu().numpy()

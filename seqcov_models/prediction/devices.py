@@ -13,7 +13,7 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.files import make_runtime_folder, open_lock
 
 
-def use_precision(precision: str) -> None:
+def use_precision(precision: str, device: torch.device) -> None:
     """Choose how products of float32 numbers are computed: exactly, or in tf32 (GPU only).
 
     With bfloat16 they are computed in tf32, too. Then only the heads are float32: `prepare_network`
@@ -21,7 +21,13 @@ def use_precision(precision: str) -> None:
 
     Args:
         precision: float32, tf32 or bfloat16.
+        device: The device that computes.
+
+    Raises:
+        SeqcovError: If the precision is tf32 and the device is a CPU, which would ignore it.
     """
+    if precision == "tf32" and device.type == "cpu":
+        raise SeqcovError("precision tf32 needs a GPU, but the CPU computes; use float32 (exact)")
     torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
     torch.backends.cudnn.allow_tf32 = precision != "float32"
 

@@ -152,7 +152,7 @@ def _predict_batch(
     ensemble: ProfileEnsemble, codes: Codes, minus: Mask, expm1: bool, precision: str
 ) -> tuple[Floats, Floats]:
     """Return values (windows, length, tasks, strands), and statistics up to the entropy."""
-    use_precision(precision)
+    use_precision(precision, ensemble.device)
     with torch.inference_mode():
         profile, logs = ensemble.average(codes, minus, precision)
         values = reads_per_base(profile, logs, expm1)

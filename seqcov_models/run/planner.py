@@ -27,6 +27,7 @@ from seqcov_models.run.model_document import BIGWIG_BYTES, count_positions
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.profile_plan import PeakFile, ProfileOptions, ProfilePlan, TrackPeaks
+from seqcov_models.run.settings import find_path_mistakes
 from seqcov_models.tiling import (
     BinIntervals,
     Geometry,
@@ -74,6 +75,13 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
             architecture, a selection that matches nothing, or an output folder that cannot be
             written.
     """
+    if mistakes := list(find_path_mistakes(config)):
+        raise SeqcovError("\n".join(mistakes))
+    if config["prediction"]["precision"] == "tf32" and config["prediction"]["device"] == "cpu":
+        raise SeqcovError(
+            "prediction.precision: tf32 needs a GPU, but device is cpu; use float32 (exact) or"
+            " bfloat16"
+        )
     paths = Paths.from_config(config)
     for folder in (paths.folder.parent, *map(paths.model, config["models"])):
         check_writable(folder)
@@ -107,11 +115,22 @@ def _check_architecture(entry: Mapping[str, Any]) -> None:
 def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
     """Open the FASTA, and read the regions of the config's section `genome`."""
     fasta = open_fasta(section["fasta"], folder)
+    for name in fasta.contigs:
+        if name in ("track", "browser") or name.startswith("#"):
+            raise SeqcovError(
+                f"FASTA {fasta.path}: contig {name!r}: in a BED file, lines that begin so are"
+                " comments or settings; rename the contig"
+            )
     aliases = section["contig_aliases"]
     check_aliases(aliases, fasta.contigs)
     include, exclude = (
         parse_regions(section[key], fasta.contigs, aliases) for key in ("regions", "exclude")
     )
+    if section["regions"] and not include:
+        raise SeqcovError(
+            f"genome.regions: there are no intervals in {', '.join(section['regions'])}; add some,"
+            " or leave out genome.regions to predict the whole genome"
+        )
     return _Genome(fasta, include if section["regions"] else None, exclude)
 
 
@@ -214,7 +233,14 @@ def recognise_folds(entry: Mapping[str, Any]) -> list[Checkpoint]:
         recognise(entry["architecture"], path, entry.get("species", "human"), entry.get("targets"))
         for path in paths
     ]
+    first_path: dict[tuple[Path, ...], str] = {}
     for path, fold in zip(paths, folds, strict=True):
+        files = tuple(file.resolve() for file in fold.weights)
+        if files in first_path:
+            raise SeqcovError(
+                f"weights {path}: this is the fold {first_path[files]} again; list each fold once"
+            )
+        first_path[files] = path
         if len(fold.tracks) != len(folds[0].tracks):
             raise SeqcovError(
                 f"weights {path}: {len(fold.tracks):,} tracks, but the first fold has"

@@ -1,8 +1,144 @@
-"""Describe the mistakes in a config that does not fit its JSON schema."""
+"""Find the mistakes in a config: those that its JSON schema finds, and those that it cannot."""
 
 import difflib
+import math
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
+
+from seqcov_models.files import describe_encoding_error
+
+PATHS = (
+    "output", "genome.fasta", "genome.regions", "genome.exclude", "models.*.weights",
+    "models.*.targets", "models.*.peaks",
+)  # fmt: skip
+"""Settings that may be paths, or lists or mappings of paths."""
+CONTIGS = ("genome.regions", "genome.exclude")
+"""Settings that may also be contigs, whose names may hold braces. No job reads their files."""
+
+
+def convert_whole_floats(config: Any) -> Any:
+    """Return a copy of a config with each whole number as an integer: 2.0 is 2.
+
+    A JSON schema takes 2.0 for an integer, too, but Python does not.
+
+    Args:
+        config: The config or a section of it.
+    """
+    if isinstance(config, Mapping):
+        return {key: convert_whole_floats(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [convert_whole_floats(value) for value in config]
+    return int(config) if isinstance(config, float) and config.is_integer() else config
+
+
+def find_duplicate_keys(path: Path) -> Iterator[str]:
+    """Yield one line per key that a section of a YAML file has twice: YAML would keep the last.
+
+    Args:
+        path: The file.
+    """
+    import yaml  # installed with Snakemake, not with this package
+
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        yield f"config {path}: {describe_encoding_error(error)}"
+        return
+    except (OSError, yaml.YAMLError):  # for example a pipe: Snakemake has read it
+        return
+    sections = [root]
+    while sections:
+        section = sections.pop()
+        if isinstance(section, yaml.SequenceNode):
+            sections += section.value
+        elif isinstance(section, yaml.MappingNode):
+            lines: dict[str, int] = {}
+            for key, value in section.value:
+                sections.append(value)
+                line = key.start_mark.line + 1
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in lines and key.value != "<<":
+                        yield (
+                            f"config {path}, line {line}: {key.value!r} is already in line"
+                            f" {lines[key.value]} of the same section; merge the two"
+                        )
+                    lines[key.value] = line
+
+
+def find_mistakes(config: Any, location: str = "") -> Iterator[str]:
+    """Yield one line per value that no setting can have: NaN, and text of more than one line.
+
+    Names that YAML does not read as text (1, on, 2026-01-31) are mistakes, too.
+
+    Args:
+        config: The config or a section of it.
+        location: The keys that lead to the section, joined by dots.
+    """
+    if not location:
+        yield from non_string_keys(config)
+    if isinstance(config, Mapping | list):
+        entries = config.items() if isinstance(config, Mapping) else enumerate(config)
+        for key, value in entries:
+            if isinstance(config, Mapping):
+                yield from find_mistakes(str(key), location or "top level")
+            yield from find_mistakes(value, f"{location}.{key}" if location else str(key))
+    elif isinstance(config, float) and not math.isfinite(config):
+        yield f"{location}: {config} is not a number that can be used; write digits"
+    elif isinstance(config, str) and re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", config):
+        yield (
+            f"{location}: {config!r} has a line break or another control character; write it in"
+            " one line and in quotes (in YAML, text after | or > ends with a line break)"
+        )
+
+
+def find_path_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line per path that is not a path for Snakemake: ~, addresses, braces.
+
+    Args:
+        config: A config that fits the schema.
+    """
+    for setting in PATHS:
+        for location, path in _find_settings(config, setting.split("."), ""):
+            if path.startswith("~"):
+                yield (
+                    f"{location}: {path}: '~' is not replaced in a config; write the path in full,"
+                    f" as in {_expand_home(path)}"
+                )
+            elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) and not path.startswith("hf://"):
+                yield (
+                    f"{location}: {path} is an address, not a path; download the file and write"
+                    " its path"
+                )
+            elif re.search("[{}]", path) and not location.startswith(CONTIGS):
+                yield (
+                    f"{location}: {path}: braces in a path are wildcards for Snakemake; rename the"
+                    " file or folder"
+                )
+
+
+def _expand_home(path: str) -> Path:
+    """Return a path with ~ replaced by a home folder, or by an example of one."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user
+        return Path("/home/you", path.partition("/")[2])
+
+
+def _find_settings(section: Any, keys: list[str], location: str) -> Iterator[tuple[str, str]]:
+    """Yield the location and the text of each setting that `keys` lead to; * is any key."""
+    if keys and isinstance(section, Mapping):
+        for key in section if keys[0] == "*" else {keys[0]} & set(section):
+            deeper = f"{location}.{key}" if location else key
+            yield from _find_settings(section[key], keys[1:], deeper)
+    elif isinstance(section, str):
+        yield location, section
+    elif isinstance(section, list | Mapping):
+        entries = section.items() if isinstance(section, Mapping) else enumerate(section)
+        for key, value in entries:
+            if isinstance(value, str):
+                yield f"{location}.{key}", value
 
 
 def non_string_keys(config: Any, location: str = "") -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import describe_encoding_error
 from seqcov_models.tracks.table import Track
 
 
@@ -14,10 +15,11 @@ def select(tracks: Sequence[Track], selectors: str | Sequence[str | int]) -> lis
 
     Args:
         tracks: All tracks of a table.
-        selectors: One selector or several. A selector is 'all', a number (the table's index), an
-            identifier, 'assay:CAGE' or 'CAGE:' (the text before the first colon of the
-            description), 'file:PATH' (a file with an index in the first column of each line), or
-            else a regular expression that is searched in descriptions without regard to case.
+        selectors: One selector or several. A selector is 'all', an identifier, a number (the
+            table's index; a text of digits is an identifier if there is such one), 'assay:CAGE' or
+            'CAGE:' (the text before the first colon of the description), 'file:PATH' (a file with
+            an index in the first column of each line), or else a regular expression that is
+            searched in descriptions without regard to case.
 
     Returns:
         The selected tracks, with the rows of the table.
@@ -48,10 +50,12 @@ def _matches(tracks: Sequence[Track], selector: str | int) -> list[int]:
         return _rows_of_file(tracks, Path(value))
     if not text.strip():
         raise SeqcovError("track selector '' is empty")
-    if re.fullmatch(r"-?\d+", text):
-        return _rows_of_indices(tracks, {int(text)}, f"track selector {text}")
-    if rows := [track.row for track in tracks if track.identifier == text]:
+    rows = [track.row for track in tracks if track.identifier == text]
+    if rows and isinstance(selector, str):
         return rows
+    if re.fullmatch(r"-?\d+", text):
+        hint = f"; for the identifier, write it in quotes: '{text}'" if rows else ""
+        return _rows_of_indices(tracks, {int(text)}, f"track selector {text}", hint)
     if kind == "assay" or (colon and not value):
         assay = value.rstrip(":") if kind == "assay" else kind
         rows = [track.row for track in tracks if assay and track.assay.lower() == assay.lower()]
@@ -79,19 +83,24 @@ def _suggest(tracks: Sequence[Track], text: str) -> str:
     assays = list(dict.fromkeys(track.assay for track in tracks if track.assay))
     similar = difflib.get_close_matches(text.lower(), list(names), n=3, cutoff=0.5)
     hint = "no name is similar"
-    if similar:
+    strands = [track.identifier for track in tracks if track.identifier in (text + "+", text + "-")]
+    if strands:
+        hint = f"with its strand it is {' and '.join(map(repr, strands))}; write what you want"
+    elif similar:
         hint = f"similar names: {', '.join(names[name] for name in similar)}"
     return f"{hint}; assays: {', '.join(f'assay:{a}' for a in assays[:12])}" if assays else hint
 
 
-def _rows_of_indices(tracks: Sequence[Track], indices: set[int], source: str) -> list[int]:
-    """Return the rows with these indices; raise SeqcovError if one is missing."""
+def _rows_of_indices(
+    tracks: Sequence[Track], indices: set[int], source: str, hint: str = ""
+) -> list[int]:
+    """Return the rows with these indices; raise SeqcovError, with a hint, if one is missing."""
     rows = [track.row for track in tracks if track.index in indices]
     if missing := sorted(indices - {track.index for track in tracks}):
         existing = [track.index for track in tracks]
         raise SeqcovError(
             f"{source}: no track has index {missing[0]};"
-            f" the table has {len(existing)} from {min(existing)} to {max(existing)}"
+            f" the table has {len(existing)} from {min(existing)} to {max(existing)}{hint}"
         )
     return rows
 
@@ -99,9 +108,12 @@ def _rows_of_indices(tracks: Sequence[Track], indices: set[int], source: str) ->
 def _rows_of_file(tracks: Sequence[Track], path: Path) -> list[int]:
     """Return the rows whose indices are in the first column of a file."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SeqcovError(f"track selector file:{path}: {error}") from None
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        message = describe_encoding_error(error)
+        raise SeqcovError(f"track selector file:{path}: {message}") from None
+    except OSError as error:
+        raise SeqcovError(f"track selector file:{path}: {error.strerror}") from None
     indices: set[int] = set()
     for number, line in enumerate(lines, 1):
         cell = line.split("\t")[0].strip()
@@ -109,4 +121,6 @@ def _rows_of_file(tracks: Sequence[Track], path: Path) -> list[int]:
             indices.add(int(cell))
         elif number > 1 and cell and not cell.startswith("#"):
             raise SeqcovError(f"{path}, line {number}: {cell!r} is not a track index")
+    if not indices:
+        raise SeqcovError(f"track selector file:{path}: the selection is empty; add indices")
     return _rows_of_indices(tracks, indices, str(path))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import describe_encoding_error
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,9 @@ def read_tracks(path: Path) -> list[Track]:
             lines = list(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
     except OSError as error:
         raise SeqcovError(f"track table {path}: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise SeqcovError(f"track table {path}: {describe_encoding_error(error)}") from None
+    except csv.Error as error:
         raise SeqcovError(f"track table {path} is not a text table: {error}") from None
     if not lines:
         raise SeqcovError(f"track table {path} is empty")
@@ -180,7 +183,11 @@ def read_tracks(path: Path) -> list[Track]:
             f"track table {path}: no column 'identifier' among {', '.join(map(repr, header))};"
             " expected tab-separated columns as in calico's targets tables"
         )
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise SeqcovError(f"track table {path}: column {twice!r} appears twice; remove one")
     rows: list[tuple[int, dict[str, str]]] = []
+    line_by_index: dict[int, int] = {}
     for number, cells in enumerate(lines[1:], 2):
         if not any(cells):
             continue
@@ -193,8 +200,16 @@ def read_tracks(path: Path) -> list[Track]:
         index = row.pop("index", str(len(rows)))
         if not re.fullmatch(r"\d{1,9}", index):
             raise SeqcovError(f"track table {path}, line {number}: index {index!r} is not a number")
+        if int(index) in line_by_index:
+            raise SeqcovError(
+                f"track table {path}, line {number}: index {index} is already that of line"
+                f" {line_by_index[int(index)]}; number the tracks differently"
+            )
+        line_by_index[int(index)] = number
         if not row["identifier"]:
             raise SeqcovError(f"track table {path}, line {number}: empty identifier")
+        if "\0" in "".join(cells):
+            raise SeqcovError(f"track table {path}, line {number}: a NUL character; remove it")
         rows.append((int(index), row))
     names = assign_file_names((index, row["identifier"]) for index, row in rows)
     pairs = _strand_pairs(rows, path)

@@ -11,6 +11,7 @@ return scaled values; here the scale is always divided out, and the 3/4 power of
 undone too.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,12 @@ def describe_unit(track: Track, bin_size: int, scale: str, transform: str) -> st
     return f"{quantity}, raw ({inverse})"
 
 
+STATISTICS = ("sum", "mean", "avg", "median", "max", "peak")
+"""How calico's sum_stat combines the bases of a bin."""
+SQUASHES = ("_sqrt", "_exp75")
+"""Endings of sum_stat: the power that calico raised the statistic to."""
+
+
 class Untransform:
     """The inverse of the transform that tracks were trained with.
 
@@ -79,7 +86,7 @@ class Untransform:
             "scale": _numbers(tracks, "scale")
         }
         if transform != "scale":
-            statistics = [_cell(track, "sum_stat") for track in tracks]
+            statistics = [_statistic(track) for track in tracks]
             self._constants |= {
                 "clip": _numbers(tracks, "clip_soft", absent=np.inf),
                 "root": np.array(["_sqrt" in name for name in statistics]),
@@ -121,6 +128,18 @@ def _cell(track: Track, column: str) -> str:
     return track.columns[column]
 
 
+def _statistic(track: Track) -> str:
+    """Return a track's sum_stat; raise SeqcovError if it is not one of calico's."""
+    text = _cell(track, "sum_stat")
+    if not re.fullmatch(f"({'|'.join(STATISTICS)})({'|'.join(SQUASHES)})?", text):
+        raise SeqcovError(
+            f"track {track.identifier}: sum_stat {text!r} is unknown, so scale: raw cannot undo it;"
+            f" write {', '.join(STATISTICS)}, and after it {' or '.join(SQUASHES)} if coverage was"
+            " squashed"
+        )
+    return text
+
+
 def _numbers(
     tracks: Sequence[Track], column: str, absent: float | None = None
 ) -> npt.NDArray[np.float32]:
@@ -134,7 +153,9 @@ def _numbers(
             raise SeqcovError(
                 f"track {track.identifier}: {column} {text!r} is not a number"
             ) from None
-        if not value > 0:
-            raise SeqcovError(f"track {track.identifier}: {column} {text!r} must be above 0")
+        if not 0 < value < np.inf and text:
+            raise SeqcovError(
+                f"track {track.identifier}: {column} {text!r} must be above 0 and finite"
+            )
         values.append(value)
     return np.array(values, np.float32)

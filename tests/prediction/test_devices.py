@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.prediction.devices import Device, lease
+from seqcov_models.prediction.devices import Device, lease, use_precision
 from support.data import REPOSITORY
 
 
@@ -113,3 +113,8 @@ def test_locks_of_gpus_lie_in_a_folder_of_the_user(
     device.close()
     assert device.name == "cuda:0"
     assert (tmp_path / "seqcov/devices/1-2-3.lock").is_file()
+
+
+def test_a_cpu_does_not_compute_in_tf32() -> None:
+    with pytest.raises(SeqcovError, match="tf32 needs a GPU, but the CPU computes; use float32"):
+        use_precision("tf32", torch.device("cpu"))

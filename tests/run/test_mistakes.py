@@ -4,6 +4,10 @@ Those that only a checkpoint's weights show are in tests/workflow/test_mistakes.
 """
 
 import dataclasses
+import gzip
+import json
+import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,9 @@ from seqcov_models import save_model
 from seqcov_models.errors import SeqcovError
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.planner import plan_run
+from seqcov_models.run.settings import find_duplicate_keys
+from support.data import REPOSITORY
+from support.fasta import build_fasta, write_bgzip
 from support.plans import TINY, Config, changed, complete, write_genome, write_weights
 from support.profiles import BPNET, network
 
@@ -89,6 +96,35 @@ SETTINGS: list[tuple[str, Any, str]] = [
     ("models.tiny.standard_deviation", True, r"standard_deviation: it needs more than one predict"),
     ("models.tiny.reverse_complement", True, r"no track table says which tracks are strand pairs"),
     ("models.tiny.scale", "raw", r"scale: raw needs the column 'scale', which the track table"),
+    ("models.tiny.tracks", ["id2\n"], r"models\.tiny\.tracks\.0: 'id2\\n' has a line break or an"),
+    ("models.tiny.tracks", ["file:tiny/params.json"], r"params\.json: the selection is empty; add"),
+    ("models.tiny.weights", ["tiny", "tiny"], r"weights tiny: this is the fold tiny again; list e"),
+    ("models.tiny.weights", ["tiny", "./tiny/model.h5"], r"model\.h5: this is the fold tiny again"),
+    ("models.tiny.weights", "~/tiny", r"models\.tiny\.weights: ~/tiny: '~' is not replaced in a con"
+                                      r"fig; write the path in full, as in /.*/tiny"),
+    ("models.tiny.weights", "s3://a/b", r"tiny\.weights: s3://a/b is an address, not a path; dow"),
+    ("models.tiny.targets", "t{x}.txt", r"tiny\.targets: t\{x\}\.txt: braces in a path are wildca"),
+    ("models.tiny.shifts", [0, float("nan")], r"models\.tiny\.shifts\.1: nan is not a number that"),
+    ("genome.name", "g\n", r"genome\.name: 'g\\n' has a line break .*; write it in one line and "),
+    ("genome.assembly", "hg38\n", r"genome\.assembly: 'hg38\\n' has a line break"),
+    ("genome.fasta", "https://a.org/g.fa", r"genome\.fasta: https://a\.org/g\.fa is an address, "),
+    ("genome.fasta", "~/g.fa", r"genome\.fasta: ~/g\.fa: '~' is not replaced in a config"),
+    ("genome.fasta", "g{1}.fa", r"genome\.fasta: g\{1\}\.fa: braces in a path are wildcards for "),
+    ("genome.regions", ["~/a.bed"], r"genome\.regions\.0: ~/a\.bed: '~' is not replaced in a con"),
+    ("output", "~/results", r"output: ~/results: '~' is not replaced in a config"),
+    ("output", "{genome}", r"output: \{genome\}: braces in a path are wildcards for Snakemake; r"),
+    ("output", "results\n", r"output: 'results\\n' has a line break"),
+    ("models.tiny\n", {}, r"models: 'tiny\\n' has a line break or another control character; writ"),
+    ("prediction", {"min_acgt": float("nan")}, r"prediction\.min_acgt: nan is not a number that "),
+    ("prediction", {"overlap": float("inf")}, r"prediction\.overlap: inf is not a number that can"),
+    ("prediction", {"threads": 2.5}, r"prediction\.threads: 2\.5 is not of type 'integer'"),
+    ("prediction", {"precision": "tf32", "device": "cpu"},
+     r"prediction\.precision: tf32 needs a GPU, but device is cpu; use float32"),
+    ("models.bpnet.peaks", "~/b.bed", r"models\.bpnet\.peaks: ~/b\.bed: '~' is not replaced"),
+    ("models.bpnet.peaks", {"x": "a{b}.bed"}, r"models\.bpnet\.peaks\.x: a\{b\}\.bed: braces in "),
+    ("models.bpnet.peaks", {"x\n": "b.bed"}, r"models\.bpnet\.peaks: 'x\\n' has a line break"),
+    ("models.bpnet.peaks", {"x": {"model": "tiny", "track": 0, "threshold": float("nan")}},
+     r"models\.bpnet\.peaks\.x\.threshold: nan is not a number that can be used"),
     ("models.bpnet.tracks", "all", r"models\.bpnet: unknown key 'tracks'; known are architecture"),
     ("models.bpnet.weights", "tiny", r"describes 'borzoi', asked for is 'bpnet'"),
     ("models.bpnet.peaks", ["b.bed"], r"models\.bpnet\.peaks: .*several by name, as in peaks"),
@@ -154,7 +190,34 @@ STRAND_TABLE = "\tidentifier\tstrand_pair\n0\tE1+\t1\n1\tE1-\t1\n" + "".join(
     f"{row}\tE{row}\t{row}\n" for row in range(2, 7)
 )
 
-FILES: list[tuple[str, str, str]] = [
+TABLE = "\tidentifier\n" + "".join(f"{row}\tE{row}\n" for row in range(7))
+RAGGED = r"g\.fa: contig 'c', line \d of the file: not all lines .*; write the file again with even"
+
+FILES: list[tuple[str, str | bytes, str]] = [
+    ("g.fa", ">track\nACGT\n", r"g\.fa: contig 'track': in a BED file, .*; rename the contig"),
+    ("g.fa", ">a\nACGT\n>#x\nAC\n", r"g\.fa: contig '#x': in a BED file, .*; rename the contig"),
+    ("g.fa", b"\xef\xbb\xbf>a\nAC\n", r"g\.fa begins with a byte order mark .*; remove these 3 b"),
+    ("g.fa", ">a\nACGT\n".encode("utf-16"), r"g\.fa is UTF-16 text or not a text at all; convert"),
+    ("g.fa", ">a\nACGT\n".encode("utf-16-le"), r"g\.fa is UTF-16 text or not a text at all"),
+    ("g.fa", b">caf\xe9\nACGT\n", r"g\.fa: it is not UTF-8 text \(byte 0xe9\); if it is Latin-1"),
+    ("g.fa", ">c\nACGT\nAC\n\n\n", RAGGED),
+    ("g.fa", ">c\nACGT\nAC\n\n\n>d\nA\n", RAGGED),
+    ("regions.bed", "", r"genome\.regions: there are no intervals in regions\.bed; add some, or "),
+    ("regions.bed", "# x\n", r"genome\.regions: there are no intervals in regions\.bed"),
+    ("regions.bed", b"chrI\t0\t9\tcaf\xe9\n", r"BED regions\.bed: it is not UTF-8 text"),
+    ("regions.bed", "chrI\t0\t9\n".encode("utf-16"), r"BED regions\.bed: it is UTF-16 text; conv"),
+    ("b.bed", "", r"models\.bpnet: peaks b\.bed: the file is empty or holds comments alone"),
+    ("b.bed", b"chrI\t0\t9\tcaf\xe9\n", r"BED b\.bed: it is not UTF-8 text .*; if it is Latin-1"),
+    ("b.bed", gzip.compress(b"chrI\t0\t9\n" * 99)[:-9], r"BED b\.bed: Compressed file ended bef"),
+    ("tiny/targets.txt", TABLE.replace("3\tE3", "2\tE3"),
+     r"targets\.txt, line 5: index 2 is already that of line 4; number the tracks differently"),
+    ("tiny/targets.txt", TABLE.replace("E3", "E\0003"),
+     r"targets\.txt, line 5: a NUL character; remove it"),
+    ("tiny/targets.txt", TABLE.replace("E3", "\u00e9").encode("latin-1"),
+     r"track table tiny/targets\.txt: it is not UTF-8 text \(byte 0xe9\)"),
+    ("tiny/targets.txt", TABLE.encode("utf-16"), r"targets\.txt: it is UTF-16 text; convert it"),
+    ("tiny/targets.txt", "\tidentifier\tidentifier\n", r"targets\.txt: column 'identifier' appea"),
+    ("tiny/params.json", b"\xff\xfe{", r"tiny/params\.json: not JSON"),
     ("g.fa", "", r"FASTA g\.fa: the file is empty"),
     ("g.fa", "chr1\t5\nACGT\n", r"FASTA g\.fa does not begin with '>'"),
     ("g.fa", ">chr1\nACGT\n>chr2\nACGT\n>chr1\nACGT\n", r"FASTA g\.fa: contig 'chr1' appears twi"),
@@ -174,13 +237,127 @@ FILES: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("name", "text", "message"), FILES)
 def test_a_wrong_file_is_named_with_its_line_and_a_remedy(
-    name: str, text: str, message: str, config: Config, tmp_path: Path
+    name: str, text: str | bytes, message: str, config: Config, tmp_path: Path
 ) -> None:
     if name == "regions.bed":
         config["genome"]["regions"] = [name]
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(SeqcovError, match=message):
         plan(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("g.fa", b">chrI\n" + b"ACGT" * 500 + b"\n\n>chrII\n" + b"A" * 300 + b"\n\n"),
+        ("g.fa", b"\n>chrI a\r\n" + b"ACGT" * 500 + b"\r\n>chrII\r\n" + b"A" * 300),
+        ("b.bed", b"\xef\xbb\xbfchrI\t0\t9\n"),
+        ("b.bed", b"chrI\t0\t9\r\n"),
+        ("tiny/targets.txt", b"\xef\xbb\xbf" + TABLE.encode()),
+        ("tiny/targets.txt", TABLE.replace("\n", "\r\n").encode()),
+    ],
+)
+def test_harmless_oddities_of_files_are_accepted(
+    name: str, text: bytes, config: Config, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(text)
+    plan(config)
+
+
+def test_whole_numbers_with_a_decimal_point_are_integers(config: Config) -> None:
+    config |= {"prediction": {"windows_per_chunk": 2.0, "batch_size": 1.0, "threads": 4.0}}
+    config |= {"bigwig": {"tracks_per_job": 2.0}, "profiles": {"jobs": 1.0, "batch_size": 8.0}}
+    config["models"]["tiny"] |= {"shifts": [0.0, 1.0], "tracks": [2.0]}
+    completed = complete(config)
+    count_peaks(plan_run(completed).profiles)
+    assert "." not in re.sub(r"[\w/]+\.\w+", "", json.dumps(completed))
+
+
+def test_a_key_that_a_section_has_twice_is_named_with_both_lines(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "genome: &a {name: g}\nprediction:\n  threads: 2\n  blend: mean\n  threads: 4\n"
+        "models:\n  a: {<<: *a}\n  b: {name: x}\nprediction: {}\n"
+    )
+    lines = sorted(find_duplicate_keys(path))
+    assert [line.removeprefix(f"config {path}, ") for line in lines] == [
+        "line 5: 'threads' is already in line 3 of the same section; merge the two",
+        "line 9: 'prediction' is already in line 2 of the same section; merge the two",
+    ]
+
+
+def test_the_keys_of_a_config_without_mistakes_differ() -> None:
+    assert not list(find_duplicate_keys(REPOSITORY / "config.yaml"))
+
+
+def test_selectors_of_digits_and_without_strand(config: Config, tmp_path: Path) -> None:
+    names = ["C1+", "C1-", "C2+", "C2-", "12", "5000", "x"]
+    rows = [f"{10 + row}\t{name}\n" for row, name in enumerate(names)]
+    (tmp_path / "tiny/targets.txt").write_text("\tidentifier\n" + "".join(rows))
+
+    def selected(*selectors: str | int) -> list[str]:
+        run = plan_run(complete(changed(config, "models.tiny.tracks", list(selectors))))
+        return [track.identifier for track in run.models["tiny"].tracks]
+
+    assert selected(12) == ["C2+"]
+    assert selected("12") == ["12"]  # as a text it is the identifier
+    assert selected("11") == ["C1-"]
+    assert selected("5000") == ["5000"]
+    with pytest.raises(SeqcovError, match=r"no track has index 5000.*write it in quotes: '5000'"):
+        selected(5000)
+    with pytest.raises(
+        SeqcovError, match=r"'C2' does not .*with its strand it is 'C2\+' and 'C2-'"
+    ):
+        selected("x", "C2")
+
+
+STATISTICS_TABLE = "\tidentifier\tclip_soft\tscale\tsum_stat\n" + "".join(
+    f"{row}\tE{row}\t384\t0.3\tsum_sqrt\n" for row in range(7)
+)
+
+
+@pytest.mark.parametrize("transform", ["old", "new"])
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (
+            "384\t0.3\tsum_log",
+            r"track E3: sum_stat 'sum_log' is unknown, .*; write sum, mean, .* or",
+        ),
+        ("384\t0.3\t", r"track E3: sum_stat '' is unknown"),
+        ("384\tinf\tsum", r"track E3: scale 'inf' must be above 0 and finite"),
+        ("nan\t0.3\tsum", r"track E3: clip_soft 'nan' must be above 0 and finite"),
+    ],
+)
+def test_a_statistic_that_raw_cannot_undo_is_refused(
+    cells: str, message: str, transform: str, config: Config, tmp_path: Path
+) -> None:
+    table = STATISTICS_TABLE.replace("3\tE3\t384\t0.3\tsum_sqrt", f"3\tE3\t{cells}")
+    (tmp_path / "tiny/targets.txt").write_text(table)
+    plan(config)  # the scale of the model needs no statistic
+    config["models"]["tiny"] |= {"scale": "raw", "transform": transform}
+    with pytest.raises(SeqcovError, match=message):
+        plan(config)
+
+
+DAMAGES: list[tuple[Callable[[bytes], bytes], str]] = [
+    (lambda b: b[:-28], "is cut off, or something follows its end: .*; copy it again"),
+    (lambda b: b[: len(b) // 2], "is cut off, or something follows its end"),
+    (lambda b: b + b"x", "is cut off, or something follows its end"),
+    (lambda b: b[:30_000] + bytes([b[30_000] ^ 255]) + b[30_001:],
+     "the compressed file is damaged; copy it again, or compress it again with bgzip"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES)
+def test_a_damaged_bgzip_file_is_refused(
+    damage: Callable[[bytes], bytes], message: str, config: Config, tmp_path: Path
+) -> None:
+    letters = "".join(random.Random(1).choices("ACGT", k=300_000))
+    path = write_bgzip(tmp_path / "d", build_fasta({"chrI": letters, "chrII": letters[:300]}))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(SeqcovError, match=rf"genome\.fa\.gz.*{message}"):
+        plan(changed(config, "genome.fasta", "d/genome.fa.gz"))
 
 
 def fewer_tracks(folder: Path) -> None:

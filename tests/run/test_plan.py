@@ -238,7 +238,8 @@ def test_the_published_network_and_table_are_planned_along_hg38(
 
 def test_a_plan_is_read_back_as_it_was(config: Config, tmp_path: Path) -> None:
     config["models"]["borzoi"] |= {"standard_deviation": True, "shifts": [-1, 0]}
-    config["models"]["borzoi"]["weights"] = [config["models"]["borzoi"]["weights"]] * 2
+    second = write_weights(tmp_path / "second")
+    config["models"]["borzoi"]["weights"] = [config["models"]["borzoi"]["weights"], str(second)]
     config = changed(config, "genome.exclude", ["chr1:1001-3002"])
     run = plan_run(config)
     run.save(run.paths)

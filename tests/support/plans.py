@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.run.settings import describe_mistakes, non_string_keys
+from seqcov_models.run.settings import convert_whole_floats, describe_mistakes, find_mistakes
 from support.calico import Tiny
 from support.data import REPOSITORY
 from support.fasta import write_fasta
@@ -50,8 +50,8 @@ def complete(config: Config) -> Config:
     Raises:
         SeqcovError: If the config does not fit the schema.
     """
-    config_with_defaults: Config = yaml.safe_load(yaml.safe_dump(config))
-    if mistakes := list(non_string_keys(config_with_defaults)):
+    config_with_defaults: Config = convert_whole_floats(yaml.safe_load(yaml.safe_dump(config)))
+    if mistakes := list(find_mistakes(config_with_defaults)):
         raise SeqcovError("\n".join(mistakes))
     try:
         validate(config_with_defaults, str(SCHEMA))

@@ -303,7 +303,13 @@ cell = st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n\0"), max_
 
 
 @settings(max_examples=40)
-@given(st.lists(st.tuples(st.integers(0, 10**6), cell.filter(bool), cell, cell), max_size=8))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10**6), cell.filter(bool), cell, cell),
+        max_size=8,
+        unique_by=lambda value: value[0],
+    )
+)
 def test_any_table_survives_writing(values: list[tuple[int, str, str, str]]) -> None:
     names = assign_file_names((index, identifier) for index, identifier, _, _ in values)
     tracks = [

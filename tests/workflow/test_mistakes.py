@@ -96,6 +96,16 @@ def test_is_found_before_prediction(
     assert not list(tmp_path.rglob("*.bw"))
 
 
+def test_a_key_that_the_config_has_twice_is_named(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "twice.yaml").write_text(
+        "prediction: {threads: 2}\nbigwig: {}\nprediction: {blend: crop}\n"
+    )
+    done = snakemake(tmp_path, config, "--configfile", "run.yaml", "twice.yaml")
+    assert done.returncode != 0
+    assert "twice.yaml, line 3: 'prediction' is already in line 1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_same_run_without_a_mistake_is_checked(config: Config, tmp_path: Path) -> None:
     config["models"]["tiny"]["tracks"] = ["id2"]
     process = snakemake(tmp_path, config, "--until", "check_checkpoint")

@@ -15,11 +15,21 @@ from seqcov_models.run.paths import Paths
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.planner import plan_run
-from seqcov_models.run.settings import describe_mistakes, non_string_keys
+from seqcov_models.run.settings import (
+    convert_whole_floats,
+    describe_mistakes,
+    find_duplicate_keys,
+    find_mistakes,
+)
 
 CONFIG_SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
 
-if mistakes := list(non_string_keys(config)):
+if workflow.is_main_process:
+    for config_file in workflow.configfiles:
+        if mistakes := list(find_duplicate_keys(Path(config_file))):
+            raise WorkflowError("\n".join(mistakes))
+config = convert_whole_floats(config)
+if mistakes := list(find_mistakes(config)):
     raise WorkflowError("config: " + "\n".join(mistakes))
 try:
     validate(config, CONFIG_SCHEMA)

@@ -1,6 +1,7 @@
 """One module per project that publishes weights.
 
-To add a format, add one file here:
+A format says what weights mean; `containers/` reads the files they come in (HDF5, safetensors,
+torch, TensorFlow). To add a format, add one file here; `bpnet_lite.py` is a short one to copy:
 
 1. `formats/<project>.py`, with a module docstring that says what the project writes.
 2. `matches(files)`: what such files look like; returns the architecture, or None.

@@ -12,7 +12,7 @@ import pytest
 
 from goldens.common import unpack
 from seqcov_models import load_model
-from seqcov_models.checkpoints.hub import fetch
+from seqcov_models.checkpoints.hugging_face import fetch
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import sha256
