@@ -72,8 +72,8 @@ def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
     if needed > free:
         raise SeqcovError(
             f"output {folder}: the run needs about {_format_bytes(needed)}, but only"
-            f" {_format_bytes(free)} are free; choose fewer tracks or regions, or"
-            " chunk_dtype: float16"
+            f" {_format_bytes(free)} are free; choose fewer tracks or regions, or set"
+            " significant_bits under bigwig"
         )
 
 

@@ -16,7 +16,13 @@ from seqcov_models.run.costs import check_space, describe
 from seqcov_models.run.coverage_plan import MASK, CoveragePlan
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan, load_plan
-from seqcov_models.run.planner import group_tracks, plan_batches, plan_ranges, plan_run
+from seqcov_models.run.planner import (
+    choose_chunk_dtype,
+    group_tracks,
+    plan_batches,
+    plan_ranges,
+    plan_run,
+)
 from seqcov_models.tracks.table import Track
 from support.data import REPOSITORY
 from support.fasta import write_sparse_fasta
@@ -112,6 +118,24 @@ def test_the_summary_says_how_much_it_will_be(config: Config) -> None:
     text = describe(plan_run(changed(config, "models.borzoi.tracks", ["assay:CHIP"])), {})
     for fact in ("tiny", "3 contigs", "6,006 bp", "4 of 7 tracks", "15 windows", "1,502 bins"):
         assert fact in text
+
+
+@pytest.mark.parametrize(
+    ("precision", "scale", "chosen"),
+    [
+        ("float32", "model", "float32"),
+        ("tf32", "model", "float32"),
+        ("bfloat16", "model", "float16"),
+        ("bfloat16", "raw", "float32"),
+    ],
+)
+def test_chunks_are_float16_only_if_that_costs_no_accuracy(
+    precision: str, scale: str, chosen: str
+) -> None:
+    prediction = {"precision": precision, "chunk_dtype": "auto"}
+    assert choose_chunk_dtype(prediction, scale) == chosen
+    for named in ("float16", "float32"):
+        assert choose_chunk_dtype({**prediction, "chunk_dtype": named}, scale) == named
 
 
 def test_bytes_of_chunks_are_those_of_the_files(config: Config) -> None:

@@ -29,6 +29,13 @@ def test_a_disk_too_small_is_refused_and_one_byte_more_is_not(
     check_space(run, {})
 
 
+def test_rounded_values_need_less_space(config: Config) -> None:
+    exact = plan_run(config).models["borzoi"].output_bytes[1]
+    for bits, share in ((5, 0.5), (11, 0.75)):
+        run = plan_run(changed(config, "bigwig.significant_bits", bits))
+        assert run.models["borzoi"].output_bytes[1] < share * exact
+
+
 def test_what_an_unfinished_run_has_written_is_not_needed_again(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
