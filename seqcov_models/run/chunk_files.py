@@ -162,7 +162,11 @@ def track_runs(
                 if used > len(row_values):  # the remaining bins come with the next block
                     remaining = contig, first + len(values), bins - len(values)
                     stretches = chain([remaining], stretches)
-                edges = np.flatnonzero(np.diff(np.isnan(values), prepend=True, append=True))
+                missing = np.isnan(values)
+                if not missing.any():  # most contigs of a draft assembly
+                    yield contig, first, values
+                    continue
+                edges = np.flatnonzero(np.diff(missing, prepend=True, append=True))
                 for start, end in edges.reshape(-1, 2).tolist():
                     yield contig, first + start, values[start:end]
 

@@ -61,7 +61,7 @@ class Seams:
             if contig != self._seams[0]:
                 windows = self._tiling.count_windows(self._contigs[contig])
                 self._seams = contig, self._tiling.seams(windows)
-            jumps = np.abs(np.diff(values))
+            jumps = np.abs(values[1:] - values[:-1])
             low, high = np.searchsorted(self._seams[1], (first + 1, first + len(values)))
             at_seams = jumps[self._seams[1][low:high] - first - 1]
             total, seams = jumps.sum(dtype=np.float64), at_seams.sum(dtype=np.float64)
