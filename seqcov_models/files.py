@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -201,5 +202,7 @@ def lock_folder(folder: Path) -> bool:
     except BlockingIOError:
         handle.close()
         raise SeqcovError(f"{folder}: another run is writing here; wait for it to end") from None
+    except OSError as error:  # a file system without locks, such as Lustre without flock
+        print(f"{folder}: cannot be locked ({error.strerror}); start only one run", file=sys.stderr)
     _LOCKS[folder.resolve()] = handle
     return True

@@ -329,3 +329,18 @@ def test_locking_changes_no_file_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "old.bw").write_text("old")
     lock_in_child(tmp_path)
     assert (tmp_path / "old.bw").read_text() == "old"
+
+
+def test_a_file_system_without_locks_is_used_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as Lustre that is mounted without flock."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert lock_folder(tmp_path / "results")
+    assert (
+        "cannot be locked (Function not implemented); start only one run" in capsys.readouterr().err
+    )

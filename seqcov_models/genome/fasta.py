@@ -31,11 +31,15 @@ class Fasta:
         path: The file, not compressed or bgzip.
         index: Its .fai. The .gzi of a bgzip file lies beside it.
         contigs: Lengths in bp by name, in the order of the file; contigs of 0 bp are left out.
+        size: Bytes of the file.
+        modified: When the file was changed, in nanoseconds since 1970.
     """
 
     path: Path
     index: Path
     contigs: dict[str, int]
+    size: int
+    modified: int
 
 
 def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
@@ -101,7 +105,9 @@ def _use_index(path: Path, index: Path, bgzip: bool) -> Fasta:
             f" {index}{' and its .gzi' if bgzip else ''}; a new one is made. If they are not"
             " yours, link the FASTA into a folder of your own"
         )
-    return Fasta(path, index, {contig.name: contig.length for contig in contigs if contig.length})
+    lengths = {contig.name: contig.length for contig in contigs if contig.length}
+    state = path.stat()
+    return Fasta(path, index, lengths, state.st_size, state.st_mtime_ns)
 
 
 def _compression(path: Path) -> str:

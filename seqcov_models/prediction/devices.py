@@ -126,5 +126,10 @@ def lease(names: Sequence[str], folder: Path, poll: float = 0.3) -> tuple[IO[str
             except BlockingIOError:
                 handle.close()
                 continue
+            except OSError as error:
+                raise SeqcovError(
+                    f"no lock for GPU {name}: {folder}: {error.strerror}; set XDG_CACHE_HOME to a"
+                    " folder of a local disk"
+                ) from None
             return handle, number
         time.sleep(poll)

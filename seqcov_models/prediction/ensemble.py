@@ -110,9 +110,12 @@ class PendingCoverage:
 
     def __init__(self, coverage: Tensor) -> None:
         by_track = coverage.transpose(1, 2).contiguous()
-        self._finite = by_track.isfinite().all()
-        self._host = torch.empty(by_track.shape, dtype=by_track.dtype, pin_memory=by_track.is_cuda)
-        self._host.copy_(by_track, non_blocking=True)
+        self._host, self._finite = (  # reading one on the device would wait for the next batch
+            torch.empty(values.shape, dtype=values.dtype, pin_memory=values.is_cuda).copy_(
+                values, non_blocking=True
+            )
+            for values in (by_track, by_track.isfinite().all())
+        )
         self._copied: torch.cuda.Event | None = None
         if by_track.is_cuda:
             self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]

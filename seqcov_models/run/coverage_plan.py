@@ -224,6 +224,7 @@ class CoveragePlan(ModelDocument):
         return digest(
             identify_checkpoints(self.folds), self.options, self.table_rows, pairs, columns,
             self.tiling, self.selected_bins, self.chunks, list(self.fasta.contigs.items()),
+            self.fasta.size, self.fasta.modified,
         )  # fmt: skip
 
     def chunk_identity(self, chunk: str, cards: Path) -> str:
@@ -233,7 +234,7 @@ class CoveragePlan(ModelDocument):
             chunk: A key of `chunks`.
             cards: The model cards, which have the checksums of the checkpoints.
         """
-        fasta = self.fasta.path.stat()
+        fasta = self.fasta.path.stat()  # of now: it may have changed since the plan was made
         return digest(
             self.prediction_digest, chunk, cards.read_text("utf-8"),
             self.fasta.path, fasta.st_size, fasta.st_mtime_ns,
@@ -245,7 +246,7 @@ class CoveragePlan(ModelDocument):
 
     def batch_digest(self, batch: int) -> str:
         """Return a text that changes with any byte of a batch's bigWigs and of their table."""
-        return self._digest_rows(self.batches[batch].rows)
+        return digest(self.batches[batch].group, self._digest_rows(self.batches[batch].rows))
 
     def _digest_rows(self, rows: list[int]) -> str:
         """Return a text that changes with any byte of the bigWigs of these rows."""

@@ -212,7 +212,8 @@ class ProfilePlan(ModelDocument):
     @cached_property
     def prediction_digest(self) -> str:
         """A text that changes with any predicted value and with the layout of the chunks."""
-        return digest(identify_checkpoints(self.folds), self.options, self.peaks_digest)
+        sequence = self.fasta.size, self.fasta.modified
+        return digest(identify_checkpoints(self.folds), self.options, self.peaks_digest, sequence)
 
     @property
     def bigwig_digest(self) -> str:

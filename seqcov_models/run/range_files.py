@@ -5,6 +5,7 @@ its batch are joined. So a run needs little more disk space than its bigWigs. A 
 digest of what it was made from, the offset of each track, and the tracks.
 """
 
+import os
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -92,6 +93,8 @@ def _write_file(path: Path, digest: str, count: int, tracks: Iterable[bytes]) ->
         offsets[count] = handle.tell()
         handle.seek(_HEADER.size)
         handle.write(offsets.tobytes())
+        handle.flush()
+        os.fsync(handle.fileno())  # the chunks are deleted next
 
 
 class PackedTrack:

@@ -6,10 +6,13 @@ name. The next attempt takes it over if it has the same identity and no process 
 continues behind the last column whose checksum is right. The finished file has no journal.
 """
 
+import errno
 import fcntl
 import hashlib
 import io
 import math
+import os
+import shutil
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +23,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from seqcov_models.errors import SeqcovError
 from seqcov_models.files import leftover_paths, remove, temporary_path
 
 _RECORD = struct.Struct("<QII")
@@ -39,7 +43,7 @@ class UnfinishedArray:
     ) -> None:
         self.path, self.finished = path, 0
         self._file: IO[bytes] = path.open("r+b" if path.exists() else "w+b", buffering=0)
-        self._header = _npy_header(shape, dtype)
+        self._header, self._shape, self._dtype = _npy_header(shape, dtype), shape, np.dtype(dtype)
         self._bytes = len(self._header) + math.prod(shape) * np.dtype(dtype).itemsize
         self._seal = hashlib.sha256(self._header + identity.encode()).digest()
 
@@ -48,14 +52,28 @@ class UnfinishedArray:
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def map(self) -> "np.memmap[Any, Any]":
-        """Map the file anew, so that memory does not grow with the array."""
-        return np.lib.format.open_memmap(self.path, mode="r+")
+        """Map the file anew, so that memory does not grow with the array.
+
+        Through the open file: another job may have put its own file under the same name.
+        """
+        file: Any = self._file
+        return np.memmap(file, self._dtype, "r+", len(self._header), self._shape)
 
     def begin(self) -> None:
-        """Make an empty array."""
+        """Make an empty array. Raises SeqcovError if the disk does not have its bytes."""
         self._file.truncate(0)
         self._write(0, self._header)
         self._file.truncate(self._bytes)
+        try:  # a write into a mapped file on a full disk ends the process without a message
+            os.posix_fallocate(self._file.fileno(), 0, self._bytes)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                free = shutil.disk_usage(self.path.parent).free
+                remove(self.path)
+                raise SeqcovError(
+                    f"{self.path.parent}: a chunk needs {self._bytes:,} bytes, but only {free:,}"
+                    " are free; free space, or set prediction: windows_per_chunk to a lower number"
+                ) from None
         self._write(self._bytes, self._seal)
 
     def restore(self) -> bool:
@@ -86,8 +104,14 @@ class UnfinishedArray:
         self.finished = end
 
     def finish(self) -> None:
-        """Remove the journal."""
+        """Remove the journal, once the values are on the disk: nothing checks them afterwards.
+
+        Raises OSError if another job has put its own file under this name.
+        """
+        os.fsync(self._file.fileno())
         self._file.truncate(self._bytes)
+        if not os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
+            raise FileExistsError(f"{self.path}: another job has replaced this file")
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -118,13 +142,13 @@ def continue_array(
         dtype: Type of the values.
         identity: A text that differs if any value of the array may differ.
     """
-    array = _take_over(target, shape, dtype, identity)
-    if array is None:
-        array = UnfinishedArray(temporary_path(target), shape, dtype, identity)
-        array.begin()
-        with suppress(OSError):  # without locks a later attempt begins anew
-            array.lock()
+    continued = _take_over(target, shape, dtype, identity)
+    array = continued or UnfinishedArray(temporary_path(target), shape, dtype, identity)
     try:
+        if continued is None:
+            array.begin()
+            with suppress(OSError):  # without locks a later attempt begins anew
+                array.lock()
         yield array
         array.finish()
         array.path.replace(target)
@@ -138,7 +162,11 @@ def _take_over(
     """Return the array that an earlier attempt left, if any; remove all other leftovers."""
     found = None
     for leftover in leftover_paths(target):
-        array = UnfinishedArray(leftover, shape, dtype, identity)
+        try:
+            array = UnfinishedArray(leftover, shape, dtype, identity)
+        except PermissionError:  # another user's, in a folder of the group
+            remove(leftover)
+            continue
         if found is None and _is_abandoned(array) and array.restore():
             array.path = leftover.replace(temporary_path(target))
             found = array

@@ -21,6 +21,15 @@ def digest(config: Config) -> str:
     return plan_run(config).models["borzoi"].prediction_digest
 
 
+def test_the_digest_changes_with_an_older_fasta_of_the_same_lengths(config: Config) -> None:
+    """`cp -p` and `mv` keep a date from before the last run, which Snakemake calls up to date."""
+    before = digest(config)
+    fasta = Path(config["genome"]["fasta"])
+    os.utime(fasta, ns=(0, fasta.stat().st_mtime_ns - 10**12))
+    os.utime(fasta.with_name(f"{fasta.name}.fai"))
+    assert digest(config) != before
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

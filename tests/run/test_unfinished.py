@@ -1,5 +1,6 @@
 """A killed job continues its chunk: nothing is predicted twice, and no byte of the file differs."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from seqcov_models.checkpoints.load import build
+from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks import registry
 from seqcov_models.networks.shared import compute
@@ -284,3 +286,35 @@ def test_a_signal_at_any_time_loses_only_the_step_that_was_being_written(
     assert kills > 1
     expected = np.arange(400_000, dtype=np.float32).reshape(4_000, 100).T
     assert np.array_equal(np.load("0.npy"), expected)
+
+
+def test_a_job_never_writes_into_a_file_that_took_its_place(tmp_path: Path) -> None:
+    """Process numbers repeat between machines, so two jobs may use one temporary name."""
+    target, columns = tmp_path / "0.npy", np.ones((3, 2), np.float32)
+    writing = chunk_writer(target, 2, 6, identity="one")
+    write = writing.__enter__()
+    write(0, columns)
+    (part,) = tmp_path.glob(".0.npy.*.part")
+    part.unlink()
+    part.write_bytes(bytes(200))
+    write(3, columns)
+    with pytest.raises(FileExistsError, match="another job has replaced this file"):
+        writing.__exit__(None, None, None)
+    assert part.read_bytes() == bytes(200)
+    assert not target.exists()
+
+
+def test_a_disk_without_room_for_a_chunk_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first window: later the kernel would end the process without a message."""
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    message = r"a chunk needs 128,048 bytes, but only [\d,]+ are free"
+    writing = chunk_writer(tmp_path / "0.npy", 2, 15_990, identity="one")
+    with pytest.raises(SeqcovError, match=message), writing:
+        pass
+    assert not list(tmp_path.iterdir())

@@ -82,6 +82,19 @@ def test_killed_job_and_again(
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_a_run_of_some_targets_keeps_unfinished_chunks(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    running = start(tmp_path, config)
+    part = wait_for(tmp_path, UNFINISHED["prediction"])
+    os.kill(int(part.name.split(".")[-2]), signal.SIGKILL)
+    assert running.wait() != 0
+    some = command("--", "results/g/toy/model.json")
+    completed = subprocess.run(some, cwd=tmp_path, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+    assert part.exists()
+
+
 def wait_for_windows(part: Path, count: int) -> None:
     """Wait until an unfinished chunk has so many windows: its journal grows with each of them."""
     sizes: set[int] = set()

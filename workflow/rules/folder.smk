@@ -3,6 +3,7 @@
 
 import atexit
 import shutil
+import time
 
 from snakemake.path_modifier import PathModifier
 
@@ -47,17 +48,24 @@ def begin_run():
         raise WorkflowError(str(error)) from None
     # Absolute, since Snakemake has left --directory when the process exits
     chunks, results = run.leftovers(paths)
-    atexit.register(remove_leftovers, [file.absolute() for file in chunks], results)
+    began, provenance = time.time(), paths.provenance.absolute()
+    chunks = [file.absolute() for file in chunks]
+    atexit.register(remove_leftovers, chunks, results, began, provenance)
 
 
-def remove_leftovers(chunks, results):
+def remove_leftovers(chunks, results, began, provenance):
     """Delete the chunks of earlier runs and name their results, if this run has succeeded.
 
     A run that was killed may have had other chunks, which no job of this run writes or deletes.
+    Unfinished chunks stay until a run of all targets ends, which writes the provenance: a run of
+    some targets does not continue them.
     """
     if workflow.scheduler is None or any(workflow.dag.needrun_jobs()):
         return
+    is_complete = provenance.exists() and provenance.stat().st_mtime >= began - 1
     for file in chunks:
+        if file.suffix == ".part" and not is_complete:
+            continue
         if file.is_dir():
             shutil.rmtree(file, ignore_errors=True)
         else:
