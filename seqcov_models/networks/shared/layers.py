@@ -130,12 +130,11 @@ def apply_linear(x: Tensor, layer: nn.Linear) -> Tensor:
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute x · weightᵀ + bias: (batch, length, in), (out, in) → (batch, length, out).
 
-    `weight` may also be what `pack_weight` returns. See `has_fast_mkl` for the choice.
+    See `has_fast_mkl` for the choice between MKL and oneDNN.
     """
-    if not (weight.is_mkldnn or route(x.device).dense_by_convolution):
+    if not route(x.device).dense_by_convolution:
         return F.linear(x.to(weight.dtype), weight, bias)
-    kernel = weight if weight.is_mkldnn else weight[..., None]
-    return _convolve(x.transpose(1, 2), kernel, bias).transpose(1, 2)
+    return _convolve(x.transpose(1, 2), weight[..., None], bias).transpose(1, 2)
 
 
 def apply_pointwise(x: Tensor, layer: nn.Linear) -> Tensor:
@@ -269,10 +268,14 @@ class Stem(nn.Module):
     def pack_weights(self) -> None:
         """Keep weights in the order in which oneDNN reads them; see `pack_weight`.
 
-        A layer that reads single letters gains nothing.
+        A layer that reads single letters gains nothing, one of width 1 would lose.
         """
         for layer in self.modules():
-            if isinstance(layer, nn.Conv1d | nn.Linear) and layer.weight.shape[1] >= SIMD_LANES:
+            if (
+                isinstance(layer, nn.Conv1d)
+                and layer.in_channels >= SIMD_LANES
+                and layer.kernel_size[0] > 1
+            ):
                 layer.weight = constant(pack_weight(layer.weight))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
