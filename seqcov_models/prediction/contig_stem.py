@@ -103,9 +103,8 @@ class ContigStem:
         unknown = codes.min() == UNKNOWN
         if unknown and key in self._unknown:
             return self._unknown[key]
-        outputs = self.stem.compute(self._encode(codes[None]))
-        features = self._cut(tuple(output[0].T for output in outputs), first, last)
-        features = tuple(tensor.clone() for tensor in features)  # a view would keep the halo
+        outputs = self.stem.compute_within(self._encode(codes[None]), first, last)
+        features = tuple(output[0] for output in outputs)
         if unknown:
             self._unknown[key] = features
         return features

@@ -265,6 +265,16 @@ class Stem(nn.Module):
         """
         raise NotImplementedError
 
+    def compute_within(self, x: Tensor, first: int, last: int) -> tuple[Tensor, ...]:
+        """Apply `compute` to `x`; return bases [first, last): (batch, positions, channels) each.
+
+        The results are copies: a view would keep the tensors of all of `x` in memory.
+        """
+        return tuple(
+            output[..., first // factor : last // factor].transpose(1, 2).clone()
+            for output, factor in zip(self.compute(x), self.factors, strict=True)
+        )
+
     def pack_weights(self) -> None:
         """Keep weights in the order in which oneDNN reads them; see `pack_weight`.
 
@@ -307,16 +317,11 @@ class Stem(nn.Module):
         length, halo = x.shape[-1], self.halo
         count = -(-length // max(piece, self.pool_factor))
         step = -(-length // (count * self.pool_factor)) * self.pool_factor
-        pieces: list[list[Tensor]] = [[] for _ in self.factors]
+        pieces = []
         for start in range(0, length, step):
             stop = min(start + step, length)
             first = max(0, start - halo)
-            outputs = self.compute(x[..., first : stop + halo])
-            for outputs_of_pieces, tensor, factor in zip(
-                pieces, outputs, self.factors, strict=True
-            ):
-                centre = tensor[..., (start - first) // factor : (stop - first) // factor]
-                outputs_of_pieces.append(
-                    centre.transpose(1, 2).clone()
-                )  # a view would hold the halo
-        return [torch.cat(outputs_of_pieces, 1) for outputs_of_pieces in pieces]
+            pieces.append(
+                self.compute_within(x[..., first : stop + halo], start - first, stop - first)
+            )
+        return [torch.cat(tensors, 1) for tensors in zip(*pieces, strict=True)]
