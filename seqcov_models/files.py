@@ -136,8 +136,8 @@ def make_cache_folder() -> Path:
         return _make_private(temporary)
     except OSError as error:
         raise SeqcovError(
-            f"there is no folder for caches and locks: {cache / 'seqcov'} cannot be used, and"
-            f" {temporary} neither ({error.strerror}); set XDG_CACHE_HOME to a folder of your own"
+            f"neither {cache / 'seqcov'} nor {temporary} can hold caches and locks"
+            f" ({error.strerror}); set XDG_CACHE_HOME to a folder of your own"
         ) from None
 
 

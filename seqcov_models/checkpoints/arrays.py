@@ -1,4 +1,4 @@
-"""The arrays in a file of weights, whatever its container: names, shapes, numbers on request."""
+"""The arrays in a file of weights, for any container: names, shapes, numbers on request."""
 
 import math
 from collections.abc import Callable, Mapping

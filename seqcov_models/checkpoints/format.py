@@ -64,7 +64,7 @@ class Files:
 
     @cached_property
     def described(self) -> Mapping[str, Any]:
-        """The values of config.json, without those that are null; empty if there is no file."""
+        """The values of config.json that are not null; empty without a file."""
         values = read_json(self.config) if self.config else {}
         return {name: value for name, value in values.items() if value is not None}
 

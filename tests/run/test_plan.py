@@ -142,7 +142,7 @@ def test_bytes_of_chunks_are_those_of_the_files(config: Config) -> None:
     for dtype, width in (("float32", 4), ("float16", 2)):
         run = plan_run(changed(config, "prediction.chunk_dtype", dtype))
         chunks = sum(run.models["borzoi"].chunk_bytes.values())
-        assert chunks == 1_502 * (7 + 1) * width  # a row a track and one of unknown bases
+        assert chunks == 1_502 * (7 + 1) * width  # one row per track, and one of unknown bases
 
 
 @pytest.mark.parametrize(

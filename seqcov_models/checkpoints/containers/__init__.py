@@ -50,7 +50,7 @@ def detect_container(path: Path) -> str | None:
 
 
 def open_file(path: Path) -> Arrays:
-    """Open one file of weights, whatever its container. Raises SeqcovError for a foreign file."""
+    """Open one file of weights of any container. Raises SeqcovError for a foreign file."""
     container = detect_container(path)
     if container is None:
         raise SeqcovError(
