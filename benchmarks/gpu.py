@@ -40,6 +40,7 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks import registry
 from seqcov_models.networks.shared.compute import prepare_network
+from seqcov_models.prediction.batch_size import choose_batch_size
 from seqcov_models.prediction.devices import use_precision
 from seqcov_models.prediction.ensemble import Ensemble
 from seqcov_models.run.chunk_files import chunk_writer
@@ -316,10 +317,12 @@ def measure_peer_speed(
 
 
 def measure_host(
-    name: str, small: bool, tracks: int | None, precision: str, batch: int, clock: Clock
+    name: str, small: bool, tracks: int | None, precision: str, clock: Clock
 ) -> dict[str, Any]:
     """Return the milliseconds per window of a prediction: forward, wall, steps of the host."""
     model = build(name, small, tracks)
+    ensemble = Ensemble([model]).to(str(clock.device))
+    batch = choose_batch_size(ensemble, precision)
     with tempfile.TemporaryDirectory() as folder:
         size = model.geometry
         windows = max(2, batch) * 4
@@ -331,7 +334,6 @@ def measure_host(
         tiling = Tiling.from_overlap(size)
         selected = select_bins(opened.contigs, size.bin, None, [])
         segments = tile(opened.contigs, tiling, selected)
-        ensemble = Ensemble([model]).to(str(clock.device))
         genome = Genome(opened)
 
         def predict() -> Any:
@@ -581,12 +583,9 @@ def measure(
                 for tracks in (10 if small else 100, None):
                     key = f"{name}/{tracks or 'all'} tracks/{precision}"
                     if has_time(key):
-                        batch = (
-                            results["speed"].get(f"{name}/seqcov/{precision}", {}).get("batch", 1)
-                        )
                         with step(key):
                             results["host"][key] = measure_host(
-                                name, small, tracks, precision, min(batch, 4), clock
+                                name, small, tracks, precision, clock
                             )
         for network, project in PEERS:
             key = f"{network}/{project}/{precision}"
