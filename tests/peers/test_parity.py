@@ -40,6 +40,9 @@ TINY: dict[str, Callable[[int], zoo.Peer]] = {
     "borzoi-pytorch": zoo.bp_borzoi,
     "borzoi-pytorch mouse": lambda seed: zoo.bp_borzoi(seed, "mouse"),
     "bpnet-lite": zoo.lite_bpnet,
+    "multimolecule chrombpnet": zoo.mm_chrombpnet,
+    "multimolecule procapnet": zoo.mm_procapnet,
+    "bpnet-lite ChromBPNet": zoo.lite_chrombpnet,
     "bpnet-lite with controls": lambda seed: zoo.lite_bpnet(seed, controls=2),
 }
 

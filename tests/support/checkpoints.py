@@ -33,6 +33,10 @@ GOLDENS = {
     "keras_basenji_2020": ("basenji2", "calico"),
     "keras_basenji_2022": ("basenji2", "calico"),
     "keras_bpnet": ("bpnet", "bpnet-keras"),
+    "keras_chrombpnet": ("chrombpnet", "chrombpnet-keras"),
+    "multimolecule_chrombpnet": ("chrombpnet", "multimolecule"),
+    "multimolecule_procapnet": ("bpnetlite", "multimolecule"),
+    "bpnet_lite_chrombpnet": ("chrombpnet", "chrombpnet-pytorch"),
 }
 """Architecture and format of each golden."""
 CONTAINERS = {

@@ -4,6 +4,7 @@
 mostly a pickle of a module instead of its weights: the error then says what to run.
 """
 
+import argparse
 import pickle
 import re
 import warnings
@@ -57,7 +58,8 @@ def _load(path: Path, is_zip: bool) -> Any:
                     raise ValueError("entries are compressed, which those of torch.save are not")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a pickle of another protocol than torch's
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
+            with torch.serialization.safe_globals([argparse.Namespace]):  # Lightning's settings
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
     except pickle.UnpicklingError as error:
         match = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise _code_error(path, match[1][:100] if match else "an object") from None

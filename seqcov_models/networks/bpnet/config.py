@@ -39,6 +39,8 @@ class BPNetConfig(ProfileConfig):
             (bpnet-lite), or each strand has its own.
         num_control_tracks: Measured controls that the heads can read besides the sequence.
             Predictions are made without them.
+        valid_padding: Whether counts are averaged over all positions that see no base beyond the
+            window (ChromBPNet), or over those that the profile head reads.
         count_loss_weight: Weight of the counts in the loss.
 
     The other fields are those of `Config`.
@@ -65,6 +67,7 @@ class BPNetConfig(ProfileConfig):
     profile_kernel_size: KernelSize = 25
     joint_strands: Flag = False
     num_control_tracks: Count = 0
+    valid_padding: Flag = False
     count_loss_weight: NonNegativeFloat = 10.0
     hidden_act: Activation = "relu"
 
@@ -84,6 +87,12 @@ class BPNetConfig(ProfileConfig):
             raise self.field_error("num_dilated_layers", f"{self.num_dilated_layers} is above 30")
         if self.num_strands > 2:
             raise self.field_error("num_strands", f"{self.num_strands} is not 1 or 2")
+        if self.valid_padding and self.reach + self.profile_kernel_size // 2 > self.crop_bins:
+            raise self.field_error(
+                "sequence_length",
+                f"{self.sequence_length:,} bp are too short for a profile of"
+                f" {self.geometry.core:,} bp that sees no base beyond the window",
+            )
 
     @classmethod
     def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
@@ -104,6 +113,12 @@ class BPNetConfig(ProfileConfig):
     def num_counts(self) -> int:
         """Counts per task."""
         return 1 if self.joint_strands else self.num_strands
+
+    @property
+    def reach(self) -> int:
+        """Bases beyond its own on which a position of the trunk depends, at each side."""
+        dilations = (2 << self.num_dilated_layers) - 2  # 2 + 4 + 8 + …
+        return self.stem_kernel_size // 2 + self.dilated_kernel_size // 2 * dilations
 
     @property
     def crop_bins(self) -> int:

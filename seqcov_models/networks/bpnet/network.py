@@ -192,9 +192,8 @@ class BPNetForProfilePrediction(ProfileModel):
         contexts = self.new_context_list(output_contexts, output_hidden_states)
         embedded = self.embed(input_ids, inputs_embeds)
         reach = c.profile_kernel_size // 2
-        margin = max(
-            0, c.crop_bins - reach
-        )  # all positions that the core's profile depends on remain
+        # All positions that the core's profile depends on remain, or all that see no padding.
+        margin = c.reach if c.valid_padding else max(0, c.crop_bins - reach)
         hidden = self.model.compute_trimmed(margin, embedded, contexts)
         if controls is not None:
             if controls.shape[1] != c.num_control_tracks:
@@ -222,16 +221,18 @@ class BPNetForProfilePrediction(ProfileModel):
     ) -> tuple[Tensor, Tensor]:
         """Compute profile logits (batch, labels, positions) and count logits (batch, counts).
 
-        `padding` counts zeros beyond each end of the profile's input. Controls of 0 add nothing,
-        so their weights are not used if there are none.
+        `padding` counts zeros beyond each end of the profile's input; if it is negative, positions
+        of `hidden` that the profile does not read. Controls of 0 add nothing, so their weights are
+        not used if there are none.
         """
         hidden = hidden.to(self.profile.weight.dtype)  # heads are float32 in every precision
         mean = hidden.mean(-1)
         if controls is not None:
             hidden = torch.cat([hidden, controls], 1)
             mean = torch.cat([mean, controls.sum((1, 2)).log1p()[:, None]], 1)
+        hidden = hidden[..., max(0, -padding) : hidden.shape[-1] + min(0, padding)]
         profile = convolve_narrow(
-            hidden, self.profile.weight[:, : hidden.shape[1]], self.profile.bias, padding
+            hidden, self.profile.weight[:, : hidden.shape[1]], self.profile.bias, max(0, padding)
         )
         return profile, F.linear(mean, self.counts.weight[:, : mean.shape[1]], self.counts.bias)
 
