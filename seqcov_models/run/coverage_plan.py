@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from seqcov_models.bigwig.rounding import round_values
 from seqcov_models.checkpoints.recognise import Checkpoint
@@ -214,7 +213,8 @@ class CoveragePlan(ModelDocument):
     @property
     def card_digest(self) -> str:
         """A text that changes with anything that the model's card depends on."""
-        return digest(identify_checkpoints(self.folds), self.table_rows, self.units)
+        digests = [fold.digests for fold in self.folds]  # the card lists those of all files
+        return digest(identify_checkpoints(self.folds), digests, self.table_rows, self.units)
 
     @cached_property
     def prediction_digest(self) -> str:
@@ -224,21 +224,12 @@ class CoveragePlan(ModelDocument):
         return digest(
             identify_checkpoints(self.folds), self.options, self.table_rows, pairs, columns,
             self.tiling, self.selected_bins, self.chunks, list(self.fasta.contigs.items()),
-            self.fasta.size, self.fasta.modified,
+            self.fasta.sha256,
         )  # fmt: skip
 
-    def chunk_identity(self, chunk: str, cards: Path) -> str:
-        """Return a text that changes with any value of a chunk, if its files change, too.
-
-        Args:
-            chunk: A key of `chunks`.
-            cards: The model cards, which have the checksums of the checkpoints.
-        """
-        fasta = self.fasta.path.stat()  # of now: it may have changed since the plan was made
-        return digest(
-            self.prediction_digest, chunk, cards.read_text("utf-8"),
-            self.fasta.path, fasta.st_size, fasta.st_mtime_ns,
-        )  # fmt: skip
+    def chunk_identity(self, chunk: str) -> str:
+        """Return a text that changes with any value of a chunk, one of `chunks`."""
+        return digest(self.prediction_digest, chunk)
 
     def bigwig_digest(self, group: str) -> str:
         """Return a text that changes with any byte of a group's bigWigs and of their table."""

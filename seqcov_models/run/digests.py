@@ -29,5 +29,5 @@ def digest(*facts: Any) -> str:
 
 
 def identify_checkpoints(folds: Sequence[Checkpoint]) -> list[Any]:
-    """Return facts that differ between networks and are known before weights are read."""
-    return [[fold.format, fold.config, fold.files, fold.renamed_heads] for fold in folds]
+    """Return facts that differ between networks, whatever their files are called."""
+    return [[fold.format, fold.config, fold.renamed_heads, fold.network_digests] for fold in folds]

@@ -6,9 +6,9 @@
 
 rule predict_coverage:
     input:
-        fasta=run.fasta.path,
+        fasta=ancient(run.fasta.path),
         plan=plan_of_model,
-        card=rules.check_checkpoint.output[0],
+        card=ancient(rules.check_checkpoint.output[0]),
     output:
         temp(paths.chunk("{model}", "{chunk}")),
     log:
