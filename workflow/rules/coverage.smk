@@ -8,7 +8,8 @@ rule predict_coverage:
     input:
         fasta=ancient(run.fasta.path),
         plan=plan_of_model,
-        card=ancient(rules.check_checkpoint.output[0]),
+        # not ancient: if the card is made again, Snakemake 9.27 would not compare the params
+        card=rules.check_checkpoint.output[0],
     output:
         temp(paths.chunk("{model}", "{chunk}")),
     log:

@@ -28,7 +28,7 @@ rule predict_profiles:
         fasta=ancient(run.fasta.path),
         peaks=rules.combine_peaks.output[0],
         plan=plan_of_model,
-        card=ancient(rules.check_checkpoint.output[0]),
+        card=rules.check_checkpoint.output[0],
     output:
         values=temp(paths.chunk("{model}", "{chunk}")),
         statistics=temp(paths.chunk_statistics("{model}", "{chunk}")),
