@@ -77,13 +77,23 @@ def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
         )
 
 
-def check_writable(folder: Path) -> None:
-    """Raise SeqcovError if a folder cannot be created or written."""
+def check_writable(folder: Path, name: str = "output") -> None:
+    """Raise SeqcovError if a folder cannot be created or written.
+
+    Args:
+        folder: The folder; it need not exist.
+        name: What it is, for the message.
+    """
     ancestor = _nearest_existing(folder)
     if not ancestor.is_dir():
-        raise SeqcovError(f"output {folder}: {ancestor} is a file, not a folder")
+        raise SeqcovError(
+            f"{name} {folder}: {ancestor} is a file, not a folder; rename the file, or choose"
+            " another folder"
+        )
     if not os.access(ancestor, os.W_OK | os.X_OK):
-        raise SeqcovError(f"output {folder}: no permission to write in {ancestor}")
+        raise SeqcovError(
+            f"{name} {folder}: no permission to write in {ancestor}; choose another folder"
+        )
 
 
 def _nearest_existing(path: Path) -> Path:

@@ -23,6 +23,7 @@ from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.chunk_size import choose_windows_per_chunk, seconds_per_window
 from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import MASK, Batch, CoverageOptions, CoveragePlan
+from seqcov_models.run.limits import check_genome
 from seqcov_models.run.model_document import BIGWIG_BYTES, count_positions
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
@@ -115,12 +116,7 @@ def _check_architecture(entry: Mapping[str, Any]) -> None:
 def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
     """Open the FASTA, and read the regions of the config's section `genome`."""
     fasta = open_fasta(section["fasta"], folder)
-    for name in fasta.contigs:
-        if name in ("track", "browser") or name.startswith("#"):
-            raise SeqcovError(
-                f"FASTA {fasta.path}: contig {name!r}: in a BED file, lines that begin so are"
-                " comments or settings; rename the contig"
-            )
+    check_genome(fasta, section["assembly"])
     aliases = section["contig_aliases"]
     check_aliases(aliases, fasta.contigs)
     include, exclude = (

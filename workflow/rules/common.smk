@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from seqcov_models import SeqcovError
-from seqcov_models.run.costs import check_space, describe
+from seqcov_models.run.costs import check_space, check_writable, describe
 from seqcov_models.run.coverage_plan import MASK
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.peak_sets import count_peaks
@@ -48,6 +48,7 @@ config = {**config, "output": output}
 paths = Paths.from_config(config)
 try:
     if workflow.is_main_process:
+        check_writable(Path(logs), "logs")
         run = plan_run(config)
         peaks = count_peaks(run.profiles)
         print(describe(run, peaks), file=sys.stderr)
