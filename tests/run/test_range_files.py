@@ -31,9 +31,9 @@ def plan_chunks(
 def write_chunks(plan: CoveragePlan, folder: Path) -> dict[str, Path]:
     """Write chunks whose values depend on contig, bin and row alone, with some gaps."""
     folder.mkdir()
-    rows = sum(map(len, plan.groups.values()))
+    rows = plan.sets[0].row_count
     files = {}
-    for name, segments in plan.chunks.items():
+    for name, segments in plan.sets[0].chunks.items():
         columns = []
         for segment in segments:
             first = segment.first_window * plan.tiling.step
@@ -50,20 +50,20 @@ def write_chunks(plan: CoveragePlan, folder: Path) -> dict[str, Path]:
 
 def write_all(plan: CoveragePlan, folder: Path, threads: int = 1) -> dict[str, bytes]:
     """Write all results from chunks, by ranges if the plan has any; return their bytes."""
-    chunks = write_chunks(plan, folder)
+    chunks, (tracks,) = write_chunks(plan, folder), plan.sets
     packed: dict[str, list[Path]] = {}
-    for name, members in plan.ranges.items():
-        packed[name] = [folder / f"{name}.{batch}.packed" for batch in range(len(plan.batches))]
+    for name, members in tracks.ranges.items():
+        packed[name] = [folder / f"{name}.{batch}.packed" for batch in range(len(tracks.batches))]
         write_range(plan, name, [chunks[member] for member in members], packed[name], threads)
     for file in chunks.values():
-        if plan.ranges:
+        if tracks.ranges:
             file.unlink()
     joined = {}
-    for batch in range(len(plan.batches)):
+    for batch, name in enumerate(tracks.batch_names):
         joined[batch] = folder / f"{batch}.joined"
-        join_batch(joined[batch], plan, batch, [files[batch] for files in packed.values()])
+        join_batch(joined[batch], plan, name, [files[batch] for files in packed.values()])
     for group in plan.groups:
-        batches = plan.batch_indices(group)
+        batches = tracks.batch_indices(group)
         files = [joined[batch] for batch in batches] or list(chunks.values())
         if len(batches) == 1:
             files = [names[batches[0]] for names in packed.values()]
@@ -79,13 +79,14 @@ def test_no_byte_depends_on_chunks_and_ranges(
     config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole = plan_chunks(config, 100, monkeypatch)
-    assert not whole.ranges
+    assert not whole.sets[0].ranges
     expected = write_all(whole, tmp_path / "whole")
     assert len(expected) == 7 + 1 + 1  # tracks, fraction of unknown bases, mask
     for windows, ranges, threads in ((1, 50, 2), (1, 4, 1), (4, 50, 3), (7, 50, 1)):
         plan = plan_chunks(config, windows, monkeypatch, ranges)
-        assert 1 < len(plan.ranges) <= ranges
-        assert any(len(plan.batch_indices(group)) > 1 for group in plan.groups)
+        (tracks,) = plan.sets
+        assert 1 < len(tracks.ranges) <= ranges
+        assert any(len(tracks.batch_indices(group)) > 1 for group in plan.groups)
         folder = tmp_path / f"{windows}.{ranges}"
         assert write_all(plan, folder, threads) == expected
         assert not list(folder.rglob("*.part"))
@@ -154,8 +155,8 @@ def test_values_are_rounded_but_not_the_fraction_of_unknown_bases(
 def test_rounding_writes_bigwigs_again_but_predicts_nothing(config: Config) -> None:
     before = plan_run(config).models["borzoi"]
     after = plan_run(changed(config, "bigwig.significant_bits", 5)).models["borzoi"]
-    assert before.prediction_digest == after.prediction_digest
-    assert before.packing_digest != after.packing_digest
+    assert before.sets == after.sets
+    assert before.packing_digest(before.sets[0]) != after.packing_digest(after.sets[0])
     assert before.bigwig_digest("CAGE") != after.bigwig_digest("CAGE")
 
 
@@ -171,10 +172,10 @@ def test_a_file_that_is_damaged_or_of_another_run_is_refused(
 ) -> None:
     plan = plan_chunks(config, 4, monkeypatch)
     write_all(plan, tmp_path / "run")
-    files = [tmp_path / "run" / f"{name}.0.packed" for name in plan.ranges]
+    files = [tmp_path / "run" / f"{name}.0.packed" for name in plan.sets[0].ranges]
     sound = files[1].read_bytes()
     damaged = sound[:-1] if content is None else content
     files[1].write_bytes(damage_digest(sound) if callable(damaged) else damaged)
     with pytest.raises(SeqcovError, match=r"\.0\.packed.*delete it"):
-        join_batch(tmp_path / "again", plan, 0, files)
+        join_batch(tmp_path / "again", plan, "0", files)
     assert not (tmp_path / "again").exists()
