@@ -8,7 +8,7 @@ coverage, if asked for. Then folds are averaged. This is the order of calico's o
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -104,24 +104,28 @@ class FoldEnsemble(Generic[Model]):
 class PendingCoverage:
     """Coverage (batch, bins, columns) that is being copied from the device to the host.
 
-    The device checks whether it is finite, and transposes it so that the bins of a track lie
-    together as in chunk files. Both take the host much longer.
+    The device checks whether it is finite, transposes it so that the bins of a track lie together
+    as in chunk files, and converts it to their number format. All three take the host much longer.
     """
 
-    def __init__(self, coverage: Tensor) -> None:
-        by_track = coverage.transpose(1, 2).contiguous()
+    def __init__(self, coverage: Tensor, dtype: torch.dtype = torch.float32) -> None:
+        finite = coverage.isfinite().all()
+        if dtype == torch.float16:
+            limit = torch.finfo(dtype).max
+            coverage = coverage.clamp(-limit, limit)
+        by_track = coverage.to(dtype).transpose(1, 2).contiguous()
         self._host, self._finite = (  # reading one on the device would wait for the next batch
             torch.empty(values.shape, dtype=values.dtype, pin_memory=values.is_cuda).copy_(
                 values, non_blocking=True
             )
-            for values in (by_track, by_track.isfinite().all())
+            for values in (by_track, finite)
         )
         self._copied: torch.cuda.Event | None = None
         if by_track.is_cuda:
             self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._copied.record()
 
-    def wait(self) -> tuple[npt.NDArray[np.float32], bool]:
+    def wait(self) -> tuple[npt.NDArray[Any], bool]:
         """Wait for the copy; return (batch, bins, columns), and whether all of it is finite."""
         if self._copied:
             self._copied.synchronize()
@@ -203,7 +207,10 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         return self.average(codes)
 
     def start(
-        self, windows: Codes | ContigWindows, precision: str = "float32"
+        self,
+        windows: Codes | ContigWindows,
+        precision: str = "float32",
+        dtype: torch.dtype = torch.float32,
     ) -> list["PendingCoverage"]:
         """Start to predict windows without waiting for the device; return pending coverage.
 
@@ -212,6 +219,7 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         Args:
             windows: As for `average`.
             precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
+            dtype: Type of the result; float16 clips at 65,504.
 
         Returns:
             One or more parts of the batch, in order.
@@ -225,7 +233,7 @@ class Ensemble(FoldEnsemble[CoverageModel]):
                 size = min(len(windows), self.max_windows)
                 batches = [numbers[start : start + size] for start in numbers[::size]]
                 return [
-                    PendingCoverage(self.average(_select(windows, batch), precision))
+                    PendingCoverage(self.average(_select(windows, batch), precision), dtype)
                     for batch in batches
                 ]
             except torch.OutOfMemoryError as error:
