@@ -97,7 +97,8 @@ def test_the_table_of_a_group_is_that_of_its_batches(
 ) -> None:
     plan = plan_chunks(config, 4, monkeypatch)
     write_all(plan, tmp_path / "batches")
-    direct = dataclasses.replace(plan, ranges={}, batches=[])
+    tracks = dataclasses.replace(plan.sets[0], ranges={}, batches=[])
+    direct = dataclasses.replace(plan, sets=[tracks])
     write_all(direct, tmp_path / "direct")
     for group in plan.groups:
         tables = [
