@@ -115,7 +115,7 @@ def test_a_gathered_bigwig_takes_no_space_twice(
     for batch in (tmp_path / "run").glob("*.joined"):
         for file in batch.glob("*.bw"):
             (gathered,) = (tmp_path / "run/tracks").glob(f"*/{file.name}")
-            if len(plan.batch_indices(gathered.parent.name)) > 1:
+            if len(plan.sets[0].batch_indices(gathered.parent.name)) > 1:
                 assert gathered.samefile(file)
 
 
