@@ -11,8 +11,9 @@ random weights; --small shrinks them for a test of this script, also with `--dev
 3. Speed: windows per second of the forward pass, its input and output on the device; batches double
    until memory or speed ends. borzoi-pytorch, enformer-pytorch and borzoi-pytorch's Flashzoi
    run in the same process if they are installed. Their bfloat16 is torch's autocast.
-4. Host: `predict_chunk` on a random genome. The share of the host is the wall time outside the
-   forward pass. The single steps are measured on an output of the same size.
+4. Sweep: `predict_chunk` along a random contig as in a job, with 100 tracks and with all of them.
+   The share of the host is the wall time beyond that of the same passes, stems shared, whose output
+   stays on the device. The single steps are measured on an output of the same size.
 5. End to end: the workflow on the CPU and on the device, every value of the bigWigs compared.
    --weights, --architecture and --fasta choose the model and the genome; the default is the demo.
 
@@ -29,6 +30,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,8 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks import registry
 from seqcov_models.networks.shared.compute import prepare_network
+from seqcov_models.prediction.batch_size import choose_batch_size
+from seqcov_models.prediction.batches import ContigWindows
 from seqcov_models.prediction.devices import use_precision
 from seqcov_models.prediction.ensemble import Ensemble
 from seqcov_models.run.chunk_files import chunk_writer
@@ -87,6 +91,7 @@ class Clock:
 
     def __init__(self, device: str, minutes: float) -> None:
         self.device = torch.device(device)
+        self.precisions = [name for name in PRECISIONS if device != "cpu" or name != "tf32"]
         self.deadline = time.monotonic() + 60 * minutes
 
     @property
@@ -120,10 +125,10 @@ class Clock:
 def matmul_rates(clock: Clock, size: int) -> dict[str, float]:
     """Return the TFLOP per second of a square matrix product of random numbers, by precision."""
     rates = {}
-    for precision in PRECISIONS:
+    for precision in clock.precisions:
         dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         a, b = (torch.randn(size, size, device=clock.device).to(dtype) for _ in range(2))
-        use_precision(precision)
+        use_precision(precision, clock.device)
         with torch.inference_mode():
             # ten products per measurement, so that the time to start them is negligible
             times = clock.seconds(lambda a=a, b=b: [a @ b for _ in range(10)])
@@ -199,14 +204,14 @@ def measure_errors(name: str, small: bool, clock: Clock) -> dict[str, Errors]:
     """Return the errors of each precision on the device against float32 on the CPU."""
     model = build(name, small)
     codes = torch.from_numpy(draw_codes(model, 1))
-    use_precision("float32")
+    use_precision("float32", clock.device)
     with torch.inference_mode():
         reference = bind_forward(model, codes)().float()
     errors = {}
-    for precision in PRECISIONS:
+    for precision in clock.precisions:
         # a fresh copy, since a precision may change the weights in place
         model = move_to_device(build(name, small), precision, clock)
-        use_precision(precision)
+        use_precision(precision, clock.device)
         with torch.inference_mode():
             errors[precision] = compare(
                 reference, bind_forward(model, codes.to(clock.device))().float().cpu()
@@ -253,7 +258,7 @@ def measure_speed(name: str, small: bool, precision: str, clock: Clock) -> dict[
     def forward(batch: int) -> Callable[[], Tensor]:
         return bind_forward(model, torch.from_numpy(draw_codes(model, batch)).to(clock.device))
 
-    use_precision(precision)
+    use_precision(precision, clock.device)
     with torch.inference_mode():
         return sweep(clock, forward, BATCH_LIMIT.get(name, 32) if not small else 2)
 
@@ -315,24 +320,30 @@ def measure_peer_speed(
         return {"reason": f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"}
 
 
-def measure_host(
-    name: str, small: bool, tracks: int | None, precision: str, batch: int, clock: Clock
+def measure_sweep(
+    name: str, small: bool, tracks: int | None, precision: str, clock: Clock
 ) -> dict[str, Any]:
-    """Return the milliseconds per window of a prediction: forward, wall, steps of the host."""
+    """Return milliseconds per window along a contig: device alone, wall, steps of the host."""
     model = build(name, small, tracks)
+    ensemble, size = Ensemble([model]).to(str(clock.device)), model.geometry
+    batch = choose_batch_size(ensemble, precision)
+    windows = max(2, batch) * 4
+    draw = np.random.default_rng(4)
+    letters = draw.choice(np.frombuffer(b"ACGT", np.uint8), windows * size.core)
+    tiling = Tiling.from_overlap(size)
     with tempfile.TemporaryDirectory() as folder:
-        size = model.geometry
-        windows = max(2, batch) * 4
-        draw = np.random.default_rng(4)
-        letters = draw.choice(np.frombuffer(b"ACGT", np.uint8), windows * size.core)
         fasta = Path(folder, "genome.fa")
         fasta.write_bytes(b">contig\n" + letters.tobytes() + b"\n")
         opened = open_fasta(fasta, folder)
-        tiling = Tiling.from_overlap(size)
         selected = select_bins(opened.contigs, size.bin, None, [])
         segments = tile(opened.contigs, tiling, selected)
-        ensemble = Ensemble([model]).to(str(clock.device))
         genome = Genome(opened)
+        margin = ensemble.stem_margin(size.core)
+
+        def read(numbers: range, sweep: object) -> ContigWindows:
+            starts = [number * size.core - size.context for number in numbers]
+            fetch = partial(genome.fetch, "contig")
+            return ContigWindows.read(fetch, starts, size.window, margin or 0, sweep)
 
         def predict() -> Any:
             return predict_chunk(
@@ -340,23 +351,34 @@ def measure_host(
                 batch_size=batch, precision=precision,
             )  # fmt: skip
 
-        predict()  # kernels are chosen and memory is taken
+        def predict_on_device() -> None:
+            for part in batches:
+                ensemble.average(part if margin is not None else part.codes, precision)
+
+        use_precision(precision, clock.device)
+        device = []
+        with torch.inference_mode():
+            for _ in range(3):  # the first chooses kernels and takes memory
+                numbers, sweep = range(windows), object()
+                batches = [read(numbers[i : i + batch], sweep) for i in numbers[::batch]]
+                clock.wait()
+                began = time.perf_counter()
+                predict_on_device()
+                clock.wait()
+                device.append((time.perf_counter() - began) / windows)
+            output = ensemble.average(batches[0].codes, precision)
+        predict()
         clock.wait()
         began = time.perf_counter()
         seconds = predict()
         clock.wait()
         wall = (time.perf_counter() - began) / windows
         genome.close()
-        codes = torch.from_numpy(draw_codes(model, batch)).to(clock.device)
-        use_precision(precision)
-        with torch.inference_mode():
-            call = bind_forward(ensemble.prepare_networks(precision)[0], codes)
-            forward = statistics.median(clock.seconds(call)) / batch
-            output = call().float()
         steps = _measure_steps(output, Path(folder), clock)
+    alone = min(device[1:])
     return {
-        "tracks": len(model.tracks), "batch": batch, "forward": 1e3 * forward, "wall": 1e3 * wall,
-        "host share": max(0.0, 1 - forward / wall),
+        "windows per second": 1 / wall, "tracks": len(model.tracks), "batch": batch,
+        "device": 1e3 * alone, "wall": 1e3 * wall, "host share": max(0.0, 1 - alone / wall),
         **{step: 1e3 * value / windows for step, value in vars(seconds).items()},
         **{step: 1e3 * value / batch for step, value in steps.items()},
     }  # fmt: skip
@@ -392,13 +414,13 @@ def _measure_steps(output: Tensor, folder: Path, clock: Clock) -> dict[str, floa
     }
 
 
-def compare_runs(arguments: argparse.Namespace) -> dict[str, Any]:
+def compare_runs(arguments: argparse.Namespace, clock: Clock) -> dict[str, Any]:
     """Run the workflow on the CPU and on the device in each precision; compare all bigWigs."""
     with tempfile.TemporaryDirectory() as folder:
         runs = {"cpu, float32": ("cpu", "float32")}
         runs |= {
             f"{arguments.device}, {precision}": (arguments.device, precision)
-            for precision in PRECISIONS
+            for precision in clock.precisions
         }
         values = {}
         for name, (device, precision) in runs.items():
@@ -501,14 +523,14 @@ def format_report(results: dict[str, Any]) -> str:
     header = ["network", "project", "precision", "windows per second", "lowest to highest"]
     header += ["batch", "GB", "share of the measured rate"]
     parts.append(format_table(header, rows))
-    if results["host"]:
-        names = [name for name in next(iter(results["host"].values())) if name != "host share"]
+    if results["sweep"]:
+        names = [name for name in next(iter(results["sweep"].values())) if name != "host share"]
         rows = [
             [key.replace("/", ", "), f"{result['host share']:.0%}"]
             + [format_number(result[name]) for name in names]
-            for key, result in results["host"].items()
+            for key, result in results["sweep"].items()
         ]
-        parts.append("Milliseconds per window:")
+        parts.append("A job's sweep along a contig, milliseconds per window:")
         parts.append(format_table(["network", "host share of the wall time", *names], rows))
     comparison = results["end to end"]
     if "reason" in comparison:
@@ -546,7 +568,7 @@ def measure(
     results: dict[str, Any] = {
         "device": find_device_name(clock.device), "torch": torch.__version__, "small": small,
         "note": "small networks: a test of the script, not a result" if small else "full size",
-        "errors": {}, "speed": {}, "host": {}, "end to end": {"reason": "not reached"},
+        "errors": {}, "speed": {}, "sweep": {}, "end to end": {"reason": "not reached"},
         "left out": [],
     }  # fmt: skip
 
@@ -570,24 +592,18 @@ def measure(
             with step(f"errors of {name}"):
                 results["errors"][name] = measure_errors(name, small, clock)
     # the most important first: seqcov in bfloat16, the host, the others
-    for precision in reversed(PRECISIONS):
+    for precision in reversed(clock.precisions):
         for name in arguments.networks:
             key = f"{name}/seqcov/{precision}"
             if has_time(key):
                 with step(key):
                     results["speed"][key] = measure_speed(name, small, precision, clock)
-        if precision == "bfloat16":
-            for name in {"Borzoi", "Enformer"}.intersection(arguments.networks):
-                for tracks in (10 if small else 100, None):
-                    key = f"{name}/{tracks or 'all'} tracks/{precision}"
-                    if has_time(key):
-                        batch = (
-                            results["speed"].get(f"{name}/seqcov/{precision}", {}).get("batch", 1)
-                        )
-                        with step(key):
-                            results["host"][key] = measure_host(
-                                name, small, tracks, precision, min(batch, 4), clock
-                            )
+        for name in arguments.networks:
+            for tracks in (10 if small else 100, None):
+                key = f"{name}/{tracks or 'all'} tracks/{precision}"
+                if name != "BPNet" and has_time(key):
+                    with step(key):
+                        results["sweep"][key] = measure_sweep(name, small, tracks, precision, clock)
         for network, project in PEERS:
             key = f"{network}/{project}/{precision}"
             if network in arguments.networks and not arguments.no_peers and has_time(key):
@@ -597,7 +613,7 @@ def measure(
                     )
     if has_time("end to end"):
         with step("end to end"):
-            results["end to end"] = compare_runs(arguments)
+            results["end to end"] = compare_runs(arguments, clock)
     return results
 
 

@@ -37,6 +37,7 @@ def predict_segment(
     precision: str = "float32",
     min_acgt: float = 0.0,
     seconds: Seconds | None = None,
+    dtype: str = "float32",
 ) -> Iterator[tuple[int, Coverage, Coverage]]:
     """Yield the coverage of a segment's bins, window by window, in order.
 
@@ -54,6 +55,8 @@ def predict_segment(
         precision: float32, tf32 or bfloat16.
         min_acgt: Least fraction of A, C, G and T in a window that counts, 0 … 1.
         seconds: Receives the time spent in each stage.
+        dtype: "float16" if the values will be stored so: a GPU may then yield float16, clipped at
+            65,504, to copy half the bytes. Windows that are blended are float32 anyway.
 
     Yields:
         The first bin, counted from the segment's first bin; values (bins, columns) ``float32``;
@@ -64,8 +67,9 @@ def predict_segment(
     """
     seconds = seconds or Seconds()
     cores = _predict_cores(
-        ensemble, tiling, genome, segment, batch_size, precision, min_acgt, seconds
-    )
+        ensemble, tiling, genome, segment, batch_size, precision, min_acgt, seconds,
+        torch.float32 if tiling.preceding_windows else getattr(torch, dtype),
+    )  # fmt: skip
     windows = tiling.count_windows(genome.contigs[segment.contig])
     yield from _stitch(cores, tiling, segment, windows, ensemble.columns, seconds)
 
@@ -79,6 +83,7 @@ def _predict_cores(
     precision: str,
     min_acgt: float,
     seconds: Seconds,
+    dtype: torch.dtype,
 ) -> Iterator[Core]:
     """Predict every window that covers a bin of the segment, in order."""
     geometry = tiling.geometry
@@ -102,7 +107,7 @@ def _predict_cores(
             predicted = windows.select(np.flatnonzero(is_predicted).tolist())
             with seconds.measure("model"):
                 prediction = _start_batch(
-                    ensemble, predicted.codes if margin is None else predicted, precision
+                    ensemble, predicted.codes if margin is None else predicted, precision, dtype
                 )
             yield batch, is_predicted, has_base, unknown, prediction
 
@@ -125,8 +130,10 @@ def _known_bases(codes: Codes, geometry: Geometry) -> tuple[npt.NDArray[np.float
     return 1 - known.mean(1), core.reshape(len(codes), geometry.bins, geometry.bin).any(2)
 
 
-def _start_batch(ensemble: Ensemble, windows: Codes | ContigWindows, precision: str) -> Prediction:
-    """Start to predict windows. A CPU finishes before this returns."""
+def _start_batch(
+    ensemble: Ensemble, windows: Codes | ContigWindows, precision: str, dtype: torch.dtype
+) -> Prediction:
+    """Start to predict windows. A CPU finishes before this returns, and gives float32."""
     if not len(windows):
         return lambda: (np.empty((0, 0, ensemble.columns), np.float32), True)
     use_precision(precision, ensemble.device)
@@ -135,7 +142,7 @@ def _start_batch(ensemble: Ensemble, windows: Codes | ContigWindows, precision: 
             predicted = ensemble.average(windows, precision).cpu().numpy()
             finite = bool(np.isfinite(predicted).all())
             return lambda: (predicted, finite)
-        parts = ensemble.start(windows, precision)
+        parts = ensemble.start(windows, precision, dtype)
 
     def wait() -> tuple[Coverage, bool]:
         values, finite = zip(*(part.wait() for part in parts), strict=True)

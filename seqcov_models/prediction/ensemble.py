@@ -27,6 +27,7 @@ from seqcov_models.networks.shared.profiles import (
 )
 from seqcov_models.prediction.batches import ContigWindows
 from seqcov_models.prediction.contig_stem import ContigStem, copy_codes
+from seqcov_models.prediction.pending_coverage import PendingCoverage
 from seqcov_models.sequence import UNKNOWN, Codes, Mask
 from seqcov_models.tiling import Geometry
 from seqcov_models.tracks.table import Track
@@ -99,33 +100,6 @@ class FoldEnsemble(Generic[Model]):
         for fold in self.folds:
             fold.to(device)
         return self
-
-
-class PendingCoverage:
-    """Coverage (batch, bins, columns) that is being copied from the device to the host.
-
-    The device checks whether it is finite, and transposes it so that the bins of a track lie
-    together as in chunk files. Both take the host much longer.
-    """
-
-    def __init__(self, coverage: Tensor) -> None:
-        by_track = coverage.transpose(1, 2).contiguous()
-        self._host, self._finite = (  # reading one on the device would wait for the next batch
-            torch.empty(values.shape, dtype=values.dtype, pin_memory=values.is_cuda).copy_(
-                values, non_blocking=True
-            )
-            for values in (by_track, by_track.isfinite().all())
-        )
-        self._copied: torch.cuda.Event | None = None
-        if by_track.is_cuda:
-            self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self._copied.record()
-
-    def wait(self) -> tuple[npt.NDArray[np.float32], bool]:
-        """Wait for the copy; return (batch, bins, columns), and whether all of it is finite."""
-        if self._copied:
-            self._copied.synchronize()
-        return self._host.numpy().transpose(0, 2, 1), bool(self._finite)
 
 
 class Ensemble(FoldEnsemble[CoverageModel]):
@@ -203,8 +177,11 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         return self.average(codes)
 
     def start(
-        self, windows: Codes | ContigWindows, precision: str = "float32"
-    ) -> list["PendingCoverage"]:
+        self,
+        windows: Codes | ContigWindows,
+        precision: str = "float32",
+        dtype: torch.dtype = torch.float32,
+    ) -> list[PendingCoverage]:
         """Start to predict windows without waiting for the device; return pending coverage.
 
         If the device's memory does not suffice, this and all later batches are split into halves.
@@ -212,6 +189,7 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         Args:
             windows: As for `average`.
             precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
+            dtype: Type of the result; float16 clips at 65,504.
 
         Returns:
             One or more parts of the batch, in order.
@@ -225,7 +203,7 @@ class Ensemble(FoldEnsemble[CoverageModel]):
                 size = min(len(windows), self.max_windows)
                 batches = [numbers[start : start + size] for start in numbers[::size]]
                 return [
-                    PendingCoverage(self.average(_select(windows, batch), precision))
+                    PendingCoverage(self.average(_select(windows, batch), precision), dtype)
                     for batch in batches
                 ]
             except torch.OutOfMemoryError as error:

@@ -11,6 +11,7 @@ import torch
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.shared.compute import route
 from seqcov_models.peaks.windows import PeakChunk, Windows, statistic_names
+from seqcov_models.prediction.batch_size import choose_batch_size
 from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.devices import Device, keep_freed_memory
 from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
@@ -34,7 +35,7 @@ def predict_coverage_chunk(
     *,
     device: str = "auto",
     threads: int = 1,
-    batch_size: int = 1,
+    batch_size: int | str = 1,
 ) -> tuple[Seconds, str]:
     """Predict one chunk of a model of coverage and write it.
 
@@ -45,7 +46,7 @@ def predict_coverage_chunk(
         path: The chunk file to write.
         device: "auto", "cpu" or "cuda".
         threads: CPU threads.
-        batch_size: Windows per forward pass.
+        batch_size: Windows per forward pass, or "auto" (see `choose_batch_size`).
 
     Returns:
         The time spent in each stage, and the device that was used.
@@ -66,15 +67,19 @@ def predict_coverage_chunk(
         standard_deviation=options.standard_deviation,
     )
     keep_freed_memory()
+    ensemble.to(lease.name)
+    if batch_size == "auto":
+        batch_size = choose_batch_size(ensemble, options.precision)
+        log.info("%d windows per forward pass", batch_size)
     seconds = predict_chunk(
-        ensemble.to(lease.name),
+        ensemble,
         plan.tiling,
         Genome(plan.fasta),
         plan.chunks[chunk],
         plan.selected_bins,
         path,
         dtype=options.chunk_dtype,
-        batch_size=batch_size,
+        batch_size=int(batch_size),
         precision=options.precision,
         min_acgt=options.min_acgt,
         identity=plan.chunk_identity(chunk, cards),
@@ -193,8 +198,9 @@ def predict_chunk(
             for offset, segment in remaining:
                 excluded = ~_selection_mask(selected[segment.contig], segment, tiling.step)
                 for first, values, unknown in predict_segment(
-                    ensemble, tiling, genome, segment, batch_size, precision, min_acgt, seconds
-                ):
+                    ensemble, tiling, genome, segment, batch_size, precision, min_acgt, seconds,
+                    dtype,
+                ):  # fmt: skip
                     mask = excluded[first : first + len(values)]
                     values[mask] = np.nan
                     unknown[mask] = np.nan

@@ -14,6 +14,7 @@ from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks import registry
 from seqcov_models.networks.shared import compute
 from seqcov_models.prediction.ensemble import Ensemble
+from seqcov_models.prediction.pending_coverage import PendingCoverage
 from seqcov_models.run.chunk_files import write_behind
 from seqcov_models.run.predict import predict_chunk
 from seqcov_models.sequence import Codes
@@ -61,7 +62,8 @@ def asynchronous(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("spread", [False, True])
 @pytest.mark.parametrize(
-    ("dtype", "overlap"), [("float32", 0.0), ("float16", 0.0), ("float32", 0.5)]
+    ("dtype", "overlap"),
+    [("float32", 0.0), ("float16", 0.0), ("float32", 0.5), ("float16", 0.5)],
 )
 def test_chunks_are_the_same_bytes(
     dtype: str, overlap: float, spread: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -119,3 +121,16 @@ def test_an_error_of_the_thread_that_writes_is_raised() -> None:
         write_behind(full, True) as write,
     ):
         write(7)
+
+
+def test_the_device_converts_to_the_number_format_of_the_chunk() -> None:
+    values = torch.tensor([[[0.1, 1e6], [-1e6, 3.0]]])  # a window, two bins, two tracks
+    stored, finite = PendingCoverage(values, torch.float16).wait()
+    assert stored.dtype == np.float16
+    assert stored.tolist() == [[[np.float16(0.1), 65_504], [-65_504, 3]]]
+    assert finite
+
+
+def test_an_infinite_value_is_noticed_before_it_is_clipped() -> None:
+    _, finite = PendingCoverage(torch.full((1, 1, 1), torch.inf), torch.float16).wait()
+    assert not finite
