@@ -47,6 +47,7 @@ from seqcov_models.bigwig.zooms import (
     write_zoom,
 )
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import write_atomically
 
 __all__ = ["Summary", "join_bigwig", "write_bigwig"]
 
@@ -127,17 +128,11 @@ def _write_file(
     sizes: Sizes,
 ) -> Summary:
     """Write a bigWig of compressed data blocks under a temporary name, flush and rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("w+b", _BUFFER) as handle:
-            summary = _write(handle, contigs, bin_size, batches, path.parent, sizes)
-            handle.flush()
-            os.fsync(handle.fileno())
-            _check_written(handle, path)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with write_atomically(path) as temporary, temporary.open("w+b", _BUFFER) as handle:
+        summary = _write(handle, contigs, bin_size, batches, path.parent, sizes)
+        handle.flush()
+        os.fsync(handle.fileno())
+        _check_written(handle, path)
     return summary
 
 
