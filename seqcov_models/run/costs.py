@@ -7,6 +7,7 @@ from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.run.plan import RunPlan
+from seqcov_models.run.track_set import count_windows
 
 
 def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
@@ -22,10 +23,12 @@ def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
     ]
     for model in run.models.values():
         chunk_bytes, track_bytes = model.output_bytes
+        chunks = [count_windows(chunk) for s in model.sets for chunk in s.chunks.values()]
+        windows = sum(chunks)
         chosen = run.config["prediction"]["windows_per_chunk"] == "auto"
         lines.append(
-            f"model {model.name}: {model.window_count:,} windows of {model.geometry.window:,} bp in"
-            f" {len(model.chunks):,} chunks of up to {model.windows_per_chunk:,} windows"
+            f"model {model.name}: {windows:,} windows of {model.geometry.window:,} bp in"
+            f" {len(chunks):,} chunks of up to {max(chunks):,} windows"
             f"{' (windows_per_chunk: auto)' * chosen}; {len(model.tracks):,} of"
             f" {len(model.checkpoint_tracks):,} tracks, {model.bin_count:,} bins of"
             f" {model.geometry.bin} bp; bigWigs about {_format_bytes(track_bytes)}, and"

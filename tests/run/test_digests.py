@@ -18,7 +18,7 @@ from support.plans import GENOME, TINY, Config, changed, write_weights
 
 
 def digest(config: Config) -> str:
-    return plan_run(config).models["borzoi"].prediction_digest
+    return plan_run(config).models["borzoi"].sets[0].digest
 
 
 def test_the_digest_changes_with_an_older_fasta_of_the_same_lengths(config: Config) -> None:
@@ -76,7 +76,7 @@ def test_the_digest_is_the_same_in_every_process_and_version_of_the_package(
     script = (
         "import json, sys, seqcov_models; seqcov_models.__version__ = '99.0';"
         " from seqcov_models.run.planner import plan_run;"
-        " print(plan_run(json.load(open(sys.argv[1]))).models['borzoi'].prediction_digest)"
+        " print(plan_run(json.load(open(sys.argv[1]))).models['borzoi'].sets[0].digest)"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "config.json")],
@@ -95,7 +95,7 @@ def test_a_new_results_version_changes_every_digest(
         run = plan_run(config)
         model = run.models["borzoi"]
         return [
-            run.browser_digest, run.provenance_digest, model.card_digest, model.prediction_digest,
+            run.browser_digest, run.provenance_digest, model.card_digest, model.values_digest,
             *map(model.bigwig_digest, model.groups),
         ]  # fmt: skip
 
@@ -113,7 +113,7 @@ def test_browser_files_follow_an_edit_of_a_bed_file_that_moves_no_bin(
     before = plan_run(config)
     bed.write_text("chr1\t2\t200\n")  # still in the first bin of 4 bp
     after = plan_run(config)
-    assert after.models["borzoi"].prediction_digest == before.models["borzoi"].prediction_digest
+    assert after.models["borzoi"].sets == before.models["borzoi"].sets
     assert after.browser_digest != before.browser_digest
 
 
@@ -136,8 +136,9 @@ def test_an_unfinished_chunk_is_only_continued_from_the_same_files(
 ) -> None:
     plan, cards = plan_run(config).models["borzoi"], tmp_path / "model.json"
     cards.write_text("[1]")
-    identities = {plan.chunk_identity(chunk, cards) for chunk in plan.chunks}
-    assert len(identities) == len(plan.chunks) > 1
+    chunks = plan.sets[0].chunks
+    identities = {plan.chunk_identity(chunk, cards) for chunk in chunks}
+    assert len(identities) == len(chunks) > 1
     assert plan.chunk_identity("0", cards) in identities
     cards.write_text("[2]")  # as if other weights had been checked
     identities.add(plan.chunk_identity("0", cards))
@@ -146,4 +147,4 @@ def test_an_unfinished_chunk_is_only_continued_from_the_same_files(
     identities.add(plan.chunk_identity("0", cards))
     other = plan_run(changed(config, "prediction.precision", "bfloat16")).models["borzoi"]
     identities.add(other.chunk_identity("0", cards))
-    assert len(identities) == len(plan.chunks) + 3
+    assert len(identities) == len(chunks) + 3
