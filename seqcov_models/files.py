@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -32,6 +33,9 @@ def write_atomically(target: Path) -> Iterator[Path]:
     Yields:
         A path in the same folder, to be created by the caller as a file or a folder.
 
+    Raises:
+        DiskFullError: If the disk has no space for it.
+
     Example:
         >>> with write_atomically(Path("tracks.tsv")) as temporary:
         ...     temporary.write_text("track")
@@ -44,8 +48,82 @@ def write_atomically(target: Path) -> Iterator[Path]:
         if target.is_dir():
             remove(target)
         temporary.replace(target)
+    except Exception as error:
+        if isinstance(error, DiskFullError) or not (number := find_disk_full(error)):
+            raise
+        written = count_bytes(temporary)
+        remove(temporary)  # before the free space is measured
+        raise DiskFullError(target, number, f"more than {written:,}") from None
     finally:
         remove(temporary)
+
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your quota of the disk is used up",
+    errno.EFBIG: "the file is larger than this system or `ulimit -f` allows",
+}
+
+
+class DiskFullError(SeqcovError):
+    """The disk has no space for a file: the message says how much is needed and how much is free.
+
+    Args:
+        target: The file or folder that was to be written.
+        number: The number of the system's error: ENOSPC, EDQUOT or EFBIG.
+        needed: How many bytes it needs, as text.
+    """
+
+    def __init__(self, target: Path, number: int, needed: str) -> None:
+        free = shutil.disk_usage(target.parent).free
+        super().__init__(
+            f"{target}: {_FULL[number]}: it needs {needed} bytes, and {free:,} are free; make space"
+            " and run the same command again"
+        )
+
+
+def find_disk_full(error: BaseException | None) -> int:
+    """Return the number of the system's error if a full disk caused an error, else 0.
+
+    Some libraries pass the number on in the text of an error of their own.
+    """
+    while error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error.errno
+        match = re.search(r"\b(?:errno = |os error |Errno )(\d+)\b", str(error))
+        if match and int(match[1]) in _FULL:
+            return int(match[1])
+        error = error.__cause__ or error.__context__
+    return 0
+
+
+def reserve_space(file: IO[bytes], size: int, target: Path) -> None:
+    """Reserve the first `size` bytes of a file: no later write to them finds the disk full.
+
+    A write into a mapped file on a full disk ends the process without a message.
+
+    Args:
+        file: The open file.
+        size: Number of bytes.
+        target: The file that it will become, for the message.
+
+    Raises:
+        DiskFullError: If the disk does not have these bytes.
+    """
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno not in _FULL:  # a file system that cannot reserve space
+            file.truncate(size)
+            return
+        file.truncate(0)  # before the free space is measured
+        raise DiskFullError(target, error.errno, f"{size:,}") from None
+
+
+def count_bytes(path: Path) -> int:
+    """Return the bytes of a file or of all files of a folder; 0 if it does not exist."""
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def temporary_path(target: Path) -> Path:

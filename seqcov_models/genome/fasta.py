@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import describe_encoding_error, write_atomically
+from seqcov_models.files import DiskFullError, describe_encoding_error, write_atomically
 from seqcov_models.genome.index import DAMAGE, find_contradiction, read_index
 from seqcov_models.sequence import UNKNOWN, Codes, encode
 
@@ -83,7 +83,7 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
     try:
         index = path.parent / f"{path.name}.fai"
         _write_index(path, index, kind == "bgzip")
-    except OSError:
+    except (OSError, DiskFullError):
         index = folder / f"{path.name}.fai"
         try:
             folder.mkdir(parents=True, exist_ok=True)

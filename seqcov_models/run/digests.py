@@ -1,7 +1,7 @@
 """Digests that decide which jobs run again.
 
 Each kind of job has a digest of everything that its results depend on. What goes into it is decided
-where the plan is: `CoveragePlan.prediction_digest` (which chunks run again) and its siblings.
+where the plan is: `CoveragePlan.digest_set` (which chunks run again) and its siblings.
 Snakemake runs a job again if its digest changes, not if a document of the plan is newer.
 """
 

@@ -138,11 +138,13 @@ class RunPlan:
 
     def _chunks(self, paths: Paths) -> set[Path]:
         """Return the temporary files of prediction that this run's jobs write."""
-        files = {paths.chunk(m.name, chunk) for m in self.models.values() for chunk in m.chunks}
+        files = set()
         for model in self.models.values():
-            for batch in range(len(model.batches)):
-                files |= {paths.packed(model.name, name, batch) for name in model.ranges}
-                files.add(paths.joined(model.name, batch))
+            for track_set in model.sets:
+                files |= {paths.chunk(model.name, chunk) for chunk in track_set.chunks}
+                for index, batch in enumerate(track_set.batch_names):
+                    files |= {paths.packed(model.name, name, index) for name in track_set.ranges}
+                    files.add(paths.joined(model.name, batch))
         for plan in self.profiles.values():
             names = [paths.chunk, paths.chunk_statistics]
             names += [paths.chunk_windows] if plan.write_windows else []

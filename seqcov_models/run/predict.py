@@ -40,7 +40,7 @@ def predict_coverage_chunk(
 
     Args:
         plan: The model's plan.
-        chunk: A key of `plan.chunks`.
+        chunk: The name of a chunk.
         path: The chunk file to write.
         device: "auto", "cpu" or "cuda".
         threads: CPU threads.
@@ -56,14 +56,15 @@ def predict_coverage_chunk(
     inputs = Inputs(plan)
     inputs.check()
     torch.set_num_threads(threads)
-    lease, options = Device(device), plan.options
+    lease, options, track_set = Device(device), plan.options, plan.find_set(chunk)
+    tracks = plan.set_tracks(track_set)
     ensemble = load_ensemble(
         plan.folds,
-        plan.tracks,
+        tracks,
         reverse_complement=options.reverse_complement,
         shifts=options.shifts,
-        untransform=plan.untransform,
-        standard_deviation=options.standard_deviation,
+        untransform=plan.untransform(tracks),
+        standard_deviation=track_set.standard_deviation,
     )
     keep_freed_memory()
     ensemble.to(lease.name)
@@ -74,7 +75,7 @@ def predict_coverage_chunk(
         ensemble,
         plan.tiling,
         Genome(plan.fasta),
-        plan.chunks[chunk],
+        track_set.chunks[chunk],
         plan.selected_bins,
         path,
         dtype=options.chunk_dtype,

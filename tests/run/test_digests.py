@@ -18,7 +18,7 @@ from support.plans import GENOME, TINY, Config, changed, write_weights
 
 
 def digest(config: Config) -> str:
-    return plan_run(config).models["borzoi"].prediction_digest
+    return plan_run(config).models["borzoi"].sets[0].digest
 
 
 def test_the_digest_follows_the_content_of_the_fasta_and_not_its_date(config: Config) -> None:
@@ -38,7 +38,7 @@ def test_the_digest_follows_the_content_of_the_fasta_and_not_its_date(config: Co
 def test_the_digest_follows_the_weights_and_not_the_names_of_tracks(config: Config) -> None:
     def both() -> tuple[str, str]:
         model = plan_run(config).models["borzoi"]
-        return model.prediction_digest, model.card_digest
+        return model.sets[0].digest, model.card_digest
 
     before = both()
     folder = Path(config["models"]["borzoi"]["weights"])
@@ -100,7 +100,7 @@ def test_the_digest_is_the_same_in_every_process_and_version_of_the_package(
     script = (
         "import json, sys, seqcov_models; seqcov_models.__version__ = '99.0';"
         " from seqcov_models.run.planner import plan_run;"
-        " print(plan_run(json.load(open(sys.argv[1]))).models['borzoi'].prediction_digest)"
+        " print(plan_run(json.load(open(sys.argv[1]))).models['borzoi'].sets[0].digest)"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "config.json")],
@@ -119,7 +119,7 @@ def test_a_new_results_version_changes_every_digest(
         run = plan_run(config)
         model = run.models["borzoi"]
         return [
-            run.browser_digest, run.provenance_digest, model.card_digest, model.prediction_digest,
+            run.browser_digest, run.provenance_digest, model.card_digest, model.values_digest,
             *map(model.bigwig_digest, model.groups),
         ]  # fmt: skip
 
@@ -137,7 +137,7 @@ def test_browser_files_follow_an_edit_of_a_bed_file_that_moves_no_bin(
     before = plan_run(config)
     bed.write_text("chr1\t2\t200\n")  # still in the first bin of 4 bp
     after = plan_run(config)
-    assert after.models["borzoi"].prediction_digest == before.models["borzoi"].prediction_digest
+    assert after.models["borzoi"].sets == before.models["borzoi"].sets
     assert after.browser_digest != before.browser_digest
 
 
@@ -157,8 +157,9 @@ def test_the_digest_changes_with_the_contigs(config: Config) -> None:
 
 def test_an_unfinished_chunk_is_only_continued_from_the_same_files(config: Config) -> None:
     plan = plan_run(config).models["borzoi"]
-    identities = {plan.chunk_identity(chunk) for chunk in plan.chunks}
-    assert len(identities) == len(plan.chunks) > 1
+    chunks = plan.sets[0].chunks
+    identities = {plan.chunk_identity(chunk) for chunk in chunks}
+    assert len(identities) == len(chunks) > 1
     assert plan.chunk_identity("0") in identities
     weights = Path(config["models"]["borzoi"]["weights"]) / "model.h5"
     weights.write_bytes(b"other weights")
@@ -168,4 +169,4 @@ def test_an_unfinished_chunk_is_only_continued_from_the_same_files(config: Confi
     identities.add(plan_run(config).models["borzoi"].chunk_identity("0"))
     other = plan_run(changed(config, "prediction.precision", "bfloat16")).models["borzoi"]
     identities.add(other.chunk_identity("0"))
-    assert len(identities) == len(plan.chunks) + 3
+    assert len(identities) == len(chunks) + 3
