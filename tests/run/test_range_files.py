@@ -18,13 +18,14 @@ def test_no_byte_depends_on_chunks_and_ranges(
     config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole = plan_chunks(config, 100, monkeypatch)
-    assert not whole.ranges
+    assert not whole.sets[0].ranges
     expected = write_all(whole, tmp_path / "whole")
     assert len(expected) == 7 + 1 + 1  # tracks, fraction of unknown bases, mask
     for windows, ranges, threads in ((1, 50, 2), (1, 4, 1), (4, 50, 3), (7, 50, 1)):
         plan = plan_chunks(config, windows, monkeypatch, ranges)
-        assert 1 < len(plan.ranges) <= ranges
-        assert any(len(plan.batch_indices(group)) > 1 for group in plan.groups)
+        (tracks,) = plan.sets
+        assert 1 < len(tracks.ranges) <= ranges
+        assert any(len(tracks.batch_indices(group)) > 1 for group in plan.groups)
         folder = tmp_path / f"{windows}.{ranges}"
         assert write_all(plan, folder, threads) == expected
         assert not list(folder.rglob("*.part"))
@@ -35,7 +36,8 @@ def test_the_table_of_a_group_is_that_of_its_batches(
 ) -> None:
     plan = plan_chunks(config, 4, monkeypatch)
     write_all(plan, tmp_path / "batches")
-    direct = dataclasses.replace(plan, ranges={}, batches=[])
+    tracks = dataclasses.replace(plan.sets[0], ranges={}, batches=[])
+    direct = dataclasses.replace(plan, sets=[tracks])
     write_all(direct, tmp_path / "direct")
     for group in plan.groups:
         tables = [
@@ -52,7 +54,7 @@ def test_a_gathered_bigwig_takes_no_space_twice(
     for batch in (tmp_path / "run").glob("*.joined"):
         for file in batch.glob("*.bw"):
             (gathered,) = (tmp_path / "run/tracks").glob(f"*/{file.name}")
-            if len(plan.batch_indices(gathered.parent.name)) > 1:
+            if len(plan.sets[0].batch_indices(gathered.parent.name)) > 1:
                 assert gathered.samefile(file)
 
 
@@ -93,8 +95,8 @@ def test_values_are_rounded_but_not_the_fraction_of_unknown_bases(
 def test_rounding_writes_bigwigs_again_but_predicts_nothing(config: Config) -> None:
     before = plan_run(config).models["borzoi"]
     after = plan_run(changed(config, "bigwig.significant_bits", 5)).models["borzoi"]
-    assert before.prediction_digest == after.prediction_digest
-    assert before.packing_digest != after.packing_digest
+    assert before.sets == after.sets
+    assert before.packing_digest(before.sets[0]) != after.packing_digest(after.sets[0])
     assert before.bigwig_digest("CAGE") != after.bigwig_digest("CAGE")
 
 
@@ -110,10 +112,10 @@ def test_a_file_that_is_damaged_or_of_another_run_is_refused(
 ) -> None:
     plan = plan_chunks(config, 4, monkeypatch)
     write_all(plan, tmp_path / "run")
-    files = [tmp_path / "run" / f"{name}.0.packed" for name in plan.ranges]
+    files = [tmp_path / "run" / f"{name}.0.packed" for name in plan.sets[0].ranges]
     sound = files[1].read_bytes()
     damaged = sound[:-1] if content is None else content
     files[1].write_bytes(damage_digest(sound) if callable(damaged) else damaged)
     with pytest.raises(SeqcovError, match=r"\.0\.packed.*delete it"):
-        join_batch(tmp_path / "again", plan, 0, files)
+        join_batch(tmp_path / "again", plan, "0", files)
     assert not (tmp_path / "again").exists()

@@ -29,9 +29,9 @@ def plan_chunks(
 def write_chunks(plan: CoveragePlan, folder: Path) -> dict[str, Path]:
     """Write chunks whose values depend on contig, bin and row alone, with some gaps."""
     folder.mkdir(exist_ok=True)
-    rows = sum(map(len, plan.groups.values()))
+    rows = plan.sets[0].row_count
     files = {}
-    for name, segments in plan.chunks.items():
+    for name, segments in plan.sets[0].chunks.items():
         columns = []
         for segment in segments:
             first = segment.first_window * plan.tiling.step
@@ -50,20 +50,20 @@ def write_chunks(plan: CoveragePlan, folder: Path) -> dict[str, Path]:
 
 def write_all(plan: CoveragePlan, folder: Path, threads: int = 1) -> dict[str, bytes]:
     """Write all results from chunks, by ranges if the plan has any; return their bytes."""
-    chunks = write_chunks(plan, folder)
+    chunks, (tracks,) = write_chunks(plan, folder), plan.sets
     packed: dict[str, list[Path]] = {}
-    for name, members in plan.ranges.items():
-        packed[name] = [folder / f"{name}.{batch}.packed" for batch in range(len(plan.batches))]
+    for name, members in tracks.ranges.items():
+        packed[name] = [folder / f"{name}.{batch}.packed" for batch in range(len(tracks.batches))]
         write_range(plan, name, [chunks[member] for member in members], packed[name], threads)
     for file in chunks.values():
-        if plan.ranges:
+        if tracks.ranges:
             file.unlink()
     joined = {}
-    for batch in range(len(plan.batches)):
+    for batch, name in enumerate(tracks.batch_names):
         joined[batch] = folder / f"{batch}.joined"
-        join_batch(joined[batch], plan, batch, [files[batch] for files in packed.values()])
+        join_batch(joined[batch], plan, name, [files[batch] for files in packed.values()])
     for group in plan.groups:
-        batches = plan.batch_indices(group)
+        batches = tracks.batch_indices(group)
         files = [joined[batch] for batch in batches] or list(chunks.values())
         if len(batches) == 1:
             files = [names[batches[0]] for names in packed.values()]
