@@ -13,7 +13,7 @@ with job_log(snakemake.log[0]):
     join_batch(
         Path(snakemake.output[0]),
         CoveragePlan.load(snakemake.input.plan),
-        int(snakemake.wildcards.batch),
+        snakemake.wildcards.batch,
         [Path(file) for file in snakemake.input.ranges],
     )
     log.info("Seconds(bigwigs=%.3f)", time.perf_counter() - start)

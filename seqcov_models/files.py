@@ -1,18 +1,21 @@
-"""Write files atomically, hash them, lock a folder for one run, and find the user's own folders."""
+"""Write files atomically, know them by content, lock a folder, and find the user's own folders."""
 
 import errno
 import fcntl
 import glob
 import hashlib
+import json
 import os
+import re
 import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple, Self
 
 from seqcov_models.errors import SeqcovError
 
@@ -30,6 +33,9 @@ def write_atomically(target: Path) -> Iterator[Path]:
     Yields:
         A path in the same folder, to be created by the caller as a file or a folder.
 
+    Raises:
+        DiskFullError: If the disk has no space for it.
+
     Example:
         >>> with write_atomically(Path("tracks.tsv")) as temporary:
         ...     temporary.write_text("track")
@@ -42,8 +48,82 @@ def write_atomically(target: Path) -> Iterator[Path]:
         if target.is_dir():
             remove(target)
         temporary.replace(target)
+    except Exception as error:
+        if isinstance(error, DiskFullError) or not (number := find_disk_full(error)):
+            raise
+        written = count_bytes(temporary)
+        remove(temporary)  # before the free space is measured
+        raise DiskFullError(target, number, f"more than {written:,}") from None
     finally:
         remove(temporary)
+
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your quota of the disk is used up",
+    errno.EFBIG: "the file is larger than this system or `ulimit -f` allows",
+}
+
+
+class DiskFullError(SeqcovError):
+    """The disk has no space for a file: the message says how much is needed and how much is free.
+
+    Args:
+        target: The file or folder that was to be written.
+        number: The number of the system's error: ENOSPC, EDQUOT or EFBIG.
+        needed: How many bytes it needs, as text.
+    """
+
+    def __init__(self, target: Path, number: int, needed: str) -> None:
+        free = shutil.disk_usage(target.parent).free
+        super().__init__(
+            f"{target}: {_FULL[number]}: it needs {needed} bytes, and {free:,} are free; make space"
+            " and run the same command again"
+        )
+
+
+def find_disk_full(error: BaseException | None) -> int:
+    """Return the number of the system's error if a full disk caused an error, else 0.
+
+    Some libraries pass the number on in the text of an error of their own.
+    """
+    while error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error.errno
+        match = re.search(r"\b(?:errno = |os error |Errno )(\d+)\b", str(error))
+        if match and int(match[1]) in _FULL:
+            return int(match[1])
+        error = error.__cause__ or error.__context__
+    return 0
+
+
+def reserve_space(file: IO[bytes], size: int, target: Path) -> None:
+    """Reserve the first `size` bytes of a file: no later write to them finds the disk full.
+
+    A write into a mapped file on a full disk ends the process without a message.
+
+    Args:
+        file: The open file.
+        size: Number of bytes.
+        target: The file that it will become, for the message.
+
+    Raises:
+        DiskFullError: If the disk does not have these bytes.
+    """
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno not in _FULL:  # a file system that cannot reserve space
+            file.truncate(size)
+            return
+        file.truncate(0)  # before the free space is measured
+        raise DiskFullError(target, error.errno, f"{size:,}") from None
+
+
+def count_bytes(path: Path) -> int:
+    """Return the bytes of a file or of all files of a folder; 0 if it does not exist."""
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def temporary_path(target: Path) -> Path:
@@ -86,6 +166,101 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+class FileState(NamedTuple):
+    """What differs once a file is changed or replaced, and costs no reading.
+
+    Attributes:
+        inode: Number of the file in its file system. A copy has another one.
+        size: Bytes.
+        modified: Date of the content in ns since 1970, which `cp -p` and `touch` set.
+        changed: Date of the last change in ns since 1970, which only the system's clock sets.
+    """
+
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the state of the file at `path`."""
+        state = path.stat()
+        return cls(state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+class HashedFile:
+    """A file that is read from its start and hashed on the way."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._hash = file, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes: at most `size`, or all of them."""
+        content = self._file.read(size)
+        self._hash.update(content)
+        return content
+
+    def digest(self) -> str:
+        """Read the rest of the file; return the SHA-256 of all of it."""
+        while self.read(1 << 20):
+            pass
+        return self._hash.hexdigest()
+
+
+LARGE_FILE = 100_000_000
+"""Bytes of a file from which on its reading is announced."""
+
+REMEMBERED_FILE = 1 << 20
+"""Bytes of a file from which on its digest is remembered: a smaller one is read as quickly."""
+
+CLOCK_STEP = 2_000_000_000
+"""Nanoseconds within which two changes of a file may get the same date, in any file system."""
+
+
+def content_digest(path: Path, check: Callable[[HashedFile], None] | None = None) -> str:
+    """Return the SHA-256 of a file, which is read once as long as nobody changes it.
+
+    The digest is remembered in the user's cache folder, with the state of the file.
+
+    Args:
+        path: The file.
+        check: A function that reads the file and raises SeqcovError if its content is wrong. It is
+            called once per content, too.
+
+    Raises:
+        SeqcovError: If the file changes while it is read, or by `check`.
+    """
+    path = path.resolve()
+    state = FileState.read(path)
+    with suppress(OSError, ValueError, SeqcovError):
+        if state.size >= REMEMBERED_FILE:
+            *known, digest = json.loads(_digest_note(path, check).read_text())
+            if tuple(known) == state:
+                return str(digest)
+    if state.size >= LARGE_FILE:
+        print(f"reading {path} once, to know its content ({state.size:,} bytes)", file=sys.stderr)
+    with path.open("rb") as file:
+        reader = HashedFile(file)
+        if check:
+            check(reader)
+        digest = reader.digest()
+    if FileState.read(path) != state:
+        raise SeqcovError(f"{path} is being written; start again when it is complete")
+    # A change within the same step of the clock would leave the state as it is
+    if state.size >= REMEMBERED_FILE and time.time_ns() - state.changed > CLOCK_STEP:
+        with suppress(OSError, SeqcovError), write_atomically(_digest_note(path, check)) as part:
+            part.write_text(json.dumps([*state, digest]))
+    return digest
+
+
+def _digest_note(path: Path, check: object) -> Path:
+    """Return the file that remembers the digest of the file at `path`."""
+    folder = make_cache_folder() / "digests"
+    folder.mkdir(exist_ok=True)
+    key = f"{getattr(check, '__name__', '')} {path}"
+    return folder / hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def open_lock(path: Path) -> IO[str]:

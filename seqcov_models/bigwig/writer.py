@@ -21,8 +21,6 @@ from seqcov_models.bigwig.layout import (
     HEADER,
     LEVELS,
     MAGIC,
-    MAX_LENGTH,
-    MAX_NAME,
     RECORD_COUNT,
     SECTION_COUNT,
     SIZES,
@@ -32,6 +30,7 @@ from seqcov_models.bigwig.layout import (
     Rows,
     Sizes,
     Summary,
+    check_contigs,
     pack_total,
     write_blocks,
     write_contigs,
@@ -47,6 +46,7 @@ from seqcov_models.bigwig.zooms import (
     write_zoom,
 )
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import write_atomically
 
 __all__ = ["Summary", "join_bigwig", "write_bigwig"]
 
@@ -127,17 +127,11 @@ def _write_file(
     sizes: Sizes,
 ) -> Summary:
     """Write a bigWig of compressed data blocks under a temporary name, flush and rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("w+b", _BUFFER) as handle:
-            summary = _write(handle, contigs, bin_size, batches, path.parent, sizes)
-            handle.flush()
-            os.fsync(handle.fileno())
-            _check_written(handle, path)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with write_atomically(path) as temporary, temporary.open("w+b", _BUFFER) as handle:
+        summary = _write(handle, contigs, bin_size, batches, path.parent, sizes)
+        handle.flush()
+        os.fsync(handle.fileno())
+        _check_written(handle, path)
     return summary
 
 
@@ -145,13 +139,7 @@ def _check_arguments(contigs: Mapping[str, int], bin_size: int) -> None:
     """Raise SeqcovError if the format cannot hold the contigs or the bin size."""
     if not 1 <= bin_size <= 2**24:
         raise SeqcovError(f"bigWig: bin size {bin_size} is not from 1 to {2**24:,} bp")
-    if not contigs:
-        raise SeqcovError("bigWig: no contigs are given")
-    for name, length in contigs.items():
-        if not 0 < len(name.encode()) <= MAX_NAME or "\0" in name:
-            raise SeqcovError(f"bigWig: {name[:80]!r} cannot be a contig's name")
-        if not 0 <= length <= MAX_LENGTH:
-            raise SeqcovError(f"bigWig: contig {name}: {length:,} bp; at most {MAX_LENGTH:,} fit")
+    check_contigs(contigs)
 
 
 def _write(

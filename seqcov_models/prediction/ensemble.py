@@ -8,7 +8,7 @@ coverage, if asked for. Then folds are averaged. This is the order of calico's o
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from seqcov_models.networks.shared.profiles import (
 )
 from seqcov_models.prediction.batches import ContigWindows
 from seqcov_models.prediction.contig_stem import ContigStem, copy_codes
+from seqcov_models.prediction.pending_coverage import PendingCoverage
 from seqcov_models.sequence import UNKNOWN, Codes, Mask
 from seqcov_models.tiling import Geometry
 from seqcov_models.tracks.table import Track
@@ -99,37 +100,6 @@ class FoldEnsemble(Generic[Model]):
         for fold in self.folds:
             fold.to(device)
         return self
-
-
-class PendingCoverage:
-    """Coverage (batch, bins, columns) that is being copied from the device to the host.
-
-    The device checks whether it is finite, transposes it so that the bins of a track lie together
-    as in chunk files, and converts it to their number format. All three take the host much longer.
-    """
-
-    def __init__(self, coverage: Tensor, dtype: torch.dtype = torch.float32) -> None:
-        finite = coverage.isfinite().all()
-        if dtype == torch.float16:
-            limit = torch.finfo(dtype).max
-            coverage = coverage.clamp(-limit, limit)
-        by_track = coverage.to(dtype).transpose(1, 2).contiguous()
-        self._host, self._finite = (  # reading one on the device would wait for the next batch
-            torch.empty(values.shape, dtype=values.dtype, pin_memory=values.is_cuda).copy_(
-                values, non_blocking=True
-            )
-            for values in (by_track, finite)
-        )
-        self._copied: torch.cuda.Event | None = None
-        if by_track.is_cuda:
-            self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self._copied.record()
-
-    def wait(self) -> tuple[npt.NDArray[Any], bool]:
-        """Wait for the copy; return (batch, bins, columns), and whether all of it is finite."""
-        if self._copied:
-            self._copied.synchronize()
-        return self._host.numpy().transpose(0, 2, 1), bool(self._finite)
 
 
 class Ensemble(FoldEnsemble[CoverageModel]):
@@ -211,7 +181,7 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         windows: Codes | ContigWindows,
         precision: str = "float32",
         dtype: torch.dtype = torch.float32,
-    ) -> list["PendingCoverage"]:
+    ) -> list[PendingCoverage]:
         """Start to predict windows without waiting for the device; return pending coverage.
 
         If the device's memory does not suffice, this and all later batches are split into halves.

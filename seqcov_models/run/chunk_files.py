@@ -6,6 +6,7 @@ tile a genome, the last row is the fraction of unknown bases. The values of a ro
 the file because a bigWig is written from one row of every chunk.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import remove, write_atomically
-from seqcov_models.run.unfinished import UnfinishedArray, continue_array
+from seqcov_models.files import remove, reserve_space, write_atomically
+from seqcov_models.run.unfinished import UnfinishedArray, continue_array, npy_header
 from seqcov_models.tiling import Segment
 
 Values = npt.NDArray[np.float32]
@@ -127,7 +128,10 @@ def _new_array(
     The file is mapped anew for every write, so that memory does not grow with the array.
     """
     with write_atomically(path) as part:
-        np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
+        header = npy_header(shape, dtype)
+        with part.open("wb") as file:
+            reserve_space(file, len(header) + math.prod(shape) * np.dtype(dtype).itemsize, path)
+            file.write(header)
         yield lambda: np.lib.format.open_memmap(part, mode="r+")
 
 

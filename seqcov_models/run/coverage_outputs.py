@@ -16,6 +16,7 @@ from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.paths import TRACK_TABLE, bigwig_name
 from seqcov_models.run.range_files import PackedTrack
 from seqcov_models.run.seams import Jumps, Seams
+from seqcov_models.run.track_set import MASK, TrackSet
 from seqcov_models.run.track_table import read_table, table_row, write_table
 from seqcov_models.tiling import Segment
 from seqcov_models.tracks.table import Track
@@ -30,18 +31,20 @@ def write_coverage_bigwigs(
         folder: The folder to write. It appears when all of its files are complete.
         plan: The model's plan.
         group: A key of `plan.groups`.
-        files: The only chunk, if the plan has no ranges. Else the files of all ranges if the group
-            is a single batch, or the folders that `join_batch` wrote for its batches; in order.
+        files: The only chunk, if the group's set has no ranges. Else the files of all ranges if the
+            group is a single batch, or the folders that `join_batch` wrote for its batches; in
+            order.
 
     Raises:
         SeqcovError: If a file is damaged or does not have the planned shape, or a value is
             infinite.
     """
-    batches = plan.batch_indices(group)
-    if not plan.ranges:
+    track_set = plan.groups[group]
+    batches = track_set.batch_indices(group)
+    if not track_set.ranges:
         _write_group(folder, plan, group, files)
     elif len(batches) == 1:
-        join_batch(folder, plan, batches[0], files)
+        join_batch(folder, plan, track_set.batch_names[batches[0]], files)
     else:
         _gather(folder, files)
 
@@ -49,41 +52,42 @@ def write_coverage_bigwigs(
 def _write_group(folder: Path, plan: CoveragePlan, group: str, chunks: Sequence[Path]) -> None:
     """Write the bigWigs of a group and their table from chunks."""
     contigs, bin_size = plan.fasta.contigs, plan.geometry.bin
+    track_set = plan.groups[group]
     with write_atomically(folder) as part:
         part.mkdir(parents=True)
         rows = []
-        for row, track in plan.members(plan.groups[group]):
+        for row, track in plan.members(track_set, track_set.groups[group]):
             path = part / bigwig_name(plan.name, track.file_name)
             seams = Seams(plan.tiling, contigs)
-            runs = track_runs(_with_segments(plan, chunks), row, plan.tiling.step)
+            runs = track_runs(_with_segments(track_set, chunks), row, plan.tiling.step)
             runs = seams.observe(plan.round_runs(row, runs))
             summary = write_bigwig(path, contigs, bin_size, runs)
             rows.append(_table_row(plan, group, track, path, summary, seams.jumps))
         write_table(part / TRACK_TABLE, rows)
 
 
-def join_batch(folder: Path, plan: CoveragePlan, batch: int, ranges: Sequence[Path]) -> None:
+def join_batch(folder: Path, plan: CoveragePlan, name: str, ranges: Sequence[Path]) -> None:
     """Write one bigWig per track of a batch from compressed ranges, and the table of these.
 
     Args:
         folder: The folder to write. It appears when all of its files are complete.
         plan: The model's plan.
-        batch: Index of a batch of `plan.batches`.
+        name: Name of the batch.
         ranges: The batch's files of all ranges, in the plan's order.
 
     Raises:
         SeqcovError: If a file is damaged or from another run.
     """
-    contigs, bin_size, digest = plan.fasta.contigs, plan.geometry.bin, plan.packing_digest
+    contigs, bin_size, track_set = plan.fasta.contigs, plan.geometry.bin, plan.find_set(name)
+    batch, digest = track_set.batches[track_set.batch_index(name)], plan.packing_digest(track_set)
     with write_atomically(folder) as part:
         part.mkdir(parents=True)
         rows = []
-        for number, (_, track) in enumerate(plan.members(plan.batches[batch].rows)):
+        for number, (_, track) in enumerate(plan.members(track_set, batch.rows)):
             path = part / bigwig_name(plan.name, track.file_name)
             packed = PackedTrack(ranges, number, digest)
             summary = join_bigwig(path, contigs, bin_size, packed.read())
-            group = plan.batches[batch].group
-            rows.append(_table_row(plan, group, track, path, summary, packed.jumps))
+            rows.append(_table_row(plan, batch.group, track, path, summary, packed.jumps))
         write_table(part / TRACK_TABLE, rows)
 
 
@@ -122,18 +126,19 @@ def write_mask(bed: Path, plan: CoveragePlan, files: Sequence[Path]) -> None:
     Args:
         bed: The file to write.
         plan: The model's plan.
-        files: The files of all chunks, in the plan's order. If the plan has ranges: their files of
-            the mask's batch.
+        files: The files of all chunks of the mask's set, in the plan's order. If it has ranges:
+            their files of the mask's batch.
 
     Raises:
         SeqcovError: If a file is damaged or does not have the planned shape.
     """
     runs: Iterator[tuple[str, int, Values]]
-    if plan.ranges:
-        pieces = PackedTrack(files, 0, plan.packing_digest).read()
+    track_set = plan.groups[MASK]
+    if track_set.ranges:
+        pieces = PackedTrack(files, 0, plan.packing_digest(track_set)).read()
         runs = chain.from_iterable(piece.runs(plan.fasta.contigs) for piece in pieces)
     else:
-        runs = track_runs(_with_segments(plan, files), -1, plan.tiling.step)
+        runs = track_runs(_with_segments(track_set, files), -1, plan.tiling.step)
     size = plan.geometry.bin
     with write_atomically(bed) as part, part.open("w", encoding="utf-8") as out:
         for contig, start, end, fraction in _equal_values(runs):
@@ -162,7 +167,7 @@ def _equal_values(
 
 
 def _with_segments(
-    plan: CoveragePlan, chunks: Sequence[Path]
+    track_set: TrackSet, chunks: Sequence[Path]
 ) -> list[tuple[Path, Sequence[Segment]]]:
-    """Return the files of all chunks, each with its segments."""
-    return list(zip(chunks, plan.chunks.values(), strict=True))
+    """Return the files of all chunks of a set, each with its segments."""
+    return list(zip(chunks, track_set.chunks.values(), strict=True))

@@ -1,9 +1,8 @@
-"""The plan of a model of coverage: what it predicts along a genome, in which chunks."""
+"""The plan of a model of coverage: what it predicts along a genome, in which sets of tracks."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from seqcov_models.bigwig.rounding import round_values
 from seqcov_models.checkpoints.recognise import Checkpoint
@@ -11,12 +10,11 @@ from seqcov_models.genome.fasta import Fasta
 from seqcov_models.run.chunk_files import DTYPES, Values
 from seqcov_models.run.digests import digest, identify_checkpoints
 from seqcov_models.run.model_document import BIGWIG_BYTES, ModelDocument, count_positions
-from seqcov_models.tiling import BinIntervals, Geometry, Segment, Tiling
+from seqcov_models.run.track_set import TrackSet, set_number
+from seqcov_models.tiling import BinIntervals, Geometry, Tiling
 from seqcov_models.tracks.table import Track
 from seqcov_models.tracks.units import Untransform, describe_unit
 
-MASK = "mask"
-"""The group of one bigWig: the fraction of each bin's input window that is unknown."""
 MASK_TRACK = Track(
     row=-1,
     index=-1,
@@ -36,7 +34,6 @@ class CoverageOptions:
         scale: "model" for the network's own output, "raw" for the statistic of coverage that the
             track table names.
         transform: The transform that "raw" undoes: "old", "new" or "scale".
-        standard_deviation: Whether the standard deviation over all members is written, too.
         precision: "float32", "tf32" or "bfloat16".
         chunk_dtype: "float32" or "float16", of the temporary files.
         min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
@@ -46,23 +43,9 @@ class CoverageOptions:
     shifts: tuple[int, ...]
     scale: str
     transform: str
-    standard_deviation: bool
     precision: str
     chunk_dtype: str
     min_acgt: float
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Tracks whose bigWigs one job joins from compressed ranges.
-
-    Attributes:
-        group: The group that they belong to.
-        rows: Their rows in the chunks.
-    """
-
-    group: str
-    rows: list[int]
 
 
 @dataclass(frozen=True)
@@ -74,15 +57,11 @@ class CoveragePlan(ModelDocument):
         fasta: The genome's sequence.
         folds: The checkpoints whose predictions are averaged.
         options: The settings that change values.
-        table_rows: The selected tracks, as rows of the checkpoints' track table, ascending.
         tiling: How windows lie along a contig.
         selected_bins: Bins to give a value by contig, as rows (start, end), 0-based half-open.
-        chunks: The segments of each prediction job by the chunk's name, in the order of the genome.
-        groups: The rows of the chunks that each folder's bigWigs are written from, by its name.
-        ranges: Consecutive chunks that are compressed and deleted together, by the range's name.
-            Empty if there is only one chunk: then bigWigs are written from it.
-        batches: The groups, divided into batches of tracks that are joined one after the other.
-            Empty without ranges.
+        table_rows: The selected tracks, as rows of the checkpoints' track table, ascending.
+        standard_deviation: Whether the standard deviation over all members is wanted, too.
+        sets: The tracks that are predicted together.
         significant_bits: Bits of the values in bigWigs; None if values are not rounded.
     """
 
@@ -90,13 +69,11 @@ class CoveragePlan(ModelDocument):
     fasta: Fasta
     folds: list[Checkpoint]
     options: CoverageOptions
-    table_rows: list[int]
     tiling: Tiling
     selected_bins: dict[str, BinIntervals]
-    chunks: dict[str, list[Segment]]
-    groups: dict[str, list[int]]
-    ranges: dict[str, list[str]]
-    batches: list[Batch]
+    table_rows: list[int]
+    standard_deviation: bool
+    sets: list[TrackSet]
     significant_bits: int | None = None
 
     @property
@@ -110,94 +87,114 @@ class CoveragePlan(ModelDocument):
         return self.folds[0].tracks
 
     @cached_property
+    def _track_by_row(self) -> dict[int, Track]:
+        return {track.row: track for track in self.checkpoint_tracks}
+
+    @cached_property
     def tracks(self) -> list[Track]:
         """The selected tracks, in the table's order."""
-        track_by_row = {track.row: track for track in self.checkpoint_tracks}
-        return [track_by_row[row] for row in self.table_rows]
+        return [self._track_by_row[row] for row in self.table_rows]
 
-    @property
-    def window_count(self) -> int:
-        """Number of windows to predict."""
-        return sum(segment.windows for chunk in self.chunks.values() for segment in chunk)
+    @cached_property
+    def _set_by_number(self) -> dict[int, TrackSet]:
+        return {track_set.number: track_set for track_set in self.sets}
 
-    @property
-    def windows_per_chunk(self) -> int:
-        """Number of windows of the largest chunk."""
-        return max(sum(segment.windows for segment in chunk) for chunk in self.chunks.values())
+    def find_set(self, name: str) -> TrackSet:
+        """Return the set of the chunk, range or batch of this name."""
+        return self._set_by_number[set_number(name)]
+
+    @cached_property
+    def groups(self) -> dict[str, TrackSet]:
+        """The set of each group by the group's name, which is also the name of a folder."""
+        return {group: track_set for track_set in self.sets for group in track_set.groups}
 
     @property
     def bin_count(self) -> int:
         """Maximum number of bins that get a value; gaps of the sequence are found later."""
         return count_positions(self.selected_bins)
 
-    @property
-    def chunk_bytes(self) -> dict[str, int]:
-        """Bytes of each chunk."""
-        width = DTYPES[self.options.chunk_dtype].itemsize * sum(map(len, self.groups.values()))
+    def chunk_bytes(self, track_set: TrackSet) -> dict[str, int]:
+        """Return the bytes of each chunk of a set."""
+        width = DTYPES[self.options.chunk_dtype].itemsize * track_set.row_count
         return {
             name: width * sum(segment.bins for segment in chunk)
-            for name, chunk in self.chunks.items()
+            for name, chunk in track_set.chunks.items()
         }
 
     @property
     def output_bytes(self) -> tuple[int, int]:
-        """Approximate bytes of the bigWigs' temporary files at any time, and of the bigWigs.
+        """Approximate bytes of the bigWigs' temporary files at any time, and of the bigWigs."""
+        sizes = [self._set_bytes(track_set) for track_set in self.sets]
+        return sum(chunks for chunks, _ in sizes), sum(bigwigs for _, bigwigs in sizes)
+
+    def _set_bytes(self, track_set: TrackSet) -> tuple[int, int]:
+        """Return the bytes of a set, as `output_bytes` does.
 
         Without ranges, all chunks exist at once. Otherwise the ranges that are predicted or
         compressed do (three are assumed), and later the batches that are joined; the other
         compressed ranges take the place of bigWigs that do not exist yet.
         """
-        chunk_bytes = self.chunk_bytes
-        rows = sum(map(len, self.groups.values()))
+        chunk_bytes = self.chunk_bytes(track_set)
+        rows = track_set.bigwig_count
         width = BIGWIG_BYTES
         if self.significant_bits is not None:  # 1.9 bytes were measured for 5 bits, 2.9 for 11
             width = min(width, 1.3 + 0.2 * self.significant_bits)
         bigwigs = int(self.bin_count * rows * width)
-        if not self.ranges:
+        if not track_set.ranges:
             return sum(chunk_bytes.values()), bigwigs
-        sizes = [sum(chunk_bytes[name] for name in names) for names in self.ranges.values()]
-        largest = max(len(batch.rows) for batch in self.batches)
-        joined = bigwigs * largest * self.batches_at_once // rows
+        sizes = [sum(chunk_bytes[name] for name in names) for names in track_set.ranges.values()]
+        largest = max(len(batch.rows) for batch in track_set.batches)
+        joined = bigwigs * largest * track_set.batches_at_once // rows
         return min(sum(sizes), max(3 * max(sizes), joined)), bigwigs
 
-    @property
-    def batches_at_once(self) -> int:
-        """Maximum number of batches that are joined at once, so that they stay a small share."""
-        return max(1, len(self.batches) // 12)
+    def set_tracks(self, track_set: TrackSet) -> list[Track]:
+        """Return the tracks of a set, in the order of the chunks' rows."""
+        return [self._track_by_row[row] for row in track_set.table_rows]
 
-    def batch_indices(self, group: str) -> list[int]:
-        """Return the indices of a group's batches, in the order of its tracks."""
-        return [index for index, batch in enumerate(self.batches) if batch.group == group]
-
-    def members(self, rows: list[int]) -> list[tuple[int, Track]]:
+    def members(self, track_set: TrackSet, rows: list[int]) -> list[tuple[int, Track]]:
         """Return (row in the chunks, track) for every bigWig of a group or batch.
 
         A standard deviation is a track of its own. Its row follows those of all tracks.
 
         Args:
+            track_set: The set of the group or batch.
             rows: The rows of the group or batch.
         """
-        return [(row, self._chunk_track(row)) for row in rows]
+        return [(row, self._chunk_track(track_set, row)) for row in rows]
 
-    def _chunk_track(self, row: int) -> Track:
+    def _chunk_track(self, track_set: TrackSet, row: int) -> Track:
         if row < 0:
             return MASK_TRACK
-        track = self.tracks[row % len(self.tracks)]
-        if row < len(self.tracks):
-            return track
+        number = row % len(track_set.table_rows)
+        track, file_name = (
+            self._track_by_row[track_set.table_rows[number]],
+            track_set.file_names[number],
+        )
+        if row == number:
+            return replace(track, file_name=file_name)
         description = f"{track.description} (standard deviation)".strip()
-        return replace(track, description=description, file_name=f"{track.file_name}.sd")
+        return replace(track, description=description, file_name=f"{file_name}.sd")
 
-    @property
-    def untransform(self) -> Untransform | None:
-        """The inverse of the training's transform; None if values stay on the model's scale.
+    def find_bigwig(self, track: Track) -> tuple[str, str]:
+        """Return the group of a selected track, and the name of its bigWig."""
+        for group, track_set in self.groups.items():
+            for row, member in self.members(track_set, track_set.groups[group]):
+                if member.row == track.row and row < len(track_set.table_rows):
+                    return group, member.file_name
+        raise KeyError(track.row)
+
+    def untransform(self, tracks: list[Track]) -> Untransform | None:
+        """Return the inverse of the training's transform; None if values stay on the model's scale.
+
+        Args:
+            tracks: The tracks to predict.
 
         Raises:
             SeqcovError: If the track table lacks a column that the inverse needs.
         """
         if self.options.scale != "raw":
             return None
-        return Untransform(self.tracks, self.options.transform)
+        return Untransform(tracks, self.options.transform)
 
     def unit(self, track: Track) -> str:
         """Return the unit of a track's values in words."""
@@ -214,41 +211,43 @@ class CoveragePlan(ModelDocument):
     @property
     def card_digest(self) -> str:
         """A text that changes with anything that the model's card depends on."""
-        return digest(identify_checkpoints(self.folds), self.table_rows, self.units)
+        digests = [fold.digests for fold in self.folds]  # the card lists those of all files
+        return digest(identify_checkpoints(self.folds), digests, self.table_rows, self.units)
 
     @cached_property
-    def prediction_digest(self) -> str:
-        """A text that changes with any predicted value and with the layout of the chunks."""
-        pairs = [track.pair for track in self.tracks] if self.options.reverse_complement else []
-        columns = [track.columns for track in self.tracks] if self.options.scale == "raw" else []
+    def values_digest(self) -> str:
+        """A text that changes with the value of any track at any bin, and with the bins."""
         return digest(
-            identify_checkpoints(self.folds), self.options, self.table_rows, pairs, columns,
-            self.tiling, self.selected_bins, self.chunks, list(self.fasta.contigs.items()),
-            self.fasta.size, self.fasta.modified,
+            identify_checkpoints(self.folds), self.options, self.tiling, self.selected_bins,
+            list(self.fasta.contigs.items()), self.fasta.sha256,
         )  # fmt: skip
 
-    def chunk_identity(self, chunk: str, cards: Path) -> str:
-        """Return a text that changes with any value of a chunk, if its files change, too.
-
-        Args:
-            chunk: A key of `chunks`.
-            cards: The model cards, which have the checksums of the checkpoints.
-        """
-        fasta = self.fasta.path.stat()  # of now: it may have changed since the plan was made
+    def digest_set(self, track_set: TrackSet) -> str:
+        """Return a text that changes with any value of a set and with the layout of its chunks."""
+        tracks = self.set_tracks(track_set)
+        pairs = [track.pair for track in tracks] if self.options.reverse_complement else []
+        columns = [track.columns for track in tracks] if self.options.scale == "raw" else []
         return digest(
-            self.prediction_digest, chunk, cards.read_text("utf-8"),
-            self.fasta.path, fasta.st_size, fasta.st_mtime_ns,
+            self.values_digest, track_set.number, track_set.table_rows,
+            track_set.standard_deviation, pairs, columns, track_set.chunks,
         )  # fmt: skip
+
+    def chunk_identity(self, chunk: str) -> str:
+        """Return a text that changes with any value of the chunk of this name."""
+        return digest(self.find_set(chunk).digest, chunk)
 
     def bigwig_digest(self, group: str) -> str:
         """Return a text that changes with any byte of a group's bigWigs and of their table."""
-        return self._digest_rows(self.groups[group])
+        track_set = self.groups[group]
+        return self._digest_rows(track_set, track_set.groups[group])
 
-    def batch_digest(self, batch: int) -> str:
+    def batch_digest(self, name: str) -> str:
         """Return a text that changes with any byte of a batch's bigWigs and of their table."""
-        return digest(self.batches[batch].group, self._digest_rows(self.batches[batch].rows))
+        track_set = self.find_set(name)
+        batch = track_set.batches[track_set.batch_index(name)]
+        return digest(batch.group, self._digest_rows(track_set, batch.rows))
 
-    def _digest_rows(self, rows: list[int]) -> str:
+    def _digest_rows(self, track_set: TrackSet, rows: list[int]) -> str:
         """Return a text that changes with any byte of the bigWigs of these rows."""
         labels = [
             (
@@ -259,14 +258,13 @@ class CoveragePlan(ModelDocument):
                 track.file_name,
                 self.unit(track),
             )
-            for row, track in self.members(rows)
+            for row, track in self.members(track_set, rows)
         ]
-        return digest(self.prediction_digest, labels, *self._rounding)
+        return digest(track_set.digest, labels, *self._rounding)
 
-    @cached_property
-    def packing_digest(self) -> str:
-        """A text that changes with any byte of the compressed ranges."""
-        return digest(self.prediction_digest, self.ranges, self.batches, *self._rounding)
+    def packing_digest(self, track_set: TrackSet) -> str:
+        """Return a text that changes with any byte of a set's compressed ranges."""
+        return digest(track_set.digest, track_set.ranges, track_set.batches, *self._rounding)
 
     @property
     def _rounding(self) -> list[int]:

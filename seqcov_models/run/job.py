@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import DiskFullError, find_disk_full
 
 log = logging.getLogger("seqcov")
 
@@ -26,15 +27,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 def job_log(path: str) -> Iterator[None]:
     """Write the log to `path` and to stderr; exit with status 1 on any error.
 
-    The log of a SeqcovError is one line for the user. Any other error is logged with its traceback.
+    A SeqcovError is one line for the user. Any other error has its traceback, and a last line that
+    names the log.
 
     Args:
         path: The log file.
     """
+    logging.raiseExceptions = False  # no traceback if the disk is too full for a line of the log
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
-        handlers=[logging.FileHandler(path, mode="w"), logging.StreamHandler()],
+        handlers=[*_open_log(path), logging.StreamHandler()],
     )
     try:
         yield
@@ -42,9 +45,23 @@ def job_log(path: str) -> Iterator[None]:
     except SeqcovError as error:
         log.error("%s", error)
         sys.exit(1)
-    except Exception:
-        log.exception("Unexpected error; please report it together with this log")
+    except Exception as error:
+        if number := find_disk_full(error):
+            target = Path(getattr(error, "filename", None) or path)
+            log.error("%s", DiskFullError(target, number, "more"))
+        else:
+            log.exception("Unexpected error")
+            log.error("Please report this error together with its log, %s", path)
         sys.exit(1)
+
+
+def _open_log(path: str) -> list[logging.Handler]:
+    """Return the handler that writes a log; none if the disk does not have space for the file."""
+    try:
+        return [logging.FileHandler(path, mode="w")]
+    except OSError as error:
+        print(f"{path}: the log cannot be written: {error.strerror}", file=sys.stderr)
+        return []
 
 
 def peak_memory() -> float:

@@ -78,12 +78,14 @@ class RunPlan:
     def browser_digest(self) -> str:
         """A text that changes with anything that browsers show besides the tracks."""
         name, assembly = self.genome["name"], self.genome["assembly"]
-        return digest(name, assembly, self.view, list(self.fasta.contigs.items()))
+        contigs = list(self.fasta.contigs.items())
+        return digest(name, assembly, self.view, contigs, self.fasta.sha256)
 
     @property
     def provenance_digest(self) -> str:
-        """A text that changes with the config, which the provenance repeats."""
-        return digest(self.config)
+        """A text that changes with the config and the inputs, which the provenance repeats."""
+        peaks = [plan.peaks for plan in self.profiles.values()]
+        return digest(self.config, self.fasta.sha256, peaks)
 
     def save(self, paths: Paths) -> None:
         """Write the documents of the run and of its models if their content has changed."""
@@ -136,11 +138,13 @@ class RunPlan:
 
     def _chunks(self, paths: Paths) -> set[Path]:
         """Return the temporary files of prediction that this run's jobs write."""
-        files = {paths.chunk(m.name, chunk) for m in self.models.values() for chunk in m.chunks}
+        files = set()
         for model in self.models.values():
-            for batch in range(len(model.batches)):
-                files |= {paths.packed(model.name, name, batch) for name in model.ranges}
-                files.add(paths.joined(model.name, batch))
+            for track_set in model.sets:
+                files |= {paths.chunk(model.name, chunk) for chunk in track_set.chunks}
+                for index, batch in enumerate(track_set.batch_names):
+                    files |= {paths.packed(model.name, name, index) for name in track_set.ranges}
+                    files.add(paths.joined(model.name, batch))
         for plan in self.profiles.values():
             names = [paths.chunk, paths.chunk_statistics]
             names += [paths.chunk_windows] if plan.write_windows else []

@@ -6,7 +6,7 @@ the checkpoints and the track tables are enough, so planning imports no torch.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,23 @@ import numpy as np
 
 from seqcov_models.checkpoints.recognise import Checkpoint, recognise
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import sha256
+from seqcov_models.files import content_digest
 from seqcov_models.genome.fasta import Fasta, open_fasta
+from seqcov_models.genome.letters import check_letters
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.config import BinnedConfig
 from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.chunk_size import choose_windows_per_chunk, seconds_per_window
 from seqcov_models.run.costs import check_writable
-from seqcov_models.run.coverage_plan import MASK, Batch, CoverageOptions, CoveragePlan
-from seqcov_models.run.model_document import BIGWIG_BYTES, count_positions
+from seqcov_models.run.coverage_plan import CoverageOptions, CoveragePlan
+from seqcov_models.run.limits import check_genome
+from seqcov_models.run.model_document import BIGWIG_BYTES
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.profile_plan import PeakFile, ProfileOptions, ProfilePlan, TrackPeaks
 from seqcov_models.run.settings import find_path_mistakes
+from seqcov_models.run.track_set import MASK, Batch, TrackSet, name_prefix
 from seqcov_models.tiling import (
     BinIntervals,
     Geometry,
@@ -115,12 +118,7 @@ def _check_architecture(entry: Mapping[str, Any]) -> None:
 def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
     """Open the FASTA, and read the regions of the config's section `genome`."""
     fasta = open_fasta(section["fasta"], folder)
-    for name in fasta.contigs:
-        if name in ("track", "browser") or name.startswith("#"):
-            raise SeqcovError(
-                f"FASTA {fasta.path}: contig {name!r}: in a BED file, lines that begin so are"
-                " comments or settings; rename the contig"
-            )
+    check_genome(fasta, section["assembly"])
     aliases = section["contig_aliases"]
     check_aliases(aliases, fasta.contigs)
     include, exclude = (
@@ -131,7 +129,7 @@ def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
             f"genome.regions: there are no intervals in {', '.join(section['regions'])}; add some,"
             " or leave out genome.regions to predict the whole genome"
         )
-    return _Genome(fasta, include if section["regions"] else None, exclude)
+    return _Genome(check_letters(fasta), include if section["regions"] else None, exclude)
 
 
 def _initial_view(genome: _Genome) -> Interval:
@@ -164,13 +162,7 @@ def _plan_coverage(
     size = prediction["windows_per_chunk"]
     if size == "auto":
         size = _choose_chunk_size(entry, prediction, folds, len(tracks), tiling, segments)
-    chunks = split_into_chunks(segments, tiling.step, size)
-    digits = len(str(len(chunks) - 1))
     default = NETWORKS[entry["architecture"]].default_transform(len(folds[0].tracks))
-    names = [f"{number:0{digits}}" for number in range(len(chunks))]
-    groups = group_tracks(tracks, config["bigwig"]["tracks_per_job"], entry["standard_deviation"])
-    ranges = plan_ranges(names)
-    bytes_per_track = int(count_positions(bins) * BIGWIG_BYTES)
     plan = CoveragePlan(
         name=name,
         fasta=genome.fasta,
@@ -180,22 +172,46 @@ def _plan_coverage(
             shifts=tuple(entry["shifts"]),
             scale=entry["scale"],
             transform=entry["transform"] or default,
-            standard_deviation=entry["standard_deviation"],
             precision=prediction["precision"],
             chunk_dtype=choose_chunk_dtype(prediction, entry["scale"]),
             min_acgt=prediction["min_acgt"],
         ),
-        table_rows=[track.row for track in tracks],
         tiling=tiling,
         selected_bins=bins,
+        table_rows=[track.row for track in tracks],
+        standard_deviation=entry["standard_deviation"],
+        sets=[],
+        significant_bits=config["bigwig"]["significant_bits"],
+    )
+    plan.untransform(tracks)  # raises SeqcovError if the track table lacks what it needs
+    chunks = split_into_chunks(segments, tiling.step, size)
+    track_set = _plan_set(1, plan, chunks, config["bigwig"]["tracks_per_job"])
+    return replace(plan, sets=[track_set])
+
+
+def _plan_set(
+    number: int, plan: CoveragePlan, chunks: Sequence[list[Segment]], limit: int
+) -> TrackSet:
+    """Return the set of all selected tracks.
+
+    limit: maximum number of tracks per group.
+    """
+    digits = len(str(len(chunks) - 1))
+    names = [f"{name_prefix(number)}{index:0{digits}}" for index in range(len(chunks))]
+    groups = group_tracks(plan.tracks, limit, plan.standard_deviation)
+    ranges = plan_ranges(names)
+    bytes_per_track = int(plan.bin_count * BIGWIG_BYTES)
+    track_set = TrackSet(
+        number=number,
+        table_rows=plan.table_rows,
+        file_names=[track.file_name for track in plan.tracks],
+        standard_deviation=plan.standard_deviation,
         chunks=dict(zip(names, chunks, strict=True)),
         groups=groups,
         ranges=ranges,
         batches=plan_batches(groups, bytes_per_track) if ranges else [],
-        significant_bits=config["bigwig"]["significant_bits"],
     )
-    _ = plan.untransform  # raises SeqcovError if the track table lacks what it needs
-    return plan
+    return replace(track_set, digest=plan.digest_set(track_set))
 
 
 def _choose_chunk_size(
@@ -274,7 +290,7 @@ def recognise_folds(entry: Mapping[str, Any]) -> list[Checkpoint]:
                 f"weights {path}: the identifiers in the track table differ from the first fold's;"
                 " folds must predict the same tracks"
             )
-    return folds
+    return [fold.with_digests() for fold in folds]
 
 
 def _check_ensemble(
@@ -444,7 +460,7 @@ def _peak_sets(
         if not isinstance(source, str):
             sets[label] = _track_peaks(label, source, models)
         elif Path(source).is_file():
-            sets[label] = PeakFile(Path(source), sha256(Path(source)))
+            sets[label] = PeakFile(Path(source), content_digest(Path(source)))
         else:
             raise SeqcovError(f"peaks {label}: {source}: no such file")
     return sets
@@ -472,9 +488,8 @@ def _track_peaks(
             f" {model.name} ({names}{', …' if len(matches) > 5 else ''}); choose one of them"
         )
     (track,) = matches
-    row = model.table_rows.index(track.row)
-    group = next(group for group, rows in model.groups.items() if row in rows)
+    group, file_name = model.find_bigwig(track)
     return TrackPeaks(
-        model.name, group, track.file_name, model.geometry.bin,
+        model.name, group, file_name, model.geometry.bin,
         source.get("threshold"), source.get("number"),
     )  # fmt: skip

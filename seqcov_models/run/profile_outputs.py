@@ -4,8 +4,10 @@ import csv
 import gzip
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import TextIOWrapper
+from contextlib import contextmanager
+from io import FileIO, TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -182,6 +184,36 @@ def _format(column: str, value: float) -> str:
     return f"{value:.0f}" if column.endswith(".maximum") else f"{value:.6g}"
 
 
+class _FullDiskFile(FileIO):
+    """A file that HDF5 can close if the disk is full.
+
+    HDF5 crashes at the end of a process if it could not write. So bytes without space are dropped,
+    and the error is raised when HDF5 has closed the file.
+    """
+
+    _error: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        """Write bytes; return their number, also if the disk is full."""
+        remaining = memoryview(content).cast("B")
+        size = len(remaining)
+        try:
+            while remaining and not self._error:
+                remaining = remaining[super().write(remaining) :]
+        except OSError as error:
+            self._error = error
+        return size
+
+    @contextmanager
+    def raise_error(self) -> Iterator[None]:
+        """Raise the first error of writing when the block ends, in any way."""
+        try:
+            yield
+        finally:
+            if self._error:
+                raise self._error
+
+
 def write_profile_windows(
     path: Path,
     parts: Sequence[Path],
@@ -212,7 +244,12 @@ def write_profile_windows(
     import h5py
 
     shape = (geometry.core, len(tasks), strands)
-    with write_atomically(path) as part, h5py.File(part, "w") as file:
+    with (
+        write_atomically(path) as part,
+        _FullDiskFile(part, "w+") as sink,
+        sink.raise_error(),
+        h5py.File(sink, "w") as file,
+    ):
         profiles = file.create_dataset(
             "profiles", (len(windows), *shape), np.float32, chunks=(1, *shape),
             shuffle=True, compression="gzip", compression_opts=1,

@@ -41,7 +41,7 @@ def write_range(
 
     Args:
         plan: The model's plan.
-        name: A key of `plan.ranges`.
+        name: Name of the range.
         chunks: The files of the range's chunks, in the plan's order.
         files: The files to write, one per batch. Those without a batch will be empty.
         threads: Tracks that are compressed at a time.
@@ -49,7 +49,8 @@ def write_range(
     Raises:
         SeqcovError: If a chunk does not have the planned shape, or a value is infinite.
     """
-    segments = [plan.chunks[chunk] for chunk in plan.ranges[name]]
+    track_set = plan.find_set(name)
+    segments = [track_set.chunks[chunk] for chunk in track_set.ranges[name]]
     planned = list(zip(chunks, segments, strict=True))
     first, last = segments[0][0], segments[-1][-1]
     start = first.contig, first.first_window * plan.tiling.step
@@ -62,11 +63,12 @@ def write_range(
         packed = pack_range(plan.fasta.contigs, plan.geometry.bin, seams.observe(runs), start, end)
         return _JUMPS.pack(*seams.jumps) + packed.to_bytes()
 
+    batches, digest = track_set.batches, plan.packing_digest(track_set)
     with ThreadPoolExecutor(threads) as pool:
         for number, path in enumerate(files):
-            rows = plan.batches[number].rows if number < len(plan.batches) else []
+            rows = batches[number].rows if number < len(batches) else []
             tracks = _map_ahead(pool, pack, rows, 2 * threads)
-            _write_file(path, plan.packing_digest, len(rows), tracks)
+            _write_file(path, digest, len(rows), tracks)
 
 
 def _map_ahead(
@@ -110,7 +112,7 @@ class PackedTrack:
         Args:
             files: The files of all ranges of a batch, in the plan's order.
             number: Number of the track in its batch.
-            digest: The plan's `packing_digest`.
+            digest: The `packing_digest` of the track's set.
         """
         self._files, self._number, self._digest = files, number, digest
         self.jumps = Jumps()

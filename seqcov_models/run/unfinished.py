@@ -6,13 +6,11 @@ name. The next attempt takes it over if it has the same identity and no process 
 continues behind the last column whose checksum is right. The finished file has no journal.
 """
 
-import errno
 import fcntl
 import hashlib
 import io
 import math
 import os
-import shutil
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,8 +21,15 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from seqcov_models.errors import SeqcovError
-from seqcov_models.files import leftover_paths, remove, temporary_path
+from seqcov_models.files import (
+    DiskFullError,
+    count_bytes,
+    find_disk_full,
+    leftover_paths,
+    remove,
+    reserve_space,
+    temporary_path,
+)
 
 _RECORD = struct.Struct("<QII")
 """A step in the journal: finished columns, checksum of the step's values, checksum of both."""
@@ -43,7 +48,7 @@ class UnfinishedArray:
     ) -> None:
         self.path, self.finished = path, 0
         self._file: IO[bytes] = path.open("r+b" if path.exists() else "w+b", buffering=0)
-        self._header, self._shape, self._dtype = _npy_header(shape, dtype), shape, np.dtype(dtype)
+        self._header, self._shape, self._dtype = npy_header(shape, dtype), shape, np.dtype(dtype)
         self._bytes = len(self._header) + math.prod(shape) * np.dtype(dtype).itemsize
         self._seal = hashlib.sha256(self._header + identity.encode()).digest()
 
@@ -59,21 +64,14 @@ class UnfinishedArray:
         file: Any = self._file
         return np.memmap(file, self._dtype, "r+", len(self._header), self._shape)
 
-    def begin(self) -> None:
-        """Make an empty array. Raises SeqcovError if the disk does not have its bytes."""
+    def begin(self, target: Path) -> None:
+        """Make an empty array. Raises DiskFullError if the disk has no space for it.
+
+        target: The file that it will become, for the message.
+        """
         self._file.truncate(0)
+        reserve_space(self._file, self._bytes, target)
         self._write(0, self._header)
-        self._file.truncate(self._bytes)
-        try:  # a write into a mapped file on a full disk ends the process without a message
-            os.posix_fallocate(self._file.fileno(), 0, self._bytes)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                free = shutil.disk_usage(self.path.parent).free
-                remove(self.path)
-                raise SeqcovError(
-                    f"{self.path.parent}: a chunk needs {self._bytes:,} bytes, but only {free:,}"
-                    " are free; free space, or set prediction: windows_per_chunk to a lower number"
-                ) from None
         self._write(self._bytes, self._seal)
 
     def restore(self) -> bool:
@@ -146,12 +144,19 @@ def continue_array(
     array = continued or UnfinishedArray(temporary_path(target), shape, dtype, identity)
     try:
         if continued is None:
-            array.begin()
+            array.begin(target)
             with suppress(OSError):  # without locks a later attempt begins anew
                 array.lock()
         yield array
         array.finish()
         array.path.replace(target)
+    except DiskFullError:
+        remove(array.path)
+        raise
+    except OSError as error:
+        if not (number := find_disk_full(error)):
+            raise
+        raise DiskFullError(target, number, f"more than {count_bytes(array.path):,}") from None
     finally:
         array.close()
 
@@ -185,8 +190,13 @@ def _is_abandoned(array: UnfinishedArray) -> bool:
     return True
 
 
-def _npy_header(shape: tuple[int, int], dtype: npt.DTypeLike) -> bytes:
-    """Return the header that `np.save` writes."""
+def npy_header(shape: tuple[int, ...], dtype: npt.DTypeLike) -> bytes:
+    """Return the header that `np.save` writes.
+
+    Args:
+        shape: Shape of the array.
+        dtype: Type of its values.
+    """
     header = io.BytesIO()
     description = np.lib.format.dtype_to_descr(np.dtype(dtype))
     np.lib.format.write_array_header_1_0(

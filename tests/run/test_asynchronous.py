@@ -13,7 +13,8 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks import registry
 from seqcov_models.networks.shared import compute
-from seqcov_models.prediction.ensemble import Ensemble, PendingCoverage
+from seqcov_models.prediction.ensemble import Ensemble
+from seqcov_models.prediction.pending_coverage import PendingCoverage
 from seqcov_models.run.chunk_files import write_behind
 from seqcov_models.run.predict import predict_chunk
 from seqcov_models.sequence import Codes

@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.run import planner
 from seqcov_models.run.costs import check_space, describe
-from seqcov_models.run.coverage_plan import MASK, CoveragePlan
+from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan, load_plan
 from seqcov_models.run.planner import (
@@ -23,6 +24,7 @@ from seqcov_models.run.planner import (
     plan_ranges,
     plan_run,
 )
+from seqcov_models.run.track_set import MASK
 from seqcov_models.tracks.table import Track
 from support.data import REPOSITORY
 from support.fasta import write_sparse_fasta
@@ -36,29 +38,32 @@ def test_a_whole_genome_is_planned_window_by_window(config: Config) -> None:
     plan = run.models["borzoi"]
     assert run.fasta.contigs == GENOME
     assert run.paths.folder == Path(config["output"], "tiny")
-    assert plan.window_count == sum(-(-length // CORE) for length in GENOME.values())
+    (tracks,) = plan.sets
+    assert tracks.window_count == sum(-(-length // CORE) for length in GENOME.values())
     assert plan.bin_count == sum(-(-length // 4) for length in GENOME.values())
     assert [track.identifier for track in plan.tracks] == [f"id{row}" for row in range(7)]
     assert (plan.geometry.window, plan.geometry.bin, plan.geometry.core) == (512, 4, CORE)
-    assert sum(s.windows for chunk in plan.chunks.values() for s in chunk) == plan.window_count
-    assert len(plan.chunks) == -(-plan.window_count // 4)
+    assert len(tracks.chunks) == -(-tracks.window_count // 4)
 
 
 def test_names_of_chunks_sort_as_they_are_computed(config: Config) -> None:
-    plan = plan_run(changed(config, "prediction.windows_per_chunk", 1)).models["borzoi"]
-    assert len(plan.chunks) > 10
-    assert list(plan.chunks) == sorted(plan.chunks)
-    assert len({len(name) for name in plan.chunks}) == 1
+    run = plan_run(changed(config, "prediction.windows_per_chunk", 1))
+    chunks = run.models["borzoi"].sets[0].chunks
+    assert len(chunks) > 10
+    assert list(chunks) == sorted(chunks)
+    assert len({len(name) for name in chunks}) == 1
 
 
 def test_ranges_and_batches_divide_chunks_and_tracks(config: Config) -> None:
-    plan = plan_run(changed(config, "prediction.windows_per_chunk", 1)).models["borzoi"]
+    run = plan_run(changed(config, "prediction.windows_per_chunk", 1))
+    plan = run.models["borzoi"].sets[0]
     assert [chunk for chunks in plan.ranges.values() for chunk in chunks] == list(plan.chunks)
     for group, rows in plan.groups.items():
         batches = [plan.batches[index].rows for index in plan.batch_indices(group)]
         assert [row for batch in batches for row in batch] == rows
     assert len(plan_ranges([str(number) for number in range(1_000)])) == 50
-    alone = plan_run(changed(config, "prediction.windows_per_chunk", 1_000)).models["borzoi"]
+    run = plan_run(changed(config, "prediction.windows_per_chunk", 1_000))
+    alone = run.models["borzoi"].sets[0]
     assert len(alone.chunks) == 1
     assert (alone.ranges, alone.batches) == ({}, [])
 
@@ -104,7 +109,10 @@ def test_two_models_are_planned_side_by_side(config: Config, tmp_path: Path) -> 
 def test_groups_hold_each_track_with_its_row_in_the_chunks(config: Config) -> None:
     plan = plan_run(changed(config, "models.borzoi.tracks", [1, 3, 4, 6])).models["borzoi"]
     members = [
-        pair for name in plan.groups if name != MASK for pair in plan.members(plan.groups[name])
+        pair
+        for name, tracks in plan.groups.items()
+        if name != MASK
+        for pair in plan.members(tracks, tracks.groups[name])
     ]
     assert sorted((row, track.identifier) for row, track in members) == [
         (0, "id1"),
@@ -141,7 +149,8 @@ def test_chunks_are_float16_only_if_that_costs_no_accuracy(
 def test_bytes_of_chunks_are_those_of_the_files(config: Config) -> None:
     for dtype, width in (("float32", 4), ("float16", 2)):
         run = plan_run(changed(config, "prediction.chunk_dtype", dtype))
-        chunks = sum(run.models["borzoi"].chunk_bytes.values())
+        plan = run.models["borzoi"]
+        chunks = sum(plan.chunk_bytes(plan.sets[0]).values())
         assert chunks == 1_502 * (7 + 1) * width  # one row per track, and one of unknown bases
 
 
@@ -160,7 +169,9 @@ def test_browsers_first_show_a_place_in_the_longest_predicted_stretch(
     view: tuple[str, int, int],
     config: Config,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(planner, "check_letters", lambda fasta: fasta)  # a sparse file has none
     sizes = {"a": 50, "chr1": 30_000_000, "b": 1_000}
     fasta = write_sparse_fasta(tmp_path / "long.fa", sizes)
     (tmp_path / "gaps.bed").write_text(gaps)
@@ -204,7 +215,8 @@ def test_folders_of_groups_differ_where_case_does_not_count(assays: list[str], l
 def test_tracks_are_grouped_by_assay_in_the_tables_order(config: Config) -> None:
     plan = plan_run(config).models["borzoi"]
     members = {
-        name: [track.row for _, track in plan.members(plan.groups[name])] for name in plan.groups
+        name: [track.row for _, track in plan.members(tracks, tracks.groups[name])]
+        for name, tracks in plan.groups.items()
     }
     assert [rows for name, rows in members.items() if name.startswith("CHIP")] == [[3, 4, 5], [6]]
     assert members["CAGE"] == [0, 1]
@@ -236,6 +248,7 @@ def test_the_published_network_and_table_are_planned_along_hg38(
     lines = [
         line.split("\t") for line in real_input("sizes/hg38.chrom.sizes").read_text().splitlines()
     ]
+    monkeypatch.setattr(planner, "check_letters", lambda fasta: fasta)  # a sparse file has none
     fasta = write_sparse_fasta(tmp_path / "hg38.fa", {name: int(size) for name, size in lines})
     config = changed(config, "genome.fasta", str(fasta))
     config = changed(config, "models.borzoi.weights", str(weights))
@@ -244,9 +257,10 @@ def test_the_published_network_and_table_are_planned_along_hg38(
     run = plan_run(config)
     plan = run.models["borzoi"]
     bases = sum(int(size) for _, size in lines)
-    assert plan.window_count == sum(-(-int(size) // 196_608) for _, size in lines)
+    (tracks,) = plan.sets
+    assert tracks.window_count == sum(-(-int(size) // 196_608) for _, size in lines)
     assert plan.bin_count == pytest.approx(bases / 32, rel=1e-4)
-    assert sum(plan.chunk_bytes.values()) == pytest.approx(1.5e12, rel=0.05)
+    assert sum(plan.chunk_bytes(tracks).values()) == pytest.approx(1.5e12, rel=0.05)
     assert plan.output_bytes[0] < 0.1 * plan.output_bytes[1]
     assert len(plan.tracks) == 7_611
     assert {name.rpartition("_")[0] or name for name in plan.groups} - {MASK} == {
@@ -278,10 +292,11 @@ def test_a_plan_is_read_back_as_it_was(config: Config, tmp_path: Path) -> None:
     for contig, bins in before.selected_bins.items():
         assert after.selected_bins[contig].dtype == bins.dtype
         assert after.selected_bins[contig].tolist() == bins.tolist()
-    assert after.prediction_digest == before.prediction_digest
+    assert after.values_digest == before.values_digest
     assert after.card_digest == before.card_digest
-    for group in before.groups:
-        assert after.members(after.groups[group]) == before.members(before.groups[group])
+    for group, tracks in before.groups.items():
+        rows = tracks.groups[group]
+        assert after.members(after.groups[group], rows) == before.members(tracks, rows)
         assert after.bigwig_digest(group) == before.bigwig_digest(group)
     assert isinstance(load_plan(run.paths.plan("borzoi")), CoveragePlan)
 

@@ -8,84 +8,24 @@ import pyBigWig
 import pytest
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.run import planner
-from seqcov_models.run.coverage_outputs import join_batch, write_coverage_bigwigs, write_mask
-from seqcov_models.run.coverage_plan import CoveragePlan
+from seqcov_models.run.coverage_outputs import join_batch
 from seqcov_models.run.planner import plan_run
-from seqcov_models.run.range_files import write_range
 from support.plans import Config, changed
-
-SMALL_BATCHES = 15_000
-"""`planner.BATCH_BYTES` at which the test's 1,502 bins make batches of one or two tracks."""
-
-
-def plan_chunks(
-    config: Config, windows: int, monkeypatch: pytest.MonkeyPatch, ranges: int = 50
-) -> CoveragePlan:
-    """Return the plan of a run with so many windows per chunk and at most so many ranges."""
-    monkeypatch.setattr(planner, "BATCH_BYTES", SMALL_BATCHES)
-    monkeypatch.setattr(planner, "RANGES", ranges)
-    return plan_run(changed(config, "prediction.windows_per_chunk", windows)).models["borzoi"]
-
-
-def write_chunks(plan: CoveragePlan, folder: Path) -> dict[str, Path]:
-    """Write chunks whose values depend on contig, bin and row alone, with some gaps."""
-    folder.mkdir()
-    rows = sum(map(len, plan.groups.values()))
-    files = {}
-    for name, segments in plan.chunks.items():
-        columns = []
-        for segment in segments:
-            first = segment.first_window * plan.tiling.step
-            bins = np.arange(first, first + segment.bins)[None]
-            seed = list(plan.fasta.contigs).index(segment.contig)
-            values = np.sin(bins * np.arange(1, rows + 1)[:, None] + seed).astype(np.float32)
-            values[-1] = bins // 100 % 3 / 4  # the fraction of unknown bases
-            values[:, (bins[0] % 97 < 5) & (bins[0] > 200)] = np.nan
-            columns.append(values)
-        files[name] = folder / f"{name}.npy"
-        np.save(files[name], np.concatenate(columns, 1))
-    return files
-
-
-def write_all(plan: CoveragePlan, folder: Path, threads: int = 1) -> dict[str, bytes]:
-    """Write all results from chunks, by ranges if the plan has any; return their bytes."""
-    chunks = write_chunks(plan, folder)
-    packed: dict[str, list[Path]] = {}
-    for name, members in plan.ranges.items():
-        packed[name] = [folder / f"{name}.{batch}.packed" for batch in range(len(plan.batches))]
-        write_range(plan, name, [chunks[member] for member in members], packed[name], threads)
-    for file in chunks.values():
-        if plan.ranges:
-            file.unlink()
-    joined = {}
-    for batch in range(len(plan.batches)):
-        joined[batch] = folder / f"{batch}.joined"
-        join_batch(joined[batch], plan, batch, [files[batch] for files in packed.values()])
-    for group in plan.groups:
-        batches = plan.batch_indices(group)
-        files = [joined[batch] for batch in batches] or list(chunks.values())
-        if len(batches) == 1:
-            files = [names[batches[0]] for names in packed.values()]
-        write_coverage_bigwigs(folder / "tracks" / group, plan, group, files)
-    mask = [names[-1] for names in packed.values()] or list(chunks.values())
-    write_mask(folder / "mask.bed", plan, mask)
-    results = [folder / "mask.bed", *(folder / "tracks").rglob("*.*")]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(results)
-            if path.suffix in (".bw", ".bed")}  # fmt: skip
+from support.ranges import plan_chunks, write_all
 
 
 def test_no_byte_depends_on_chunks_and_ranges(
     config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole = plan_chunks(config, 100, monkeypatch)
-    assert not whole.ranges
+    assert not whole.sets[0].ranges
     expected = write_all(whole, tmp_path / "whole")
     assert len(expected) == 7 + 1 + 1  # tracks, fraction of unknown bases, mask
     for windows, ranges, threads in ((1, 50, 2), (1, 4, 1), (4, 50, 3), (7, 50, 1)):
         plan = plan_chunks(config, windows, monkeypatch, ranges)
-        assert 1 < len(plan.ranges) <= ranges
-        assert any(len(plan.batch_indices(group)) > 1 for group in plan.groups)
+        (tracks,) = plan.sets
+        assert 1 < len(tracks.ranges) <= ranges
+        assert any(len(tracks.batch_indices(group)) > 1 for group in plan.groups)
         folder = tmp_path / f"{windows}.{ranges}"
         assert write_all(plan, folder, threads) == expected
         assert not list(folder.rglob("*.part"))
@@ -96,7 +36,8 @@ def test_the_table_of_a_group_is_that_of_its_batches(
 ) -> None:
     plan = plan_chunks(config, 4, monkeypatch)
     write_all(plan, tmp_path / "batches")
-    direct = dataclasses.replace(plan, ranges={}, batches=[])
+    tracks = dataclasses.replace(plan.sets[0], ranges={}, batches=[])
+    direct = dataclasses.replace(plan, sets=[tracks])
     write_all(direct, tmp_path / "direct")
     for group in plan.groups:
         tables = [
@@ -113,7 +54,7 @@ def test_a_gathered_bigwig_takes_no_space_twice(
     for batch in (tmp_path / "run").glob("*.joined"):
         for file in batch.glob("*.bw"):
             (gathered,) = (tmp_path / "run/tracks").glob(f"*/{file.name}")
-            if len(plan.batch_indices(gathered.parent.name)) > 1:
+            if len(plan.sets[0].batch_indices(gathered.parent.name)) > 1:
                 assert gathered.samefile(file)
 
 
@@ -154,8 +95,8 @@ def test_values_are_rounded_but_not_the_fraction_of_unknown_bases(
 def test_rounding_writes_bigwigs_again_but_predicts_nothing(config: Config) -> None:
     before = plan_run(config).models["borzoi"]
     after = plan_run(changed(config, "bigwig.significant_bits", 5)).models["borzoi"]
-    assert before.prediction_digest == after.prediction_digest
-    assert before.packing_digest != after.packing_digest
+    assert before.sets == after.sets
+    assert before.packing_digest(before.sets[0]) != after.packing_digest(after.sets[0])
     assert before.bigwig_digest("CAGE") != after.bigwig_digest("CAGE")
 
 
@@ -171,10 +112,10 @@ def test_a_file_that_is_damaged_or_of_another_run_is_refused(
 ) -> None:
     plan = plan_chunks(config, 4, monkeypatch)
     write_all(plan, tmp_path / "run")
-    files = [tmp_path / "run" / f"{name}.0.packed" for name in plan.ranges]
+    files = [tmp_path / "run" / f"{name}.0.packed" for name in plan.sets[0].ranges]
     sound = files[1].read_bytes()
     damaged = sound[:-1] if content is None else content
     files[1].write_bytes(damage_digest(sound) if callable(damaged) else damaged)
     with pytest.raises(SeqcovError, match=r"\.0\.packed.*delete it"):
-        join_batch(tmp_path / "again", plan, 0, files)
+        join_batch(tmp_path / "again", plan, "0", files)
     assert not (tmp_path / "again").exists()

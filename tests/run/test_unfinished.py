@@ -304,16 +304,20 @@ def test_a_job_never_writes_into_a_file_that_took_its_place(tmp_path: Path) -> N
     assert not target.exists()
 
 
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "your quota of the disk is used up")],
+)
 def test_a_disk_without_room_for_a_chunk_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: int, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the first window: later the kernel would end the process without a message."""
 
     def full(*_: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    message = r"a chunk needs 128,048 bytes, but only [\d,]+ are free"
+    message = rf"0\.npy: {cause}: it needs 128,048 bytes, and [\d,]+ are free; make space"
     writing = chunk_writer(tmp_path / "0.npy", 2, 15_990, identity="one")
     with pytest.raises(SeqcovError, match=message), writing:
         pass

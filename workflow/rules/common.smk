@@ -9,8 +9,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from seqcov_models import SeqcovError
-from seqcov_models.run.costs import check_space, describe
-from seqcov_models.run.coverage_plan import MASK
+from seqcov_models.run.costs import check_space, check_writable, describe
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.plan import RunPlan
@@ -21,6 +20,7 @@ from seqcov_models.run.settings import (
     find_duplicate_keys,
     find_mistakes,
 )
+from seqcov_models.run.track_set import MASK
 
 CONFIG_SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
 
@@ -48,6 +48,7 @@ config = {**config, "output": output}
 paths = Paths.from_config(config)
 try:
     if workflow.is_main_process:
+        check_writable(Path(logs), "logs")
         run = plan_run(config)
         peaks = count_peaks(run.profiles)
         print(describe(run, peaks), file=sys.stderr)
@@ -89,13 +90,17 @@ def any_of(names):
 wildcard_constraints:
     model=any_of([*run.models, *run.profiles]),
     task=any_of(task for profile in run.profiles.values() for task in profile.tasks),
-    chunk=r"\d+",
-    range=r"\d+",
-    batch=r"\d+",
+    chunk=r"(\d+-)?\d+",
+    range=r"(\d+-)?\d+",
+    batch=r"(\d+-)?\d+",
     group=r"[A-Za-z0-9_.-]+",
 
 
 COVERAGE_MODEL = any_of(run.models)
+MOST_BATCHES = max(
+    (len(tracks.batches) or 1 for plan in run.models.values() for tracks in plan.sets),
+    default=1,
+)
 PROFILE_MODEL = any_of(run.profiles)
 LOGS = f"{logs}/{config['genome']['name']}"
 
@@ -116,63 +121,95 @@ def model_plan(wildcards):
 
 
 def weights_of_model(wildcards):
-    """Return the files of all folds of the model that the wildcards name."""
-    return [file for fold in model_plan(wildcards).folds for file in fold.files]
+    """Return the files of all folds of the model that the wildcards name.
+
+    ancient, as the FASTA and the files of peaks: the digests in params follow the contents.
+    """
+    return ancient(
+        [file for fold in model_plan(wildcards).folds for file in fold.files]
+    )
 
 
-def chunks_of_model(wildcards):
-    """Return the chunks of a model of coverage, in the plan's order."""
-    name = wildcards.model
-    return [paths.chunk(name, chunk) for chunk in run.models[name].chunks]
+def set_of_group(wildcards, group=None):
+    """Return the set of tracks of a group, by default the one that the wildcards name."""
+    return coverage_plan(wildcards).groups[group or wildcards.group]
+
+
+def set_of_range(wildcards):
+    """Return the set of tracks of the range that the wildcards name."""
+    return coverage_plan(wildcards).find_set(wildcards.range)
+
+
+def set_of_batch(wildcards):
+    """Return the set of tracks of the batch that the wildcards name."""
+    return coverage_plan(wildcards).find_set(wildcards.batch)
+
+
+def chunk_paths(wildcards, chunks):
+    """Return the files of some chunks of the model that the wildcards name."""
+    return [paths.chunk(wildcards.model, chunk) for chunk in chunks]
 
 
 def chunks_of_range(wildcards):
     """Return the chunks of a range, in the plan's order."""
-    chunks = coverage_plan(wildcards).ranges[wildcards.range]
-    return [paths.chunk(wildcards.model, chunk) for chunk in chunks]
+    return chunk_paths(wildcards, set_of_range(wildcards).ranges[wildcards.range])
 
 
-def packed_ranges(plan, batch):
-    """Return the compressed files of all ranges of a batch, in the plan's order."""
-    return [paths.packed(plan.name, name, batch) for name in plan.ranges]
+def packed_ranges(wildcards, tracks, batch):
+    """Return the compressed files of a batch of a set of tracks, in the plan's order."""
+    return [paths.packed(wildcards.model, name, batch) for name in tracks.ranges]
 
 
-def earlier_batch(plan, batch):
+def ranges_of_batch(wildcards):
+    """Return the compressed files of the batch that the wildcards name."""
+    tracks = set_of_batch(wildcards)
+    return packed_ranges(wildcards, tracks, tracks.batch_index(wildcards.batch))
+
+
+def earlier_batch(wildcards, tracks, batch):
     """Return what must be joined before a batch, so that few batches are joined at once."""
-    earlier = batch - plan.batches_at_once
+    earlier = batch - tracks.batches_at_once
     if earlier < 0:
         return []
-    group = plan.batches[earlier].group
-    is_group = len(plan.batch_indices(group)) == 1
+    group = tracks.batches[earlier].group
+    is_group = len(tracks.batch_indices(group)) == 1
     return ancient(
-        paths.tracks(plan.name, group) if is_group else paths.joined(plan.name, earlier)
+        paths.tracks(wildcards.model, group)
+        if is_group
+        else paths.joined(wildcards.model, tracks.batch_names[earlier])
     )
 
 
-def files_of_group(wildcards):
+def earlier_of_batch(wildcards):
+    """Return what must be joined before the batch that the wildcards name."""
+    tracks = set_of_batch(wildcards)
+    return earlier_batch(wildcards, tracks, tracks.batch_index(wildcards.batch))
+
+
+def files_of_group(wildcards, group=None):
     """Return what a group's bigWigs are written from; see `write_coverage_bigwigs`."""
-    plan = coverage_plan(wildcards)
-    batches = plan.batch_indices(wildcards.group)
-    if not plan.ranges:
-        return chunks_of_model(wildcards)
+    group = group or wildcards.group
+    tracks = set_of_group(wildcards, group)
+    batches = tracks.batch_indices(group)
+    if not tracks.ranges:
+        return chunk_paths(wildcards, tracks.chunks)
     if len(batches) == 1:
-        return packed_ranges(plan, batches[0])
-    return [paths.joined(plan.name, batch) for batch in batches]
+        return packed_ranges(wildcards, tracks, batches[0])
+    return [
+        paths.joined(wildcards.model, tracks.batch_names[batch]) for batch in batches
+    ]
 
 
 def earlier_of_group(wildcards):
     """Return what must be joined before a group that is a single batch."""
-    plan = coverage_plan(wildcards)
-    batches = plan.batch_indices(wildcards.group)
-    return earlier_batch(plan, batches[0]) if len(batches) == 1 else []
+    tracks = set_of_group(wildcards)
+    batches = tracks.batch_indices(wildcards.group)
+    return earlier_batch(wildcards, tracks, batches[0]) if len(batches) == 1 else []
 
 
 def files_of_mask(wildcards):
     """Return the compressed ranges of the mask, or the only chunk if nothing is compressed."""
-    plan = coverage_plan(wildcards)
-    if not plan.ranges:
-        return chunks_of_model(wildcards)
-    return packed_ranges(plan, *plan.batch_indices(MASK))
+    return files_of_group(wildcards, MASK)
 
 
 def genome_order(wildcards):
@@ -180,8 +217,8 @@ def genome_order(wildcards):
 
     So few ranges are incomplete at any time, and complete ones are compressed.
     """
-    chunks = list(coverage_plan(wildcards).chunks)
-    return 1 - chunks.index(wildcards.chunk) / len(chunks)
+    chunks = coverage_plan(wildcards).find_set(wildcards.chunk).chunks
+    return 1 - list(chunks).index(wildcards.chunk) / len(chunks)
 
 
 def chunks_of_profiles(wildcards):

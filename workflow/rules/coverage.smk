@@ -6,8 +6,9 @@
 
 rule predict_coverage:
     input:
-        fasta=run.fasta.path,
+        fasta=ancient(run.fasta.path),
         plan=plan_of_model,
+        # not ancient: if the card is made again, Snakemake 9.27 would not compare the params
         card=rules.check_checkpoint.output[0],
     output:
         temp(paths.chunk("{model}", "{chunk}")),
@@ -26,7 +27,9 @@ rule predict_coverage:
         batch_size=config["prediction"]["batch_size"],
         device=config["prediction"]["device"],
     params:
-        digest=lambda wildcards: coverage_plan(wildcards).prediction_digest,
+        digest=lambda wildcards: coverage_plan(wildcards)
+        .find_set(wildcards.chunk)
+        .digest,
     script:
         "../../scripts/predict_coverage.py"
 
@@ -40,9 +43,7 @@ rule compress_range:
         temp(
             [
                 paths.packed("{model}", "{range}", batch)
-                for batch in range(
-                    max([1, *(len(plan.batches) for plan in run.models.values())])
-                )
+                for batch in range(MOST_BATCHES)
             ]
         ),
     log:
@@ -56,20 +57,18 @@ rule compress_range:
         "../../envs/seqcov.yaml"
     threads: 4
     params:
-        digest=lambda wildcards: coverage_plan(wildcards).packing_digest,
+        digest=lambda wildcards: coverage_plan(wildcards).packing_digest(
+            set_of_range(wildcards)
+        ),
     script:
         "../../scripts/compress_range.py"
 
 
 rule join_batch:
     input:
-        ranges=lambda wildcards: packed_ranges(
-            coverage_plan(wildcards), wildcards.batch
-        ),
+        ranges=ranges_of_batch,
         plan=plan_of_model,
-        earlier=lambda wildcards: earlier_batch(
-            coverage_plan(wildcards), int(wildcards.batch)
-        ),
+        earlier=earlier_of_batch,
     output:
         temp(directory(paths.joined("{model}", "{batch}"))),
     log:
@@ -82,9 +81,7 @@ rule join_batch:
     conda:
         "../../envs/seqcov.yaml"
     params:
-        digest=lambda wildcards: coverage_plan(wildcards).batch_digest(
-            int(wildcards.batch)
-        ),
+        digest=lambda wildcards: coverage_plan(wildcards).batch_digest(wildcards.batch),
     script:
         "../../scripts/join_batch.py"
 
@@ -125,6 +122,6 @@ rule write_mask:
     conda:
         "../../envs/seqcov.yaml"
     params:
-        digest=lambda wildcards: coverage_plan(wildcards).prediction_digest,
+        digest=lambda wildcards: set_of_group(wildcards, MASK).digest,
     script:
         "../../scripts/write_mask.py"

@@ -43,6 +43,8 @@ def begin_run():
     try:
         if not lock_folder(paths.folder):
             return
+        if workflow.executor_plugin.name == "slurm":
+            prepare_slurm(paths.folder)
         run.save(paths)
     except SeqcovError as error:
         raise WorkflowError(str(error)) from None

@@ -1,0 +1,116 @@
+"""A set of tracks that are predicted together: their chunks, and the folders of their bigWigs."""
+
+from dataclasses import dataclass
+
+from seqcov_models.tiling import Segment
+
+MASK = "mask"
+"""The group of one bigWig: the fraction of each bin's input window that is unknown."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tracks whose bigWigs one job joins from compressed ranges.
+
+    Attributes:
+        group: The group that they belong to.
+        rows: Their rows in the chunks.
+    """
+
+    group: str
+    rows: list[int]
+
+
+@dataclass(frozen=True)
+class TrackSet:
+    """Tracks of a model that are predicted together, in the same chunks.
+
+    A set stays as it was planned: tracks that are added to the config later form another set.
+
+    Attributes:
+        number: Number of the set. The names of its chunks, ranges and batches begin with it.
+        table_rows: The tracks, as rows of the checkpoints' track table, ascending.
+        file_names: The name of each track's bigWig, without the model's name and an ending.
+        standard_deviation: Whether the chunks have a standard deviation per track, too.
+        chunks: The segments of each prediction job by the chunk's name, in the order of the genome.
+        groups: The rows of the chunks that each folder's bigWigs are written from, by its name.
+        ranges: Consecutive chunks that are compressed and deleted together, by the range's name.
+            Empty if there is only one chunk: then bigWigs are written from it.
+        batches: The groups, divided into batches of tracks that are joined one after the other.
+            Empty without ranges.
+        digest: A text that differs if any predicted value or the layout of the chunks differs.
+    """
+
+    number: int
+    table_rows: list[int]
+    file_names: list[str]
+    standard_deviation: bool
+    chunks: dict[str, list[Segment]]
+    groups: dict[str, list[int]]
+    ranges: dict[str, list[str]]
+    batches: list[Batch]
+    digest: str = ""
+
+    @property
+    def row_count(self) -> int:
+        """Number of rows of the chunks; the last one is the fraction of unknown bases."""
+        return len(self.table_rows) * (1 + self.standard_deviation) + 1
+
+    @property
+    def bigwig_count(self) -> int:
+        """Number of bigWigs."""
+        return sum(map(len, self.groups.values()))
+
+    @property
+    def window_count(self) -> int:
+        """Number of windows to predict."""
+        return sum(map(count_windows, self.chunks.values()))
+
+    @property
+    def windows_per_chunk(self) -> int:
+        """Number of windows of the largest chunk."""
+        return max(map(count_windows, self.chunks.values()))
+
+    @property
+    def batch_names(self) -> list[str]:
+        """The names of the batches, in order."""
+        return [f"{name_prefix(self.number)}{index}" for index in range(len(self.batches))]
+
+    @property
+    def batches_at_once(self) -> int:
+        """Maximum number of batches that are joined at once, so that they stay a small share."""
+        return max(1, len(self.batches) // 12)
+
+    def batch_indices(self, group: str) -> list[int]:
+        """Return the indices of a group's batches, in the order of its tracks."""
+        return [index for index, batch in enumerate(self.batches) if batch.group == group]
+
+    def batch_index(self, name: str) -> int:
+        """Return the index of the batch of this name."""
+        return int(name.rpartition("-")[2])
+
+
+def name_prefix(number: int) -> str:
+    """Return what the names of a set's chunks, ranges and batches begin with.
+
+    Args:
+        number: Number of the set.
+
+    Returns:
+        Nothing for the set 1.
+
+    Example:
+        >>> name_prefix(2)
+        '2-'
+    """
+    return "" if number == 1 else f"{number}-"
+
+
+def set_number(name: str) -> int:
+    """Return the number of the set that a chunk, range or batch of this name belongs to."""
+    return int(name.rpartition("-")[0] or 1)
+
+
+def count_windows(chunk: list[Segment]) -> int:
+    """Return the number of windows of a chunk."""
+    return sum(segment.windows for segment in chunk)
