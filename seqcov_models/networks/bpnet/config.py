@@ -121,6 +121,15 @@ class BPNetConfig(ProfileConfig):
         return self.stem_kernel_size // 2 + self.dilated_kernel_size // 2 * dilations
 
     @property
+    def count_margin(self) -> int:
+        """Positions at each end of a window over which counts are not averaged.
+
+        All positions remain that the core's profile depends on, or all that see no padding.
+        """
+        reach = self.profile_kernel_size // 2
+        return self.reach if self.valid_padding else max(0, self.crop_bins - reach)
+
+    @property
     def crop_bins(self) -> int:
         """Bases cropped at each side."""
         return 0 if self.target_length == -1 else (self.sequence_length - self.target_length) // 2

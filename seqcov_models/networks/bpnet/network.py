@@ -192,8 +192,7 @@ class BPNetForProfilePrediction(ProfileModel):
         contexts = self.new_context_list(output_contexts, output_hidden_states)
         embedded = self.embed(input_ids, inputs_embeds)
         reach = c.profile_kernel_size // 2
-        # All positions that the core's profile depends on remain, or all that see no padding.
-        margin = c.reach if c.valid_padding else max(0, c.crop_bins - reach)
+        margin = c.count_margin
         hidden = self.model.compute_trimmed(margin, embedded, contexts)
         if controls is not None:
             if controls.shape[1] != c.num_control_tracks:
