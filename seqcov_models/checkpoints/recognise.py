@@ -167,6 +167,11 @@ def _match_format(files: Files) -> tuple[Format, str]:
         raise SeqcovError(
             f"{files.source}: these weights need the {CONFIG} that they came with in their folder"
         )
+    if any("/vars/" in name for name in names):
+        raise SeqcovError(
+            f"{files.source}: weights of Keras 3 without the names of their layers; save the whole"
+            " model once, where Keras is installed: model.save('model.h5')"
+        )
     raise SeqcovError(f"{files.source}: arrays of no known network ({', '.join(names[:3])}, …)")
 
 

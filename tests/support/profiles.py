@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seqcov_models import BPNetConfig, BPNetLiteConfig, save_model
+from seqcov_models import BPNetConfig, BPNetLiteConfig, ChromBPNetConfig, save_model
 from seqcov_models.checkpoints.load import build
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
@@ -34,6 +34,11 @@ BPNET_LITE = BPNetLiteConfig(
 UNSTRANDED = BPNetLiteConfig(
     sequence_length=50, target_length=30, tasks=("a", "b"), num_strands=1, hidden_size=4,
     stem_kernel_size=3, num_dilated_layers=1, profile_kernel_size=3,
+)  # fmt: skip
+
+CHROMBPNET = ChromBPNetConfig(
+    sequence_length=80, target_length=30, hidden_size=6, stem_kernel_size=5, num_dilated_layers=2,
+    profile_kernel_size=5, bias_hidden_size=4, bias_num_dilated_layers=1,
 )  # fmt: skip
 
 

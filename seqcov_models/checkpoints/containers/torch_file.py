@@ -54,12 +54,16 @@ def _load(path: Path, is_zip: bool) -> Any:
     try:
         if is_zip:
             with zipfile.ZipFile(path) as archive:
+                if "model.weights.h5" in archive.namelist():
+                    raise _keras_error(path)
                 if any(entry.compress_type for entry in archive.infolist()):
                     raise ValueError("entries are compressed, which those of torch.save are not")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a pickle of another protocol than torch's
             with torch.serialization.safe_globals([argparse.Namespace]):  # Lightning's settings
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
+    except SeqcovError:
+        raise
     except pickle.UnpicklingError as error:
         match = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise _code_error(path, match[1][:100] if match else "an object") from None
@@ -106,5 +110,16 @@ def _code_error(path: Path, name: str) -> SeqcovError:
         " the file brings along, so it is not read. If you trust its source, save its weights"
         " alone once, where that package is installed. If it is a pickle of a whole module:"
         f' python -c "import torch; torch.save(torch.load({path.name!r}, map_location={"cpu"!r},'
-        f' weights_only=False).state_dict(), {path.stem + ".state.pt"!r})"'
+        f' weights_only=False).state_dict(), {path.stem + ".state.pt"!r})"; of a Lightning'
+        " checkpoint, write ['state_dict'] instead of .state_dict()"
+    )
+
+
+def _keras_error(path: Path) -> SeqcovError:
+    """Return the error for an archive of Keras 3, with what to do about it."""
+    return SeqcovError(
+        f"{path}: a .keras archive of Keras 3, which numbers layers instead of naming them. If you"
+        " trust its source, save it as .h5 once, where Keras is installed:"
+        f' python -c "import keras; keras.saving.load_model({path.name!r}, compile=False,'
+        f' safe_mode=False).save({path.stem + ".h5"!r})"'
     )
