@@ -301,7 +301,8 @@ class ProfileEnsemble(FoldEnsemble[ProfileModel]):
 
     def compute_coverage(self, codes: Codes) -> Tensor:
         """Average codes (batch, window): reads per base (batch, core, tracks)."""
-        return self.folds[0].select_channels(reads_per_base(*self.average(codes)))
+        reads = reads_per_base(*self.average(codes), added_reads=self.config.added_reads)
+        return self.folds[0].select_channels(reads)
 
     @property
     def config(self) -> ProfileConfig:

@@ -33,6 +33,7 @@ GOLDENS = {
     "keras_basenji_2020": ("basenji2", "calico"),
     "keras_basenji_2022": ("basenji2", "calico"),
     "keras_bpnet": ("bpnet", "bpnet-keras"),
+    "keras_bpnet_encode": ("bpnet", "bpnet-encode"),
     "keras_chrombpnet": ("chrombpnet", "chrombpnet-keras"),
     "multimolecule_chrombpnet": ("chrombpnet", "multimolecule"),
     "multimolecule_procapnet": ("bpnetlite", "multimolecule"),

@@ -39,6 +39,11 @@ class BPNetConfig(ProfileConfig):
             (bpnet-lite), or each strand has its own.
         num_control_tracks: Measured controls that the heads can read besides the sequence.
             Predictions are made without them.
+        pre_activation: Whether residuals are added before the activation (ENCODE's and JASPAR's
+            networks of ChIP-seq), or after it.
+        one_per_track: Whether training added 1 read to every strand and every control track before
+            the logarithm of their sum (the same networks), or 1 to the sum. Reads are then
+            exp(log counts) − `num_strands`.
         valid_padding: Whether counts are averaged over all positions that see no base beyond the
             window (ChromBPNet), or over those that the profile head reads.
         count_loss_weight: Weight of the counts in the loss.
@@ -67,6 +72,8 @@ class BPNetConfig(ProfileConfig):
     profile_kernel_size: KernelSize = 25
     joint_strands: Flag = False
     num_control_tracks: Count = 0
+    pre_activation: Flag = False
+    one_per_track: Flag = False
     valid_padding: Flag = False
     count_loss_weight: NonNegativeFloat = 10.0
     hidden_act: Activation = "relu"
@@ -108,6 +115,11 @@ class BPNetConfig(ProfileConfig):
         if layers:
             values["dilated_kernel_size"] = shapes["model.trunk.convs.0.weight"][2]
         return values
+
+    @property
+    def added_reads(self) -> int:
+        """Reads that training added and every prediction subtracts; 0 if `counts` decides."""
+        return self.num_strands if self.one_per_track else 0
 
     @property
     def num_counts(self) -> int:

@@ -178,6 +178,11 @@ class ProfileConfig(Config):
         raise NotImplementedError
 
     @property
+    def added_reads(self) -> int:
+        """Reads that training added and every prediction subtracts; 0 if `counts` decides."""
+        return 0
+
+    @property
     def num_labels(self) -> int:
         """Output channels: strands within tasks."""
         return len(self.tasks) * self.num_strands
