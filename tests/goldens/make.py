@@ -33,6 +33,8 @@ PEERS: dict[str, Callable[[], zoo.Peer]] = {
     "bpnet_lite": zoo.lite_bpnet,
     "multimolecule_chrombpnet": zoo.mm_chrombpnet,
     "multimolecule_procapnet": zoo.mm_procapnet,
+    "cherimoya": zoo.cherimoya,
+    "cherimoya_stranded": lambda: zoo.cherimoya(2, groups=(2, 2), controls=2, residual_scale=0.4),
     "bpnet_lite_chrombpnet": zoo.lite_chrombpnet,
     "bpnet_lite_controls": lambda: zoo.lite_bpnet(2, controls=2, layers=2),
 }

@@ -11,6 +11,7 @@ from seqcov_models import (
     BorzoiConfig,
     BPNetConfig,
     BPNetLiteConfig,
+    CherimoyaConfig,
     ChromBPNetConfig,
     EnformerConfig,
     Geometry,
@@ -36,6 +37,7 @@ SIZES = [
     (ChromBPNetConfig(bias_hidden_size=0), 6_377_986),
     (ChromBPNetConfig(hidden_size=128, num_dilated_layers=4, bias_hidden_size=0), 217_730),
     (ChromBPNetConfig(), 6_377_986 + 217_730),
+    (CherimoyaConfig(), 613_890),  # without the two weights of its losses
 ]
 
 
@@ -57,6 +59,7 @@ def test_a_published_network_has_as_many_parameters_as_published(
         (BPNetConfig(), Geometry(1_000, 1, 1_000, 0), 1_000, 0),
         (BPNetLiteConfig(), Geometry(2_114, 1, 1_000, 557), 1_000, 557),
         (ChromBPNetConfig(), Geometry(2_114, 1, 1_000, 557), 1_000, 557),
+        (CherimoyaConfig(), Geometry(2_114, 1, 1_000, 557), 1_000, 557),
     ],
 )
 def test_published_geometry(config: Config, geometry: Geometry, core: int, context: int) -> None:

@@ -43,6 +43,7 @@ TINY: dict[str, Callable[[int], zoo.Peer]] = {
     "multimolecule chrombpnet": zoo.mm_chrombpnet,
     "multimolecule procapnet": zoo.mm_procapnet,
     "bpnet-lite ChromBPNet": zoo.lite_chrombpnet,
+    "cherimoya": zoo.cherimoya,
     "bpnet-lite with controls": lambda seed: zoo.lite_bpnet(seed, controls=2),
 }
 
@@ -52,6 +53,7 @@ FULL: dict[str, Callable[[], zoo.Peer]] = {
     "borzoi-pytorch": lambda: zoo.bp_borzoi(narrow=False, dim=1536),
     "multimolecule bpnet": lambda: zoo.mm_bpnet(hidden_size=64),
     "bpnet-lite": lambda: zoo.lite_bpnet(controls=2, layers=8, filters=64),
+    "cherimoya": lambda: zoo.cherimoya(filters=128),
 }
 
 

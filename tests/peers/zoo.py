@@ -404,6 +404,37 @@ def lite_chrombpnet(seed: int = 1) -> Peer:
     return Peer("bpnet-lite ChromBPNet", "chrombpnet", 2_114, module, save, coverage)
 
 
+def cherimoya(
+    seed: int = 1,
+    groups: Sequence[int] = (1,),
+    controls: int = 0,
+    residual_scale: float = 0.15,
+    filters: int = 8,
+) -> Peer:
+    """Cherimoya with the published depth and window; controls, if it has some, are zeros."""
+    from cherimoya import Cherimoya, ControlWrapper
+
+    module = Cherimoya(
+        filters, 9, list(groups), controls, residual_scale=residual_scale, compile=False
+    )
+    randomise(module, seed)
+
+    def coverage(sequences: Sequence[str]) -> Coverage:
+        def forward() -> Tensor:
+            profile, counts = ControlWrapper(module)(one_hot(sequences).transpose(1, 2))
+            logits = profile.reshape(len(profile), len(groups), -1)  # one softmax per group
+            shares = logits.softmax(-1) * counts.exp()[..., None]
+            return shares.reshape(profile.shape).transpose(1, 2)
+
+        return _run(forward)
+
+    def save(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        module.save(folder / "cherimoya.fold_0.torch")
+
+    return Peer("cherimoya", "cherimoya", 2_114, module, save, coverage)
+
+
 def flash_attention_on_cpu() -> None:
     """Make flash-attn's modules importable without its CUDA kernels and without Triton.
 

@@ -37,6 +37,8 @@ GOLDENS = {
     "keras_chrombpnet": ("chrombpnet", "chrombpnet-keras"),
     "multimolecule_chrombpnet": ("chrombpnet", "multimolecule"),
     "multimolecule_procapnet": ("bpnetlite", "multimolecule"),
+    "cherimoya": ("cherimoya", "cherimoya"),
+    "cherimoya_stranded": ("cherimoya", "cherimoya"),
     "bpnet_lite_chrombpnet": ("chrombpnet", "chrombpnet-pytorch"),
 }
 """Architecture and format of each golden."""

@@ -12,6 +12,8 @@ from seqcov_models import (
     BPNetForProfilePrediction,
     BPNetForTokenPrediction,
     BPNetLiteConfig,
+    CherimoyaConfig,
+    CherimoyaForProfilePrediction,
     ChromBPNetConfig,
     ChromBPNetForProfilePrediction,
     EnformerConfig,
@@ -99,6 +101,13 @@ EVERY_NETWORK: dict[str, tuple[type[CoverageModel], Config]] = {
         ChromBPNetConfig(
             sequence_length=256, target_length=100, hidden_size=6, num_dilated_layers=3,
             profile_kernel_size=11, bias_hidden_size=4, bias_num_dilated_layers=2,
+        ),
+    ),
+    "cherimoya": (
+        CherimoyaForProfilePrediction,
+        CherimoyaConfig(
+            sequence_length=256, target_length=100, hidden_size=6, num_dilated_layers=3,
+            num_strands=2,
         ),
     ),
     "bpnet, pointwise head": (

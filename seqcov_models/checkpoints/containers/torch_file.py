@@ -41,6 +41,16 @@ def open_torch(path: Path) -> Arrays:
     return Arrays(shapes, read)
 
 
+def read_entry(path: Path, name: str) -> dict[str, Any]:
+    """Return the dict that lies beside the state dict of a file under a name; empty if none does.
+
+    Raises SeqcovError as `open_torch`.
+    """
+    content = _load(path, zipfile.is_zipfile(path))
+    entry = content.get(name) if isinstance(content, dict) else None
+    return entry if isinstance(entry, dict) else {}
+
+
 def to_array(tensor: torch.Tensor, name: str, path: Path) -> Array:
     """Return a tensor as float32. Raises SeqcovError for other than finite floating-point ones."""
     if tensor.dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):

@@ -38,11 +38,12 @@ def canonical(name: str) -> str | None:
 
 
 def matches(files: Files) -> str | None:
-    """Return 'bpnetlite' for the names of the first and last layers."""
+    """Return 'bpnetlite' for the names of the first and last layers, which Cherimoya has, too."""
     if files.description or not files.is_state_dict:
         return None
-    is_bpnet = {"iconv.weight", "fconv.weight", "linear.weight"} <= files.shapes(canonical).keys()
-    return "bpnetlite" if is_bpnet else None
+    names = files.shapes(canonical).keys()
+    is_bpnet = {"iconv.weight", "fconv.weight", "linear.weight"} <= names
+    return "bpnetlite" if is_bpnet and "blocks.0.conv_weight" not in names else None
 
 
 def _keys(shapes: Shapes) -> dict[str, Row]:
