@@ -9,7 +9,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from seqcov_models import SeqcovError
-from seqcov_models.run.costs import check_space, check_writable, describe
+from seqcov_models.run.costs import check_space, check_writable
+from seqcov_models.run.estimate import describe
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.plan import RunPlan
