@@ -67,10 +67,10 @@ def complete_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
     completed: dict[str, Any] = convert_whole_floats(config)
     if mistakes := list(find_mistakes(completed)):
-        raise SeqcovError("\n".join(mistakes))
+        raise SeqcovError("config: " + "\n".join(mistakes))
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     if text := describe_mistakes(completed, schema):
-        raise SeqcovError(text)
+        raise SeqcovError(f"config: {text}")
     check_properties = Draft202012Validator.VALIDATORS["properties"]
 
     def set_defaults(

@@ -84,7 +84,9 @@ def find_speed(network: Config, precision: str, device: str, threads: int) -> Sp
         if speed.is_gpu == on_gpu or (device == "auto" and not on_gpu)
     ]
     if measured:
-        return max(measured, key=lambda speed: speed.is_gpu or speed.threads == threads)
+        newest = measured[0]
+        of_threads = (speed for speed in measured if not newest.is_gpu and speed.threads == threads)
+        return next(of_threads, newest)
     if on_gpu:
         return assumed_gpu(precision)
     rate = CPU_OPERATIONS_PER_SECOND.get(precision, CPU_OPERATIONS_PER_SECOND["float32"])

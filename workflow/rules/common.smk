@@ -22,7 +22,7 @@ try:
         check_duplicate_keys(workflow.configfiles)
     config = complete_config(config)
 except SeqcovError as error:
-    raise WorkflowError(f"config: {error}") from None
+    raise WorkflowError(str(error)) from None
 
 output, logs = take_prefix(config["output"], "logs")
 config = {**config, "output": output}
