@@ -60,3 +60,11 @@ class CherimoyaConfig(BPNetLiteConfig):
     def is_window_independent(self) -> bool:
         """Always False: blocks normalise over the window, so each base depends on all of it."""
         return False
+
+    @property
+    def operations(self) -> int:
+        """Multiplications and additions in one window."""
+        inputs = 4 * self.stem_kernel_size + self.num_labels * self.profile_kernel_size
+        block = self.dilated_kernel_size + 2 * self.expansion * self.hidden_size
+        layers = self.num_dilated_layers * block
+        return 2 * self.sequence_length * self.hidden_size * (inputs + layers)

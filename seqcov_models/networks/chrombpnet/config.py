@@ -57,3 +57,8 @@ class ChromBPNetConfig(BPNetLiteConfig):
             num_dilated_layers=self.bias_num_dilated_layers,
             bias_hidden_size=0,
         )
+
+    @property
+    def operations(self) -> int:
+        """Multiplications and additions of both networks in one window."""
+        return super().operations + (self.bias_config.operations if self.bias_hidden_size else 0)
