@@ -25,6 +25,17 @@ MIN_CHUNKS = 8
 """Chunks of a small genome, so that several devices can work at once: the GPUs of one machine."""
 
 
+def operations_per_window(config: BinnedConfig, tiling: Tiling) -> float:
+    """Return the multiplications and additions of one prediction of a window.
+
+    Args:
+        config: The network with the selected tracks.
+        tiling: How windows lie: neighbours share the stem of the bases that they share.
+    """
+    share = min(1.0, tiling.step * tiling.geometry.bin / tiling.geometry.window)
+    return share * config.stem_operations + config.trunk_operations
+
+
 def seconds_per_window(
     config: BinnedConfig, tiling: Tiling, members: int, precision: str, value_bytes: float
 ) -> float:
@@ -37,8 +48,7 @@ def seconds_per_window(
         precision: "float32", "tf32" or "bfloat16".
         value_bytes: Bytes per window in the chunk file.
     """
-    share = min(1.0, tiling.step * tiling.geometry.bin / tiling.geometry.window)
-    operations = members * (share * config.stem_operations + config.trunk_operations)
+    operations = members * operations_per_window(config, tiling)
     return max(operations / OPERATIONS_PER_SECOND[precision], value_bytes / BYTES_PER_SECOND)
 
 

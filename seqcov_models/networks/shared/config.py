@@ -178,6 +178,11 @@ class ProfileConfig(Config):
         raise NotImplementedError
 
     @property
+    def operations(self) -> int:
+        """Multiplications and additions in one window."""
+        raise NotImplementedError
+
+    @property
     def num_labels(self) -> int:
         """Output channels: strands within tasks."""
         return len(self.tasks) * self.num_strands
