@@ -346,6 +346,16 @@ def tile(
     ]
 
 
+def find_run(runs: Sequence[Segment], segment: Segment) -> Segment:
+    """Return the one of `runs`, which `tile` returned, of which `segment` is a part."""
+    return next(
+        run
+        for run in runs
+        if run.contig == segment.contig
+        and 0 <= segment.first_window - run.first_window < run.windows
+    )
+
+
 def split_into_chunks(
     segments: Sequence[Segment], step: int, windows_per_chunk: int
 ) -> list[list[Segment]]:
