@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from seqcov_models.bigwig.rounding import round_values
 from seqcov_models.checkpoints.recognise import Checkpoint
@@ -212,14 +211,15 @@ class CoveragePlan(ModelDocument):
     @property
     def card_digest(self) -> str:
         """A text that changes with anything that the model's card depends on."""
-        return digest(identify_checkpoints(self.folds), self.table_rows, self.units)
+        digests = [fold.digests for fold in self.folds]  # the card lists those of all files
+        return digest(identify_checkpoints(self.folds), digests, self.table_rows, self.units)
 
     @cached_property
     def values_digest(self) -> str:
         """A text that changes with the value of any track at any bin, and with the bins."""
         return digest(
             identify_checkpoints(self.folds), self.options, self.tiling, self.selected_bins,
-            list(self.fasta.contigs.items()), self.fasta.size, self.fasta.modified,
+            list(self.fasta.contigs.items()), self.fasta.sha256,
         )  # fmt: skip
 
     def digest_set(self, track_set: TrackSet) -> str:
@@ -232,18 +232,9 @@ class CoveragePlan(ModelDocument):
             track_set.standard_deviation, pairs, columns, track_set.chunks,
         )  # fmt: skip
 
-    def chunk_identity(self, chunk: str, cards: Path) -> str:
-        """Return a text that changes with any value of a chunk, if its files change, too.
-
-        Args:
-            chunk: The name of a chunk.
-            cards: The model cards, which have the checksums of the checkpoints.
-        """
-        fasta = self.fasta.path.stat()  # of now: it may have changed since the plan was made
-        return digest(
-            self.find_set(chunk).digest, chunk, cards.read_text("utf-8"),
-            self.fasta.path, fasta.st_size, fasta.st_mtime_ns,
-        )  # fmt: skip
+    def chunk_identity(self, chunk: str) -> str:
+        """Return a text that changes with any value of the chunk of this name."""
+        return digest(self.find_set(chunk).digest, chunk)
 
     def bigwig_digest(self, group: str) -> str:
         """Return a text that changes with any byte of a group's bigWigs and of their table."""

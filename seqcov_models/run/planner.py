@@ -14,8 +14,9 @@ import numpy as np
 
 from seqcov_models.checkpoints.recognise import Checkpoint, recognise
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import sha256
+from seqcov_models.files import content_digest
 from seqcov_models.genome.fasta import Fasta, open_fasta
+from seqcov_models.genome.letters import check_letters
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.config import BinnedConfig
@@ -128,7 +129,7 @@ def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
             f"genome.regions: there are no intervals in {', '.join(section['regions'])}; add some,"
             " or leave out genome.regions to predict the whole genome"
         )
-    return _Genome(fasta, include if section["regions"] else None, exclude)
+    return _Genome(check_letters(fasta), include if section["regions"] else None, exclude)
 
 
 def _initial_view(genome: _Genome) -> Interval:
@@ -289,7 +290,7 @@ def recognise_folds(entry: Mapping[str, Any]) -> list[Checkpoint]:
                 f"weights {path}: the identifiers in the track table differ from the first fold's;"
                 " folds must predict the same tracks"
             )
-    return folds
+    return [fold.with_digests() for fold in folds]
 
 
 def _check_ensemble(
@@ -459,7 +460,7 @@ def _peak_sets(
         if not isinstance(source, str):
             sets[label] = _track_peaks(label, source, models)
         elif Path(source).is_file():
-            sets[label] = PeakFile(Path(source), sha256(Path(source)))
+            sets[label] = PeakFile(Path(source), content_digest(Path(source)))
         else:
             raise SeqcovError(f"peaks {label}: {source}: no such file")
     return sets

@@ -199,7 +199,8 @@ class ProfilePlan(ModelDocument):
     @property
     def card_digest(self) -> str:
         """A text that changes with anything that the model's card depends on."""
-        return digest(identify_checkpoints(self.folds), self.units)
+        digests = [fold.digests for fold in self.folds]  # the card lists those of all files
+        return digest(identify_checkpoints(self.folds), digests, self.units)
 
     @cached_property
     def peaks_digest(self) -> str:
@@ -212,8 +213,9 @@ class ProfilePlan(ModelDocument):
     @cached_property
     def prediction_digest(self) -> str:
         """A text that changes with any predicted value and with the layout of the chunks."""
-        sequence = self.fasta.size, self.fasta.modified
-        return digest(identify_checkpoints(self.folds), self.options, self.peaks_digest, sequence)
+        return digest(
+            identify_checkpoints(self.folds), self.options, self.peaks_digest, self.fasta.sha256
+        )
 
     @property
     def bigwig_digest(self) -> str:

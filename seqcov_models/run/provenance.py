@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcov_models import __version__
-from seqcov_models.files import write_atomically
+from seqcov_models.files import content_digest, write_atomically
 from seqcov_models.run.digests import RESULTS_VERSION
 from seqcov_models.run.plan import SharedPlan
 
@@ -22,8 +22,6 @@ def write_provenance(
 ) -> None:
     """Write the provenance of a run as JSON.
 
-    The FASTA is identified by size and date: a hash would read the whole genome once more.
-
     Args:
         path: The file to write.
         plan: The plan that all models share.
@@ -35,8 +33,8 @@ def write_provenance(
         "results_version": RESULTS_VERSION,
         "versions": {"python": platform.python_version()}
         | {package: _installed_version(package) for package in PACKAGES},
-        "fasta": _file_facts(plan.fasta.path),
-        "peaks": [_file_facts(file) for file in peaks],
+        "fasta": _file_facts(plan.fasta.path) | {"sha256": plan.fasta.sha256},
+        "peaks": [_file_facts(file) | {"sha256": content_digest(file)} for file in peaks],
         "models": {card.parent.name: json.loads(card.read_text("utf-8")) for card in cards},
         **_describe_rounding(plan.config["bigwig"]["significant_bits"]),
         "config": plan.config,
@@ -53,7 +51,7 @@ def _describe_rounding(bits: int | None) -> dict[str, Any]:
 
 
 def _file_facts(path: Path) -> dict[str, Any]:
-    """Return the path, size and date of a file."""
+    """Return the path, size and date of a file, which need not be the date of its content."""
     state = path.stat()
     date = datetime.fromtimestamp(state.st_mtime, UTC).isoformat(timespec="seconds")
     return {"path": str(path), "bytes": state.st_size, "date": date}

@@ -121,8 +121,13 @@ def model_plan(wildcards):
 
 
 def weights_of_model(wildcards):
-    """Return the files of all folds of the model that the wildcards name."""
-    return [file for fold in model_plan(wildcards).folds for file in fold.files]
+    """Return the files of all folds of the model that the wildcards name.
+
+    ancient, as the FASTA and the files of peaks: the digests in params follow the contents.
+    """
+    return ancient(
+        [file for fold in model_plan(wildcards).folds for file in fold.files]
+    )
 
 
 def set_of_group(wildcards, group=None):
