@@ -7,6 +7,7 @@ chunk size or the order of jobs.
 Coordinates are 0-based half-open. Lengths are in bp unless a name says bins or windows.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
@@ -347,13 +348,9 @@ def tile(
 
 
 def find_run(runs: Sequence[Segment], segment: Segment) -> Segment:
-    """Return the one of `runs`, which `tile` returned, of which `segment` is a part."""
-    return next(
-        run
-        for run in runs
-        if run.contig == segment.contig
-        and 0 <= segment.first_window - run.first_window < run.windows
-    )
+    """Return the one of `runs`, which `tile` returned for a contig, that contains `segment`."""
+    number = bisect_right(runs, segment.first_window, key=lambda run: run.first_window) - 1
+    return runs[number]
 
 
 def split_into_chunks(

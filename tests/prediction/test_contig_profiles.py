@@ -59,12 +59,21 @@ def predict_contigs(
         name: (np.full((length, ensemble.columns), -1.0), np.full(length, -1.0))
         for name, length in genome.contigs.items()
     }
-    segments = tile(genome.contigs, tiling, select_bins(genome.contigs, 1, None, []))
+    runs = {
+        contig: tile(genome.contigs, tiling, {contig: bases})
+        for contig, bases in select_bins(genome.contigs, 1, None, []).items()
+    }
+    segments = [run for contig_runs in runs.values() for run in contig_runs]
     for chunk in split_into_chunks(segments, tiling.step, windows):
         for segment in chunk:
             end = 0
             for first, values, unknown in predict_segment_profiles(
-                ensemble, tiling, genome, segment, find_run(segments, segment), **options
+                ensemble,
+                tiling,
+                genome,
+                segment,
+                find_run(runs[segment.contig], segment),
+                **options,
             ):
                 assert first == end, "in order, without a gap"
                 assert values.dtype == unknown.dtype == np.float32
