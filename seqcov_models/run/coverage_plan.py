@@ -115,6 +115,12 @@ class CoveragePlan(ModelDocument):
         return {group: track_set for track_set in self.sets for group in track_set.groups}
 
     @property
+    def member_count(self) -> int:
+        """Number of predictions per window: folds × shifts × strands."""
+        options = self.options
+        return len(self.folds) * len(options.shifts) * (1 + options.reverse_complement)
+
+    @property
     def bin_count(self) -> int:
         """Maximum number of bins that get a value; gaps of the sequence are found later."""
         return count_positions(self.selected_bins)
@@ -144,7 +150,7 @@ class CoveragePlan(ModelDocument):
         rows = track_set.bigwig_count
         width = BIGWIG_BYTES
         if self.significant_bits is not None:  # 1.9 bytes were measured for 5 bits, 2.9 for 11
-            width = min(width, 1.3 + 0.2 * self.significant_bits)
+            width = min(width, 1.07 + 0.167 * self.significant_bits)
         bigwigs = int(self.bin_count * rows * width)
         if not track_set.ranges:
             return sum(chunk_bytes.values()), bigwigs

@@ -23,10 +23,12 @@ from seqcov_models.prediction.profiles import predict_profiles
 from seqcov_models.prediction.timings import Seconds
 from seqcov_models.progress import progress
 from seqcov_models.run.chunk_files import chunk_writer, rows_writer, write_behind
+from seqcov_models.run.chunk_size import operations_per_window
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.inputs import Inputs
 from seqcov_models.run.job import log
 from seqcov_models.run.profile_plan import ProfilePlan
+from seqcov_models.run.speeds import processor_name, record_speed
 from seqcov_models.sequence import Coverage
 from seqcov_models.tiling import BinIntervals, Segment, Tiling, find_run, tile
 
@@ -98,6 +100,8 @@ def predict_coverage_chunk(
         identity=plan.chunk_identity(chunk),
         check=inputs.check,
     )
+    operations = operations_per_window(plan.folds[0].config.with_tracks(len(tracks)), plan.tiling)
+    _record_speed(plan, lease, threads, operations, seconds)
     return seconds, lease.name
 
 
@@ -153,7 +157,27 @@ def predict_profile_chunk(
         min_acgt=options.min_acgt,
         check=inputs.check,
     )
+    _record_speed(plan, lease, threads, plan.config.operations, seconds)
     return seconds, lease.name
+
+
+def _record_speed(
+    plan: CoveragePlan | ProfilePlan,
+    lease: Device,
+    threads: int,
+    operations: float,
+    seconds: Seconds,
+) -> None:
+    """Remember how fast a job was, for the cost of later runs.
+
+    operations: multiplications and additions of one prediction of a window.
+    """
+    is_cpu = lease.name == "cpu"
+    device = processor_name() if is_cpu else torch.cuda.get_device_name(lease.name)
+    record_speed(
+        plan.folds[0].config, plan.options.precision, device, threads if is_cpu else 0,
+        seconds.windows * plan.member_count * operations, seconds.elapsed,
+    )  # fmt: skip
 
 
 def predict_chunk(
@@ -216,7 +240,7 @@ def predict_chunk(
             if isinstance(ensemble, ProfileEnsemble) and ensemble.config.is_window_independent
             else partial(predict_segment, ensemble, tiling, genome, batch_size=batch_size)
         )
-        with progress(count, "windows") as advance:
+        with progress(count, "windows") as advance, seconds.measure("elapsed"):
             for offset, segment in remaining:
                 excluded = ~_selection_mask(selected[segment.contig], segment, tiling.step)
                 for first, values, unknown in predict(
@@ -230,6 +254,7 @@ def predict_chunk(
                         write(offset + first, values, unknown[:, None])
                     advance(-(-len(values) // tiling.step))
         check()
+    seconds.windows = count
     return seconds
 
 
@@ -334,6 +359,7 @@ def predict_peaks(
         chunk_writer(values, config.num_labels, chunk.bases) as write_values,
         rows_writer(statistics, (count, columns), np.float64) as write_statistics,
         rows_writer(profiles, shape, np.float32) if profiles else nullcontext() as write_profiles,
+        seconds.measure("elapsed"),
         progress(len(chunk.covering_windows), "peaks") as advance,
     ):
         for batch in predict_profiles(
@@ -347,4 +373,5 @@ def predict_peaks(
                     write_profiles(batch.row, batch.profiles)
             advance(batch.windows)
         check()
+    seconds.windows = len(chunk.covering_windows)
     return seconds

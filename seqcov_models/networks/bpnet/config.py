@@ -101,6 +101,13 @@ class BPNetConfig(ProfileConfig):
         return values
 
     @property
+    def operations(self) -> int:
+        """Multiplications and additions in one window."""
+        inputs = 4 * self.stem_kernel_size + self.num_labels * self.profile_kernel_size
+        layers = self.num_dilated_layers * self.dilated_kernel_size * self.hidden_size
+        return 2 * self.sequence_length * self.hidden_size * (inputs + layers)
+
+    @property
     def num_counts(self) -> int:
         """Counts per task."""
         return 1 if self.joint_strands else self.num_strands

@@ -187,6 +187,11 @@ class ProfileConfig(Config):
         return False
 
     @property
+    def operations(self) -> int:
+        """Multiplications and additions in one window."""
+        raise NotImplementedError
+
+    @property
     def num_labels(self) -> int:
         """Output channels: strands within tasks."""
         return len(self.tasks) * self.num_strands
