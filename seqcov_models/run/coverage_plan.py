@@ -7,6 +7,7 @@ from functools import cached_property
 from seqcov_models.bigwig.rounding import round_values
 from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.genome.fasta import Fasta
+from seqcov_models.networks.shared.config import ProfileConfig
 from seqcov_models.run.chunk_files import DTYPES, Values
 from seqcov_models.run.digests import digest, identify_checkpoints
 from seqcov_models.run.model_document import BIGWIG_BYTES, ModelDocument, count_positions
@@ -32,7 +33,7 @@ class CoverageOptions:
         reverse_complement: Whether the predictions of both strands are averaged.
         shifts: Shifts of the window in bp, to the right, whose predictions are averaged.
         scale: "model" for the network's own output, "raw" for the statistic of coverage that the
-            track table names.
+            track table names. Of a BPNet "exp" or "expm1": how reads follow from log counts.
         transform: The transform that "raw" undoes: "old", "new" or "scale".
         precision: "float32", "tf32" or "bfloat16".
         chunk_dtype: "float32" or "float16", of the temporary files.
@@ -75,6 +76,11 @@ class CoveragePlan(ModelDocument):
     standard_deviation: bool
     sets: list[TrackSet]
     significant_bits: int | None = None
+
+    @property
+    def predicts_profiles(self) -> bool:
+        """Whether the network is a BPNet: fractions and reads of a window, and not coverage."""
+        return isinstance(self.folds[0].config, ProfileConfig)
 
     @property
     def geometry(self) -> Geometry:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.networks.shared.config import BinnedConfig
 from seqcov_models.run.chunk_size import operations_per_window
 from seqcov_models.run.costs import format_bytes, nearest_existing
 from seqcov_models.run.coverage_plan import CoveragePlan
@@ -87,7 +86,6 @@ def estimate(run: RunPlan, peaks: Peaks) -> dict[str, Cost]:
     costs = {}
     for name, model in run.models.items():
         config = model.folds[0].config
-        assert isinstance(config, BinnedConfig)
         windows, operations = 0, 0.0
         for track_set in model.sets:
             remaining = _remaining_windows(model, track_set, run.paths)

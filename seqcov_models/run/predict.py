@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +12,9 @@ import torch
 
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.shared.compute import route
-from seqcov_models.networks.shared.config import BinnedConfig
 from seqcov_models.peaks.windows import PeakChunk, Windows, statistic_names
 from seqcov_models.prediction.batch_size import choose_batch_size
+from seqcov_models.prediction.contig_profiles import predict_segment_profiles
 from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.devices import Device, keep_freed_memory
 from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
@@ -27,7 +29,8 @@ from seqcov_models.run.inputs import Inputs
 from seqcov_models.run.job import log
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.speeds import processor_name, record_speed
-from seqcov_models.tiling import BinIntervals, Segment, Tiling
+from seqcov_models.sequence import Coverage
+from seqcov_models.tiling import BinIntervals, Segment, Tiling, find_run, tile
 
 
 def predict_coverage_chunk(
@@ -61,14 +64,23 @@ def predict_coverage_chunk(
     torch.set_num_threads(threads)
     lease, options, track_set = Device(device), plan.options, plan.find_set(chunk)
     tracks = plan.set_tracks(track_set)
-    ensemble = load_ensemble(
-        plan.folds,
-        tracks,
-        reverse_complement=options.reverse_complement,
-        shifts=options.shifts,
-        untransform=plan.untransform(tracks),
-        standard_deviation=track_set.standard_deviation,
-    )
+    ensemble: Ensemble | ProfileEnsemble
+    if plan.predicts_profiles:
+        ensemble = load_profile_ensemble(
+            plan.folds,
+            tracks,
+            reverse_complement=options.reverse_complement,
+            expm1=options.scale == "expm1",
+        )
+    else:
+        ensemble = load_ensemble(
+            plan.folds,
+            tracks,
+            reverse_complement=options.reverse_complement,
+            shifts=options.shifts,
+            untransform=plan.untransform(tracks),
+            standard_deviation=track_set.standard_deviation,
+        )
     keep_freed_memory()
     ensemble.to(lease.name)
     if batch_size == "auto":
@@ -88,9 +100,7 @@ def predict_coverage_chunk(
         identity=plan.chunk_identity(chunk),
         check=inputs.check,
     )
-    network = plan.folds[0].config
-    assert isinstance(network, BinnedConfig)
-    operations = operations_per_window(network.with_tracks(len(tracks)), plan.tiling)
+    operations = operations_per_window(plan.folds[0].config.with_tracks(len(tracks)), plan.tiling)
     _record_speed(plan, lease, threads, operations, seconds)
     return seconds, lease.name
 
@@ -171,7 +181,7 @@ def _record_speed(
 
 
 def predict_chunk(
-    ensemble: Ensemble,
+    ensemble: Ensemble | ProfileEnsemble,
     tiling: Tiling,
     genome: Genome,
     segments: Sequence[Segment],
@@ -225,23 +235,47 @@ def predict_chunk(
         count = sum(segment.windows for _, segment in remaining)
         if count < windows:
             log.info("continuing after %d of %d windows", windows - count, windows)
-        with seconds.measure("elapsed"), progress(count, "windows") as advance:
+        predict = (
+            _along_contigs(ensemble, tiling, genome, segments, selected)
+            if isinstance(ensemble, ProfileEnsemble) and ensemble.config.is_window_independent
+            else partial(predict_segment, ensemble, tiling, genome, batch_size=batch_size)
+        )
+        with progress(count, "windows") as advance, seconds.measure("elapsed"):
             for offset, segment in remaining:
                 excluded = ~_selection_mask(selected[segment.contig], segment, tiling.step)
-                for first, values, unknown in predict_segment(
-                    ensemble, tiling, genome, segment, batch_size, precision, min_acgt, seconds,
-                    dtype,
-                ):  # fmt: skip
+                for first, values, unknown in predict(
+                    segment, precision=precision, min_acgt=min_acgt, seconds=seconds, dtype=dtype
+                ):
                     mask = excluded[first : first + len(values)]
                     values[mask] = np.nan
                     unknown[mask] = np.nan
                     check()
                     with seconds.measure("writing"):
                         write(offset + first, values, unknown[:, None])
-                    advance(1)
+                    advance(-(-len(values) // tiling.step))
         check()
     seconds.windows = count
     return seconds
+
+
+def _along_contigs(
+    ensemble: ProfileEnsemble,
+    tiling: Tiling,
+    genome: Genome,
+    segments: Sequence[Segment],
+    selected: Mapping[str, BinIntervals],
+) -> Callable[..., Iterator[tuple[int, Coverage, Coverage]]]:
+    """Return `predict_segment_profiles` for segments of a chunk, which finds their runs itself."""
+    runs = {
+        contig: tile(genome.contigs, tiling, {contig: selected[contig]})
+        for contig in dict.fromkeys(segment.contig for segment in segments)
+    }
+
+    def predict(segment: Segment, **options: Any) -> Iterator[tuple[int, Coverage, Coverage]]:
+        run = find_run(runs[segment.contig], segment)
+        return predict_segment_profiles(ensemble, tiling, genome, segment, run, **options)
+
+    return predict
 
 
 def _remaining(

@@ -8,6 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from seqcov_models.checkpoints.sources import ADDRESSES
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import describe_encoding_error
 
@@ -19,6 +20,8 @@ PATHS = (
     "models.*.targets", "models.*.peaks",
 )  # fmt: skip
 """Settings that may be paths, or lists or mappings of paths."""
+WEIGHTS = "models.*.weights"
+"""The setting that may also be addresses."""
 CONTIGS = ("genome.regions", "genome.exclude")
 """Settings that may also be contigs, whose names may hold braces. No job reads their files."""
 
@@ -187,7 +190,9 @@ def find_path_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
                     f"{location}: {path}: '~' is not replaced in a config; write the path in full,"
                     f" as in {_expand_home(path)}"
                 )
-            elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) and not path.startswith("hf://"):
+            elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) and not (
+                setting == WEIGHTS and path.startswith(ADDRESSES)
+            ):
                 yield (
                     f"{location}: {path} is an address, not a path; download the file and write"
                     " its path"

@@ -136,7 +136,7 @@ class BPNetConfig(ProfileConfig):
     @property
     def reach(self) -> int:
         """Bases beyond its own on which a position of the trunk depends, at each side."""
-        dilations = (2 << self.num_dilated_layers) - 2  # 2 + 4 + 8 + …
+        dilations: int = (2 << self.num_dilated_layers) - 2  # 2 + 4 + 8 + …
         return self.stem_kernel_size // 2 + self.dilated_kernel_size // 2 * dilations
 
     @property
@@ -147,6 +147,11 @@ class BPNetConfig(ProfileConfig):
         """
         reach = self.profile_kernel_size // 2
         return self.reach if self.valid_padding else max(0, self.crop_bins - reach)
+
+    @property
+    def is_window_independent(self) -> bool:
+        """Whether all positions that profile and counts read see no base beyond the window."""
+        return self.reach + self.profile_kernel_size // 2 <= self.crop_bins
 
     @property
     def crop_bins(self) -> int:

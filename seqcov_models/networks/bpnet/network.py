@@ -31,7 +31,7 @@ from seqcov_models.networks.shared.layers import (
     same_padding_conv,
 )
 from seqcov_models.networks.shared.losses import profile_and_counts
-from seqcov_models.networks.shared.profiles import ProfileModel, ProfileOutput
+from seqcov_models.networks.shared.profiles import PositionOutput, ProfileModel, ProfileOutput
 
 
 class BPNetStem(Stem):
@@ -247,6 +247,28 @@ class BPNetForProfilePrediction(ProfileModel):
             hidden, self.profile.weight[:, : hidden.shape[1]], self.profile.bias, max(0, padding)
         )
         return profile, F.linear(mean, self.counts.weight[:, : mean.shape[1]], self.counts.bias)
+
+    def predict_positions(self, codes: Tensor) -> PositionOutput:
+        """Predict all bases of sequences of any length; see `ProfileModel.predict_positions`."""
+        c = self.config
+        x = self.encode(codes).transpose(1, 2)
+        hidden = self.model.compute_trimmed(c.count_margin, x).to(self.profile.weight.dtype)
+        reach = c.crop_bins - c.count_margin
+        trim, width = reach - c.profile_kernel_size // 2, c.hidden_size
+        profile = convolve_narrow(
+            hidden[..., trim : hidden.shape[-1] - trim],
+            self.profile.weight[:, :width],
+            self.profile.bias,
+            padding=0,
+        )
+        counts = F.linear(hidden.transpose(1, 2), self.counts.weight[:, :width], self.counts.bias)
+        if c.num_control_tracks and c.one_per_track:
+            counts = counts + log(c.num_control_tracks) * self.counts.weight[:, width]
+        return PositionOutput(
+            _split_tasks(profile.transpose(1, 2), c.num_strands),
+            (_split_tasks(counts, c.num_counts),),
+            (reach,),
+        )
 
     def reduce_heads(self, rows: list[int]) -> None:
         """Reduce the heads to the tasks of `rows`. Both strands of a task stay: they may be joint.

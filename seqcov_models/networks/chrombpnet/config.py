@@ -59,6 +59,12 @@ class ChromBPNetConfig(BPNetLiteConfig):
         )
 
     @property
+    def is_window_independent(self) -> bool:
+        """Whether no position that heads of either network read sees a base beyond the window."""
+        bias = not self.bias_hidden_size or self.bias_config.is_window_independent
+        return super().is_window_independent and bias
+
+    @property
     def operations(self) -> int:
         """Multiplications and additions of both networks in one window."""
         return super().operations + (self.bias_config.operations if self.bias_hidden_size else 0)

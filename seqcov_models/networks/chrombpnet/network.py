@@ -11,7 +11,7 @@ from torch import Tensor
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
 from seqcov_models.networks.chrombpnet.config import ChromBPNetConfig
 from seqcov_models.networks.shared.losses import profile_and_counts
-from seqcov_models.networks.shared.profiles import ProfileOutput
+from seqcov_models.networks.shared.profiles import PositionOutput, ProfileOutput
 
 
 class ChromBPNetForProfilePrediction(BPNetForProfilePrediction):
@@ -82,6 +82,18 @@ class ChromBPNetForProfilePrediction(BPNetForProfilePrediction):
                 output.profile_logits, output.count_logits, labels, self.config.count_loss_weight
             )
         return output
+
+    def predict_positions(self, codes: Tensor) -> PositionOutput:
+        """Predict all bases of sequences of any length; see `ProfileModel.predict_positions`."""
+        output = super().predict_positions(codes)
+        if self.bias is None:
+            return output
+        bias = self.bias.predict_positions(codes)
+        return PositionOutput(
+            output.profile_logits + bias.profile_logits,
+            (*output.count_terms, *bias.count_terms),
+            (*output.count_reach, *bias.count_reach),
+        )
 
     def reduce_heads(self, rows: list[int]) -> None:
         """Reduce the heads of both networks to the tasks of `rows`."""

@@ -183,6 +183,15 @@ class ProfileConfig(Config):
         return 0
 
     @property
+    def is_window_independent(self) -> bool:
+        """Whether a base's logits do not depend on where the window around it begins and ends.
+
+        The network can then be computed along a contig once, for all windows; see
+        `ProfileModel.predict_positions`.
+        """
+        return False
+
+    @property
     def operations(self) -> int:
         """Multiplications and additions in one window."""
         raise NotImplementedError
