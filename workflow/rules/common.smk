@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from seqcov_models import SeqcovError
+from seqcov_models.locks import check_run
 from seqcov_models.run.costs import check_space, check_writable, describe
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.peak_sets import count_peaks
@@ -54,6 +55,7 @@ try:
         print(describe(run, peaks), file=sys.stderr)
         check_space(run, peaks)
     else:
+        check_run()  # before Snakemake removes the outputs of this job
         run = RunPlan.load(paths)
 except SeqcovError as error:
     raise WorkflowError(str(error)) from None
