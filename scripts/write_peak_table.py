@@ -9,10 +9,12 @@ with job_log(snakemake.log[0]):
     from seqcov_models.run.profile_plan import ProfilePlan
 
     plan = ProfilePlan.load(snakemake.input.plan)
+    peaks = Path(snakemake.input.peaks)
     write_peak_table(
         Path(snakemake.output[0]),
-        Path(snakemake.input.peaks),
+        peaks,
         [Path(file) for file in snakemake.input.statistics],
         plan.statistics,
         plan.uses_peak_strand,
+        plan.chunk_identities(peaks),
     )

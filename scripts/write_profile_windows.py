@@ -9,7 +9,8 @@ with job_log(snakemake.log[0]):
     from seqcov_models.run.profile_plan import ProfilePlan
 
     plan = ProfilePlan.load(snakemake.input.plan)
-    windows, _ = plan.chunks(Path(snakemake.input.peaks))
+    peaks = Path(snakemake.input.peaks)
+    windows, _ = plan.chunks(peaks)
     write_profile_windows(
         Path(snakemake.output[0]),
         [Path(file) for file in snakemake.input.windows],
@@ -18,4 +19,5 @@ with job_log(snakemake.log[0]):
         windows,
         plan.geometry,
         list(plan.fasta.contigs),
+        plan.chunk_identities(peaks),
     )

@@ -7,19 +7,26 @@ the file because a bigWig is written from one row of every chunk.
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import Any, NamedTuple
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from seqcov_models.errors import SeqcovError
 from seqcov_models.files import remove, reserve_space, write_atomically
+from seqcov_models.run.sealed_array import (
+    SealedArray,
+    discard,
+    pack_checksums,
+    row_checksums,
+    seal,
+)
 from seqcov_models.run.unfinished import UnfinishedArray, continue_array, npy_header
 from seqcov_models.tiling import Segment
 
@@ -77,7 +84,12 @@ class ChunkWriter:
 
 @contextmanager
 def chunk_writer(
-    path: Path, rows: int, bins: int, dtype: str = "float32", identity: str | None = None
+    path: Path,
+    rows: int,
+    bins: int,
+    dtype: str = "float32",
+    identity: str | None = None,
+    resume: bool = True,
 ) -> Iterator[ChunkWriter]:
     """Yield a function write(first_bin, *arrays) that fills a chunk file from left to right.
 
@@ -90,58 +102,75 @@ def chunk_writer(
         rows: Rows of the file.
         bins: Bins of all of the chunk's segments.
         dtype: "float32" or "float16".
-        identity: A text that differs if any value may differ. If it is given, the file is kept if
-            the job is killed or fails, and the next job with the same identity continues it.
+        identity: A text that differs if any value may differ.
+        resume: Whether the file is kept if the job is killed or fails, so that the next job with
+            the same identity continues it.
     """
     limit = float(np.finfo(np.float16).max) if dtype == "float16" else None
-    with continue_array(path, (rows, bins), DTYPES[dtype], identity or uuid4().hex) as array:
+    resume = resume and identity is not None
+    with continue_array(path, (rows, bins), DTYPES[dtype], identity or "", resume) as array:
         try:
             yield ChunkWriter(array, limit)
         except BaseException:
-            if identity is None:
+            if not resume:
                 remove(array.path)
             raise
 
 
 @contextmanager
 def rows_writer(
-    path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike
+    path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, identity: str | None = None
 ) -> Iterator[Callable[[int, npt.NDArray[Any]], None]]:
     """Yield a function write(first_row, rows) that fills an .npy of `shape` from top to bottom.
 
-    `path` appears when the block ends without error.
+    `path` appears when the block ends without error. It is mapped anew for every write, so that
+    memory does not grow with the array.
+
+    Args:
+        path: The .npy to write.
+        shape: Its shape; the first axis are the rows.
+        dtype: Type of its values.
+        identity: A text that differs if any value may differ.
     """
-    with _new_array(path, shape, dtype) as open_array:
-
-        def write(first: int, rows: npt.NDArray[Any]) -> None:
-            open_array()[first : first + len(rows)] = rows
-
-        yield write
-
-
-@contextmanager
-def _new_array(
-    path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike
-) -> Iterator[Callable[[], "np.memmap[Any, Any]"]]:
-    """Yield a function that maps the new array; `path` appears when the block ends without error.
-
-    The file is mapped anew for every write, so that memory does not grow with the array.
-    """
+    header, checksums = npy_header(shape, dtype), [0] * shape[0]
     with write_atomically(path) as part:
-        header = npy_header(shape, dtype)
         with part.open("wb") as file:
             reserve_space(file, len(header) + math.prod(shape) * np.dtype(dtype).itemsize, path)
             file.write(header)
-        yield lambda: np.lib.format.open_memmap(part, mode="r+")
+
+        def write(first: int, rows: npt.NDArray[Any]) -> None:
+            array = np.lib.format.open_memmap(part, mode="r+")
+            array[first : first + len(rows)] = rows
+            checksums[first : first + len(rows)] = row_checksums(array[first : first + len(rows)])
+
+        yield write
+        with part.open("ab") as file:
+            file.write(seal(header, identity or "") + pack_checksums(checksums))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class ChunkFile(NamedTuple):
+    """The file of a chunk.
+
+    Attributes:
+        path: The file.
+        segments: What its columns are, one segment after the other.
+        identity: What it must have been made from; None for anything.
+    """
+
+    path: Path
+    segments: Sequence[Segment]
+    identity: str | None = None
 
 
 def track_runs(
-    chunks: Sequence[tuple[Path, Sequence[Segment]]], row: int, step: int
+    chunks: Sequence[ChunkFile], row: int, step: int
 ) -> Iterator[tuple[str, int, Values]]:
     """Yield a track's values along the genome as runs without a gap.
 
     Args:
-        chunks: The chunk files with their segments, in the plan's order.
+        chunks: The chunks' files, in the plan's order.
         row: Row of the track; -1 is the last one.
         step: Bins between neighbouring windows; see `tiling.Tiling`.
 
@@ -149,16 +178,22 @@ def track_runs(
         (contig, first bin, values (bins,) float32), in the order of the segments.
 
     Raises:
-        SeqcovError: If a chunk is missing, damaged, or does not have the planned shape.
+        SeqcovError: If a chunk is missing, damaged, made from something else, or does not have the
+            planned shape.
     """
-    for path, segments in chunks:
+    for chunk in chunks:
+        segments, checksum = chunk.segments, 0
         total = sum(segment.bins for segment in segments)
         stretches: Iterator[tuple[str, int, int]] = iter(
             [(s.contig, s.first_window * step, s.bins) for s in segments]
         )
         for begin in range(0, total, COLUMNS_IN_MEMORY):
             block = slice(begin, min(begin + COLUMNS_IN_MEMORY, total))
-            row_values, used = _read_row(path, row, total, block), 0
+            array, row_values = _read_row(chunk, row, total, block)
+            checksum = google_crc32c.extend(checksum, row_values)
+            if block.stop == total:  # before the last values are used
+                array.check(row % len(array.values), [checksum])
+            row_values, used = row_values.astype(np.float32, copy=False), 0
             while used < len(row_values):
                 contig, first, bins = next(stretches)
                 values = row_values[used : used + bins]
@@ -175,29 +210,43 @@ def track_runs(
                     yield contig, first + start, values[start:end]
 
 
-def read_row_blocks(files: Sequence[Path], rows: int = 256) -> Iterator[npt.NDArray[Any]]:
-    """Yield the rows of all arrays (.npy) in order, at most `rows` at a time."""
-    for file in files:
-        total = len(np.load(file, mmap_mode="r", allow_pickle=False))
+def read_row_blocks(
+    files: Sequence[Path], identities: Sequence[str] | None = None, rows: int = 256
+) -> Iterator[npt.NDArray[Any]]:
+    """Yield the rows of all arrays (.npy) in order, at most `rows` at a time.
+
+    Args:
+        files: The files that `rows_writer` wrote.
+        identities: What each must have been made from; None for anything.
+        rows: Maximum number of rows per block.
+
+    Raises:
+        SeqcovError: If a file is missing, damaged, or made from something else.
+    """
+    for number, file in enumerate(files):
+        identity = identities[number] if identities else None
+        total = len(SealedArray(file, identity).values)
         for first in range(0, total, rows):
-            mapped = np.load(file, mmap_mode="r", allow_pickle=False)  # anew, as in `_read_row`
-            yield np.array(mapped[first : first + rows])
+            array = SealedArray(file, identity)  # anew, as in `_read_row`
+            block = np.array(array.values[first : first + rows])
+            array.check(first, row_checksums(block))
+            yield block
 
 
 COLUMNS_IN_MEMORY = 1 << 20
 """Columns of a chunk that are read at a time."""
 
 
-def _read_row(path: Path, row: int, total: int, columns: slice) -> Values:
-    """Return `columns` of a row. Raises SeqcovError if the chunk is not as planned."""
-    try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise SeqcovError(f"chunk {path}: not a complete array: {error}") from None
+def _read_row(
+    chunk: ChunkFile, row: int, total: int, columns: slice
+) -> tuple[SealedArray, npt.NDArray[Any]]:
+    """Return a chunk's array, and `columns` of a row as they are in the file.
+
+    Raises SeqcovError if the chunk is not as planned.
+    """
+    array = SealedArray(chunk.path, chunk.identity)
+    rows = array.values
     if rows.ndim != 2 or rows.shape[1] != total or not -1 <= row < rows.shape[0]:
-        raise SeqcovError(
-            f"chunk {path}: its shape is {rows.shape}, but the plan has {total} bins; delete it and"
-            " start the run again"
-        )
+        raise discard(chunk.path, f"its shape is {rows.shape}, but the plan has {total} bins")
     # A copy ends the mapping: otherwise the pages that were read count as this process's memory.
-    return np.array(rows[row, columns], np.float32)
+    return array, np.array(rows[row, columns])

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,18 @@ import numpy as np
 
 from seqcov_models.bigwig.writer import Summary, join_bigwig, write_bigwig
 from seqcov_models.files import write_atomically
-from seqcov_models.run.chunk_files import Values, track_runs
+from seqcov_models.run.chunk_files import ChunkFile, Values, track_runs
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.paths import TRACK_TABLE, bigwig_name
 from seqcov_models.run.range_files import PackedTrack
+from seqcov_models.run.sealed_array import discard
 from seqcov_models.run.seams import Jumps, Seams
 from seqcov_models.run.track_set import MASK, TrackSet
-from seqcov_models.run.track_table import read_table, table_row, write_table
-from seqcov_models.tiling import Segment
+from seqcov_models.run.track_table import find_damage, read_table, table_row, write_table
 from seqcov_models.tracks.table import Track
+
+_MADE_FROM = "made_from"
+"""The file in a folder of a batch that says what its bigWigs were made from."""
 
 
 def write_coverage_bigwigs(
@@ -44,9 +47,11 @@ def write_coverage_bigwigs(
     if not track_set.ranges:
         _write_group(folder, plan, group, files)
     elif len(batches) == 1:
-        join_batch(folder, plan, track_set.batch_names[batches[0]], files)
+        with write_atomically(folder) as part:
+            _join(part, plan, track_set.batch_names[batches[0]], files)
     else:
-        _gather(folder, files)
+        names = [track_set.batch_names[batch] for batch in batches]
+        _gather(folder, plan, dict(zip(names, files, strict=True)))
 
 
 def _write_group(folder: Path, plan: CoveragePlan, group: str, chunks: Sequence[Path]) -> None:
@@ -59,7 +64,7 @@ def _write_group(folder: Path, plan: CoveragePlan, group: str, chunks: Sequence[
         for row, track in plan.members(track_set, track_set.groups[group]):
             path = part / bigwig_name(plan.name, track.file_name)
             seams = Seams(plan.tiling, contigs)
-            runs = track_runs(_with_segments(track_set, chunks), row, plan.tiling.step)
+            runs = track_runs(_chunk_files(plan, track_set, chunks), row, plan.tiling.step)
             runs = seams.observe(plan.round_runs(row, runs))
             summary = write_bigwig(path, contigs, bin_size, runs)
             rows.append(_table_row(plan, group, track, path, summary, seams.jumps))
@@ -68,6 +73,8 @@ def _write_group(folder: Path, plan: CoveragePlan, group: str, chunks: Sequence[
 
 def join_batch(folder: Path, plan: CoveragePlan, name: str, ranges: Sequence[Path]) -> None:
     """Write one bigWig per track of a batch from compressed ranges, and the table of these.
+
+    The folder also says what it was made from.
 
     Args:
         folder: The folder to write. It appears when all of its files are complete.
@@ -78,28 +85,42 @@ def join_batch(folder: Path, plan: CoveragePlan, name: str, ranges: Sequence[Pat
     Raises:
         SeqcovError: If a file is damaged or from another run.
     """
+    with write_atomically(folder) as part:
+        _join(part, plan, name, ranges)
+        (part / _MADE_FROM).write_text(plan.batch_digest(name), encoding="utf-8")
+
+
+def _join(folder: Path, plan: CoveragePlan, name: str, ranges: Sequence[Path]) -> None:
+    """Write the bigWigs of a batch and their table from compressed ranges."""
     contigs, bin_size, track_set = plan.fasta.contigs, plan.geometry.bin, plan.find_set(name)
     batch, digest = track_set.batches[track_set.batch_index(name)], plan.packing_digest(track_set)
-    with write_atomically(folder) as part:
-        part.mkdir(parents=True)
-        rows = []
-        for number, (_, track) in enumerate(plan.members(track_set, batch.rows)):
-            path = part / bigwig_name(plan.name, track.file_name)
-            packed = PackedTrack(ranges, number, digest)
-            summary = join_bigwig(path, contigs, bin_size, packed.read())
-            rows.append(_table_row(plan, batch.group, track, path, summary, packed.jumps))
-        write_table(part / TRACK_TABLE, rows)
+    folder.mkdir(parents=True)
+    rows = []
+    for number, (_, track) in enumerate(plan.members(track_set, batch.rows)):
+        path = folder / bigwig_name(plan.name, track.file_name)
+        packed = PackedTrack(ranges, number, digest)
+        summary = join_bigwig(path, contigs, bin_size, packed.read())
+        rows.append(_table_row(plan, batch.group, track, path, summary, packed.jumps))
+    write_table(folder / TRACK_TABLE, rows)
 
 
-def _gather(folder: Path, batches: Sequence[Path]) -> None:
+def _gather(folder: Path, plan: CoveragePlan, batches: Mapping[str, Path]) -> None:
     """Put the bigWigs of a group's batches into one folder, with the table of all of them.
 
+    batches: the folders that `join_batch` wrote, by the batch's name.
     The files get a second name (a hard link), so they take no space twice. On a file system without
     hard links they are copied.
     """
+    for name, batch in batches.items():
+        made_from = batch / _MADE_FROM
+        if not made_from.is_file() or made_from.read_text("utf-8") != plan.batch_digest(name):
+            raise discard(batch, "damaged, or from another run")
+        if damage := find_damage(batch):
+            raise discard(batch, f"damaged: {damage}")
     with write_atomically(folder) as part:
         part.mkdir(parents=True)
-        rows = [(batch, row) for batch in batches for row in read_table(batch / TRACK_TABLE)]
+        folders = batches.values()
+        rows = [(batch, row) for batch in folders for row in read_table(batch / TRACK_TABLE)]
         for batch, row in rows:
             source, target = batch / row["file"], part / row["file"]
             try:
@@ -138,7 +159,7 @@ def write_mask(bed: Path, plan: CoveragePlan, files: Sequence[Path]) -> None:
         pieces = PackedTrack(files, 0, plan.packing_digest(track_set)).read()
         runs = chain.from_iterable(piece.runs(plan.fasta.contigs) for piece in pieces)
     else:
-        runs = track_runs(_with_segments(track_set, files), -1, plan.tiling.step)
+        runs = track_runs(_chunk_files(plan, track_set, files), -1, plan.tiling.step)
     size = plan.geometry.bin
     with write_atomically(bed) as part, part.open("w", encoding="utf-8") as out:
         for contig, start, end, fraction in _equal_values(runs):
@@ -166,8 +187,9 @@ def _equal_values(
         yield last
 
 
-def _with_segments(
-    track_set: TrackSet, chunks: Sequence[Path]
-) -> list[tuple[Path, Sequence[Segment]]]:
-    """Return the files of all chunks of a set, each with its segments."""
-    return list(zip(chunks, track_set.chunks.values(), strict=True))
+def _chunk_files(
+    plan: CoveragePlan, track_set: TrackSet, chunks: Sequence[Path]
+) -> list[ChunkFile]:
+    """Return the files of all chunks of a set, each with what must be in it."""
+    identities = map(plan.chunk_identity, track_set.chunks)
+    return list(map(ChunkFile, chunks, track_set.chunks.values(), identities))

@@ -141,6 +141,7 @@ def predict_profile_chunk(
     ensemble = load_profile_ensemble(
         plan.folds, plan.tracks, reverse_complement=options.reverse_complement
     )
+    identity = plan.chunk_identities(peaks)[job]
     windows, chunks = plan.chunks(peaks)
     keep_freed_memory()
     seconds = predict_peaks(
@@ -155,6 +156,7 @@ def predict_profile_chunk(
         batch_size=batch_size,
         precision=options.precision,
         min_acgt=options.min_acgt,
+        identity=identity,
         check=check,
     )
     _record_speed(plan, lease, threads, plan.config.operations, seconds)
@@ -322,6 +324,7 @@ def predict_peaks(
     batch_size: int = 32,
     precision: str = "float32",
     min_acgt: float = 0.0,
+    identity: str = "",
     check: Callable[[], None] = lambda: None,
 ) -> Seconds:
     """Predict the windows of a chunk of peaks and write its files.
@@ -341,6 +344,7 @@ def predict_peaks(
         batch_size: Windows per forward pass.
         precision: "float32", "tf32" or "bfloat16".
         min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
+        identity: A text that differs if any predicted value may differ.
         check: Function that raises an error if the sequence has changed. It is called before the
             files get their names.
 
@@ -356,9 +360,13 @@ def predict_peaks(
     columns = len(statistic_names(config.tasks, config.num_strands, config.joint_strands))
     shape = (count, ensemble.geometry.core, len(config.tasks), config.num_strands)
     with (
-        chunk_writer(values, config.num_labels, chunk.bases) as write_values,
-        rows_writer(statistics, (count, columns), np.float64) as write_statistics,
-        rows_writer(profiles, shape, np.float32) if profiles else nullcontext() as write_profiles,
+        chunk_writer(
+            values, config.num_labels, chunk.bases, identity=identity, resume=False
+        ) as write_values,
+        rows_writer(statistics, (count, columns), np.float64, identity) as write_statistics,
+        (
+            rows_writer(profiles, shape, np.float32, identity) if profiles else nullcontext()
+        ) as write_profiles,
         seconds.measure("elapsed"),
         progress(len(chunk.covering_windows), "peaks") as advance,
     ):

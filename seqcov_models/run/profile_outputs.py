@@ -16,10 +16,10 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.files import write_atomically
 from seqcov_models.genome.regions import read_bed_lines
 from seqcov_models.peaks.windows import Windows
-from seqcov_models.run.chunk_files import Values, read_row_blocks, track_runs
+from seqcov_models.run.chunk_files import ChunkFile, Values, read_row_blocks, track_runs
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.track_table import table_row, write_table
-from seqcov_models.tiling import Geometry, Segment
+from seqcov_models.tiling import Geometry
 from seqcov_models.tracks.table import Track
 
 PEAK_COLUMNS = ("contig", "start", "end", "name", "set", "strand", "summit", "window")
@@ -56,7 +56,7 @@ def write_profile_bigwigs(
         plan.name,
         name,
         row,
-        list(zip(chunks, segments, strict=True)),
+        list(map(ChunkFile, chunks, segments, plan.chunk_identities(peaks))),
         plan.fasta.contigs,
         plan.unit,
         plan.negative_minus,
@@ -69,7 +69,7 @@ def write_task(
     model: str,
     task: str,
     row: int,
-    chunks: Sequence[tuple[Path, Sequence[Segment]]],
+    chunks: Sequence[ChunkFile],
     contigs: Mapping[str, int],
     unit: str,
     negative_minus: bool = False,
@@ -83,7 +83,7 @@ def write_task(
         model: Name of the model.
         task: Name of the task.
         row: Row of the task's first strand in the chunks.
-        chunks: The files of all jobs with their segments, in order.
+        chunks: The files of all jobs, in order.
         contigs: Contig lengths in bp, by name.
         unit: The unit of the values in words.
         negative_minus: Whether the minus strand is written as negative values.
@@ -125,6 +125,7 @@ def write_peak_table(
     tables: Sequence[Path],
     columns: Sequence[str],
     uses_peak_strand: bool,
+    identities: Sequence[str] | None = None,
 ) -> None:
     """Write the statistics of every peak's prediction as a gzipped table with a header.
 
@@ -136,11 +137,13 @@ def write_peak_table(
         tables: The statistics that the jobs wrote, in order: one row per window.
         columns: The names of the statistics.
         uses_peak_strand: Whether peaks on the minus strand have windows of their own.
+        identities: What each of `tables` must have been made from; None for anything.
 
     Raises:
-        SeqcovError: If the tables do not have one row per window.
+        SeqcovError: If a table is damaged or was made from something else, or if the tables do not
+            have one row per window.
     """
-    rows = (row for block in read_row_blocks(tables) for row in block)
+    rows = (row for block in read_row_blocks(tables, identities) for row in block)
     with (
         write_atomically(path) as part,
         part.open("wb") as file,
@@ -222,6 +225,7 @@ def write_profile_windows(
     windows: Windows,
     geometry: Geometry,
     contigs: Sequence[str],
+    identities: Sequence[str] | None = None,
 ) -> None:
     """Join the profiles of all windows into one HDF5 file.
 
@@ -237,9 +241,11 @@ def write_profile_windows(
         windows: All windows, in order.
         geometry: The geometry of a window.
         contigs: Names of the contigs, in the FASTA's order.
+        identities: What each of `parts` must have been made from; None for anything.
 
     Raises:
-        SeqcovError: If the jobs' files do not hold these windows.
+        SeqcovError: If a file is damaged or was made from something else, or if the jobs' files do
+            not hold these windows.
     """
     import h5py
 
@@ -255,7 +261,7 @@ def write_profile_windows(
             shuffle=True, compression="gzip", compression_opts=1,
         )  # fmt: skip
         first = 0
-        for rows in read_row_blocks(parts):
+        for rows in read_row_blocks(parts, identities):
             if rows.shape[1:] != shape or first + len(rows) > len(windows):
                 raise SeqcovError(
                     f"{path}: its chunks do not hold {len(windows):,} windows of shape {shape};"

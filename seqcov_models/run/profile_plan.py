@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from seqcov_models.checkpoints.recognise import Checkpoint
+from seqcov_models.files import content_digest
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.networks.shared.config import ProfileConfig
 from seqcov_models.peaks.windows import (
@@ -223,6 +224,14 @@ class ProfilePlan(ModelDocument):
         return digest(
             identify_checkpoints(self.folds), self.options, self.peaks_digest, self.fasta.sha256
         )
+
+    def chunk_identities(self, peaks: Path) -> list[str]:
+        """Return a text per job that changes with any value of its files.
+
+        peaks: the file that `peaks.read.write_peaks` wrote.
+        """
+        content = content_digest(peaks)
+        return [digest(self.prediction_digest, content, job) for job in self.jobs]
 
     @property
     def bigwig_digest(self) -> str:

@@ -2,7 +2,7 @@
 
 A chunk is deleted as soon as its range is compressed, and a range's file as soon as the bigWigs of
 its batch are joined. So a run needs little more disk space than its bigWigs. A file contains the
-digest of what it was made from, the offset of each track, and the tracks.
+digest of what it was made from, the end and the checksum of each track, and the tracks.
 """
 
 import os
@@ -13,17 +13,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import google_crc32c
 import numpy as np
 
 from seqcov_models.bigwig.ranges import PackedRange, pack_range
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import write_atomically
-from seqcov_models.run.chunk_files import track_runs
+from seqcov_models.run.chunk_files import ChunkFile, track_runs
 from seqcov_models.run.coverage_plan import CoveragePlan
+from seqcov_models.run.sealed_array import discard
 from seqcov_models.run.seams import Jumps, Seams
 
 _HEADER = struct.Struct("<8s16sQ")
-_MAGIC = b"seqcov\x00\x01"
+_MAGIC = b"seqcov\x00\x02"
+_TABLE = np.dtype([("offset", "<u8"), ("size", "<u8"), ("checksum", "<u4")])
 _JUMPS = struct.Struct("<ddQQ")
 
 Item = TypeVar("Item")
@@ -50,8 +53,9 @@ def write_range(
         SeqcovError: If a chunk does not have the planned shape, or a value is infinite.
     """
     track_set = plan.find_set(name)
-    segments = [track_set.chunks[chunk] for chunk in track_set.ranges[name]]
-    planned = list(zip(chunks, segments, strict=True))
+    names = track_set.ranges[name]
+    segments = [track_set.chunks[chunk] for chunk in names]
+    planned = list(map(ChunkFile, chunks, segments, map(plan.chunk_identity, names)))
     first, last = segments[0][0], segments[-1][-1]
     start = first.contig, first.first_window * plan.tiling.step
     end = last.contig, last.first_window * plan.tiling.step + last.bins
@@ -86,15 +90,14 @@ def _map_ahead(
 
 def _write_file(path: Path, digest: str, count: int, tracks: Iterable[bytes]) -> None:
     """Write a file of `count` tracks."""
-    offsets = np.zeros(count + 1, "<u8")
+    table = np.zeros(count, _TABLE)
     with write_atomically(path) as part, part.open("wb") as handle:
-        handle.write(_HEADER.pack(_MAGIC, digest.encode(), count) + offsets.tobytes())
+        handle.write(_HEADER.pack(_MAGIC, digest.encode(), count) + table.tobytes())
         for number, track in enumerate(tracks):
-            offsets[number] = handle.tell()
+            table[number] = handle.tell(), len(track), google_crc32c.value(track)
             handle.write(track)
-        offsets[count] = handle.tell()
         handle.seek(_HEADER.size)
-        handle.write(offsets.tobytes())
+        handle.write(table.tobytes())
         handle.flush()
         os.fsync(handle.fileno())  # the chunks are deleted next
 
@@ -129,21 +132,26 @@ class PackedTrack:
                 jumps = Jumps(*_JUMPS.unpack_from(content))
                 packed = PackedRange.from_bytes(content[_JUMPS.size :])
             except OSError as error:
-                raise SeqcovError(f"range {path}: {error.strerror}") from None
-            except (ValueError, struct.error) as error:
                 raise SeqcovError(
-                    f"range {path}: {error}; delete it and start the run again"
+                    f"{path}: {error.strerror}; start the same command again"
                 ) from None
+            except (ValueError, struct.error) as error:
+                raise discard(path, f"damaged ({error})") from None
             self.jumps = self.jumps.add(jumps)
             yield packed
 
     def _read_bytes(self, path: Path) -> bytes:
-        """Return the track in one file. Raises ValueError if the file is from another run."""
+        """Return the track in one file. Raises ValueError if it is damaged or from another run."""
         with path.open("rb") as handle:
             magic, made_from, count = _HEADER.unpack(handle.read(_HEADER.size))
             if magic != _MAGIC or made_from != self._digest.encode() or self._number >= count:
-                raise ValueError("from another run")
-            handle.seek(8 * self._number, 1)
-            begin, end = struct.unpack("<2Q", handle.read(16))
+                raise ValueError("or from another run")
+            handle.seek(_TABLE.itemsize * self._number, 1)
+            ((begin, size, checksum),) = np.frombuffer(handle.read(_TABLE.itemsize), _TABLE)
             handle.seek(begin)
-            return handle.read(max(end - begin, 0))
+            if begin + size > os.fstat(handle.fileno()).st_size:
+                raise ValueError("it is cut")
+            content = handle.read(size)
+        if google_crc32c.value(content) != checksum:
+            raise ValueError("its bytes have changed since it was written")
+        return content

@@ -1,10 +1,12 @@
 """Write and read tables of tracks, with one row per bigWig."""
 
 import csv
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seqcov_models.bigwig.layout import MAGIC
 from seqcov_models.bigwig.writer import Summary
 from seqcov_models.files import write_atomically
 from seqcov_models.run.paths import TRACK_TABLE
@@ -41,6 +43,7 @@ def table_row(
         "file": path.name,
         "bin": bin_size,
         "unit": unit,
+        "bytes": path.stat().st_size,
         "bases": summary.bases,
         "minimum": f"{summary.minimum:.6g}",
         "maximum": f"{summary.maximum:.6g}",
@@ -63,6 +66,35 @@ def read_table(path: Path) -> list[dict[str, str]]:
     """Return the rows of a table that `write_table` wrote."""
     with path.open(encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle, delimiter="\t"))
+
+
+def find_damage(table: Path) -> str | None:
+    """Return what is wrong with the bigWigs of a table in words; None if nothing is seen.
+
+    Their sizes and last bytes are compared, which shows files that are missing or cut.
+
+    Args:
+        table: The table of a task's bigWigs, or the folder of a group's bigWigs with their table.
+    """
+    table = table / TRACK_TABLE if table.is_dir() else table
+    try:
+        rows = [(table.parent / row["file"], int(row["bytes"])) for row in read_table(table)]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return f"{table} is missing or damaged"
+    for path, size in rows:
+        try:
+            with path.open("rb", buffering=0) as file:
+                actual = os.fstat(file.fileno()).st_size
+                end = os.pread(file.fileno(), len(MAGIC), max(0, size - len(MAGIC)))
+        except FileNotFoundError:
+            return f"{path} is missing"
+        except OSError as error:
+            return f"{path} cannot be read ({error.strerror})"
+        if actual != size:
+            return f"{path} has {actual:,} bytes, but {size:,} were written"
+        if end != MAGIC:
+            return f"{path} does not end as a bigWig"
+    return None
 
 
 def join_tables(tables: Iterable[Path], path: Path) -> None:

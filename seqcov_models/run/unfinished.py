@@ -3,11 +3,11 @@
 The columns of the array are written from left to right. After each step the journal says how many
 columns are finished, and their checksum. A job that is killed leaves the file under its temporary
 name. The next attempt takes it over if it has the same identity and no process is writing it, and
-continues behind the last column whose checksum is right. The finished file has no journal.
+continues behind the last column whose checksum is right. In the finished file, the checksums of the
+rows take the place of the journal; see `run.sealed_array`.
 """
 
 import fcntl
-import hashlib
 import io
 import math
 import os
@@ -31,9 +31,10 @@ from seqcov_models.files import (
     temporary_path,
 )
 from seqcov_models.locks import check_run
+from seqcov_models.run.sealed_array import extend_checksums, pack_checksums, seal
 
 _RECORD = struct.Struct("<QII")
-"""A step in the journal: finished columns, checksum of the step's values, checksum of both."""
+"""A step in the journal: finished columns, checksum of the rows' checksums, checksum of both."""
 
 
 class UnfinishedArray:
@@ -51,7 +52,8 @@ class UnfinishedArray:
         self._file: IO[bytes] = path.open("r+b" if path.exists() else "w+b", buffering=0)
         self._header, self._shape, self._dtype = npy_header(shape, dtype), shape, np.dtype(dtype)
         self._bytes = len(self._header) + math.prod(shape) * np.dtype(dtype).itemsize
-        self._seal = hashlib.sha256(self._header + identity.encode()).digest()
+        self._seal = seal(self._header, identity)
+        self._checksums = [0] * shape[0]
 
     def lock(self) -> None:
         """Raise OSError if another process has the file, or if files cannot be locked here."""
@@ -84,9 +86,12 @@ class UnfinishedArray:
         array, place = self.map(), self._bytes + len(self._seal)
         while len(record := self._read(place, _RECORD.size)) == _RECORD.size:
             end, checksum, check = _RECORD.unpack(record)
-            right = google_crc32c.value(record[:-4]) == check and end > self.finished
-            if not right or _checksum(array[:, self.finished : end]) != checksum:
+            if google_crc32c.value(record[:-4]) != check or end <= self.finished:
                 break
+            checksums = extend_checksums(self._checksums, array[:, self.finished : end])
+            if _checksum(checksums) != checksum:
+                break
+            self._checksums = checksums
             self.finished, place = end, place + _RECORD.size
         self._file.truncate(place)
         return True
@@ -97,18 +102,21 @@ class UnfinishedArray:
         for values in block:
             array[row : row + values.shape[1], self.finished : end] = values.T
             row += values.shape[1]
-        record = struct.pack("<QI", end, _checksum(array[:, self.finished : end]))
+        self._checksums = extend_checksums(self._checksums, array[:, self.finished : end])
+        record = struct.pack("<QI", end, _checksum(self._checksums))
         self._file.seek(0, io.SEEK_END)
         self._file.write(record + struct.pack("<I", google_crc32c.value(record)))
         self.finished = end
 
     def finish(self) -> None:
-        """Remove the journal, once the values are on the disk: nothing checks them afterwards.
+        """Replace the journal by the checksums of the rows, once the values are on the disk.
 
         Raises OSError if another job has put its own file under this name.
         """
         os.fsync(self._file.fileno())
-        self._file.truncate(self._bytes)
+        self._file.truncate(self._bytes + len(self._seal))
+        self._write(self._bytes + len(self._seal), pack_checksums(self._checksums))
+        os.fsync(self._file.fileno())
         if not os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
             raise FileExistsError(f"{self.path}: another job has replaced this file")
 
@@ -127,7 +135,7 @@ class UnfinishedArray:
 
 @contextmanager
 def continue_array(
-    target: Path, shape: tuple[int, int], dtype: npt.DTypeLike, identity: str
+    target: Path, shape: tuple[int, int], dtype: npt.DTypeLike, identity: str, resume: bool = True
 ) -> Iterator[UnfinishedArray]:
     """Yield the array that becomes `target` when the block ends without error.
 
@@ -140,12 +148,13 @@ def continue_array(
         shape: Rows and columns.
         dtype: Type of the values.
         identity: A text that differs if any value of the array may differ.
+        resume: Whether an earlier attempt is continued.
 
     Raises:
         SeqcovError: If the run that started this job has ended.
     """
     check_run()
-    continued = _take_over(target, shape, dtype, identity)
+    continued = _take_over(target, shape, dtype, identity, resume)
     array = continued or UnfinishedArray(temporary_path(target), shape, dtype, identity)
     try:
         if continued is None:
@@ -168,7 +177,7 @@ def continue_array(
 
 
 def _take_over(
-    target: Path, shape: tuple[int, int], dtype: npt.DTypeLike, identity: str
+    target: Path, shape: tuple[int, int], dtype: npt.DTypeLike, identity: str, resume: bool
 ) -> UnfinishedArray | None:
     """Return the array that an earlier attempt left, if any; remove all other leftovers."""
     found = None
@@ -178,7 +187,7 @@ def _take_over(
         except PermissionError:  # another user's, in a folder of the group
             remove(leftover)
             continue
-        if found is None and _is_abandoned(array) and array.restore():
+        if found is None and resume and _is_abandoned(array) and array.restore():
             array.path = leftover.replace(temporary_path(target))
             found = array
         else:
@@ -211,9 +220,7 @@ def npy_header(shape: tuple[int, ...], dtype: npt.DTypeLike) -> bytes:
     return header.getvalue()
 
 
-def _checksum(columns: npt.NDArray[Any]) -> int:
-    """Return the CRC-32C of columns, row by row: each row is contiguous in the file."""
-    checksum = 0
-    for row in columns:
-        checksum = google_crc32c.extend(checksum, row)
+def _checksum(checksums: Sequence[int]) -> int:
+    """Return the checksum of checksums."""
+    checksum: int = google_crc32c.value(struct.pack(f"<{len(checksums)}I", *checksums))
     return checksum

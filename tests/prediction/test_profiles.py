@@ -19,6 +19,7 @@ from seqcov_models import BPNetConfig, SeqcovError, load_model, predict_region, 
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
 from seqcov_models.peaks.windows import split_windows
+from seqcov_models.run.chunk_files import ChunkFile
 from seqcov_models.run.profile_outputs import PEAK_COLUMNS, write_task
 from seqcov_models.tiling import select_bins
 from support.data import REPOSITORY
@@ -280,7 +281,7 @@ def test_the_minus_strand_can_be_written_as_negative_values(tmp_path: Path) -> N
     windows = run(tmp_path, [network(BPNET_LITE)], genome, 1, False, bins)
     chunks = split_windows(windows, genome.contigs, BPNET_LITE.geometry, 1)
     files = {kind: tmp_path / f"negative.{kind}.bw" for kind in ("plus", "minus", "both")}
-    chunk_files = [(tmp_path / "0.npy", chunks[0].segments)]
+    chunk_files = [ChunkFile(tmp_path / "0.npy", chunks[0].segments)]
     write_task(
         files, tmp_path / "t.tsv", "m", "signal", 0, chunk_files, genome.contigs, "reads",
         negative_minus=True,

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.run.chunk_files import chunk_writer, track_runs
+from seqcov_models.run.chunk_files import (
+    ChunkFile,
+    chunk_writer,
+    read_row_blocks,
+    rows_writer,
+    track_runs,
+)
 from seqcov_models.tiling import Segment
 
 Values = npt.NDArray[np.float32]
@@ -97,7 +103,7 @@ def test_runs_are_the_values_between_the_gaps_in_their_places(
             arrays.append(values)
             for index in np.flatnonzero(~np.array(missing)).tolist():
                 by_hand[contig, first * STEP + index] = values[index, 1]
-        chunks.append((write(folder / f"{number}.npy", np.concatenate(arrays)), planned))
+        chunks.append(ChunkFile(write(folder / f"{number}.npy", np.concatenate(arrays)), planned))
     actual: dict[tuple[str, int], float] = {}
     ends: dict[str, int] = {}
     for contig, start, values in track_runs(chunks, 1, STEP):
@@ -110,7 +116,7 @@ def test_runs_are_the_values_between_the_gaps_in_their_places(
 
 def test_a_track_whose_bins_are_all_gaps_has_no_run(tmp_path: Path) -> None:
     path = write(tmp_path / "0.npy", np.full((5, 1), np.nan, np.float32))
-    assert list(track_runs([(path, [Segment("a", 0, 2, 5)])], 0, STEP)) == []
+    assert list(track_runs([ChunkFile(path, [Segment("a", 0, 2, 5)])], 0, STEP)) == []
 
 
 @pytest.mark.parametrize(
@@ -119,7 +125,7 @@ def test_a_track_whose_bins_are_all_gaps_has_no_run(tmp_path: Path) -> None:
 def test_a_chunk_of_another_shape_is_refused(row: int, bins: int, tmp_path: Path) -> None:
     path = write(tmp_path / "0.npy", coverage(5, 2))
     with pytest.raises(SeqcovError, match=r"0\.npy"):
-        list(track_runs([(path, [Segment("a", 0, 2, bins)])], row, STEP))
+        list(track_runs([ChunkFile(path, [Segment("a", 0, 2, bins)])], row, STEP))
 
 
 @pytest.mark.parametrize("length", [0, 60, 128, -1])
@@ -127,10 +133,72 @@ def test_a_cut_chunk_is_refused(length: int, tmp_path: Path) -> None:
     path = write(tmp_path / "0.npy", coverage(50, 2))
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(SeqcovError, match=r"0\.npy"):
-        list(track_runs([(path, [Segment("a", 0, 13, 50)])], 0, STEP))
+        list(track_runs([ChunkFile(path, [Segment("a", 0, 13, 50)])], 0, STEP))
 
 
 def test_a_pickle_under_a_chunks_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "0.npy").write_bytes(pickle.dumps([1, 2]))
     with pytest.raises(SeqcovError, match=r"0\.npy"):
-        list(track_runs([(tmp_path / "0.npy", [Segment("a", 0, 13, 50)])], 0, STEP))
+        list(track_runs([ChunkFile(tmp_path / "0.npy", [Segment("a", 0, 13, 50)])], 0, STEP))
+
+
+# Identity and checksums
+
+
+def fill(path: Path, kind: str, identity: str) -> None:
+    """Write a file of a job: 7 rows of 50 values."""
+    values = coverage(50, 7).T
+    if kind == "chunk":
+        with chunk_writer(path, 7, 50, identity=identity) as write_chunk:
+            write_chunk(0, values.T)
+    else:
+        with rows_writer(path, (7, 50), np.float32, identity) as write_rows:
+            write_rows(0, values[:5])
+            write_rows(5, values[5:])
+
+
+def read(path: Path, kind: str, identity: str) -> Values:
+    """Return all rows of a file of a job."""
+    if kind == "rows":
+        return np.concatenate([*read_row_blocks([path], [identity], rows=3)])
+    chunk = ChunkFile(path, [Segment("a", 0, 13, 50)], identity)
+    return np.stack([next(track_runs([chunk], row, STEP))[2] for row in range(7)])
+
+
+@pytest.mark.parametrize("kind", ["chunk", "rows"])
+def test_what_is_read_is_what_was_written(kind: str, tmp_path: Path) -> None:
+    fill(tmp_path / "0.npy", kind, "this")
+    assert np.array_equal(read(tmp_path / "0.npy", kind, "this"), coverage(50, 7).T)
+    assert np.array_equal(np.load(tmp_path / "0.npy", mmap_mode="r"), coverage(50, 7).T)
+
+
+@pytest.mark.parametrize("kind", ["chunk", "rows"])
+def test_a_file_of_another_run_is_deleted_and_named(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "0.npy"
+    fill(path, kind, "this")
+    with pytest.raises(SeqcovError, match=rf"{path}: .*another run.*the same command makes it aga"):
+        read(path, kind, "other")
+    assert not path.exists()
+    with pytest.raises(SeqcovError, match=rf"{path}: No such file.*start the same command again"):
+        read(path, kind, "this")
+
+
+SIZE = 128 + 7 * 50 * 4 + 32 + 7 * 4 + 4
+"""Bytes of the header, the values, the seal, the checksums and their checksum."""
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(["chunk", "rows"]), st.integers(0, SIZE - 1), st.integers(0, 255))
+def test_a_byte_that_changed_or_is_missing_is_never_read(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, place: int, change: int
+) -> None:
+    """change: what is added to the byte; 0 to cut the file there."""
+    path = tmp_path_factory.mktemp("damage") / "0.npy"
+    fill(path, kind, "this")
+    content = bytearray(path.read_bytes())
+    assert len(content) == SIZE
+    content[place] ^= change
+    path.write_bytes(content if change else content[:place])
+    with pytest.raises(SeqcovError, match=rf"{path}: .*the same command makes it again"):
+        read(path, kind, "this")
+    assert not path.exists()

@@ -1,6 +1,8 @@
 """Compressed ranges: what is joined from them is what is written from the chunks at once."""
 
 import dataclasses
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pyBigWig
 import pytest
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.run.coverage_outputs import join_batch
+from seqcov_models.run.coverage_outputs import join_batch, write_coverage_bigwigs
 from seqcov_models.run.planner import plan_run
 from support.plans import Config, changed
 from support.ranges import plan_chunks, write_all
@@ -100,22 +102,49 @@ def test_rounding_writes_bigwigs_again_but_predicts_nothing(config: Config) -> N
     assert before.bigwig_digest("CAGE") != after.bigwig_digest("CAGE")
 
 
-def damage_digest(content: bytes) -> bytes:
-    return content[:8] + bytes(reversed(content[8:24])) + content[24:]
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "other": lambda content: b"x" * 100,
+    "cut": lambda content: content[:-1],
+    "another run": lambda content: content[:8] + bytes(reversed(content[8:24])) + content[24:],
+    "another byte": lambda content: content[:-9] + bytes([content[-9] ^ 4]) + content[-8:],
+}
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"x" * 100, None, damage_digest], ids=["empty", "other", "cut", "another run"]
-)
-def test_a_file_that_is_damaged_or_of_another_run_is_refused(
-    content: object, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_file_that_is_damaged_or_of_another_run_is_deleted_and_named(
+    damage: str, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     plan = plan_chunks(config, 4, monkeypatch)
     write_all(plan, tmp_path / "run")
     files = [tmp_path / "run" / f"{name}.0.packed" for name in plan.sets[0].ranges]
-    sound = files[1].read_bytes()
-    damaged = sound[:-1] if content is None else content
-    files[1].write_bytes(damage_digest(sound) if callable(damaged) else damaged)
-    with pytest.raises(SeqcovError, match=r"\.0\.packed.*delete it"):
+    files[1].write_bytes(DAMAGES[damage](files[1].read_bytes()))
+    with pytest.raises(SeqcovError, match=rf"{files[1]}: damaged .*the same command makes it ag"):
         join_batch(tmp_path / "again", plan, "0", files)
     assert not (tmp_path / "again").exists()
+    assert [file.exists() for file in files] == [number != 1 for number in range(len(files))]
+
+
+@pytest.mark.parametrize("damage", ["another run", "cut", "missing"])
+def test_a_damaged_folder_of_a_batch_is_deleted_and_named(
+    damage: str, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plan = plan_chunks(config, 4, monkeypatch)
+    write_all(plan, tmp_path)
+    (tracks,) = plan.sets
+    group = next(name for name in plan.groups if len(tracks.batch_indices(name)) > 1)
+    folders = [tmp_path / f"{batch}.joined" for batch in tracks.batch_indices(group)]
+    if damage == "another run":
+        shutil.rmtree(folders[1])
+        shutil.copytree(folders[0], folders[1])
+    else:
+        bigwig = next(folders[1].glob("*.bw"))
+        content = bigwig.read_bytes()
+        bigwig.unlink()
+        if damage == "cut":
+            bigwig.write_bytes(content[:-1])
+    with pytest.raises(SeqcovError, match=rf"{folders[1]}: damaged.*the same command makes it ag"):
+        write_coverage_bigwigs(tmp_path / "again", plan, group, folders)
+    assert not (tmp_path / "again").exists()
+    assert folders[0].exists()
+    assert not folders[1].exists()

@@ -59,7 +59,7 @@ def predict(ensemble: Ensemble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     contigs = {"a": letters[0] + "N" * 3_000 + letters[1], "b": letters[1]}
     opened = open_fasta(write_fasta(tmp_path / "genome.fa", contigs), tmp_path)
     selected = select_bins(opened.contigs, ensemble.geometry.bin, None, [("a", 1_000, 2_000)])
-    real = Ensemble.average
+    real = Ensemble.compute_coverage
 
     def run(
         identity: str | None = "this", windows: int = 1_000, overlap: float = 0.0,
@@ -76,7 +76,7 @@ def predict(ensemble: Ensemble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             run.windows += len(batch)  # type: ignore[attr-defined]
             return real(self, batch, precision)
 
-        monkeypatch.setattr(Ensemble, "average", counted)
+        monkeypatch.setattr(Ensemble, "compute_coverage", counted)
         tiling = Tiling.from_overlap(ensemble.geometry, overlap, "taper" if overlap else "crop")
         segments, genome = tile(opened.contigs, tiling, selected), Genome(opened)
         try:
@@ -121,7 +121,7 @@ def test_killed_after_any_window_it_continues_there(
     monkeypatch.setitem(compute.ROUTES, "cpu", route)
     options = {"dtype": dtype, "overlap": overlap}
     caplog.set_level("INFO", "seqcov")
-    expected, total = predict(None, **options), predict.windows  # type: ignore[attr-defined]
+    expected, total = predict(**options), predict.windows  # type: ignore[attr-defined]
     assert total > 8
     for killed in (0, 1, 2, total // 2, total - 1):
         Path("0.npy").unlink()
@@ -137,7 +137,7 @@ def test_killed_after_any_window_it_continues_there(
 
 
 def test_killed_again_and_again(predict: Predict) -> None:
-    expected, total = predict(None), predict.windows  # type: ignore[attr-defined]
+    expected, total = predict(), predict.windows  # type: ignore[attr-defined]
     Path("0.npy").unlink()
     for _ in range(total - 1):
         kill(predict, 1)
@@ -146,15 +146,15 @@ def test_killed_again_and_again(predict: Predict) -> None:
 
 
 def test_another_identity_begins_anew(predict: Predict) -> None:
-    expected, total = predict(None), predict.windows  # type: ignore[attr-defined]
+    expected, total = predict(), predict.windows  # type: ignore[attr-defined]
     kill(predict, 5)
-    assert predict("other") == expected
+    assert predict("other")[: -32 - 4 * 5] == expected[: -32 - 4 * 5]  # without seal and checksums
     assert predict.windows == total  # type: ignore[attr-defined]
     assert not [*Path().glob(".*.part")]
 
 
 def test_another_type_begins_anew(predict: Predict) -> None:
-    expected = predict(None, dtype="float16")
+    expected = predict(dtype="float16")
     kill(predict, 5)
     assert predict(dtype="float16") == expected
 
@@ -166,7 +166,7 @@ def test_without_an_identity_a_failed_job_leaves_nothing(predict: Predict) -> No
 
 
 def test_an_attempt_that_is_still_running_is_not_continued_and_fails(predict: Predict) -> None:
-    expected, total = predict(None), predict.windows  # type: ignore[attr-defined]
+    expected, total = predict(), predict.windows  # type: ignore[attr-defined]
     with kill(predict, 5).open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         assert predict() == expected

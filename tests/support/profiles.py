@@ -15,6 +15,7 @@ from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
 from seqcov_models.peaks.read import combine_peaks, read_peaks, write_peaks
 from seqcov_models.peaks.windows import Windows, read_windows, split_windows, statistic_names
 from seqcov_models.prediction.ensemble import ProfileEnsemble
+from seqcov_models.run.chunk_files import ChunkFile
 from seqcov_models.run.predict import predict_peaks
 from seqcov_models.run.profile_outputs import (
     write_peak_table,
@@ -116,7 +117,9 @@ def run(
         ensemble = ProfileEnsemble(folds, reverse_complement=both_strands)
         predict_peaks(ensemble, genome, windows, chunk, bins, *paths, **options)
     kinds = ("plus", "minus", "both") if config.num_strands == 2 else ("both",)
-    chunk_files = [(paths[0], chunk.segments) for paths, chunk in zip(files, chunks, strict=True)]
+    chunk_files = [
+        ChunkFile(paths[0], chunk.segments) for paths, chunk in zip(files, chunks, strict=True)
+    ]
     for index, task in enumerate(config.tasks):
         write_task(
             {kind: folder / f"{task}.{kind}.bw" for kind in kinds}, folder / f"{task}.tsv", "model",

@@ -13,7 +13,7 @@ from seqcov_models.run.planner import plan_run
 from seqcov_models.run.range_files import write_range
 from support.plans import Config, changed
 
-SMALL_BATCHES = 15_000
+SMALL_BATCHES = 12_000
 """`planner.BATCH_BYTES` at which the bins of `plans.GENOME` make batches of one or two tracks."""
 
 
@@ -43,7 +43,7 @@ def write_chunks(plan: CoveragePlan, folder: Path) -> dict[str, Path]:
             columns.append(values)
         files[name] = folder / f"{name}.npy"
         values = np.concatenate(columns, 1)
-        with chunk_writer(files[name], *values.shape) as write:
+        with chunk_writer(files[name], *values.shape, identity=plan.chunk_identity(name)) as write:
             write(0, values.T)
     return files
 

@@ -3,12 +3,14 @@
 
 import atexit
 import functools
+import functools
 import shutil
 import time
 
 from snakemake.path_modifier import PathModifier
 
 from seqcov_models.locks import begin_run as lock_and_name
+from seqcov_models.run.track_table import find_damage
 
 
 def take_prefix(*folders):
@@ -75,6 +77,20 @@ def begin_run():
     began, provenance = time.time(), paths.provenance.absolute()
     chunks = [file.absolute() for file in chunks]
     atexit.register(remove_leftovers, chunks, results, began, provenance)
+
+
+@functools.cache
+def remake_damaged():
+    """Let Snakemake make results again whose bigWigs are missing or cut, and say why; once.
+
+    It compares dates of outputs only, and folders exist though files in them do not.
+    """
+    if not workflow.is_main_process:
+        return
+    for table in filter(Path.exists, tables_of_run(None)):
+        if damage := find_damage(table):
+            print(f"{damage}; {table} is made again", file=sys.stderr)
+            workflow.dag.forcefiles.add(str(table))
 
 
 def remove_leftovers(chunks, results, began, provenance):

@@ -1,0 +1,127 @@
+"""Files of a run that are cut, deleted or changed by hand: named, and made again."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.fasta import write_fasta
+from support.position_coded import position_coded_bin, save_position_coded
+from support.profiles import write_profile_run
+from support.runs import bigwigs, digests, snakemake
+
+pytestmark = pytest.mark.workflow
+
+Config = dict[str, Any]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    draw = random.Random(5)
+    bins = {f"chr{contig}": [draw.randrange(3**12) for _ in range(500)] for contig in range(3)}
+    contigs = {name: "".join(map(position_coded_bin, numbers)) for name, numbers in bins.items()}
+    write_fasta(tmp_path / "g.fa", contigs)
+    save_position_coded(tmp_path / "toy", tracks=5)
+    return {
+        "genome": {"name": "g", "fasta": str(tmp_path / "g.fa")},
+        "models": {"toy": {"architecture": "borzoi", "weights": str(tmp_path / "toy")}},
+        "prediction": {"windows_per_chunk": 16},
+    }
+
+
+def dates(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*.bw")}
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def zero_end(path: Path) -> None:
+    """What a crash of the machine leaves of a file whose last block was not written."""
+    path.write_bytes(path.read_bytes()[:-50] + bytes(50))
+
+
+def test_bigwigs_that_are_cut_or_deleted_are_made_again(config: Config, tmp_path: Path) -> None:
+    assert snakemake(tmp_path, config).returncode == 0
+    expected, files = digests(tmp_path), bigwigs(tmp_path)
+    assert len(expected) == 6
+    for name, damage in (("toy.track_1.bw", cut), ("toy.unknown.bw", Path.unlink)):
+        damage(files[name])
+    before = dates(tmp_path)
+    dry_run = snakemake(tmp_path, config, "--dry-run")
+    assert dry_run.returncode == 0, dry_run.stderr
+    assert "toy.track_1.bw has " in dry_run.stderr
+    assert "toy.unknown.bw is missing; results/g/toy/tracks/mask is made again" in dry_run.stderr
+    assert "rule write_coverage_bigwigs" in dry_run.stderr + dry_run.stdout
+    assert dates(tmp_path) == before
+    again = snakemake(tmp_path, config)
+    assert again.returncode == 0, again.stderr
+    assert digests(tmp_path) == expected
+    zero_end(files["toy.track_3.bw"])
+    again = snakemake(tmp_path, config)
+    assert again.returncode == 0, again.stderr
+    assert "toy.track_3.bw does not end as a bigWig" in again.stderr
+    assert digests(tmp_path) == expected
+    assert "Nothing to be done" in snakemake(tmp_path, config).stderr
+
+
+def test_profile_bigwigs_that_are_cut_are_made_again(tmp_path: Path) -> None:
+    config = write_profile_run(tmp_path)
+    assert snakemake(tmp_path, config).returncode == 0
+    expected, files = digests(tmp_path), bigwigs(tmp_path)
+    (name,) = [name for name in files if name.endswith("minus.bw")][:1]
+    cut(files[name])
+    again = snakemake(tmp_path, config)
+    assert again.returncode == 0, again.stderr
+    assert f"{name} has " in again.stderr
+    assert digests(tmp_path) == expected
+
+
+@pytest.mark.parametrize("damage", [flip, cut])
+@pytest.mark.parametrize(
+    ("rule", "pattern"), [("predict_coverage", "[2-9].npy"), ("compress_range", "*.0.packed")]
+)
+def test_a_damaged_temporary_file_is_named_and_made_again(
+    rule: str, pattern: str, damage: Callable[[Path], None], config: Config, tmp_path: Path
+) -> None:
+    assert snakemake(tmp_path / "fresh", config).returncode == 0
+    stopped = snakemake(tmp_path, config, "--until", rule)
+    assert stopped.returncode == 0, stopped.stderr
+    file = min((tmp_path / "results/g/toy/chunks").glob(pattern))
+    damage(file)
+    failed = snakemake(tmp_path, config)
+    assert failed.returncode != 0
+    assert f"{file.relative_to(tmp_path)}: damaged" in failed.stderr
+    assert "the same command makes it again" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not file.exists()
+    again = snakemake(tmp_path, config)
+    assert again.returncode == 0, again.stderr
+    assert digests(tmp_path / "results") == digests(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("name", ["0.npy", "0.table.npy", "1.windows.npy"])
+def test_a_damaged_file_of_profiles_is_named_and_made_again(name: str, tmp_path: Path) -> None:
+    config = write_profile_run(tmp_path) | {"profiles": {"jobs": 2, "windows": True}}
+    stopped = snakemake(tmp_path, config, "--until", "predict_profiles")
+    assert stopped.returncode == 0, stopped.stderr
+    file = tmp_path / "results/g/plain/chunks" / name
+    flip(file)
+    failed = snakemake(tmp_path, config)
+    assert failed.returncode != 0
+    assert f"{name}: damaged" in failed.stderr
+    assert not file.exists()
+    again = snakemake(tmp_path, config)
+    assert again.returncode == 0, again.stderr
+    fresh = snakemake(tmp_path, config | {"output": "fresh"})
+    assert fresh.returncode == 0, fresh.stderr
+    assert digests(tmp_path / "results") == digests(tmp_path / "fresh")
