@@ -213,6 +213,9 @@ class CoveragePlan(ModelDocument):
         if track.row < 0:
             return "fraction of the input window"
         options = self.options
+        if self.predicts_profiles:
+            stride = f"mean of windows every {self.tiling.step} bp"
+            return f"reads per base ({options.scale} of the predicted log counts; {stride})"
         return describe_unit(track, self.geometry.bin, options.scale, options.transform)
 
     @property
