@@ -6,6 +6,12 @@ import threading
 
 from seqcov_models.run import slurm
 
+OTHER_CLUSTERS = {
+    "cluster",
+    "clusters",
+    "slurm_cluster",
+}  # sinfo lists only one's nodes
+
 
 def prepare_slurm(folder):
     """Choose settings that this Slurm needs, and end the jobs of a killed run of this folder.
@@ -13,9 +19,9 @@ def prepare_slurm(folder):
     The folder is locked: jobs whose names begin with its digest belong to no run that is alive.
     """
     settings, configuration = workflow.executor_settings, slurm.read_configuration()
-    if not slurm.has_accounting(configuration):
-        # sacct would fail, and the run would wait for ever. With squeue, the executor's first
-        # question must come before Slurm forgets a job; it asks sacct again otherwise.
+    if not slurm.has_accounting():
+        # The executor would ask sacct, and the run would wait for ever. With squeue, its first
+        # question must come before Slurm forgets a job; otherwise it asks sacct after all.
         settings.status_command = "squeue"
         settings.init_seconds_before_status_checks = max(
             1,
@@ -40,12 +46,13 @@ def prepare_slurm(folder):
 def request_of_job(job):
     """Return what a job asks of Slurm."""
     resources = job.resources
-    cpus = resources.get("cpus_per_task") or job.threads
     gpus, gpu_type = resources.get("gpu") or 0, resources.get("gpu_model") or ""
     if match := re.fullmatch(
         r"gpu(?::([^:]*\D[^:]*))?(?::(\d+))?", str(resources.get("gres"))
     ):
         gpu_type, gpus = match[1] or "", int(match[2] or 1)
+    per_gpu = (resources.get("cpus_per_gpu") or 0) * gpus
+    cpus = resources.get("cpus_per_task") or per_gpu or job.threads
     memory = resources.get("mem_mb") or (resources.get("mem_mb_per_cpu") or 0) * cpus
     numbers = (cpus, memory, gpus, resources.get("runtime") or 0)
     cpus, memory, gpus, minutes = (
