@@ -6,11 +6,8 @@ import threading
 
 from seqcov_models.run import slurm
 
-OTHER_CLUSTERS = {
-    "cluster",
-    "clusters",
-    "slurm_cluster",
-}  # sinfo lists only one's nodes
+# Resources that send a job to another cluster; sinfo lists the nodes of this one
+OTHER_CLUSTERS = {"cluster", "clusters", "slurm_cluster"}
 
 
 def prepare_slurm(folder):
@@ -86,7 +83,7 @@ def extend_executor(base):
             jobs = {
                 job.rule.name: job
                 for job in self.dag.needrun_jobs()
-                if not job.is_local
+                if not job.is_local and not OTHER_CLUSTERS & set(job.resources.keys())
             }
             kinds = slurm.read_nodes()
             requests = [request_of_job(job) for job in jobs.values()]
@@ -137,7 +134,8 @@ def extend_executor(base):
             super().report_job_error(job_info, *args, **kwargs)
 
         async def check_active_jobs(self, active_jobs):
-            known = await asyncio.to_thread(self.known_jobs)
+            # The first call comes before __post_init__, from another thread, without jobs
+            known = await asyncio.to_thread(self.known_jobs) if active_jobs else set()
             if known is not None:
                 # If its question fails, the executor drops all jobs: nothing of this is used
                 async for _ in super().check_active_jobs(active_jobs):
