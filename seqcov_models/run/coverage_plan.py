@@ -7,6 +7,7 @@ from functools import cached_property
 from seqcov_models.bigwig.rounding import round_values
 from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.genome.fasta import Fasta
+from seqcov_models.networks.shared.config import ProfileConfig
 from seqcov_models.run.chunk_files import DTYPES, Values
 from seqcov_models.run.digests import digest, identify_checkpoints
 from seqcov_models.run.model_document import BIGWIG_BYTES, ModelDocument, count_positions
@@ -32,7 +33,7 @@ class CoverageOptions:
         reverse_complement: Whether the predictions of both strands are averaged.
         shifts: Shifts of the window in bp, to the right, whose predictions are averaged.
         scale: "model" for the network's own output, "raw" for the statistic of coverage that the
-            track table names.
+            track table names. Of a BPNet "exp" or "expm1": how reads follow from log counts.
         transform: The transform that "raw" undoes: "old", "new" or "scale".
         precision: "float32", "tf32" or "bfloat16".
         chunk_dtype: "float32" or "float16", of the temporary files.
@@ -77,6 +78,11 @@ class CoveragePlan(ModelDocument):
     significant_bits: int | None = None
 
     @property
+    def predicts_profiles(self) -> bool:
+        """Whether the network is a BPNet: fractions and reads of a window, and not coverage."""
+        return isinstance(self.folds[0].config, ProfileConfig)
+
+    @property
     def geometry(self) -> Geometry:
         """The network's window, core and bins."""
         return self.tiling.geometry
@@ -109,6 +115,12 @@ class CoveragePlan(ModelDocument):
         return {group: track_set for track_set in self.sets for group in track_set.groups}
 
     @property
+    def member_count(self) -> int:
+        """Number of predictions per window: folds × shifts × strands."""
+        options = self.options
+        return len(self.folds) * len(options.shifts) * (1 + options.reverse_complement)
+
+    @property
     def bin_count(self) -> int:
         """Maximum number of bins that get a value; gaps of the sequence are found later."""
         return count_positions(self.selected_bins)
@@ -138,7 +150,7 @@ class CoveragePlan(ModelDocument):
         rows = track_set.bigwig_count
         width = BIGWIG_BYTES
         if self.significant_bits is not None:  # 1.9 bytes were measured for 5 bits, 2.9 for 11
-            width = min(width, 1.3 + 0.2 * self.significant_bits)
+            width = min(width, 1.07 + 0.167 * self.significant_bits)
         bigwigs = int(self.bin_count * rows * width)
         if not track_set.ranges:
             return sum(chunk_bytes.values()), bigwigs
@@ -201,6 +213,9 @@ class CoveragePlan(ModelDocument):
         if track.row < 0:
             return "fraction of the input window"
         options = self.options
+        if self.predicts_profiles:
+            stride = f"mean of windows every {self.tiling.step} bp"
+            return f"reads per base ({options.scale} of the predicted log counts; {stride})"
         return describe_unit(track, self.geometry.bin, options.scale, options.transform)
 
     @property

@@ -111,6 +111,11 @@ class ProfilePlan(ModelDocument):
         return config
 
     @property
+    def member_count(self) -> int:
+        """Number of predictions per window: folds × strands."""
+        return len(self.folds) * (1 + self.options.reverse_complement)
+
+    @property
     def tracks(self) -> list[Track]:
         """All tracks of the checkpoint: strands within tasks."""
         return self.folds[0].tracks
@@ -160,6 +165,8 @@ class ProfilePlan(ModelDocument):
     @property
     def unit(self) -> str:
         """The unit of the values in words."""
+        if added := self.config.added_reads:
+            return f"reads per base (exp of the predicted log counts, minus {added})"
         return f"reads per base ({self.options.counts} of the predicted log counts)"
 
     @property

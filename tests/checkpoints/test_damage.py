@@ -14,6 +14,7 @@ from seqcov_models import SeqcovError, save_model
 from seqcov_models.checkpoints.containers.tensor_bundle import masked_crc32c, open_bundle
 from seqcov_models.checkpoints.formats import sonnet
 from seqcov_models.checkpoints.load import outline, weight_shapes
+from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.networks.shared.base import CoverageModel
 from support.calico import Tiny, Weights, write_calico
 from support.checkpoints import CONTAINERS, GOLDENS, are_equal, load_golden, read_state, refusal
@@ -131,9 +132,11 @@ def rename_array(file: Path, rng: np.random.Generator) -> bool:
         save_file(state, file)
     elif file.suffix in (".torch", ".bin"):
         is_zip = file.read_bytes().startswith(b"PK")
-        state = torch.load(file, weights_only=True)
-        state["other"] = state.pop(sorted(state)[int(rng.integers(len(state)))])
-        torch.save(state, file, _use_new_zipfile_serialization=is_zip)
+        content = torch.load(file, weights_only=True)
+        state = content.get("state_dict", content)
+        names = sorted(state.keys() - {"lw0", "lw1"})  # Cherimoya's weights of losses
+        state["other"] = state.pop(names[int(rng.integers(len(names)))])
+        torch.save(content, file, _use_new_zipfile_serialization=is_zip)
     elif file.suffix == ".index":
         return rename_in_bundle(file, rng)
     else:
@@ -168,8 +171,7 @@ def rename_in_bundle(index: Path, rng: np.random.Generator) -> bool:
 def test_a_renamed_weight_is_refused(name: str, write_checkpoint: Callable[[str], Path]) -> None:
     folder = write_checkpoint(name)
     rng = np.random.default_rng(3)
-    kinds = (".h5", ".safetensors", ".torch", ".bin", ".index")
-    (file,) = (f for f in files_of(folder) if f.suffix in kinds)
+    (file,) = recognise(None, folder).weights
     content = file.read_bytes()
     for _ in range(6):
         is_weight = rename_array(file, rng)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seqcov_models import BPNetConfig, BPNetLiteConfig, save_model
+from seqcov_models import BPNetConfig, BPNetLiteConfig, ChromBPNetConfig, save_model
 from seqcov_models.checkpoints.load import build
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
@@ -36,6 +36,11 @@ UNSTRANDED = BPNetLiteConfig(
     stem_kernel_size=3, num_dilated_layers=1, profile_kernel_size=3,
 )  # fmt: skip
 
+CHROMBPNET = ChromBPNetConfig(
+    sequence_length=80, target_length=30, hidden_size=6, stem_kernel_size=5, num_dilated_layers=2,
+    profile_kernel_size=5, bias_hidden_size=4, bias_num_dilated_layers=1,
+)  # fmt: skip
+
 
 def network(config: BPNetConfig, seed: int = 1) -> BPNetForProfilePrediction:
     torch.manual_seed(seed)
@@ -43,8 +48,48 @@ def network(config: BPNetConfig, seed: int = 1) -> BPNetForProfilePrediction:
     with torch.no_grad():
         for weight in model.parameters():
             weight.copy_(torch.randn_like(weight) * 0.4)
-    assert isinstance(model, BPNetForProfilePrediction)
+        assert isinstance(model, BPNetForProfilePrediction)
+        model.counts.bias += config.added_reads  # so that some reads are left
     return model.eval()
+
+
+COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
+
+
+def predict_window(
+    folds: list[BPNetForProfilePrediction],
+    letters: str,
+    minus: bool,
+    both_strands: bool,
+    expm1: bool,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Compute values (length, tasks, strands) and log counts of a window from the definitions.
+
+    The probabilities and the log counts are averaged over folds and strands, then multiplied.
+    """
+    profiles, logs = [], []
+    for fold in folds:
+        for is_reverse in {False: [minus], True: [False, True]}[both_strands]:
+            strand_letters = letters.translate(COMPLEMENT)[::-1] if is_reverse else letters
+            one_hot = np.full(
+                (1, len(strand_letters), 4), 0.25 if fold.config.n_encoding == "uniform" else 0
+            )
+            for position, letter in enumerate(strand_letters):
+                if letter in "ACGT":
+                    one_hot[0, position] = np.eye(4)["ACGT".index(letter)]
+            with torch.inference_mode():
+                output = fold(inputs_embeds=torch.from_numpy(one_hot).float())
+            logits = output.profile_logits[0].double().numpy()
+            counts = output.count_logits[0].double().numpy()
+            odds = np.exp(logits - logits.max())
+            joint = fold.config.joint_strands
+            probabilities = odds / odds.sum((0, 2) if joint else 0, keepdims=True)
+            profiles.append(probabilities[::-1, :, ::-1] if is_reverse else probabilities)
+            logs.append(counts[:, ::-1] if is_reverse else counts)
+    log = np.mean(logs, 0)
+    added = folds[0].config.added_reads or int(expm1)
+    reads = np.maximum(np.exp(log) - added, 0)
+    return np.mean(profiles, 0) * reads[None], log
 
 
 def run(
