@@ -4,6 +4,7 @@ import csv
 import gzip
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,22 +98,30 @@ def test_each_base_has_the_mean_of_its_windows(tmp_path: Path) -> None:
 def test_killed_and_again_gives_the_same_bytes(tmp_path: Path) -> None:
     """With another number of windows per job, too: a value depends on its place alone."""
     rng = np.random.default_rng(1)
-    write_fasta(tmp_path / "g.fa", {"c": "".join(rng.choice(list("ACGT"), 400_000))})
-    model = write_model(tmp_path, BPNET_LITE, stride=13)
+    write_fasta(tmp_path / "g.fa", {"c": "".join(rng.choice(list("ACGT"), 1_500_000))})
     config = {
         "genome": {"name": "g", "fasta": "g.fa"},
-        "models": {"m": model},
-        "prediction": {"windows_per_chunk": 10**6},
+        "models": {"m": write_model(tmp_path, BPNET_LITE, stride=13)},
+        "prediction": {"windows_per_chunk": 10**6, "threads": 1},
     }
-    process = start(tmp_path, config)
-    unfinished = wait_for(tmp_path / "results/g/m", "**/*.unfinished*")
-    while process.poll() is None and not unfinished.stat().st_size:
-        pass
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    running = start(tmp_path, config)
+    part = wait_for(tmp_path, "results/g/m/chunks/.*.part")
+    wait_for_blocks(part, 3)
+    os.kill(int(part.name.split(".")[-2]), signal.SIGKILL)
+    assert running.wait() != 0
     again = snakemake(tmp_path, config)
     assert again.returncode == 0, again.stderr
+    (log,) = (tmp_path / "logs/g/predict_coverage").glob("*.log")
+    assert "continuing after" in log.read_text()
     results = digests(tmp_path / "results/g/m")
-    other = config | {"output": "other", "prediction": {"windows_per_chunk": 12_345}}
+    other = config | {"output": "other", "prediction": {"windows_per_chunk": 30_000}}
     assert snakemake(tmp_path, other).returncode == 0
     assert digests(tmp_path / "other/g/m") == results
+
+
+def wait_for_blocks(part: Path, count: int) -> None:
+    """Wait until an unfinished chunk has so many blocks of bases: its journal grows with each."""
+    sizes: set[int] = set()
+    while len(sizes) <= count:
+        sizes.add(part.stat().st_size)
+        time.sleep(0.001)
