@@ -10,7 +10,12 @@ from seqcov_models.genome.fasta import Fasta
 from seqcov_models.networks.shared.config import ProfileConfig
 from seqcov_models.run.chunk_files import DTYPES, Values
 from seqcov_models.run.digests import digest, identify_checkpoints
-from seqcov_models.run.model_document import BIGWIG_BYTES, ModelDocument, count_positions
+from seqcov_models.run.model_document import (
+    BIGWIG_BYTES,
+    ModelDocument,
+    count_positions,
+    describe_reads,
+)
 from seqcov_models.run.track_set import TrackSet, set_number
 from seqcov_models.tiling import BinIntervals, Geometry, Tiling
 from seqcov_models.tracks.table import Track
@@ -213,6 +218,10 @@ class CoveragePlan(ModelDocument):
         if track.row < 0:
             return "fraction of the input window"
         options = self.options
+        config = self.folds[0].config
+        if isinstance(config, ProfileConfig):
+            reads = describe_reads(config, options.scale)
+            return f"reads per base ({reads}; mean of windows every {self.tiling.step} bp)"
         return describe_unit(track, self.geometry.bin, options.scale, options.transform)
 
     @property

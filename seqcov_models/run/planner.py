@@ -20,11 +20,16 @@ from seqcov_models.genome.fasta import Fasta, open_fasta
 from seqcov_models.genome.letters import check_letters
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
 from seqcov_models.networks.registry import NETWORKS
-from seqcov_models.networks.shared.config import BinnedConfig
 from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.chunk_size import choose_windows_per_chunk, seconds_per_window
 from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import CoverageOptions, CoveragePlan
+from seqcov_models.run.genome_profiles import (
+    check_entry,
+    complete_entry,
+    is_at_peaks,
+    lay_windows,
+)
 from seqcov_models.run.limits import check_genome
 from seqcov_models.run.model_document import BIGWIG_BYTES
 from seqcov_models.run.paths import Paths
@@ -92,11 +97,11 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     genome = _open_genome(config["genome"], paths.folder)
     models: dict[str, CoveragePlan] = {}
     profiles: dict[str, ProfilePlan] = {}
-    profiles_last = sorted(config["models"].items(), key=lambda item: "peaks" in item[1])
+    profiles_last = sorted(config["models"].items(), key=lambda item: is_at_peaks(item[1]))
     for name, entry in profiles_last:  # their peaks may come from another model's track
         try:
             _check_architecture(entry)
-            if "peaks" in entry:
+            if is_at_peaks(entry):
                 profiles[name] = _plan_profiles(name, entry, config, genome, models)
             else:
                 models[name] = _plan_coverage(name, entry, config, genome)
@@ -110,9 +115,9 @@ def _check_architecture(entry: Mapping[str, Any]) -> None:
     name = entry["architecture"]
     if name not in NETWORKS:
         raise SeqcovError(f"architecture: {name!r} is not one of: {', '.join(NETWORKS)}")
-    if NETWORKS[name].output == "profiles" and "peaks" not in entry:
-        raise SeqcovError(f"peaks is missing: {name} predicts profiles at peaks; name their file")
-    if NETWORKS[name].output == "bins" and "peaks" in entry:
+    if not is_at_peaks(entry):
+        check_entry(entry)
+    elif NETWORKS[name].output == "bins":
         raise SeqcovError(f"unknown key 'peaks': {name} predicts tracks along the genome")
 
 
@@ -153,10 +158,11 @@ def _plan_coverage(
 ) -> CoveragePlan:
     """Return the plan of the model of coverage that the section `entry` describes."""
     prediction = config["prediction"]
+    entry = complete_entry(entry, config["profiles"]["counts"])
     folds = recognise_folds(entry)
     tracks = select(folds[0].tracks, entry["tracks"])
     geometry = folds[0].config.geometry
-    tiling = Tiling.from_overlap(geometry, prediction["overlap"], prediction["blend"])
+    tiling = lay_windows(entry, geometry, prediction)
     _check_ensemble(entry, len(folds), tracks, geometry)
     bins = genome.select_bins(geometry.bin)
     segments = tile(genome.fasta.contigs, tiling, bins)
@@ -225,7 +231,6 @@ def _choose_chunk_size(
 ) -> int:
     """Return the number of windows per chunk that follows from the work per window."""
     config = folds[0].config.with_tracks(tracks)
-    assert isinstance(config, BinnedConfig)
     rows = tracks * (1 + entry["standard_deviation"]) + 1
     dtype = choose_chunk_dtype(prediction, entry["scale"])
     value_bytes = tiling.step * rows * DTYPES[dtype].itemsize
