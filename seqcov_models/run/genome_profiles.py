@@ -71,10 +71,4 @@ def lay_windows(entry: Mapping[str, Any], geometry: Geometry, prediction: Any) -
     """
     if NETWORKS[entry["architecture"]].output == "bins":
         return Tiling.from_overlap(geometry, prediction["overlap"], prediction["blend"])
-    stride = entry["stride"] or -(-geometry.core // 4)
-    if stride > geometry.core:
-        raise SeqcovError(
-            f"stride: {stride:,} bp is more than the {geometry.core:,} bp of a profile, so that"
-            f" bases between windows would have no value; choose at most {geometry.core:,}"
-        )
-    return Tiling(geometry, stride, "mean")
+    return Tiling.from_stride(geometry, entry["stride"])
