@@ -30,7 +30,7 @@ from seqcov_models.run.genome_profiles import (
     is_at_peaks,
     lay_windows,
 )
-from seqcov_models.run.limits import check_genome
+from seqcov_models.run.limits import check_dates, check_genome
 from seqcov_models.run.model_document import BIGWIG_BYTES
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
@@ -109,7 +109,9 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
                 models[name] = _plan_coverage(name, entry, config, genome)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
-    return RunPlan(config, genome.fasta, _initial_view(genome), models, profiles)
+    run = RunPlan(config, genome.fasta, _initial_view(genome), models, profiles)
+    check_dates(run)
+    return run
 
 
 def _check_architecture(entry: Mapping[str, Any]) -> None:
