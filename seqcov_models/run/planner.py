@@ -30,7 +30,7 @@ from seqcov_models.run.genome_profiles import (
     is_at_peaks,
     lay_windows,
 )
-from seqcov_models.run.limits import check_genome
+from seqcov_models.run.limits import check_dates, check_genome
 from seqcov_models.run.model_document import BIGWIG_BYTES
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
@@ -65,7 +65,9 @@ class _Genome:
         """Return the bins to predict, by contig. Raises SeqcovError if there is none."""
         bins = select_bins(self.fasta.contigs, bin_size, self.include, self.exclude)
         if not bins:
-            raise SeqcovError("genome.exclude leaves nothing of genome.regions to predict")
+            raise SeqcovError(
+                "genome.exclude leaves nothing of genome.regions to predict; exclude less"
+            )
         return bins
 
 
@@ -107,7 +109,9 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
                 models[name] = _plan_coverage(name, entry, config, genome)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
-    return RunPlan(config, genome.fasta, _initial_view(genome), models, profiles)
+    run = RunPlan(config, genome.fasta, _initial_view(genome), models, profiles)
+    check_dates(run)
+    return run
 
 
 def _check_architecture(entry: Mapping[str, Any]) -> None:
@@ -118,7 +122,10 @@ def _check_architecture(entry: Mapping[str, Any]) -> None:
     if not is_at_peaks(entry):
         check_entry(entry)
     elif NETWORKS[name].output == "bins":
-        raise SeqcovError(f"unknown key 'peaks': {name} predicts tracks along the genome")
+        raise SeqcovError(
+            f"unknown key 'peaks': {name} predicts tracks along the genome; remove the key, or"
+            " choose bpnet"
+        )
 
 
 def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
@@ -469,7 +476,7 @@ def _peak_sets(
         elif Path(source).is_file():
             sets[label] = PeakFile(Path(source), content_digest(Path(source)))
         else:
-            raise SeqcovError(f"peaks {label}: {source}: no such file")
+            raise SeqcovError(f"peaks {label}: {source}: no such file; correct the path")
     return sets
 
 
