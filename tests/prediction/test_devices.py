@@ -1,5 +1,7 @@
 """Devices: which one a process gets, and that no two processes get the same GPU."""
 
+import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from seqcov_models import locks
 from seqcov_models.errors import SeqcovError
+from seqcov_models.locks import open_lock
 from seqcov_models.prediction.devices import Device, lease, name_gpus, use_precision
 from support.data import REPOSITORY
 
@@ -257,3 +261,15 @@ def test_apple_gpus_are_not_used(driver: Driver, monkeypatch: pytest.MonkeyPatch
 def test_a_cpu_does_not_compute_in_tf32() -> None:
     with pytest.raises(SeqcovError, match="tf32 needs a GPU, but the CPU computes; use float32"):
         use_precision("tf32", torch.device("cpu"))
+
+
+def test_a_job_that_waits_for_a_gpu_ends_when_another_run_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".run").write_text("another run")
+    monkeypatch.setenv(locks.RUN_VARIABLE, json.dumps({str(tmp_path): ["this run", "machine"]}))
+    monkeypatch.setattr(locks, "_LAST_CHECK", [float("-inf")])
+    with open_lock(tmp_path / "gpu.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(SeqcovError, match="the run that started this job has ended"):
+            lease(["gpu"], tmp_path, poll=0)

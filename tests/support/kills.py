@@ -109,16 +109,16 @@ class Campaign:
         deadline = time.monotonic() + self.draw.uniform(0.5, self.seconds)
         while time.monotonic() < deadline and run.poll() is None:
             time.sleep(0.01)
-        jobs: list[psutil.Process] = []
+        jobs = find_jobs(run.pid)
         while kind == "job" and run.poll() is None and not jobs:
+            time.sleep(0.01)
             jobs = find_jobs(run.pid)
         if run.poll() is not None:
             return self.check_end(run.returncode, number)
-        jobs = find_jobs(run.pid)
         self.rules.update(filter(None, map(name_rule, jobs)) if jobs else ["no job"])
         self.kills[kind] += 1
         if kind == "job":
-            stop([self.draw.choice(jobs)] if jobs else [])
+            stop([self.draw.choice(jobs)])
             try:
                 run.wait(timeout=120)
             except subprocess.TimeoutExpired:
