@@ -11,6 +11,9 @@ from typing import Any, Self
 TRACK_TABLE = "tracks.tsv"
 """The table of all tracks of a run. In a folder of bigWigs, the table of its tracks."""
 
+IDENTITY = "identity.json"
+"""In a folder of bigWigs, the file that says what they were made from."""
+
 TWO_BIT = "genome.2bit"
 """The sequence beside a hub, for an assembly that UCSC does not know."""
 
@@ -138,6 +141,16 @@ class Paths:
 
     # Existing files
 
+    def temporary_files(self, model: str) -> dict[str, str]:
+        """Return the names of a model's temporary files, also unfinished ones.
+
+        Returns:
+            By name, the chunk, range or batch that the name begins with.
+        """
+        folder = self.chunks(model)
+        names = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+        return {name: name.lstrip(".").partition(".")[0] for name in names}
+
     def existing_chunks(self, models: Iterable[str]) -> set[Path]:
         """Return the temporary files and folders of `models`, from this and earlier runs."""
         return {
@@ -174,3 +187,8 @@ class Paths:
 def bigwig_name(model: str, track: str) -> str:
     """Return the name of a track's bigWig within its group's folder."""
     return f"{model}.{track}.bw"
+
+
+def list_bigwigs(folder: Path) -> list[Path]:
+    """Return the bigWigs in a folder, by name."""
+    return sorted(folder.glob("*.bw"))
