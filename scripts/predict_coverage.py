@@ -11,7 +11,6 @@ with job_log(snakemake.log[0]):
     seconds, device = predict_coverage_chunk(
         CoveragePlan.load(snakemake.input.plan),
         snakemake.wildcards.chunk,
-        Path(snakemake.input.card),
         Path(snakemake.output[0]),
         device=snakemake.resources.device,
         threads=snakemake.threads,

@@ -12,7 +12,6 @@ with job_log(snakemake.log[0]):
         ProfilePlan.load(snakemake.input.plan),
         int(snakemake.wildcards.chunk),
         Path(snakemake.input.peaks),
-        Path(snakemake.input.card),
         [Path(file) for file in snakemake.output],
         device=snakemake.resources.device,
         threads=snakemake.threads,

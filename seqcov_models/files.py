@@ -1,19 +1,21 @@
-"""Write files atomically, hash them, lock a folder for one run, and find the user's own folders."""
+"""Write files atomically, know them by content, lock a folder, and find the user's own folders."""
 
 import errno
 import fcntl
 import glob
 import hashlib
+import json
 import os
 import re
 import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple, Self
 
 from seqcov_models.errors import SeqcovError
 
@@ -164,6 +166,101 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+class FileState(NamedTuple):
+    """What differs once a file is changed or replaced, and costs no reading.
+
+    Attributes:
+        inode: Number of the file in its file system. A copy has another one.
+        size: Bytes.
+        modified: Date of the content in ns since 1970, which `cp -p` and `touch` set.
+        changed: Date of the last change in ns since 1970, which only the system's clock sets.
+    """
+
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the state of the file at `path`."""
+        state = path.stat()
+        return cls(state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+class HashedFile:
+    """A file that is read from its start and hashed on the way."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._hash = file, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes: at most `size`, or all of them."""
+        content = self._file.read(size)
+        self._hash.update(content)
+        return content
+
+    def digest(self) -> str:
+        """Read the rest of the file; return the SHA-256 of all of it."""
+        while self.read(1 << 20):
+            pass
+        return self._hash.hexdigest()
+
+
+LARGE_FILE = 100_000_000
+"""Bytes of a file from which on its reading is announced."""
+
+REMEMBERED_FILE = 1 << 20
+"""Bytes of a file from which on its digest is remembered: a smaller one is read as quickly."""
+
+CLOCK_STEP = 2_000_000_000
+"""Nanoseconds within which two changes of a file may get the same date, in any file system."""
+
+
+def content_digest(path: Path, check: Callable[[HashedFile], None] | None = None) -> str:
+    """Return the SHA-256 of a file, which is read once as long as nobody changes it.
+
+    The digest is remembered in the user's cache folder, with the state of the file.
+
+    Args:
+        path: The file.
+        check: A function that reads the file and raises SeqcovError if its content is wrong. It is
+            called once per content, too.
+
+    Raises:
+        SeqcovError: If the file changes while it is read, or by `check`.
+    """
+    path = path.resolve()
+    state = FileState.read(path)
+    with suppress(OSError, ValueError, SeqcovError):
+        if state.size >= REMEMBERED_FILE:
+            *known, digest = json.loads(_digest_note(path, check).read_text())
+            if tuple(known) == state:
+                return str(digest)
+    if state.size >= LARGE_FILE:
+        print(f"reading {path} once, to know its content ({state.size:,} bytes)", file=sys.stderr)
+    with path.open("rb") as file:
+        reader = HashedFile(file)
+        if check:
+            check(reader)
+        digest = reader.digest()
+    if FileState.read(path) != state:
+        raise SeqcovError(f"{path} is being written; start again when it is complete")
+    # A change within the same step of the clock would leave the state as it is
+    if state.size >= REMEMBERED_FILE and time.time_ns() - state.changed > CLOCK_STEP:
+        with suppress(OSError, SeqcovError), write_atomically(_digest_note(path, check)) as part:
+            part.write_text(json.dumps([*state, digest]))
+    return digest
+
+
+def _digest_note(path: Path, check: object) -> Path:
+    """Return the file that remembers the digest of the file at `path`."""
+    folder = make_cache_folder() / "digests"
+    folder.mkdir(exist_ok=True)
+    key = f"{getattr(check, '__name__', '')} {path}"
+    return folder / hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def open_lock(path: Path) -> IO[str]:

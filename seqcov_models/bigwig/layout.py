@@ -19,6 +19,8 @@ import deflate
 import numpy as np
 import numpy.typing as npt
 
+from seqcov_models.errors import SeqcovError
+
 Rows = npt.NDArray[np.void]
 """Array of one of the structured types below, shape (rows,)."""
 
@@ -30,8 +32,8 @@ LEVELS = 8
 """Slots for zoom headers, the maximum number of zoom levels."""
 BUFFER = 32 * 1024
 """Bytes that hold any block of this writer once it is inflated; readers allocate as much."""
-MAX_LENGTH = 2**32 - 1
-MAX_NAME = 65_535
+MAX_LENGTH, MAX_NAME = 2**32 - 1, 65_535
+"""Largest length of a contig in bp, and of its name in bytes."""
 
 HEADER = struct.Struct("<4sHHQQQHHQQIQ")
 ZOOM_HEADER = struct.Struct("<IIQQ")
@@ -207,6 +209,27 @@ def write_tree(
 def build_contig_type(key_size: int) -> np.dtype[np.void]:
     """Return the type of a contig's entry if the longest name has `key_size` bytes."""
     return np.dtype([("key", f"S{key_size}"), ("id", "<u4"), ("length", "<u4")])
+
+
+def check_contigs(contigs: Mapping[str, int]) -> None:
+    """Check that a bigWig can hold contigs.
+
+    Args:
+        contigs: Lengths in bp, by name.
+
+    Raises:
+        SeqcovError: If there is none, or if one has a name or a length that the format cannot hold.
+    """
+    if not contigs:
+        raise SeqcovError("a bigWig needs a contig")
+    for name, length in contigs.items():
+        if not 0 < len(name.encode()) <= MAX_NAME or "\0" in name:
+            raise SeqcovError(f"{name[:80]!r} cannot be a contig's name in a bigWig; rename it")
+        if not 0 <= length <= MAX_LENGTH:
+            raise SeqcovError(
+                f"contig {name!r} has {length:,} bp, but a bigWig holds at most {MAX_LENGTH:,} bp"
+                " per contig; split it, or leave it out of the FASTA"
+            )
 
 
 def write_contigs(handle: IO[bytes], contigs: Mapping[str, int], fan: int) -> None:

@@ -21,8 +21,6 @@ from seqcov_models.bigwig.layout import (
     HEADER,
     LEVELS,
     MAGIC,
-    MAX_LENGTH,
-    MAX_NAME,
     RECORD_COUNT,
     SECTION_COUNT,
     SIZES,
@@ -32,6 +30,7 @@ from seqcov_models.bigwig.layout import (
     Rows,
     Sizes,
     Summary,
+    check_contigs,
     pack_total,
     write_blocks,
     write_contigs,
@@ -140,13 +139,7 @@ def _check_arguments(contigs: Mapping[str, int], bin_size: int) -> None:
     """Raise SeqcovError if the format cannot hold the contigs or the bin size."""
     if not 1 <= bin_size <= 2**24:
         raise SeqcovError(f"bigWig: bin size {bin_size} is not from 1 to {2**24:,} bp")
-    if not contigs:
-        raise SeqcovError("bigWig: no contigs are given")
-    for name, length in contigs.items():
-        if not 0 < len(name.encode()) <= MAX_NAME or "\0" in name:
-            raise SeqcovError(f"bigWig: {name[:80]!r} cannot be a contig's name")
-        if not 0 <= length <= MAX_LENGTH:
-            raise SeqcovError(f"bigWig: contig {name}: {length:,} bp; at most {MAX_LENGTH:,} fit")
+    check_contigs(contigs)
 
 
 def _write(

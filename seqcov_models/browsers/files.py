@@ -7,10 +7,10 @@ from pathlib import Path
 from seqcov_models.browsers.display import TrackRow
 from seqcov_models.browsers.hub import build_hub
 from seqcov_models.browsers.igv import build_igv_session
-from seqcov_models.browsers.two_bit import write_two_bit
 from seqcov_models.files import write_atomically
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.genome.regions import Interval
+from seqcov_models.genome.two_bit import write_two_bit
 
 
 def write_browser_files(

@@ -6,7 +6,7 @@ Files are not trusted: none of their code runs, and names, shapes and numbers ar
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from seqcov_models.checkpoints.formats import all_formats
 from seqcov_models.checkpoints.keymap import Array, Row, Shape, Shapes, check_fit
 from seqcov_models.checkpoints.recognise import CONFIG, WEIGHTS, Checkpoint
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import sha256, write_atomically
+from seqcov_models.files import content_digest, write_atomically
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.config import Config
@@ -209,7 +209,7 @@ def save_model(model: CoverageModel, folder: str | Path) -> None:
 
 
 def model_card(checkpoint: Checkpoint, model: CoverageModel) -> dict[str, Any]:
-    """Return a model's format, geometry, config and hashes as JSON values, for `verify`."""
+    """Return a model's format, geometry, config and the hashes of its network as JSON values."""
     geometry = checkpoint.config.geometry
     return {
         "format": checkpoint.format,
@@ -217,14 +217,6 @@ def model_card(checkpoint: Checkpoint, model: CoverageModel) -> dict[str, Any]:
         "core": geometry.core,
         "bin": geometry.bin,
         "parameters": sum(weight.numel() for weight in model.parameters()),
-        "tracks": [track.row for track in model.tracks],
-        "sha256": {path.name: sha256(path) for path in checkpoint.files},
+        "sha256": {path.name: content_digest(path) for path in checkpoint.network_files},
         "config": checkpoint.config.to_dict(),
     }
-
-
-def verify(checkpoint: Checkpoint, card: Mapping[str, Any]) -> None:
-    """Raise SeqcovError if a file of the checkpoint has changed since `model_card` hashed it."""
-    for path in checkpoint.files:
-        if sha256(path) != card["sha256"].get(path.name):
-            raise SeqcovError(f"{path} has changed since this run was planned; start the run again")

@@ -8,6 +8,7 @@ without one, the shapes of the weights say what they can. Only files of torch.sa
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from seqcov_models.checkpoints import hugging_face
 from seqcov_models.checkpoints.containers import detect_container
@@ -16,6 +17,7 @@ from seqcov_models.checkpoints.containers.tensor_bundle import data_files
 from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.formats import all_formats
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import content_digest
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.config import Config
 from seqcov_models.sequence import N_ENCODINGS
@@ -43,6 +45,8 @@ class Checkpoint:
         files: Everything the model is made of: weights, description, track table.
         other_tracks: Tracks of the file's other heads by species, if they have a table.
         renamed_heads: The network's name of each head that the file holds under another name.
+        table: The track table, one of `files`; None without one.
+        digests: SHA-256 of each of `files`; empty unless `with_digests` has read them.
     """
 
     format: str
@@ -53,11 +57,34 @@ class Checkpoint:
     files: tuple[Path, ...]
     other_tracks: dict[str, list[Track]] = field(default_factory=dict)
     renamed_heads: dict[str, str] = field(default_factory=dict)
+    table: Path | None = None
+    digests: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
         """The weights file as messages name it."""
         return str(self.weights[0])
+
+    @property
+    def network_files(self) -> list[Path]:
+        """Each file but the track table, which changes no weight."""
+        return [file for file in self.files if file != self.table]
+
+    @property
+    def network_digests(self) -> list[str]:
+        """SHA-256 of each of `network_files`."""
+        pairs = zip(self.files, self.digests, strict=True)
+        return [digest for file, digest in pairs if file != self.table]
+
+    @property
+    def table_digest(self) -> str:
+        """SHA-256 of the track table; "" without one."""
+        pairs = zip(self.files, self.digests, strict=True)
+        return next((digest for file, digest in pairs if file == self.table), "")
+
+    def with_digests(self) -> Self:
+        """Return the checkpoint with the digest of each file; a file is read once."""
+        return dataclasses.replace(self, digests=tuple(map(content_digest, self.files)))
 
 
 def recognise(
@@ -129,6 +156,7 @@ def recognise(
         (*files.weights, *data, *descriptions),
         other_tracks,
         head_names,
+        table,
     )
 
 

@@ -31,15 +31,13 @@ class Fasta:
         path: The file, not compressed or bgzip.
         index: Its .fai. The .gzi of a bgzip file lies beside it.
         contigs: Lengths in bp by name, in the order of the file; contigs of 0 bp are left out.
-        size: Bytes of the file.
-        modified: When the file was changed, in nanoseconds since 1970.
+        sha256: Digest of the file's content; "" unless `genome.letters.check_letters` has read it.
     """
 
     path: Path
     index: Path
     contigs: dict[str, int]
-    size: int
-    modified: int
+    sha256: str = ""
 
 
 def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
@@ -65,7 +63,7 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
         raise SeqcovError(f"FASTA {path}: {'is a folder' if path.is_dir() else 'no such file'}")
     if path.stat().st_size == 0:
         raise SeqcovError(f"FASTA {path}: the file is empty")
-    kind = _compression(path)
+    kind = compression(path)
     if kind == "bgzip" and not _ends_as_bgzip(path):
         raise SeqcovError(
             f"FASTA {path} is cut off, or something follows its end: a bgzip file ends with an"
@@ -106,12 +104,15 @@ def _use_index(path: Path, index: Path, bgzip: bool) -> Fasta:
             " yours, link the FASTA into a folder of your own"
         )
     lengths = {contig.name: contig.length for contig in contigs if contig.length}
-    state = path.stat()
-    return Fasta(path, index, lengths, state.st_size, state.st_mtime_ns)
+    return Fasta(path, index, lengths)
 
 
-def _compression(path: Path) -> str:
-    """Return how a FASTA is compressed: '', 'gzip' or 'bgzip'."""
+def compression(path: Path) -> str:
+    """Return how a FASTA is compressed: '', 'gzip' or 'bgzip'.
+
+    Raises:
+        SeqcovError: If the file is not a FASTA.
+    """
     with path.open("rb") as handle:
         start = handle.read(16)
     if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in start[:2]:
@@ -185,7 +186,7 @@ def _unpack(path: Path, folder: Path) -> Path:
             temporary.open("wb") as unpacked,
         ):
             shutil.copyfileobj(packed, unpacked, 1 << 20)
-        _compression(target)
+        compression(target)
         _record_source(target, path)
     except (OSError, EOFError, zlib.error) as error:
         raise SeqcovError(f"FASTA {path}: cannot be unpacked into {folder}: {error}") from None
@@ -208,7 +209,7 @@ def _write_index(path: Path, index: Path, bgzip: bool) -> None:
             raise SeqcovError(f"FASTA {path}: {_explain_index_error(error)}") from None
         # pyfaidx does not compare the last line of a contig with the others, nor the ends of lines
         if wrong := find_contradiction(read_index(fai, path), path, gzi):
-            raise SeqcovError(f"FASTA {path}: {_describe_ragged_lines(wrong.contig)}")
+            raise SeqcovError(f"FASTA {path}: {describe_ragged_lines(wrong.contig)}")
 
 
 def _explain_index_error(error: Exception) -> str:
@@ -216,11 +217,11 @@ def _explain_index_error(error: Exception) -> str:
     if duplicate := re.search(r"Duplicate key ['\"]?(.+?)['\"]?(?: |$)", str(error)):
         return f"contig {duplicate[1]!r} appears twice; rename one"
     if ragged := re.search(r"Inconsistent line found in >(.*) at line (\d+)", str(error)):
-        return _describe_ragged_lines(ragged[1], int(ragged[2]))
+        return describe_ragged_lines(ragged[1], int(ragged[2]))
     return str(error)
 
 
-def _describe_ragged_lines(contig: str, line: int | None = None) -> str:
+def describe_ragged_lines(contig: str, line: int | None = None) -> str:
     """Return a message for a contig whose lines differ; `line` is counted from 1."""
     return (
         f"contig {contig!r}{f', line {line:,} of the file' if line else ''}: not all lines of this"

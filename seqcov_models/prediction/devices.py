@@ -2,6 +2,9 @@
 
 import ctypes
 import fcntl
+import logging
+import os
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +14,8 @@ import torch
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import make_runtime_folder, open_lock
+
+log = logging.getLogger("seqcov")
 
 
 def use_precision(precision: str, device: torch.device) -> None:
@@ -79,20 +84,37 @@ class Device:
             folder: The folder of the lock files; by default one of this user.
 
         Raises:
-            SeqcovError: If `kind` is cuda, but torch sees no GPU, or if no lock can be opened.
+            SeqcovError: If `kind` is cuda, but torch sees no GPU, if the GPU cannot be used, or if
+                no lock can be opened.
         """
         self.lock: IO[str] | None = None
         self.name = "cpu"
         if kind == "cpu":
             return
         if not torch.cuda.is_available():
+            reason = explain_missing_gpu()
             if kind == "cuda":
-                raise SeqcovError("device cuda: torch sees no GPU on this machine; use auto or cpu")
+                raise SeqcovError(f"device cuda: {reason}; use auto or cpu")
+            if visible_gpus():  # a scheduler or the user expects that a GPU computes
+                log.warning("device auto: %s; the CPU computes", reason)
             return
-        count = torch.cuda.device_count()
-        names = [str(torch.cuda.get_device_properties(gpu).uuid) for gpu in range(count)]
+        names = name_gpus()
         self.lock, number = lease(names, folder or make_runtime_folder() / "devices")
         self.name = f"cuda:{number}"
+        try:
+            free, total = torch.cuda.mem_get_info(number)
+        except RuntimeError as error:
+            self.close()
+            reason = str(error).partition("\n")[0]
+            raise SeqcovError(
+                f"GPU {number} ({names[number]}) cannot be used: {reason}. If another program holds"
+                " it, wait for that, or choose other GPUs with CUDA_VISIBLE_DEVICES"
+            ) from None
+        if total - free > max(0.1 * total, 2e9):  # more than CUDA itself takes
+            log.warning(
+                "GPU %d (%s): other programs use %.1f of its %.1f GB; batches become smaller",
+                number, names[number], (total - free) / 1e9, total / 1e9,
+            )  # fmt: skip
 
     def close(self) -> None:
         """Release the device for other processes."""
@@ -100,8 +122,58 @@ class Device:
             self.lock.close()
 
 
+def visible_gpus() -> str | None:
+    """Return the setting that chooses this process's GPUs, if there is one."""
+    names = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+    return next((os.environ[name] for name in names if name in os.environ), None)
+
+
+def explain_missing_gpu() -> str:
+    """Return why torch sees no GPU."""
+    if torch.version.cuda is None and torch.version.hip is None:
+        if torch.backends.mps.is_available():
+            return "Apple's GPUs (mps) are not supported"
+        return "this torch is built without GPUs; install torch with CUDA or ROCm"
+    if visible := visible_gpus():
+        return f"torch sees no GPU on this machine, although {visible!r} should be visible"
+    if visible is not None:
+        return "torch sees no GPU, because CUDA_VISIBLE_DEVICES is empty"
+    return "torch sees no GPU on this machine"
+
+
+def name_gpus() -> list[str]:
+    """Return a name per GPU that torch sees, the same in all processes.
+
+    A part of a GPU (MIG) is named by CUDA_VISIBLE_DEVICES: a process sees one of them at most.
+    """
+    visible = visible_gpus() or ""
+    if visible.startswith("MIG-"):
+        return [visible.partition(",")[0].replace("/", "-")]
+    properties = [torch.cuda.get_device_properties(gpu) for gpu in range(torch.cuda.device_count())]
+    return [
+        str(getattr(device, "uuid", f"gpu-{number}")) for number, device in enumerate(properties)
+    ]
+
+
+def used_memory(names: Sequence[str]) -> list[int]:
+    """Return the memory of each GPU that any program uses, in MB; 0 if it is not known.
+
+    Asked of nvidia-smi, because torch would take memory on every GPU to find out.
+    """
+    query = ["nvidia-smi", "--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits"]
+    try:
+        lines = subprocess.run(
+            query, capture_output=True, text=True, check=True, timeout=30
+        ).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return [0] * len(names)
+    used = dict(line.split(", ", 1) for line in lines if ", " in line)
+    numbers = [used.get(f"GPU-{name}", "0") for name in names]
+    return [int(number) if number.isdigit() else 0 for number in numbers]
+
+
 def lease(names: Sequence[str], folder: Path, poll: float = 0.3) -> tuple[IO[str], int]:
-    """Lock one of several devices; wait until one is free.
+    """Lock one of several devices, the one with least used memory; wait until one is free.
 
     Args:
         names: Names of the devices, the same in all processes.
@@ -114,8 +186,11 @@ def lease(names: Sequence[str], folder: Path, poll: float = 0.3) -> tuple[IO[str
     Raises:
         SeqcovError: If a lock file cannot be opened, or is a symbolic link.
     """
+    used = used_memory(names) if len(names) > 1 else [0]
+    order = sorted(range(len(names)), key=used.__getitem__)
     while True:
-        for number, name in enumerate(names):
+        for number in order:
+            name = names[number]
             try:
                 folder.mkdir(mode=0o700, exist_ok=True)
                 handle = open_lock(folder / f"{name}.lock")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.run.plan import RunPlan
-from seqcov_models.run.track_set import count_windows
 
 
 def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
@@ -23,12 +22,12 @@ def describe(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> str:
     ]
     for model in run.models.values():
         chunk_bytes, track_bytes = model.output_bytes
-        chunks = [count_windows(chunk) for s in model.sets for chunk in s.chunks.values()]
-        windows = sum(chunks)
+        chunks = [len(tracks.chunks) for tracks in model.needed_sets]
+        largest = max(tracks.windows_per_chunk for tracks in model.needed_sets)
         chosen = run.config["prediction"]["windows_per_chunk"] == "auto"
         lines.append(
-            f"model {model.name}: {windows:,} windows of {model.geometry.window:,} bp in"
-            f" {len(chunks):,} chunks of up to {max(chunks):,} windows"
+            f"model {model.name}: {run.works[model.name].reason}; windows of"
+            f" {model.geometry.window:,} bp in {sum(chunks):,} chunks of up to {largest:,} windows"
             f"{' (windows_per_chunk: auto)' * chosen}; {len(model.tracks):,} of"
             f" {len(model.checkpoint_tracks):,} tracks, {model.bin_count:,} bins of"
             f" {model.geometry.bin} bp; bigWigs about {_format_bytes(track_bytes)}, and"
@@ -80,13 +79,23 @@ def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
         )
 
 
-def check_writable(folder: Path) -> None:
-    """Raise SeqcovError if a folder cannot be created or written."""
+def check_writable(folder: Path, name: str = "output") -> None:
+    """Raise SeqcovError if a folder cannot be created or written.
+
+    Args:
+        folder: The folder; it need not exist.
+        name: What it is, for the message.
+    """
     ancestor = _nearest_existing(folder)
     if not ancestor.is_dir():
-        raise SeqcovError(f"output {folder}: {ancestor} is a file, not a folder")
+        raise SeqcovError(
+            f"{name} {folder}: {ancestor} is a file, not a folder; rename the file, or choose"
+            " another folder"
+        )
     if not os.access(ancestor, os.W_OK | os.X_OK):
-        raise SeqcovError(f"output {folder}: no permission to write in {ancestor}")
+        raise SeqcovError(
+            f"{name} {folder}: no permission to write in {ancestor}; choose another folder"
+        )
 
 
 def _nearest_existing(path: Path) -> Path:

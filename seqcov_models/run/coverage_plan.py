@@ -1,12 +1,12 @@
 """The plan of a model of coverage: what it predicts along a genome, in which sets of tracks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.genome.fasta import Fasta
+from seqcov_models.run import digests
 from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.digests import digest, identify_checkpoints
 from seqcov_models.run.model_document import ModelDocument, count_positions
@@ -78,6 +78,7 @@ class CoveragePlan(ModelDocument):
         group_sets: The number of the set of each group of bigWigs that this run needs, by the
             group's name, which is also the name of a folder.
         sets: The sets of these groups, and those of earlier configs whose bigWigs still exist.
+        results_version: The `RESULTS_VERSION` that the plan was made with.
     """
 
     name: str
@@ -90,6 +91,7 @@ class CoveragePlan(ModelDocument):
     standard_deviation: bool
     group_sets: dict[str, int]
     sets: list[TrackSet]
+    results_version: int = field(default_factory=lambda: digests.RESULTS_VERSION)
 
     @property
     def geometry(self) -> Geometry:
@@ -265,13 +267,16 @@ class CoveragePlan(ModelDocument):
 
     @property
     def units(self) -> dict[str, str]:
-        """The entries of the model's card that say its units."""
+        """The entries of the provenance that say the model's units."""
         return {"scale": self.options.scale, "transform": self.options.transform}
 
     @property
     def card_digest(self) -> str:
-        """A text that changes with anything that the model's card depends on."""
-        return digest(identify_checkpoints(self.folds), self.table_rows, self.units)
+        """A text that changes with anything that the model's card depends on.
+
+        It must not change with tracks and their names: a new card makes all predictions run again.
+        """
+        return digest(identify_checkpoints(self.folds))
 
     @cached_property
     def values_digest(self) -> str:
@@ -281,7 +286,7 @@ class CoveragePlan(ModelDocument):
         )
         return digest(
             identify_checkpoints(self.folds), options, self.tiling, self.selected_bins,
-            list(self.fasta.contigs.items()), self.fasta.size, self.fasta.modified,
+            list(self.fasta.contigs.items()), self.fasta.sha256,
         )  # fmt: skip
 
     def digest_set(self, track_set: TrackSet) -> str:
@@ -299,15 +304,6 @@ class CoveragePlan(ModelDocument):
         known = all(row in self._track_by_row for row in track_set.table_rows)
         return known and self.digest_set(track_set) == track_set.digest
 
-    def chunk_identity(self, chunk: str, cards: Path) -> str:
-        """Return a text that changes with any value of a chunk, if its files change, too.
-
-        Args:
-            chunk: The name of a chunk.
-            cards: The model cards, which have the checksums of the checkpoints.
-        """
-        fasta = self.fasta.path.stat()  # of now: it may have changed since the plan was made
-        return digest(
-            self.find_set(chunk).digest, chunk, cards.read_text("utf-8"),
-            self.fasta.path, fasta.st_size, fasta.st_mtime_ns,
-        )  # fmt: skip
+    def chunk_identity(self, chunk: str) -> str:
+        """Return a text that changes with any value of the chunk of this name."""
+        return digest(self.find_set(chunk).digest, chunk)

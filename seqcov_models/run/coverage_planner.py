@@ -118,7 +118,7 @@ def recognise_folds(entry: Mapping[str, Any]) -> list[Checkpoint]:
                 f"weights {path}: the identifiers in the track table differ from the first fold's;"
                 " folds must predict the same tracks"
             )
-    return folds
+    return [fold.with_digests() for fold in folds]
 
 
 def _check_ensemble(

@@ -1,7 +1,7 @@
 """Digests that decide which jobs run again.
 
 Each kind of job has a digest of everything that its results depend on. What goes into it is decided
-where the plan is: `CoveragePlan.prediction_digest` (which chunks run again) and its siblings.
+where the plan is: `CoveragePlan.digest_set` (which chunks run again) and its siblings.
 Snakemake runs a job again if its digest changes, not if a document of the plan is newer.
 """
 
@@ -29,5 +29,5 @@ def digest(*facts: Any) -> str:
 
 
 def identify_checkpoints(folds: Sequence[Checkpoint]) -> list[Any]:
-    """Return facts that differ between networks and are known before weights are read."""
-    return [[fold.format, fold.config, fold.files, fold.renamed_heads] for fold in folds]
+    """Return facts that differ between networks, whatever their files are called."""
+    return [[fold.format, fold.config, fold.renamed_heads, fold.network_digests] for fold in folds]

@@ -168,6 +168,8 @@ def _table_unpacker(kind: Any, container: type) -> Callable[[Any], Any]:
 
 def _union_unpacker(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
     """Return the function that chooses a dataclass by its fields; other values stay unchanged."""
+    if Path in kinds:  # Path | None
+        return lambda value: None if value is None else Path(value)
     tables = {
         frozenset(item.name for item in dataclasses.fields(kind)): _unpacker(kind)
         for kind in kinds

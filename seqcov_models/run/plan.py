@@ -81,12 +81,16 @@ class RunPlan:
     def browser_digest(self) -> str:
         """A text that changes with anything that browsers show besides the tracks."""
         name, assembly = self.genome["name"], self.genome["assembly"]
-        return digest(name, assembly, self.view, list(self.fasta.contigs.items()))
+        contigs = list(self.fasta.contigs.items())
+        return digest(name, assembly, self.view, contigs, self.fasta.sha256)
 
     @property
     def provenance_digest(self) -> str:
-        """A text that changes with the config, which the provenance repeats."""
-        return digest(self.config)
+        """A text that changes with the config and the inputs, which the provenance repeats."""
+        peaks = [plan.peaks for plan in self.profiles.values()]
+        plans = (*self.models.values(), *self.profiles.values())
+        tables = [fold.table_digest for plan in plans for fold in plan.folds]
+        return digest(self.config, self.fasta.sha256, peaks, tables)
 
     @property
     def table_digest(self) -> str:

@@ -6,20 +6,23 @@ the checkpoints and the track tables are enough, so planning imports no torch.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import sha256
+from seqcov_models.files import content_digest
 from seqcov_models.genome.fasta import Fasta, open_fasta
+from seqcov_models.genome.letters import check_letters
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
 from seqcov_models.networks.registry import NETWORKS
+from seqcov_models.run.changes import describe_work
 from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.coverage_planner import plan_coverage, recognise_folds
+from seqcov_models.run.limits import check_genome
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.profile_plan import PeakFile, ProfileOptions, ProfilePlan, TrackPeaks
@@ -94,7 +97,9 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
                 plan = plan_coverage(name, entry, config, genome.fasta, genome.select_bins)
                 earlier = read_plan(paths.plan(name))
                 sets = earlier.sets if earlier else []
-                models[name], works[name] = add_sets(plan, sets, paths, options)
+                plan, work = add_sets(plan, sets, paths, options)
+                reason = describe_work(plan, work, earlier)
+                models[name], works[name] = plan, replace(work, reason=reason)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
     return RunPlan(config, genome.fasta, _initial_view(genome), models, profiles, works)
@@ -114,12 +119,7 @@ def _check_architecture(entry: Mapping[str, Any]) -> None:
 def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
     """Open the FASTA, and read the regions of the config's section `genome`."""
     fasta = open_fasta(section["fasta"], folder)
-    for name in fasta.contigs:
-        if name in ("track", "browser") or name.startswith("#"):
-            raise SeqcovError(
-                f"FASTA {fasta.path}: contig {name!r}: in a BED file, lines that begin so are"
-                " comments or settings; rename the contig"
-            )
+    check_genome(fasta, section["assembly"])
     aliases = section["contig_aliases"]
     check_aliases(aliases, fasta.contigs)
     include, exclude = (
@@ -130,7 +130,7 @@ def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
             f"genome.regions: there are no intervals in {', '.join(section['regions'])}; add some,"
             " or leave out genome.regions to predict the whole genome"
         )
-    return _Genome(fasta, include if section["regions"] else None, exclude)
+    return _Genome(check_letters(fasta), include if section["regions"] else None, exclude)
 
 
 def _initial_view(genome: _Genome) -> Interval:
@@ -200,7 +200,7 @@ def _peak_sets(
         if not isinstance(source, str):
             sets[label] = _track_peaks(label, source, models)
         elif Path(source).is_file():
-            sets[label] = PeakFile(Path(source), sha256(Path(source)))
+            sets[label] = PeakFile(Path(source), content_digest(Path(source)))
         else:
             raise SeqcovError(f"peaks {label}: {source}: no such file")
     return sets

@@ -1,6 +1,6 @@
 """Predict one chunk and write it: windows along a genome, or a BPNet's windows at peaks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from seqcov_models.prediction.timings import Seconds
 from seqcov_models.progress import progress
 from seqcov_models.run.chunk_files import chunk_writer, rows_writer, write_behind
 from seqcov_models.run.coverage_plan import CoveragePlan
+from seqcov_models.run.inputs import Inputs
 from seqcov_models.run.job import log
-from seqcov_models.run.model_cards import check_unchanged
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.tiling import BinIntervals, Segment, Tiling
 
@@ -30,7 +30,6 @@ from seqcov_models.tiling import BinIntervals, Segment, Tiling
 def predict_coverage_chunk(
     plan: CoveragePlan,
     chunk: str,
-    cards: Path,
     path: Path,
     *,
     device: str = "auto",
@@ -42,7 +41,6 @@ def predict_coverage_chunk(
     Args:
         plan: The model's plan.
         chunk: The name of a chunk.
-        cards: The model cards that the checkpoints must still match.
         path: The chunk file to write.
         device: "auto", "cpu" or "cuda".
         threads: CPU threads.
@@ -52,10 +50,11 @@ def predict_coverage_chunk(
         The time spent in each stage, and the device that was used.
 
     Raises:
-        SeqcovError: If a checkpoint has changed or cannot be loaded, if the device does not exist,
-            or for the reasons of `predict_chunk`.
+        SeqcovError: If an input changes, if a checkpoint cannot be loaded, if the device does not
+            exist, or for the reasons of `predict_chunk`.
     """
-    check_unchanged(plan, cards)
+    inputs = Inputs(plan)
+    inputs.check()
     torch.set_num_threads(threads)
     lease, options, track_set = Device(device), plan.options, plan.find_set(chunk)
     tracks = plan.set_tracks(track_set)
@@ -83,7 +82,8 @@ def predict_coverage_chunk(
         batch_size=int(batch_size),
         precision=options.precision,
         min_acgt=options.min_acgt,
-        identity=plan.chunk_identity(chunk, cards),
+        identity=plan.chunk_identity(chunk),
+        check=inputs.check,
     )
     return seconds, lease.name
 
@@ -92,7 +92,6 @@ def predict_profile_chunk(
     plan: ProfilePlan,
     job: int,
     peaks: Path,
-    cards: Path,
     files: Sequence[Path],
     *,
     device: str = "auto",
@@ -105,7 +104,6 @@ def predict_profile_chunk(
         plan: The model's plan.
         job: Number of the job, one of `plan.jobs`.
         peaks: The combined peaks, which `peaks.read.write_peaks` wrote.
-        cards: The model cards that the checkpoints must still match.
         files: The files to write: values, statistics and, if the config asks for it, the profiles
             of all windows; see `predict_peaks`.
         device: "auto", "cpu" or "cuda".
@@ -116,10 +114,11 @@ def predict_profile_chunk(
         The time spent in each stage, and the device that was used.
 
     Raises:
-        SeqcovError: If a checkpoint has changed or cannot be loaded, if the device does not exist,
-            or for the reasons of `predict_peaks`.
+        SeqcovError: If an input changes, if a checkpoint cannot be loaded, if the device does not
+            exist, or for the reasons of `predict_peaks`.
     """
-    check_unchanged(plan, cards)
+    inputs = Inputs(plan)
+    inputs.check()
     torch.set_num_threads(threads)
     lease, options = Device(device), plan.options
     ensemble = load_profile_ensemble(
@@ -139,6 +138,7 @@ def predict_profile_chunk(
         batch_size=batch_size,
         precision=options.precision,
         min_acgt=options.min_acgt,
+        check=inputs.check,
     )
     return seconds, lease.name
 
@@ -156,6 +156,7 @@ def predict_chunk(
     precision: str = "float32",
     min_acgt: float = 0.0,
     identity: str | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Seconds:
     """Predict the windows of `segments` and write the chunk file.
 
@@ -177,6 +178,8 @@ def predict_chunk(
         min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
         identity: A text that differs if any predicted value may differ. If it is given, a later
             call with the same text continues this one after its last window.
+        check: Function that raises an error if the sequence has changed. It is called after every
+            window is read and before it is written.
 
     Returns:
         The time spent in each stage.
@@ -205,9 +208,11 @@ def predict_chunk(
                     mask = excluded[first : first + len(values)]
                     values[mask] = np.nan
                     unknown[mask] = np.nan
+                    check()
                     with seconds.measure("writing"):
                         write(offset + first, values, unknown[:, None])
                     advance(1)
+        check()
     return seconds
 
 
@@ -255,6 +260,7 @@ def predict_peaks(
     batch_size: int = 32,
     precision: str = "float32",
     min_acgt: float = 0.0,
+    check: Callable[[], None] = lambda: None,
 ) -> Seconds:
     """Predict the windows of a chunk of peaks and write its files.
 
@@ -273,6 +279,8 @@ def predict_peaks(
         batch_size: Windows per forward pass.
         precision: "float32", "tf32" or "bfloat16".
         min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
+        check: Function that raises an error if the sequence has changed. It is called before the
+            files get their names.
 
     Returns:
         The time spent in each stage.
@@ -301,4 +309,5 @@ def predict_peaks(
                 if write_profiles:
                     write_profiles(batch.row, batch.profiles)
             advance(batch.windows)
+        check()
     return seconds

@@ -164,7 +164,7 @@ class ProfilePlan(ModelDocument):
 
     @property
     def units(self) -> dict[str, str]:
-        """The entries of the model's card that say its units."""
+        """The entries of the provenance that say the model's units."""
         return {"unit": self.unit}
 
     @property
@@ -198,8 +198,11 @@ class ProfilePlan(ModelDocument):
 
     @property
     def card_digest(self) -> str:
-        """A text that changes with anything that the model's card depends on."""
-        return digest(identify_checkpoints(self.folds), self.units)
+        """A text that changes with anything that the model's card depends on.
+
+        It must not change with tracks and their names: a new card makes all predictions run again.
+        """
+        return digest(identify_checkpoints(self.folds))
 
     @cached_property
     def peaks_digest(self) -> str:
@@ -212,8 +215,9 @@ class ProfilePlan(ModelDocument):
     @cached_property
     def prediction_digest(self) -> str:
         """A text that changes with any predicted value and with the layout of the chunks."""
-        sequence = self.fasta.size, self.fasta.modified
-        return digest(identify_checkpoints(self.folds), self.options, self.peaks_digest, sequence)
+        return digest(
+            identify_checkpoints(self.folds), self.options, self.peaks_digest, self.fasta.sha256
+        )
 
     @property
     def bigwig_digest(self) -> str:

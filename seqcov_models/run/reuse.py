@@ -28,6 +28,7 @@ class Workload:
         chunks: The chunks to predict, by the number of their set.
         continued: Numbers of the sets that an earlier run has begun.
         windows: Number of windows to predict.
+        reason: What is predicted, and why, in words.
     """
 
     finished: int = 0
@@ -35,6 +36,7 @@ class Workload:
     chunks: dict[int, list[str]] = field(default_factory=dict)
     continued: list[int] = field(default_factory=list)
     windows: int = 0
+    reason: str = ""
 
 
 def read_plan(path: Path) -> CoveragePlan | None:

@@ -21,13 +21,38 @@ def digest(config: Config) -> str:
     return plan_run(config).models["borzoi"].sets[0].digest
 
 
-def test_the_digest_changes_with_an_older_fasta_of_the_same_lengths(config: Config) -> None:
-    """`cp -p` and `mv` keep a date from before the last run, which Snakemake calls up to date."""
+def test_the_digest_follows_the_content_of_the_fasta_and_not_its_date(config: Config) -> None:
+    """`cp -p` and `mv` keep a date from before the last run; `touch` sets a later one."""
     before = digest(config)
     fasta = Path(config["genome"]["fasta"])
-    os.utime(fasta, ns=(0, fasta.stat().st_mtime_ns - 10**12))
-    os.utime(fasta.with_name(f"{fasta.name}.fai"))
+    date, content = fasta.stat().st_mtime_ns, fasta.read_bytes()
+    for moved in (-(10**12), 10**9):
+        os.utime(fasta, ns=(0, date + moved))
+        os.utime(fasta.with_name(f"{fasta.name}.fai"))
+        assert digest(config) == before
+    fasta.write_bytes(content.replace(b"ACG", b"TCG", 1))
+    os.utime(fasta, ns=(0, date))
     assert digest(config) != before
+
+
+def test_the_digest_follows_the_weights_and_not_the_names_of_tracks(config: Config) -> None:
+    def both() -> tuple[str, str]:
+        model = plan_run(config).models["borzoi"]
+        return model.sets[0].digest, model.card_digest
+
+    before = both()
+    folder = Path(config["models"]["borzoi"]["weights"])
+    state = (folder / "model.h5").stat()
+    (folder / "model.h5").write_bytes(b"Not read when a run is planned")
+    os.utime(folder / "model.h5", ns=(0, state.st_mtime_ns))
+    changed_weights = both()
+    assert not set(before) & set(changed_weights)
+    table = folder / "targets.txt"
+    run = plan_run(config)
+    table.write_text(table.read_text().replace("cell 2", "cell two"))
+    assert both() == changed_weights
+    assert plan_run(config).table_digest != run.table_digest
+    assert plan_run(config).provenance_digest != run.provenance_digest
 
 
 @pytest.mark.parametrize(
@@ -131,20 +156,18 @@ def test_the_digest_changes_with_the_contigs(config: Config) -> None:
     assert digest(config) != before
 
 
-def test_an_unfinished_chunk_is_only_continued_from_the_same_files(
-    config: Config, tmp_path: Path
-) -> None:
-    plan, cards = plan_run(config).models["borzoi"], tmp_path / "model.json"
-    cards.write_text("[1]")
+def test_an_unfinished_chunk_is_only_continued_from_the_same_files(config: Config) -> None:
+    plan = plan_run(config).models["borzoi"]
     chunks = plan.sets[0].chunks
-    identities = {plan.chunk_identity(chunk, cards) for chunk in chunks}
+    identities = {plan.chunk_identity(chunk) for chunk in chunks}
     assert len(identities) == len(chunks) > 1
-    assert plan.chunk_identity("0", cards) in identities
-    cards.write_text("[2]")  # as if other weights had been checked
-    identities.add(plan.chunk_identity("0", cards))
+    assert plan.chunk_identity("0") in identities
+    weights = Path(config["models"]["borzoi"]["weights"]) / "model.h5"
+    weights.write_bytes(b"other weights")
+    identities.add(plan_run(config).models["borzoi"].chunk_identity("0"))
     fasta = plan.fasta.path
-    os.utime(fasta, ns=(0, fasta.stat().st_mtime_ns + 1))
-    identities.add(plan.chunk_identity("0", cards))
+    fasta.write_bytes(fasta.read_bytes().replace(b"ACG", b"TCG", 1))
+    identities.add(plan_run(config).models["borzoi"].chunk_identity("0"))
     other = plan_run(changed(config, "prediction.precision", "bfloat16")).models["borzoi"]
-    identities.add(other.chunk_identity("0", cards))
+    identities.add(other.chunk_identity("0"))
     assert len(identities) == len(chunks) + 3

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcov_models.browsers.two_bit import write_two_bit
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import DiskFullError, write_atomically
 from seqcov_models.genome.fasta import Genome, open_fasta
+from seqcov_models.genome.two_bit import write_two_bit
 from seqcov_models.run.chunk_files import chunk_writer, rows_writer
 from seqcov_models.tiling import select_bins
 from support.disks import resize, small_disk

@@ -20,7 +20,7 @@ from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.settings import find_duplicate_keys
 from support.data import REPOSITORY
-from support.fasta import build_fasta, write_bgzip
+from support.fasta import build_fasta, write_bgzip, write_sparse_fasta
 from support.plans import TINY, Config, changed, complete, write_genome, write_weights
 from support.profiles import BPNET, network
 
@@ -389,6 +389,29 @@ def test_folds_that_cannot_be_averaged_are_refused(
     write_fold(tmp_path / "other")
     config["models"]["tiny"]["weights"] = ["tiny", "other"]
     with pytest.raises(SeqcovError, match=message):
+        plan(config)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "assembly", "message"),
+    [
+        ({"a": 2**32, "b": 10}, "x", r"contig 'a' has 4,294,967,296 bp, but a bigWig holds at mos"),
+        ({"x" * 256: 10}, None, r"contig 'xxx.* has a name of 256 bytes, but a .2bit file holds"),
+        ({"a": 2**32 - 1, "b": 2**32 - 1, "c": 2**32 - 1, "d": 2**32 - 1, "e": 90}, None,
+         r"contig 'e' would begin at byte 4,294,967,.* of a .2bit file, .*; set genome\.assembly"),
+    ],
+)  # fmt: skip
+def test_a_genome_that_a_format_cannot_hold_is_refused(
+    lengths: dict[str, int], assembly: str | None, message: str, config: Config, tmp_path: Path
+) -> None:
+    """The .2bit file is written after all predictions."""
+    write_sparse_fasta(tmp_path / "g.fa", lengths)
+    config["genome"] |= {"assembly": assembly, "regions": [f"{next(iter(lengths))}:1-9"]}
+    del config["models"]["bpnet"]
+    with pytest.raises(SeqcovError, match=rf"FASTA g\.fa: {message}"):
+        plan(config)
+    if assembly is None:
+        config["genome"]["assembly"] = "hg38"
         plan(config)
 
 

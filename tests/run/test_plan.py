@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.run import planner
 from seqcov_models.run.costs import check_space, describe
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.coverage_planner import choose_chunk_dtype
@@ -164,7 +165,9 @@ def test_browsers_first_show_a_place_in_the_longest_predicted_stretch(
     view: tuple[str, int, int],
     config: Config,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(planner, "check_letters", lambda fasta: fasta)  # a sparse file has none
     sizes = {"a": 50, "chr1": 30_000_000, "b": 1_000}
     fasta = write_sparse_fasta(tmp_path / "long.fa", sizes)
     (tmp_path / "gaps.bed").write_text(gaps)
@@ -241,6 +244,7 @@ def test_the_published_network_and_table_are_planned_along_hg38(
     lines = [
         line.split("\t") for line in real_input("sizes/hg38.chrom.sizes").read_text().splitlines()
     ]
+    monkeypatch.setattr(planner, "check_letters", lambda fasta: fasta)  # a sparse file has none
     fasta = write_sparse_fasta(tmp_path / "hg38.fa", {name: int(size) for name, size in lines})
     config = changed(config, "genome.fasta", str(fasta))
     config = changed(config, "models.borzoi.weights", str(weights))

@@ -15,7 +15,7 @@ from seqcov_models.run.track_set import MASK
 from support.plans import Config, changed
 
 SMALL_BATCHES = 15_000
-"""`set_planner.BATCH_BYTES` at which the bins of `plans.GENOME` make batches of one or two tracks."""
+"""`set_planner.BATCH_BYTES` at which `plans.GENOME` makes batches of one or two tracks."""
 
 
 def plan_chunks(

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,9 @@ import pytest
 from seqcov_models import save_model
 from support.data import REPOSITORY
 from support.fasta import write_fasta
-from support.position_coded import position_coded_bin, save_position_coded
+from support.position_coded import MARK, position_coded_bin, save_position_coded
 from support.profiles import BPNET, network, write_profile_run
-from support.runs import snakemake
+from support.runs import digests, snakemake
 
 Config = dict[str, Any]
 
@@ -62,6 +63,33 @@ def test_an_edited_bed_file_that_moves_no_bin_runs_the_browser_files_only(
     assert "defaultPos c:13-900" in (tmp_path / "results/g/hub.txt").read_text()
     assert "Finished jobid" in process.stderr
     assert "predict_coverage" not in process.stderr
+
+
+def test_dates_of_inputs_run_nothing_and_contents_with_old_dates_do(
+    config: Config, tmp_path: Path
+) -> None:
+    assert snakemake(tmp_path, config).returncode == 0
+    inputs = [tmp_path / "g.fa", *(tmp_path / "toy").iterdir()]
+    for file in inputs:
+        os.utime(file)
+    process = snakemake(tmp_path, config)
+    assert "Nothing to be done" in process.stderr, process.stderr
+    before = digests(tmp_path)
+    write_fasta(tmp_path / "g.fa", {"c": "".join(map(position_coded_bin, range(60, 120)))})
+    os.utime(tmp_path / "g.fa", (9, 9))
+    process = snakemake(tmp_path, config)
+    assert process.returncode == 0, process.stderr
+    other_sequence = digests(tmp_path)
+    assert before["toy.track_0.bw"] != other_sequence["toy.track_0.bw"]
+    weights = tmp_path / "toy/model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[content.index(struct.pack("<f", MARK)) + 3] ^= 1  # the same network with another kernel
+    weights.write_bytes(content)
+    os.utime(weights, (9, 9))
+    process = snakemake(tmp_path, config)
+    assert process.returncode == 0, process.stderr
+    assert "rule predict_coverage" in process.stderr
+    assert digests(tmp_path) != other_sequence
 
 
 # Models of profiles

@@ -1,21 +1,32 @@
-"""profiles/slurm on a real Slurm, if one can be started."""
+"""profiles/slurm on a real Slurm without accounting, if one can be started, and what may go wrong.
+
+Each fault ends with a complete run whose bytes do not differ, or with a line that says what to do.
+"""
 
 import os
+import random
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from support.data import DATA, REPOSITORY
-from support.runs import bigwigs, command, digests, snakemake
+from support.position_coded import position_coded_bin, save_position_coded
+from support.runs import SNAKEFILE, digests, snakemake
 
 SLURM = DATA.parent / "slurm"
 DEMO = {
     "genome": {"name": "demo", "fasta": str(REPOSITORY / "demo" / "genome.fa")},
     "models": {"borzoi": {"architecture": "borzoi", "weights": str(REPOSITORY / "demo/borzoi")}},
-    "prediction": {"windows_per_chunk": 30, "threads": 2},
+    "prediction": {"windows_per_chunk": 60, "threads": 2},
 }
 
 pytestmark = [
@@ -29,46 +40,237 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Yield the environment in which sbatch talks to a cluster of one CPU and one GPU node."""
+@dataclass(frozen=True)
+class Cluster:
+    """A small Slurm of one CPU and one GPU node, each with 4 CPUs and 16 GB."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def ask(self, *words: str) -> str:
+        done = subprocess.run(words, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def jobs(self) -> list[str]:
+        return self.ask("squeue", "-h", "-o", "%A").split()
+
+    def job(self, comment: str) -> str:
+        """Wait for a running job with this comment, and return its number."""
+        for _ in range(600):
+            lines = self.ask("squeue", "-h", "-t", "R", "-o", "%A %k").splitlines()
+            if numbers := [line.split()[0] for line in lines if line.endswith(comment)]:
+                return numbers[0]
+            time.sleep(0.1)
+        raise AssertionError(f"no job {comment}")
+
+    def restart(self) -> None:
+        """Start what has ended of the cluster."""
+        subprocess.run([SLURM / "start-slurm", self.folder, "--no-install"], check=True)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
     folder = Path(f"/tmp/seqcov-slurm-{os.getpid()}")  # Slurm wants a short path
     start = [SLURM / "start-slurm", folder, "--no-install", "--cpus-per-node", "4"]
-    start_process = subprocess.run(start, capture_output=True, text=True)
-    if start_process.returncode:
-        pytest.skip(f"Slurm did not start: {start_process.stdout}{start_process.stderr}")
+    started = subprocess.run(start, capture_output=True, text=True)
+    if started.returncode:
+        pytest.skip(f"Slurm did not start: {started.stdout}{started.stderr}")
     try:
         script = f". {folder}/env.sh && env -0"
         environment = subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout
-        yield dict(line.split("=", 1) for line in environment.decode().split("\0") if "=" in line)
+        lines = [line for line in environment.decode().split("\0") if "=" in line]
+        yield Cluster(folder, dict(line.split("=", 1) for line in lines))
     finally:
         subprocess.run([SLURM / "stop-slurm", folder, "--remove"], capture_output=True)
 
 
-def test_demo_through_the_slurm_profile(cluster: dict[str, str], tmp_path: Path) -> None:
-    local_folder, cluster_folder = tmp_path / "here", tmp_path / "there"
-    assert snakemake(local_folder, DEMO).returncode == 0
-    snakemake(cluster_folder, DEMO, "--dry-run")  # writes run.yaml
-    profile = ["--workflow-profile", str(REPOSITORY / "profiles" / "slurm")]
-    site = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
-    resources = ["--default-resources", "slurm_account=lab", "slurm_partition=cpu", "mem_mb=1500"]
-    resources += [
-        "runtime=10",
-        "--set-resources",
-        "predict_coverage:slurm_partition=gpu",
-        "predict_coverage:gpu=1",
-    ]
-    resources += ["predict_coverage:mem_mb=2000", "--slurm-keep-successful-logs"]
-    process = subprocess.run(
-        [*command(*profile, *site, *resources)],
-        cwd=cluster_folder, env=cluster, capture_output=True, text=True, timeout=500,
-    )  # fmt: skip
-    assert process.returncode == 0, process.stdout + process.stderr
-    assert "SLURM run ID: seqcov_" in process.stdout + process.stderr
-    slurm_logs = [
-        path.read_text()
-        for path in cluster_folder.glob(".snakemake/slurm_logs/rule_predict_coverage/**/*.log")
-    ]
-    assert slurm_logs, "prediction did not run through Slurm"
-    assert bigwigs(cluster_folder).keys() == bigwigs(local_folder).keys()
-    assert digests(cluster_folder) == digests(local_folder)
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Two chunks of some seconds each."""
+    folder = tmp_path_factory.mktemp("inputs")
+    draw = random.Random(5)
+    with (folder / "genome.fa").open("w") as fasta:
+        for contig in range(2):
+            bins = "".join(position_coded_bin(draw.randrange(3**12)) for _ in range(12_000))
+            fasta.write(f">chr{contig}\n{bins}\n")
+    save_position_coded(folder / "model", tracks=60)
+    return {
+        "genome": {"name": "g", "fasta": str(folder / "genome.fa")},
+        "models": {"toy": {"architecture": "borzoi", "weights": str(folder / "model")}},
+        "prediction": {"windows_per_chunk": 500},
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = snakemake(folder, config)
+    assert done.returncode == 0, done.stderr
+    return digests(folder)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run through profiles/slurm."""
+
+    folder: Path
+    process: "subprocess.Popen[bytes]"
+
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text()
+
+    def finish(self, status: int = 0, timeout: int = 400) -> str:
+        """Wait for its end and return its output."""
+        assert self.process.wait(timeout) == status, self.output()
+        return self.output()
+
+    def wait_for_windows(self, chunk: int) -> None:
+        """Wait until a chunk has some windows: its journal grows with each of them."""
+        sizes: set[int] = set()
+        end = time.monotonic() + 120
+        while len(sizes) < 20:
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < end, self.output()
+            parts = self.folder.glob(f"results/g/toy/chunks/.{chunk}.npy.*.part")
+            sizes.update(part.stat().st_size for part in parts)
+            time.sleep(0.001)
+
+    def log_of_chunk(self, chunk: int) -> str:
+        return (self.folder / f"logs/g/predict_coverage/toy.{chunk}.log").read_text()
+
+
+Submit = Callable[..., Run]
+
+
+@pytest.fixture
+def submit(cluster: Cluster, config: dict[str, Any], tmp_path: Path) -> Iterator[Submit]:
+    """Yield a function that starts a run, with the keys set that profiles/README.md names."""
+    runs = []
+
+    def start(*arguments: str, config: dict[str, Any] = config, folder: str = "run") -> Run:
+        profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
+        profile["default-resources"] |= {"slurm_account": "lab", "mem_mb": 1500}
+        for rule in ("predict_coverage", "predict_profiles"):
+            profile["set-resources"][rule]["mem_mb"] = 2000
+        profile["max-threads"] = 2
+        profile["slurm-init-seconds-before-status-checks"] = 2
+        place = tmp_path / folder
+        (place / "site").mkdir(parents=True, exist_ok=True)
+        (place / "site/config.yaml").write_text(yaml.safe_dump(profile))
+        (place / "run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        line = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE)]
+        line += ["--configfile", "run.yaml", "--workflow-profile", "site", *arguments]
+        with (place / "output.txt").open("w") as output:
+            process = subprocess.Popen(
+                line, cwd=place, env=cluster.environment, stdout=output, stderr=output,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )  # fmt: skip
+        runs.append(Run(place, process))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.process.kill()
+        run.process.wait()
+    subprocess.run(["scancel", "--me"], env=cluster.environment)
+
+
+def test_demo_through_the_slurm_profile(submit: Submit, tmp_path: Path) -> None:
+    assert snakemake(tmp_path / "local", DEMO).returncode == 0
+    run = submit("--slurm-keep-successful-logs", config=DEMO)
+    assert "SLURM run ID: seqcov_" in run.finish()
+    slurm_logs = run.folder.glob(".snakemake/slurm_logs/rule_predict_coverage/**/*.log")
+    assert list(slurm_logs), "prediction did not run through Slurm"
+    assert digests(run.folder) == digests(tmp_path / "local")
+
+
+def test_more_threads_than_a_node_has_are_refused_in_one_line(
+    cluster: Cluster, config: dict[str, Any], submit: Submit
+) -> None:
+    crowd = config | {"prediction": {"threads": 8}}
+    output = submit("--max-threads", "16", config=crowd).finish(status=1, timeout=60)
+    assert (
+        "\nrule predict_coverage asks for 8 CPUs, but the nodes of partition gpu have at most 4;"
+        " set max-threads: 4 in the profile\n"
+    ) in output
+    assert "Traceback" not in output
+    assert not cluster.jobs()
+    submit("--max-threads", "4", "--until", "check_checkpoint", config=crowd).finish()
+
+
+def test_cancelled_job_walltime_and_a_controller_that_is_down(
+    cluster: Cluster, submit: Submit, undisturbed: dict[str, str]
+) -> None:
+    run = submit()
+    run.wait_for_windows(0)
+    cluster.ask("scancel", cluster.job("predict_coverage_wildcards_toy_0"))
+    run.wait_for_windows(1)
+    number = cluster.job("predict_coverage_wildcards_toy_1")
+    cluster.ask("scontrol", "update", f"JobId={number}", "EndTime=now")  # its walltime is over
+    time.sleep(5)  # before, the controller may forget a job that is starting
+    os.kill(int((cluster.folder / "run/slurmctld.pid").read_text()), signal.SIGTERM)
+    time.sleep(40)
+    assert run.process.poll() is None, run.output()
+    cluster.restart()
+    output = run.finish()
+    assert "Slurm does not answer (squeue: " in output
+    assert "Slurm answers again." in output
+    assert digests(run.folder) == undisturbed
+    assert "continuing after" in run.log_of_chunk(0)
+    assert "continuing after" in run.log_of_chunk(1)
+    assert not list(run.folder.rglob("*.part"))
+
+
+def test_killed_snakemake_and_again_on_a_node_that_crashes(
+    cluster: Cluster, submit: Submit, undisturbed: dict[str, str]
+) -> None:
+    run = submit()
+    run.wait_for_windows(0)
+    run.process.kill()
+    run.process.wait()
+    orphans = cluster.jobs()
+    again = submit()
+    again.wait_for_windows(1)
+    assert not set(orphans) & set(cluster.jobs())
+    subprocess.run([SLURM / "stop-slurm", cluster.folder, "--crash", "g1"], check=True)
+    time.sleep(15)
+    cluster.restart()
+    output = again.finish()
+    assert f"Cancelling Slurm jobs of an earlier run that was killed: {orphans[0]}" in output
+    assert digests(again.folder) == undisturbed
+    assert "continuing after" in again.log_of_chunk(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_whose_job_is_pending(
+    number: signal.Signals, cluster: Cluster, submit: Submit
+) -> None:
+    cluster.ask("scontrol", "update", "PartitionName=gpu", "State=DOWN")
+    try:
+        run = submit()
+        while "PD" not in cluster.ask("squeue", "-h", "-o", "%t").split():
+            assert run.process.poll() is None, run.output()
+            time.sleep(0.1)
+        run.process.send_signal(number)
+        output = run.finish(status=1, timeout=30)
+        assert "Traceback" not in output
+        assert not cluster.jobs()
+    finally:
+        cluster.ask("scontrol", "update", "PartitionName=gpu", "State=UP")
+
+
+def test_jobs_that_slurm_forgets_at_once_are_not_awaited_for_ever(
+    cluster: Cluster, submit: Submit, undisturbed: dict[str, str]
+) -> None:
+    file = cluster.folder / "etc/slurm.conf"
+    original = file.read_text()
+    file.write_text(original.replace("MinJobAge=3600", "MinJobAge=2"))
+    try:
+        cluster.ask("scontrol", "reconfigure")
+        run = submit()
+        run.finish()
+    finally:
+        file.write_text(original)
+        cluster.ask("scontrol", "reconfigure")
+    assert digests(run.folder) == undisturbed

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from seqcov_models import SeqcovError
-from seqcov_models.run.costs import check_space, describe
+from seqcov_models.run.costs import check_space, check_writable, describe
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.plan import RunPlan
@@ -48,6 +48,7 @@ config = {**config, "output": output}
 paths = Paths.from_config(config)
 try:
     if workflow.is_main_process:
+        check_writable(Path(logs), "logs")
         run = plan_run(config)
         peaks = count_peaks(run.profiles)
         print(describe(run, peaks), file=sys.stderr)
@@ -130,8 +131,13 @@ def model_plan(wildcards):
 
 
 def weights_of_model(wildcards):
-    """Return the files of all folds of the model that the wildcards name."""
-    return [file for fold in model_plan(wildcards).folds for file in fold.files]
+    """Return the files of all folds of the model that the wildcards name.
+
+    ancient, as the FASTA and the files of peaks: the digests in params follow the contents.
+    """
+    return ancient(
+        [file for fold in model_plan(wildcards).folds for file in fold.files]
+    )
 
 
 def set_of_group(wildcards, group=None):
@@ -171,10 +177,19 @@ def ranges_of_batch(wildcards):
 
 
 def earlier_batch(wildcards, tracks, batch):
-    """Return what must be joined before a batch, so that few batches are joined at once."""
-    earlier = batch - tracks.batches_at_once
-    if earlier < 0:
+    """Return what must be joined before a batch, so that few batches are joined at once.
+
+    Only batches of this set: a group that is finished must not wait for one that is not.
+    """
+    groups = coverage_plan(wildcards).groups
+    needed = [
+        index
+        for index, other in enumerate(tracks.batches[:batch])
+        if groups.get(other.group) is tracks
+    ]
+    if len(needed) < tracks.batches_at_once:
         return []
+    earlier = needed[-tracks.batches_at_once]
     group = tracks.batches[earlier].group
     is_group = len(tracks.batch_indices(group)) == 1
     return ancient(

@@ -6,8 +6,9 @@
 
 rule predict_coverage:
     input:
-        fasta=run.fasta.path,
+        fasta=ancient(run.fasta.path),
         plan=plan_of_model,
+        # not ancient: if the card is made again, Snakemake 9.27 would not compare the params
         card=rules.check_checkpoint.output[0],
     output:
         temp(paths.chunk("{model}", "{chunk}")),

@@ -3,7 +3,7 @@
 
 rule combine_peaks:
     input:
-        files=lambda wildcards: profile_plan(wildcards).peak_files,
+        files=lambda wildcards: ancient(profile_plan(wildcards).peak_files),
         tracks=lambda wildcards: [
             paths.tracks(source.model, source.group)
             for source in profile_plan(wildcards).peak_tracks
@@ -25,7 +25,7 @@ rule combine_peaks:
 
 rule predict_profiles:
     input:
-        fasta=run.fasta.path,
+        fasta=ancient(run.fasta.path),
         peaks=rules.combine_peaks.output[0],
         plan=plan_of_model,
         card=rules.check_checkpoint.output[0],

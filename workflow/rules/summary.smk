@@ -29,7 +29,7 @@ rule write_browser_files:
     input:
         tracks=rules.write_track_table.output[0],
         peaks=[paths.peaks(name) for name in run.profiles],
-        fasta=run.fasta.path,
+        fasta=ancient(run.fasta.path),
         plan=plan_of_run,
     output:
         hub=paths.hub,
@@ -51,9 +51,12 @@ rule write_provenance:
     input:
         tracks=rules.write_track_table.output[0],
         cards=[paths.card(name) for name in [*run.models, *run.profiles]],
-        peaks=[file for plan in run.profiles.values() for file in plan.peak_files],
-        fasta=run.fasta.path,
+        peaks=ancient(
+            [file for plan in run.profiles.values() for file in plan.peak_files]
+        ),
+        fasta=ancient(run.fasta.path),
         plan=plan_of_run,
+        models=plans_of_models,
     output:
         paths.provenance,
     log:

@@ -4,7 +4,7 @@ The format: https://genome.ucsc.edu/FAQ/FAQformat.html#format7
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,39 @@ from seqcov_models.genome.fasta import Fasta
 from seqcov_models.sequence import UNKNOWN, encode
 
 _TWO_BITS = np.array([2, 1, 3, 0, 0], np.uint8)  # by code: A 2, C 1, G 3, T 0; N is stored as T
+
+
+MAX_NAME, MAX_OFFSET = 255, 2**32 - 1
+"""Bytes of a contig's name, and the last byte at which a contig may begin."""
+
+
+def check_two_bit(contigs: Mapping[str, int]) -> None:
+    """Check that a .2bit file can hold contigs. Runs of N and of lower case are not counted.
+
+    Args:
+        contigs: Lengths in bp, by name, in their order.
+
+    Raises:
+        SeqcovError: If a name is too long, or if a contig begins beyond the largest offset.
+    """
+    remedy = (
+        "set genome.assembly to UCSC's name of the assembly; if UCSC does not have it, any name"
+        " serves, but then the hub cannot be opened"
+    )
+    for name in contigs:
+        if len(name.encode()) > MAX_NAME:
+            raise SeqcovError(
+                f"contig {name[:30]!r}… has a name of {len(name.encode()):,} bytes, but a .2bit"
+                f" file holds at most {MAX_NAME}; shorten it, or {remedy}"
+            )
+    offset = 16 + sum(5 + len(name.encode()) for name in contigs)
+    for name, length in contigs.items():
+        if offset > MAX_OFFSET:
+            raise SeqcovError(
+                f"contig {name!r} would begin at byte {offset:,} of a .2bit file, which holds"
+                f" offsets up to {MAX_OFFSET:,} (about 17 Gb of sequence); {remedy}"
+            )
+        offset += 16 + -(-length // 4)
 
 
 def write_two_bit(path: Path, fasta: Fasta, block_size: int = 1 << 24) -> None:
@@ -32,6 +65,7 @@ def write_two_bit(path: Path, fasta: Fasta, block_size: int = 1 << 24) -> None:
     """
     from pyfaidx import Faidx
 
+    check_two_bit(fasta.contigs)
     index = []
     offsets = str(fasta.index.with_suffix(".gzi"))
     with (
@@ -51,10 +85,10 @@ def write_two_bit(path: Path, fasta: Fasta, block_size: int = 1 << 24) -> None:
                 file.write(_pack_contig(length, blocks))
             except SeqcovError as error:
                 raise SeqcovError(f"FASTA {fasta.path}, contig {contig}: {error}") from None
-            except struct.error:
+            except struct.error:  # runs of N and of lower case are large, too
                 raise SeqcovError(
-                    f"FASTA {fasta.path}, contig {contig}: a .2bit file holds at most 4 GB and"
-                    " names of at most 255 bytes; set genome.assembly if UCSC has this genome"
+                    f"FASTA {fasta.path}: contig {contig!r} would begin beyond byte {MAX_OFFSET:,}"
+                    " of a .2bit file, the largest offset; set genome.assembly"
                 ) from None
         file.seek(0)
         file.write(struct.pack("<4I", 0x1A412743, 0, len(index), 0) + b"".join(index))
