@@ -5,6 +5,7 @@ Each fault ends with a complete run whose bytes do not differ, or with a line th
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -125,16 +126,25 @@ class Run:
         assert self.process.wait(timeout) == status, self.output()
         return self.output()
 
-    def wait_for_windows(self, chunk: int) -> None:
-        """Wait until a chunk has some windows: its journal grows with each of them."""
-        sizes: set[int] = set()
-        end = time.monotonic() + 120
-        while len(sizes) < 20:
+    def pause(self, *chunks: int) -> list[int]:
+        """Stop the jobs of chunks when they have some windows; return their processes.
+
+        The journal of a chunk grows with each window. Slurm continues a job before it ends it.
+        """
+        sizes: dict[int, set[int]] = {chunk: set() for chunk in chunks}
+        processes: dict[int, int] = {}
+        end = time.monotonic() + 150
+        while len(processes) < len(chunks):
             assert self.process.poll() is None, self.output()
             assert time.monotonic() < end, self.output()
-            parts = self.folder.glob(f"results/g/toy/chunks/.{chunk}.npy.*.part")
-            sizes.update(part.stat().st_size for part in parts)
+            for chunk in sizes.keys() - processes.keys():
+                for part in self.folder.glob(f"results/g/toy/chunks/.{chunk}.npy.*.part"):
+                    sizes[chunk].add(part.stat().st_size)
+                    if len(sizes[chunk]) > 20:
+                        processes[chunk] = int(part.name.split(".")[-2])
+                        os.kill(processes[chunk], signal.SIGSTOP)
             time.sleep(0.001)
+        return [processes[chunk] for chunk in chunks]
 
     def log_of_chunk(self, chunk: int) -> str:
         return (self.folder / f"logs/g/predict_coverage/toy.{chunk}.log").read_text()
@@ -148,14 +158,17 @@ def submit(cluster: Cluster, config: dict[str, Any], tmp_path: Path) -> Iterator
     """Yield a function that starts a run, with the keys set that profiles/README.md names."""
     runs = []
 
-    def start(*arguments: str, config: dict[str, Any] = config, folder: str = "run") -> Run:
+    def start(
+        *arguments: str, config: dict[str, Any] = config, resources: dict[str, Any] | None = None
+    ) -> Run:
         profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
         profile["default-resources"] |= {"slurm_account": "lab", "mem_mb": 1500}
         for rule in ("predict_coverage", "predict_profiles"):
             profile["set-resources"][rule]["mem_mb"] = 2000
+        profile["set-resources"]["predict_coverage"] |= resources or {}
         profile["max-threads"] = 2
         profile["slurm-init-seconds-before-status-checks"] = 2
-        place = tmp_path / folder
+        place = tmp_path / "run"
         (place / "site").mkdir(parents=True, exist_ok=True)
         (place / "site/config.yaml").write_text(yaml.safe_dump(profile))
         (place / "run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
@@ -176,12 +189,19 @@ def submit(cluster: Cluster, config: dict[str, Any], tmp_path: Path) -> Iterator
     subprocess.run(["scancel", "--me"], env=cluster.environment)
 
 
-def test_demo_through_the_slurm_profile(submit: Submit, tmp_path: Path) -> None:
+def test_demo_through_the_slurm_profile_with_another_spelling_of_gpu(
+    cluster: Cluster, submit: Submit, tmp_path: Path
+) -> None:
     assert snakemake(tmp_path / "local", DEMO).returncode == 0
-    run = submit("--slurm-keep-successful-logs", config=DEMO)
+    run = submit(
+        "--slurm-keep-successful-logs", config=DEMO, resources={"gpu": 0, "gres": "'gpu:1'"}
+    )
     assert "SLURM run ID: seqcov_" in run.finish()
     slurm_logs = run.folder.glob(".snakemake/slurm_logs/rule_predict_coverage/**/*.log")
     assert list(slurm_logs), "prediction did not run through Slurm"
+    jobs = cluster.ask("scontrol", "show", "job").split("\n\n")
+    (prediction,) = [job for job in jobs if "predict_coverage" in job and str(run.folder) in job]
+    assert "TresPerNode=gres:gpu:1" in prediction
     assert digests(run.folder) == digests(tmp_path / "local")
 
 
@@ -199,47 +219,51 @@ def test_more_threads_than_a_node_has_are_refused_in_one_line(
     submit("--max-threads", "4", "--until", "check_checkpoint", config=crowd).finish()
 
 
-def test_cancelled_job_walltime_and_a_controller_that_is_down(
+def test_a_controller_that_is_down_and_a_cancelled_job(
     cluster: Cluster, submit: Submit, undisturbed: dict[str, str]
 ) -> None:
     run = submit()
-    run.wait_for_windows(0)
-    cluster.ask("scancel", cluster.job("predict_coverage_wildcards_toy_0"))
-    run.wait_for_windows(1)
-    number = cluster.job("predict_coverage_wildcards_toy_1")
-    cluster.ask("scontrol", "update", f"JobId={number}", "EndTime=now")  # its walltime is over
+    _, second = run.pause(0, 1)
     time.sleep(5)  # before, the controller may forget a job that is starting
     os.kill(int((cluster.folder / "run/slurmctld.pid").read_text()), signal.SIGTERM)
+    os.kill(second, signal.SIGCONT)  # this job ends while nobody knows
     time.sleep(40)
     assert run.process.poll() is None, run.output()
     cluster.restart()
+    cluster.ask("scancel", cluster.job("predict_coverage_wildcards_toy_0"))
     output = run.finish()
     assert "Slurm does not answer (squeue: " in output
     assert "Slurm answers again." in output
     assert digests(run.folder) == undisturbed
     assert "continuing after" in run.log_of_chunk(0)
-    assert "continuing after" in run.log_of_chunk(1)
+    assert "continuing after" not in run.log_of_chunk(1)
     assert not list(run.folder.rglob("*.part"))
 
 
-def test_killed_snakemake_and_again_on_a_node_that_crashes(
+def test_killed_snakemake_and_again_until_a_walltime_ends_and_a_node_crashes(
     cluster: Cluster, submit: Submit, undisturbed: dict[str, str]
 ) -> None:
     run = submit()
-    run.wait_for_windows(0)
+    run.pause(0, 1)
     run.process.kill()
     run.process.wait()
-    orphans = cluster.jobs()
+    orphan = cluster.job("predict_coverage_wildcards_toy_0")
     again = submit()
-    again.wait_for_windows(1)
-    assert not set(orphans) & set(cluster.jobs())
+    again.pause(1)
+    assert orphan not in cluster.jobs()
+    number = cluster.job("predict_coverage_wildcards_toy_1")
+    cluster.ask("scontrol", "update", f"JobId={number}", "EndTime=now")
+    again.pause(1)  # the next attempt
+    assert "JobState=TIMEOUT" in cluster.ask("scontrol", "show", "job", number)
     subprocess.run([SLURM / "stop-slurm", cluster.folder, "--crash", "g1"], check=True)
     time.sleep(15)
     cluster.restart()
     output = again.finish()
-    assert f"Cancelling Slurm jobs of an earlier run that was killed: {orphans[0]}" in output
+    assert re.search(rf"earlier run that was killed: .*\b{orphan}\b", output)
     assert digests(again.folder) == undisturbed
     assert "continuing after" in again.log_of_chunk(0)
+    assert "continuing after" in again.log_of_chunk(1)
+    assert not list(again.folder.rglob("*.part"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -2,6 +2,7 @@
 # This also works if another workflow imports this one, when Snakemake ignores onstart and onsuccess.
 
 import atexit
+import functools
 import shutil
 import time
 
@@ -32,12 +33,33 @@ def is_executing():
     )
 
 
+@functools.cache
+def advise_on_profile():
+    """Name the keys that a user's own workflow profile lacks, once; see profiles/default."""
+    is_advised = {
+        "rerun-triggers: [mtime, params, input]": any(
+            trigger.name in ("CODE", "SOFTWARE_ENV")
+            for trigger in workflow.dag_settings.rerun_triggers
+        ),
+        "rerun-incomplete: true": not workflow.dag_settings.force_incomplete,
+        "nolock: true": workflow.execution_settings.lock,
+    }
+    if keys := [key for key, is_missing in is_advised.items() if is_missing]:
+        print(
+            f"The workflow profile lacks {', '.join(keys)}: a new version of seqcov may compute"
+            " finished genomes again, or a killed run leave a lock (profiles/README.md)",
+            file=sys.stderr,
+        )
+
+
 def begin_run():
     """Lock the results folder and save the plan if Snakemake is about to run jobs.
 
     Every job has a document of the plan as its input. Snakemake calls the functions that name these
     before any job, in the process that starts the jobs.
     """
+    if workflow.is_main_process and workflow.executor_plugin is not None:
+        advise_on_profile()
     if not is_executing():
         return
     try:
