@@ -63,6 +63,10 @@ def add_sets(
         more for everything else, and those of other configs whose bigWigs still exist; and what
         remains to be done.
     """
+
+    def is_complete(track_set: TrackSet, group: str) -> bool:
+        return is_finished(paths.tracks(plan.name, group), track_set.group_digest(group))
+
     files = paths.temporary_files(plan.name)
     missing = dict.fromkeys(plan.items)
     groups: dict[str, int] = {}
@@ -72,7 +76,7 @@ def add_sets(
             group
             for group in track_set.groups
             if track_set.significant_bits == options.significant_bits
-            and is_finished(paths.tracks(plan.name, group), track_set.group_digest(group))
+            and is_complete(track_set, group)
         ]
         for track_set in usable
     }
@@ -81,8 +85,7 @@ def add_sets(
             if missing.keys() & track_set.items(group):
                 groups[group] = track_set.number
                 _remove(missing, track_set.items(group))
-    work = Workload(finished=len(plan.items) - len(missing))
-    continued = []
+    work, continued = Workload(), []
     for track_set in usable:
         track_set = _round(track_set, options.significant_bits, finished[track_set.number])
         pending = [
@@ -109,11 +112,13 @@ def add_sets(
     sets = {track_set.number: track_set for track_set in [*remembered, *continued]}
     work.continued.extend(track_set.number for track_set in continued)
     if missing:
-        number = max(sets, default=0) + 1
+        number = max([0, *sets, *map(set_number, files.values())]) + 1
         taken = {group for track_set in usable for group in finished[track_set.number]} | {*groups}
-        sets[number] = plan_set(plan, number, missing, options, taken)
-        work.groups[number] = list(sets[number].groups)
-        groups |= dict.fromkeys(sets[number].groups, number)
+        sets[number] = track_set = plan_set(plan, number, missing, options, taken)
+        groups |= dict.fromkeys(track_set.groups, number)
+        work.groups[number] = [  # others are finished if the earlier document was lost
+            group for group in track_set.groups if not is_complete(track_set, group)
+        ]
     for number, pending in work.groups.items():
         work.chunks[number] = _chunks_to_predict(plan.name, sets[number], pending, paths, files)
     windows = sum(
@@ -122,7 +127,10 @@ def add_sets(
         for chunk in chunks
     )
     plan = replace(plan, group_sets=groups, sets=[sets[number] for number in sorted(sets)])
-    return plan, replace(work, windows=windows)
+    pending_count = sum(
+        len(sets[number].groups[group]) for number, names in work.groups.items() for group in names
+    )
+    return plan, replace(work, finished=len(plan.bigwigs) - pending_count, windows=windows)
 
 
 def _remove(missing: dict[Item, None], items: Iterable[Item]) -> None:

@@ -201,7 +201,7 @@ EDITS = [
         "everything",
         setting("prediction.min_acgt", 0.01),
         BOTH,
-        "everything, because min_acgt changed from 0.0 to 0.01",
+        "everything, because min_acgt changed from 0 to 0.01",
     ),
     Edit(
         "significant_bits",

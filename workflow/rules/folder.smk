@@ -37,8 +37,8 @@ def is_executing():
 def advise_on_profile():
     """Name the keys that a user's own workflow profile lacks, once; see profiles/default."""
     is_advised = {
-        "rerun-triggers: [mtime, params, input]": any(
-            trigger.name in ("CODE", "SOFTWARE_ENV")
+        "rerun-triggers: [mtime, params]": any(
+            trigger.name in ("CODE", "SOFTWARE_ENV", "INPUT")
             for trigger in workflow.dag_settings.rerun_triggers
         ),
         "rerun-incomplete: true": not workflow.dag_settings.force_incomplete,
@@ -46,8 +46,8 @@ def advise_on_profile():
     }
     if keys := [key for key, is_missing in is_advised.items() if is_missing]:
         print(
-            f"The workflow profile lacks {', '.join(keys)}: a new version of seqcov may compute"
-            " finished genomes again, or a killed run leave a lock (profiles/README.md)",
+            f"The workflow profile lacks {', '.join(keys)}: a new version of seqcov or a"
+            " moved file may compute finished genomes again, or a killed run leave a lock (profiles/README.md)",
             file=sys.stderr,
         )
 
