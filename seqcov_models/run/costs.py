@@ -64,13 +64,14 @@ def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
         SeqcovError: If the free space is smaller than the temporary files and bigWigs that do not
             exist yet.
     """
-    if run.is_finished(run.paths):
-        return
-    folder = run.paths.folder
+    folder, finished = run.paths.folder, run.finished_folders
     free = shutil.disk_usage(_nearest_existing(folder)).free
-    needed = sum(sum(model.output_bytes) for model in run.models.values())
-    needed += sum(sum(plan.output_bytes(peaks[name][0])) for name, plan in run.profiles.items())
-    needed -= run.paths.written_bytes()  # by an earlier, unfinished run
+    needed = sum(
+        sum(model.group_bytes(run.works[name].groups)) for name, model in run.models.items()
+    )
+    if not run.is_finished(run.paths):
+        needed += sum(sum(plan.output_bytes(peaks[name][0])) for name, plan in run.profiles.items())
+    needed -= run.paths.written_bytes(finished)  # by an earlier, unfinished run
     if needed > free:
         raise SeqcovError(
             f"output {folder}: the run needs about {_format_bytes(needed)}, but only"

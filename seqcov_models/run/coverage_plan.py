@@ -1,5 +1,6 @@
 """The plan of a model of coverage: what it predicts along a genome, in which sets of tracks."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -158,24 +159,37 @@ class CoveragePlan(ModelDocument):
     @property
     def output_bytes(self) -> tuple[int, int]:
         """Approximate bytes of the bigWigs' temporary files at any time, and of the bigWigs."""
-        sizes = [self._set_bytes(track_set) for track_set in self.needed_sets]
+        return self.group_bytes({tracks.number: [*tracks.groups] for tracks in self.needed_sets})
+
+    def group_bytes(self, groups: Mapping[int, Sequence[str]]) -> tuple[int, int]:
+        """Return the bytes of some groups' bigWigs, as `output_bytes` does for all.
+
+        Args:
+            groups: Names of groups, by the number of their set.
+        """
+        sizes = [
+            self._set_bytes(
+                self._set_by_number[number],
+                sum(len(self._set_by_number[number].groups[name]) for name in names),
+            )
+            for number, names in groups.items()
+        ]
         return sum(chunks for chunks, _ in sizes), sum(bigwigs for _, bigwigs in sizes)
 
-    def _set_bytes(self, track_set: TrackSet) -> tuple[int, int]:
-        """Return the bytes of a set, as `output_bytes` does.
+    def _set_bytes(self, track_set: TrackSet, rows: int) -> tuple[int, int]:
+        """Return the bytes of so many bigWigs of a set, as `output_bytes` does.
 
         Without ranges, all chunks exist at once. Otherwise the ranges that are predicted or
         compressed do (three are assumed), and later the batches that are joined; the other
         compressed ranges take the place of bigWigs that do not exist yet.
         """
         chunk_bytes = self.chunk_bytes(track_set)
-        rows = track_set.bigwig_count
         bigwigs = int(self.bin_count * rows * track_set.bytes_per_value)
         if not track_set.ranges:
             return sum(chunk_bytes.values()), bigwigs
         sizes = [sum(chunk_bytes[name] for name in names) for names in track_set.ranges.values()]
         largest = max(len(batch.rows) for batch in track_set.batches)
-        joined = bigwigs * largest * track_set.batches_at_once // rows
+        joined = bigwigs * largest * track_set.batches_at_once // max(1, rows)
         return min(sum(sizes), max(3 * max(sizes), joined)), bigwigs
 
     def set_tracks(self, track_set: TrackSet) -> list[Track]:

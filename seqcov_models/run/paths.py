@@ -3,7 +3,7 @@
 Snakemake's rules pass wildcards as names: `paths.chunk("{model}", "{chunk}")`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -164,6 +164,10 @@ class Paths:
         """Return the chunks that killed jobs of `models` left; see `run.unfinished`."""
         return {file for model in models for file in self.chunks(model).glob(".*.npy.*.part")}
 
+    def group_folders(self, model: str) -> list[Path]:
+        """Return the folders of bigWigs of a model of coverage, from this and earlier runs."""
+        return list(self.model(model).glob("tracks/[!.]*"))
+
     def existing_results(self, models: Iterable[str]) -> set[Path]:
         """Return results of this and earlier runs: folders of models and groups, profile bigWigs.
 
@@ -171,15 +175,22 @@ class Paths:
         """
         results = {path for path in self.folder.glob("[!.]*") if path.is_dir()}
         for model in models:
-            folder = self.model(model)
-            results |= {*folder.glob("tracks/[!.]*"), *folder.glob("[!.]*.bw")}
+            results |= {*self.group_folders(model), *self.model(model).glob("[!.]*.bw")}
         return results
 
-    def written_bytes(self) -> int:
-        """Return the size in bytes of all existing chunks, compressed ranges and bigWigs."""
+    def written_bytes(self, without: Collection[Path] = ()) -> int:
+        """Return the size in bytes of all existing chunks, compressed ranges and bigWigs.
+
+        without: folders of bigWigs that are not counted.
+        """
         temporary = ("*/chunks/*.npy", "*/chunks/*.packed", "*/chunks/*.joined/*.bw")
         patterns = (*temporary, "*/tracks/*/*.bw", "*/*.bw")
-        states = [file.stat() for pattern in patterns for file in self.folder.glob(pattern)]
+        states = [
+            file.stat()
+            for pattern in patterns
+            for file in self.folder.glob(pattern)
+            if file.parent not in without
+        ]
         sizes = {(state.st_dev, state.st_ino): state.st_size for state in states}
         return sum(sizes.values())  # a bigWig with two names is counted once
 

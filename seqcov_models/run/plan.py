@@ -103,6 +103,17 @@ class RunPlan:
         for path, values in self._documents(paths).items():
             write_document(path, values)
 
+    @property
+    def finished_folders(self) -> set[Path]:
+        """The folders of finished bigWigs of the models of coverage, whose space is not freed."""
+        existing = {path for name in self.models for path in self.paths.group_folders(name)}
+        return existing - {
+            self.paths.tracks(name, group)
+            for name, work in self.works.items()
+            for groups in work.groups.values()
+            for group in groups
+        }
+
     def is_finished(self, paths: Paths) -> bool:
         """Return whether an earlier run with the same plan has written its results.
 

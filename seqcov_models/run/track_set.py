@@ -72,11 +72,6 @@ class TrackSet:
         return len(self.table_rows) * (1 + self.standard_deviation) + 1
 
     @property
-    def bigwig_count(self) -> int:
-        """Number of bigWigs."""
-        return sum(map(len, self.groups.values()))
-
-    @property
     def window_count(self) -> int:
         """Number of windows to predict."""
         return sum(map(count_windows, self.chunks.values()))

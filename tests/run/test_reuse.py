@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from seqcov_models.run.coverage_plan import CoveragePlan
-from seqcov_models.run.finished import write_identity
-from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.reuse import Workload
 from seqcov_models.run.track_set import TrackSet
+from support.finished import finish
 from support.plans import Config, changed
 from support.ranges import SMALL_BATCHES, write_chunks
 
@@ -21,21 +20,6 @@ def begin(config: Config) -> tuple[CoveragePlan, Workload]:
     run = plan_run(config)
     run.save(run.paths)
     return run.models[NAME], run.works[NAME]
-
-
-def finish(config: Config, *groups: str) -> RunPlan:
-    """Begin a run and write the folders of some groups, of all without any."""
-    run = plan_run(config)
-    run.save(run.paths)
-    plan = run.models[NAME]
-    for group in groups or plan.groups:
-        folder, track_set = run.paths.tracks(NAME, group), plan.groups[group]
-        folder.mkdir(parents=True, exist_ok=True)
-        for bigwig in plan.bigwigs:
-            if bigwig.group == group:
-                run.paths.bigwig(NAME, group, bigwig.track.file_name).write_bytes(b"bigWig")
-        write_identity(folder, track_set.group_digest(group))
-    return run
 
 
 def layout(plan: CoveragePlan) -> tuple[list[TrackSet], dict[str, int]]:
