@@ -353,7 +353,7 @@ def measure_sweep(
 
         def predict_on_device() -> None:
             for part in batches:
-                ensemble.average(part if margin is not None else part.codes, precision)
+                ensemble.compute_coverage(part if margin is not None else part.codes, precision)
 
         use_precision(precision, clock.device)
         device = []
@@ -366,7 +366,7 @@ def measure_sweep(
                 predict_on_device()
                 clock.wait()
                 device.append((time.perf_counter() - began) / windows)
-            output = ensemble.average(batches[0].codes, precision)
+            output = ensemble.compute_coverage(batches[0].codes, precision)
         predict()
         clock.wait()
         began = time.perf_counter()

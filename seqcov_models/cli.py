@@ -1,4 +1,4 @@
-"""Checkpoints on the command line: `python -m seqcov_models describe` and `convert`."""
+"""The command line: `seqcov describe`, `convert` and `estimate`, or `python -m seqcov_models`."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command of `python -m seqcov_models`.
+    """Run one command of `seqcov`, which is also `python -m seqcov_models`.
 
     Args:
         arguments: Words of the command line; by default those of this process.
@@ -44,20 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
-        prog="seqcov_models",
-        description="Look at checkpoints of sequence-to-coverage models, or convert them.",
+        prog="seqcov",
+        description="Look at checkpoints of sequence-to-coverage models, convert them, or estimate"
+        " what a run costs.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     describe = commands.add_parser(
         "describe",
         help="print the network, window, bins, tracks and hashes of a checkpoint",
-        epilog="example: python -m seqcov_models describe weights/ --species mouse",
+        epilog="example: seqcov describe weights/ --species mouse",
     )
     describe.set_defaults(run=_describe)
     convert = commands.add_parser(
         "convert",
         help="write a checkpoint in this package's format",
-        epilog="example: python -m seqcov_models convert model0_best.h5 converted/",
+        epilog="example: seqcov convert model0_best.h5 converted/",
     )
     convert.set_defaults(run=_convert)
     for command in (describe, convert):
@@ -76,6 +77,13 @@ def _build_parser() -> argparse.ArgumentParser:
             help="kind of GELU (default: as the checkpoint names it)",
         )
     convert.add_argument("out", type=Path, help="new folder to write")
+    estimate = commands.add_parser(
+        "estimate",
+        help="check a config, and print what a run of it costs: windows, hours, bytes",
+        epilog="example: seqcov estimate hg38.yaml",
+    )
+    estimate.set_defaults(run=_estimate)
+    estimate.add_argument("config", type=Path, help="the config that `snakemake --configfile` gets")
     return parser
 
 
@@ -110,7 +118,7 @@ def _describe(options: argparse.Namespace) -> None:
         SeqcovError: If the checkpoint is missing, damaged, or contradicts the options.
 
     Example:
-        python -m seqcov_models describe weights/ --species mouse
+        seqcov describe weights/ --species mouse
     """
     checkpoint = _recognise(options)
     from seqcov_models.checkpoints.formats import all_formats
@@ -152,7 +160,7 @@ def _convert(options: argparse.Namespace) -> None:
             folder exists and is not empty.
 
     Example:
-        python -m seqcov_models convert model0_best.h5 converted/
+        seqcov convert model0_best.h5 converted/
     """
     if options.out.exists() and not (options.out.is_dir() and not any(options.out.iterdir())):
         raise SeqcovError(f"{options.out} already exists; name a new folder")
@@ -163,3 +171,27 @@ def _convert(options: argparse.Namespace) -> None:
     size = sum(file.stat().st_size for file in options.out.iterdir())
     tracks = f"{len(checkpoint.tracks):,} tracks"
     print(f"{options.out}: {checkpoint.architecture}, {tracks}, {size:,} bytes")
+
+
+def _estimate(options: argparse.Namespace) -> None:
+    """Check a config as the workflow does before any job, and print what a run of it costs.
+
+    Args:
+        options: The words of the command line: config.
+
+    Raises:
+        SeqcovError: If the config contains a mistake, or if the disk does not have space.
+
+    Example:
+        seqcov estimate hg38.yaml
+    """
+    from seqcov_models.run.costs import check_space
+    from seqcov_models.run.estimate import describe
+    from seqcov_models.run.peak_sets import count_peaks
+    from seqcov_models.run.planner import plan_run
+    from seqcov_models.run.settings import complete_config, read_config
+
+    run = plan_run(complete_config(read_config(options.config)))
+    peaks = count_peaks(run.profiles)
+    print(describe(run, peaks))
+    check_space(run, peaks)

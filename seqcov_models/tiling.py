@@ -7,6 +7,7 @@ chunk size or the order of jobs.
 Coordinates are 0-based half-open. Lengths are in bp unless a name says bins or windows.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
@@ -344,6 +345,12 @@ def tile(
         Segment(names[number], *segment)
         for number, *segment in zip(*(column.tolist() for column in columns), strict=True)
     ]
+
+
+def find_run(runs: Sequence[Segment], segment: Segment) -> Segment:
+    """Return the one of `runs`, which `tile` returned for a contig, that contains `segment`."""
+    number = bisect_right(runs, segment.first_window, key=lambda run: run.first_window) - 1
+    return runs[number]
 
 
 def split_into_chunks(

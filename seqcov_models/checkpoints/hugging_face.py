@@ -1,4 +1,4 @@
-"""Checkpoints on the Hugging Face Hub: hf://owner/name, hf://owner/name@revision.
+"""Checkpoints on the Hugging Face Hub: hf://owner/name[@revision][/path].
 
 What is in the local cache is used as it is, without asking the network: a run gives the same answer
 every time, and works offline. `@revision` (a branch, tag or commit) says which state is meant; a
@@ -6,8 +6,10 @@ commit never changes.
 """
 
 import re
+import sys
 from collections.abc import Iterable
-from pathlib import Path
+from glob import has_magic
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from seqcov_models.checkpoints.containers.safetensors_file import shards_in_index
@@ -15,7 +17,7 @@ from seqcov_models.checkpoints.containers.tensor_bundle import data_files
 from seqcov_models.errors import SeqcovError
 
 _SPEC = re.compile(
-    r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>refs/pr/\d+|[\w.-]+))?(?P<file>(?:/\w[\w.-]*)+)?/?"
+    r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>refs/pr/\d+|[\w.-]+))?(?P<path>(?:/[\w*?\[][\w.*?!\[\]-]*)+)?/?"
 )
 _DESCRIPTIONS = re.compile(r"(config|params)\.json|targets\w*\.txt")
 _WEIGHTS = (  # the first of these that a repository has is what is downloaded
@@ -47,10 +49,10 @@ def fetch(spec: str | Path) -> Path:
 
     Args:
         spec: hf://owner/name, hf://owner/name@revision (a branch, tag or commit), or either with a
-            file after it: hf://owner/name/fold0.safetensors.
+            file or folder after it: hf://owner/name/fold0.safetensors.
 
     Returns:
-        The folder in the local cache, or the file in it.
+        The folder in the local cache, or the file or folder in it.
 
     Raises:
         SeqcovError: If the cache does not have it and it cannot be downloaded.
@@ -58,11 +60,29 @@ def fetch(spec: str | Path) -> Path:
     Example:
         >>> folder = fetch("hf://EleutherAI/enformer-official-rough@main")
     """
+    folder, path = _fetch_snapshot(spec)
+    return folder / path if path else folder
+
+
+def fetch_matches(spec: str | Path) -> list[Path]:
+    """Return what `fetch` does; of a path that is a pattern (fold_*/model.h5), all matches.
+
+    Raises:
+        SeqcovError: As `fetch`.
+    """
+    folder, path = _fetch_snapshot(spec)
+    return sorted(folder.glob(path)) if path else [folder]
+
+
+def _fetch_snapshot(spec: str | Path) -> tuple[Path, str]:
+    """Return the folder of a repository in the cache, which has what `spec` names, and the path."""
     match = _SPEC.fullmatch(str(spec))
     if match is None:
-        raise SeqcovError(f"weights {spec}: expected hf://owner/name or hf://owner/name@revision")
+        raise SeqcovError(
+            f"weights {spec}: expected hf://owner/name or hf://owner/name@revision, and a path"
+        )
     name, revision = match["name"], match["revision"]
-    file = (match["file"] or "").strip("/")
+    path = (match["path"] or "").strip("/")
     try:
         import huggingface_hub
     except ImportError:
@@ -70,9 +90,16 @@ def fetch(spec: str | Path) -> Path:
             f"weights {spec}: needs the package huggingface_hub (pip install huggingface_hub)"
         ) from None
     folder = _find_cached(huggingface_hub, name, revision)
-    if folder is None or not (_is_complete(folder) if not file else (folder / file).is_file()):
-        folder = _download(huggingface_hub, name, revision, file, str(spec))
-    return folder / file if file else folder
+    is_cached = folder and (any(folder.glob(path)) if path else _is_complete(folder))
+    if folder is None or not is_cached or has_magic(path):
+        # Only the repository knows all matches of a pattern; the cache may have some of them
+        try:
+            folder = _download(huggingface_hub, name, revision, path, str(spec))
+        except SeqcovError:
+            if folder is None or not is_cached:
+                raise
+            print(f"weights {spec}: only the local cache was searched", file=sys.stderr)
+    return folder, path
 
 
 def _find_cached(hub: Any, name: str, revision: str | None) -> Path | None:
@@ -107,17 +134,26 @@ def _select_files(names: Iterable[str]) -> list[str]:
     return chosen
 
 
-def _download(hub: Any, name: str, revision: str | None, file: str, spec: str) -> Path:
+def _download(hub: Any, name: str, revision: str | None, path: str, spec: str) -> Path:
     try:
         siblings = hub.HfApi().model_info(name, revision=revision).siblings or []
         names = [sibling.rfilename for sibling in siblings]
-        patterns = [file] if file else _select_files(names)
-        folder = hub.snapshot_download(name, revision=revision, allow_patterns=patterns)
+        chosen = _match_files(names, path) if path else _select_files(names)
+        folder = hub.snapshot_download(name, revision=revision, allow_patterns=chosen)
     except Exception as error:
         raise SeqcovError(f"weights {spec}: {_reason(error)}") from None
-    if not set(patterns) <= set(names) or not patterns:
+    if not chosen:
         raise SeqcovError(f"weights {spec}: not among its files: {', '.join(names) or 'none'}")
     return Path(folder)
+
+
+def _match_files(names: Iterable[str], pattern: str) -> list[str]:
+    """Return the files of a repository that match a pattern, or are in a folder that does."""
+    depth = len(PurePosixPath(pattern).parts)
+    starts = {name: PurePosixPath(*PurePosixPath(name).parts[:depth]) for name in names}
+    return [
+        name for name, start in starts.items() if len(start.parts) == depth and start.match(pattern)
+    ]
 
 
 def _reason(error: Exception) -> str:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from seqcov_models.checkpoints import hugging_face
 from seqcov_models.checkpoints.containers import detect_container
 from seqcov_models.checkpoints.containers.safetensors_file import shards_in_index
 from seqcov_models.checkpoints.containers.tensor_bundle import data_files
 from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.formats import all_formats
+from seqcov_models.checkpoints.sources import find_source
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import content_digest
 from seqcov_models.networks.registry import NETWORKS
@@ -100,7 +100,7 @@ def recognise(
 
     Args:
         architecture: The network that is expected; None for any.
-        path: A folder, a weights file, or hf://owner/name[@revision].
+        path: A folder, a weights file, or another name of weights (see `checkpoints.sources`).
         species: The species whose head is selected.
         targets: The track table; by default targets_<species>.txt or targets.txt in the folder.
         n_encoding: How an unknown base is encoded, if other than in the original network: 'zeros',
@@ -122,7 +122,7 @@ def recognise(
         raise SeqcovError(f"architecture {architecture!r}: choose one of {', '.join(NETWORKS)}")
     if n_encoding is not None and n_encoding not in N_ENCODINGS:
         raise SeqcovError(f"n_encoding {n_encoding!r}: choose one of {', '.join(N_ENCODINGS)}")
-    path = hugging_face.fetch(path) if hugging_face.is_hub(path) else Path(path)
+    path = find_source(path)
     files = find_files(path, species)
     format_, network = _match_format(files)
     if architecture is not None and network != architecture:

@@ -1,10 +1,12 @@
 """Choose how many windows one forward pass has on a GPU."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
 from seqcov_models.networks.shared.compute import route
-from seqcov_models.prediction.ensemble import Ensemble
+from seqcov_models.prediction.ensemble import FoldEnsemble
 from seqcov_models.sequence import UNKNOWN
 
 BASES_PER_PASS = 1 << 21
@@ -15,11 +17,12 @@ MEMORY_SHARE = 0.7
 stems that neighbouring windows share are kept."""
 
 
-def choose_batch_size(ensemble: Ensemble, precision: str) -> int:
-    """Return how many windows per forward pass a GPU's free memory allows; 1 on a CPU.
+def choose_batch_size(ensemble: FoldEnsemble[Any], precision: str) -> int:
+    """Return how many windows per forward pass a GPU's free memory allows; few on a CPU.
 
-    A CPU gains nothing from batches. On a GPU one window is predicted, and its peak of memory
-    measured. If other processes take memory later, `Ensemble.start` halves its batches.
+    A CPU gains nothing from batches of more bases than its layers compute at once. On a GPU one
+    window is predicted, and its peak of memory measured. If other processes take memory later,
+    `FoldEnsemble.start` halves its batches.
 
     Args:
         ensemble: The model, on its device.
@@ -30,7 +33,7 @@ def choose_batch_size(ensemble: Ensemble, precision: str) -> int:
     """
     device, window = ensemble.device, ensemble.geometry.window
     if not route(device).asynchronous:
-        return 1
+        return max(1, route(device).piece // window)
     ensemble.prepare_networks(precision)
     torch.cuda.reset_peak_memory_stats(device)
     held = torch.cuda.memory_allocated(device)

@@ -1,5 +1,6 @@
 """Read windows of sequence batch by batch, one batch ahead of the network."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from seqcov_models.prediction.timings import Seconds
 from seqcov_models.sequence import Codes
 
 Batch = TypeVar("Batch")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -98,3 +100,13 @@ def read_batches(
                 codes = pending.result()
             pending = reader.submit(read, batches[number]) if number < len(batches) else None
             yield batch, codes
+
+
+def start_ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
+    """Yield `items`, each after `count` more have been started."""
+    started: deque[Item] = deque()
+    for item in items:
+        started.append(item)
+        if len(started) > count:
+            yield started.popleft()
+    yield from started

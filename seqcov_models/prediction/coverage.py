@@ -1,9 +1,8 @@
 """Predict coverage along contigs: windows in batches, stitched into the bins of a segment."""
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +11,10 @@ import torch
 from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.shared.compute import route
-from seqcov_models.prediction.batches import ContigWindows, read_batches
+from seqcov_models.prediction.batches import ContigWindows, read_batches, start_ahead
 from seqcov_models.prediction.blending import WeightedMean
 from seqcov_models.prediction.devices import too_low_precision, use_precision
-from seqcov_models.prediction.ensemble import Ensemble
+from seqcov_models.prediction.ensemble import FoldEnsemble
 from seqcov_models.prediction.timings import Seconds
 from seqcov_models.sequence import UNKNOWN, Codes, Coverage, Mask
 from seqcov_models.tiling import Geometry, Segment, Tiling
@@ -25,11 +24,10 @@ Core = tuple[int, Coverage | None, Mask, np.float64]
 hold an A, C, G or T (bins,), and the fraction of the window that is unknown."""
 Prediction = Callable[[], tuple[Coverage, bool]]
 """Waits for the device; returns (windows, bins, columns), and whether all of it is finite."""
-Item = TypeVar("Item")
 
 
 def predict_segment(
-    ensemble: Ensemble,
+    ensemble: FoldEnsemble[Any],
     tiling: Tiling,
     genome: Genome,
     segment: Segment,
@@ -75,7 +73,7 @@ def predict_segment(
 
 
 def _predict_cores(
-    ensemble: Ensemble,
+    ensemble: FoldEnsemble[Any],
     tiling: Tiling,
     genome: Genome,
     segment: Segment,
@@ -111,7 +109,7 @@ def _predict_cores(
                 )
             yield batch, is_predicted, has_base, unknown, prediction
 
-    batches = _start_ahead(start(), 1 if route(ensemble.device).asynchronous else 0)
+    batches = start_ahead(start(), 1 if route(ensemble.device).asynchronous else 0)
     for batch, is_predicted, has_base, unknown, prediction in batches:
         with seconds.measure("model"):
             predicted, finite = prediction()
@@ -131,7 +129,7 @@ def _known_bases(codes: Codes, geometry: Geometry) -> tuple[npt.NDArray[np.float
 
 
 def _start_batch(
-    ensemble: Ensemble, windows: Codes | ContigWindows, precision: str, dtype: torch.dtype
+    ensemble: FoldEnsemble[Any], windows: Codes | ContigWindows, precision: str, dtype: torch.dtype
 ) -> Prediction:
     """Start to predict windows. A CPU finishes before this returns, and gives float32."""
     if not len(windows):
@@ -139,7 +137,7 @@ def _start_batch(
     use_precision(precision, ensemble.device)
     with torch.inference_mode():
         if not route(ensemble.device).asynchronous:
-            predicted = ensemble.average(windows, precision).cpu().numpy()
+            predicted = ensemble.compute_coverage(windows, precision).cpu().numpy()
             finite = bool(np.isfinite(predicted).all())
             return lambda: (predicted, finite)
         parts = ensemble.start(windows, precision, dtype)
@@ -151,17 +149,9 @@ def _start_batch(
     return wait
 
 
-def _start_ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
-    """Yield `items`, each after `count` more have been started."""
-    started: deque[Item] = deque()
-    for item in items:
-        started.append(item)
-        if len(started) > count:
-            yield started.popleft()
-    yield from started
-
-
-def _not_finite(ensemble: Ensemble, predicted: Coverage, precision: str, place: str) -> SeqcovError:
+def _not_finite(
+    ensemble: FoldEnsemble[Any], predicted: Coverage, precision: str, place: str
+) -> SeqcovError:
     """Return the error for a batch that begins at `place` and has NaN or infinite values."""
     column = int(np.argmin(np.isfinite(predicted).all((0, 1))))
     track = ensemble.tracks[column % len(ensemble.tracks)]

@@ -21,6 +21,7 @@ from seqcov_models.networks.shared.base import CoverageModel, encode_windows
 from seqcov_models.networks.shared.compute import prepare_network
 from seqcov_models.networks.shared.config import ProfileConfig
 from seqcov_models.networks.shared.profiles import (
+    PositionOutput,
     ProfileModel,
     profile_probabilities,
     reads_per_base,
@@ -43,12 +44,14 @@ class FoldEnsemble(Generic[Model]):
         folds: The networks.
         tracks: The tracks, in the order of the last axis of `predict`.
         reverse_complement: Whether the other strand of the sequence is predicted, too.
+        max_windows: Windows per forward pass at most; lowered once memory has run out.
     """
 
     def __init__(self, folds: Sequence[Model], reverse_complement: bool = False) -> None:
         self.folds = [fold.eval() for fold in folds]
         self.tracks = list(self.folds[0].tracks)
         self.reverse_complement = reverse_complement
+        self.max_windows = sys.maxsize
         self._prepared: dict[tuple[str, str], list[Model]] = {}
 
     @torch.inference_mode()
@@ -74,9 +77,67 @@ class FoldEnsemble(Generic[Model]):
             codes = encode_windows(sequences, self.geometry.window)
         return self.compute_coverage(codes).cpu().numpy()
 
-    def compute_coverage(self, codes: Codes) -> Tensor:
-        """Return what `predict` does of codes (batch, window), on the ensemble's device."""
+    @property
+    def columns(self) -> int:
+        """Values per bin: one per track."""
+        return len(self.tracks)
+
+    def compute_coverage(
+        self, windows: Codes | ContigWindows, precision: str = "float32"
+    ) -> Tensor:
+        """Average windows over all members: (batch, bins, columns), on the ensemble's device.
+
+        Args:
+            windows: Codes (batch, window) ``uint8``, or windows of one contig.
+            precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
+        """
         raise NotImplementedError
+
+    def stem_margin(self, step: int) -> int | None:
+        """Return the bases around windows that sharing their stems needs; None if they cannot."""
+        del step
+        return None
+
+    def start(
+        self,
+        windows: Codes | ContigWindows,
+        precision: str = "float32",
+        dtype: torch.dtype = torch.float32,
+    ) -> list[PendingCoverage]:
+        """Start to predict windows without waiting for the device; return pending coverage.
+
+        If the device's memory does not suffice, this and all later batches are split into halves.
+
+        Args:
+            windows: As for `compute_coverage`.
+            precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
+            dtype: Type of the result; float16 clips at 65,504.
+
+        Returns:
+            One or more parts of the batch, in order.
+
+        Raises:
+            SeqcovError: If the memory does not suffice for one window.
+        """
+        while True:
+            try:
+                numbers = range(len(windows))
+                size = min(len(windows), self.max_windows)
+                batches = [numbers[start : start + size] for start in numbers[::size]]
+                return [
+                    PendingCoverage(
+                        self.compute_coverage(_select(windows, batch), precision), dtype
+                    )
+                    for batch in batches
+                ]
+            except torch.OutOfMemoryError as error:
+                if size == 1:
+                    raise SeqcovError(
+                        f"{self.device}: out of memory with a single window. Choose fewer tracks,"
+                        " precision: bfloat16, or a device with more memory"
+                    ) from error
+                self.max_windows = size // 2
+            torch.cuda.empty_cache()
 
     def prepare_networks(self, precision: str) -> list[Model]:
         """Prepare the folds for predictions in `precision`, once; see `prepare_network`."""
@@ -109,7 +170,6 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         shifts: bp by which the sequence is moved to the right before it is read.
         untransform: The transform of the network's output back to coverage, if any.
         standard_deviation: Whether `predict` also gives the standard deviation over all members.
-        max_windows: Windows per forward pass at most; lowered once memory has run out.
 
     Example:
         >>> folds = [load_model("borzoi", path) for path in ("fold0", "fold1")]
@@ -147,7 +207,6 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         super().__init__(folds, reverse_complement)
         self.shifts, self.standard_deviation = tuple(shifts), standard_deviation
         self.untransform = untransform
-        self.max_windows = sys.maxsize
         head = self.folds[0].tracks
         if tracks is not None:
             self.tracks = list(tracks)
@@ -172,50 +231,9 @@ class Ensemble(FoldEnsemble[CoverageModel]):
         )
         return super().to(device)
 
-    def compute_coverage(self, codes: Codes) -> Tensor:
-        """Average codes (batch, window) over all members: (batch, bins, columns)."""
-        return self.average(codes)
-
-    def start(
-        self,
-        windows: Codes | ContigWindows,
-        precision: str = "float32",
-        dtype: torch.dtype = torch.float32,
-    ) -> list[PendingCoverage]:
-        """Start to predict windows without waiting for the device; return pending coverage.
-
-        If the device's memory does not suffice, this and all later batches are split into halves.
-
-        Args:
-            windows: As for `average`.
-            precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
-            dtype: Type of the result; float16 clips at 65,504.
-
-        Returns:
-            One or more parts of the batch, in order.
-
-        Raises:
-            SeqcovError: If the memory does not suffice for one window.
-        """
-        while True:
-            try:
-                numbers = range(len(windows))
-                size = min(len(windows), self.max_windows)
-                batches = [numbers[start : start + size] for start in numbers[::size]]
-                return [
-                    PendingCoverage(self.average(_select(windows, batch), precision), dtype)
-                    for batch in batches
-                ]
-            except torch.OutOfMemoryError as error:
-                if size == 1:
-                    raise SeqcovError(
-                        f"{self.device}: out of memory with a single window. Choose fewer tracks,"
-                        " precision: bfloat16, or a device with more memory"
-                    ) from error
-                self.max_windows = size // 2
-            torch.cuda.empty_cache()
-
-    def average(self, windows: Codes | ContigWindows, precision: str = "float32") -> Tensor:
+    def compute_coverage(
+        self, windows: Codes | ContigWindows, precision: str = "float32"
+    ) -> Tensor:
         """Average windows over all members; return coverage on the ensemble's device.
 
         Args:
@@ -297,11 +315,46 @@ class ProfileEnsemble(FoldEnsemble[ProfileModel]):
 
     Fractions and log(1 + reads) are averaged, each in the space in which it was trained. Then reads
     are distributed over bases.
+
+    Attributes:
+        expm1: Whether reads are exp(log counts) − 1 instead of exp(log counts).
     """
 
-    def compute_coverage(self, codes: Codes) -> Tensor:
-        """Average codes (batch, window): reads per base (batch, core, tracks)."""
-        return self.folds[0].select_channels(reads_per_base(*self.average(codes)))
+    def __init__(
+        self,
+        folds: Sequence[ProfileModel],
+        reverse_complement: bool = False,
+        expm1: bool = False,
+    ) -> None:
+        super().__init__(folds, reverse_complement)
+        self.expm1 = expm1
+
+    def compute_coverage(
+        self, windows: Codes | ContigWindows, precision: str = "float32"
+    ) -> Tensor:
+        """Average windows over all members: reads per base (batch, core, tracks)."""
+        codes = windows.codes if isinstance(windows, ContigWindows) else windows
+        fractions, logs = self.average(codes, precision=precision)
+        return self.folds[0].select_channels(reads_per_base(fractions, logs, self.expm1))
+
+    def predict_positions(self, codes: Codes, precision: str = "float32") -> list[PositionOutput]:
+        """Predict all bases of a sequence with each member, for windows that begin anywhere.
+
+        Args:
+            codes: (length,) ``uint8``: A 0, C 1, G 2, T 3, unknown 4.
+            precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
+
+        Returns:
+            The prediction of each fold and strand, given on the plus strand; see
+            `ProfileModel.predict_positions`.
+        """
+        members = []
+        for fold in self.prepare_networks(precision):
+            members.append(fold.predict_positions(copy_codes(codes[None], self.device)))
+            if self.reverse_complement:
+                other = copy_codes(sequence.reverse_complement(codes[None]), self.device)
+                members.append(fold.predict_positions(other).flip())
+        return members
 
     @property
     def config(self) -> ProfileConfig:

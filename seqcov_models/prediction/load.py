@@ -149,6 +149,7 @@ def load_profile_ensemble(
     tracks: Sequence[Track],
     *,
     reverse_complement: bool = False,
+    expm1: bool = False,
 ) -> ProfileEnsemble:
     """Load checkpoints as an ensemble that predicts profiles.
 
@@ -156,6 +157,7 @@ def load_profile_ensemble(
         folds: Checkpoints with the same tasks, as `recognise` returns them.
         tracks: Tracks to predict. The heads compute both strands of their tasks.
         reverse_complement: Whether to predict both strands of each window and average them.
+        expm1: Whether reads are exp(log counts) − 1 instead of exp(log counts).
 
     Returns:
         The ensemble, on the CPU.
@@ -166,4 +168,4 @@ def load_profile_ensemble(
     models = [load_checkpoint(fold, tracks) for fold in folds]
     networks = [model for model in models if isinstance(model, ProfileModel)]
     assert len(networks) == len(models), "a network without profiles"
-    return ProfileEnsemble(networks, reverse_complement)
+    return ProfileEnsemble(networks, reverse_complement, expm1)

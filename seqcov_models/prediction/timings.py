@@ -15,12 +15,16 @@ class Seconds:
         model: The network computed.
         stitching: Windows were blended into bins.
         writing: Results were written.
+        elapsed: All of them together. A device that works ahead computes while results are written.
+        windows: Windows that were predicted.
     """
 
     reading: float = 0.0
     model: float = 0.0
     stitching: float = 0.0
     writing: float = 0.0
+    elapsed: float = 0.0
+    windows: int = 0
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:

@@ -8,7 +8,7 @@ on the machine, because other chunks would have other digests.
 
 from math import ceil
 
-from seqcov_models.networks.shared.config import BinnedConfig
+from seqcov_models.networks.shared.config import BinnedConfig, Config, ProfileConfig
 from seqcov_models.tiling import Tiling
 
 OPERATIONS_PER_SECOND = {"float32": 25e12, "tf32": 200e12, "bfloat16": 350e12}
@@ -25,8 +25,23 @@ MIN_CHUNKS = 8
 """Chunks of a small genome, so that several devices can work at once: the GPUs of one machine."""
 
 
+def operations_per_window(config: Config, tiling: Tiling) -> float:
+    """Return the multiplications and additions per window along a contig, for one member.
+
+    Args:
+        config: The network with the selected tracks.
+        tiling: How windows lie. Neighbours share the stem of the bases that they share, or all
+            layers if the network is computed once per base.
+    """
+    share = min(1.0, tiling.step * tiling.geometry.bin / tiling.geometry.window)
+    if isinstance(config, ProfileConfig):
+        return config.operations * (share if config.is_window_independent else 1.0)
+    assert isinstance(config, BinnedConfig)
+    return share * config.stem_operations + config.trunk_operations
+
+
 def seconds_per_window(
-    config: BinnedConfig, tiling: Tiling, members: int, precision: str, value_bytes: float
+    config: Config, tiling: Tiling, members: int, precision: str, value_bytes: float
 ) -> float:
     """Return how long one window takes on an H100.
 
@@ -37,8 +52,7 @@ def seconds_per_window(
         precision: "float32", "tf32" or "bfloat16".
         value_bytes: Bytes per window in the chunk file.
     """
-    share = min(1.0, tiling.step * tiling.geometry.bin / tiling.geometry.window)
-    operations = members * (share * config.stem_operations + config.trunk_operations)
+    operations = members * operations_per_window(config, tiling)
     return max(operations / OPERATIONS_PER_SECOND[precision], value_bytes / BYTES_PER_SECOND)
 
 

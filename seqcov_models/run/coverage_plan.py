@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.genome.fasta import Fasta
+from seqcov_models.networks.shared.config import ProfileConfig
 from seqcov_models.run import digests
 from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.digests import digest, identify_checkpoints
@@ -33,7 +34,7 @@ class CoverageOptions:
         reverse_complement: Whether the predictions of both strands are averaged.
         shifts: Shifts of the window in bp, to the right, whose predictions are averaged.
         scale: "model" for the network's own output, "raw" for the statistic of coverage that the
-            track table names.
+            track table names. Of a BPNet "exp" or "expm1": how reads follow from log counts.
         transform: The transform that "raw" undoes: "old", "new" or "scale".
         precision: "float32", "tf32" or "bfloat16".
         chunk_dtype: "float32" or "float16", of the temporary files.
@@ -95,6 +96,11 @@ class CoveragePlan(ModelDocument):
     results_version: int = field(default_factory=lambda: digests.RESULTS_VERSION)
 
     @property
+    def predicts_profiles(self) -> bool:
+        """Whether the network is a BPNet: fractions and reads of a window, and not coverage."""
+        return isinstance(self.folds[0].config, ProfileConfig)
+
+    @property
     def geometry(self) -> Geometry:
         """The network's window, core and bins."""
         return self.tiling.geometry
@@ -142,6 +148,12 @@ class CoveragePlan(ModelDocument):
         return [
             track_set for track_set in self.sets if track_set.number in self.group_sets.values()
         ]
+
+    @property
+    def member_count(self) -> int:
+        """Number of predictions per window: folds × shifts × strands."""
+        options = self.options
+        return len(self.folds) * len(options.shifts) * (1 + options.reverse_complement)
 
     @property
     def bin_count(self) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcov_models.checkpoints.recognise import Checkpoint, recognise
+from seqcov_models.checkpoints.sources import find_sources
 from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.networks.registry import NETWORKS
@@ -90,12 +91,13 @@ def recognise_folds(entry: Mapping[str, Any]) -> list[Checkpoint]:
     Raises:
         SeqcovError: If the predictions cannot be averaged because networks or tracks differ.
     """
-    paths = entry["weights"] if isinstance(entry["weights"], list) else [entry["weights"]]
+    names = entry["weights"] if isinstance(entry["weights"], list) else [entry["weights"]]
+    paths = [path for name in names for path in find_sources(name)]
     folds = [
         recognise(entry["architecture"], path, entry.get("species", "human"), entry.get("targets"))
         for path in paths
     ]
-    first_path: dict[tuple[Path, ...], str] = {}
+    first_path: dict[tuple[Path, ...], Path] = {}
     for path, fold in zip(paths, folds, strict=True):
         files = tuple(file.resolve() for file in fold.weights)
         if files in first_path:

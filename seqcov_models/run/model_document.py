@@ -11,8 +11,8 @@ from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.run.document import pack, read_document
 from seqcov_models.tiling import NO_INTERVALS, BinIntervals
 
-BIGWIG_BYTES = 5.1
-"""Bytes per value in a bigWig, measured on coverage-like values."""
+BIGWIG_BYTES = 4.14
+"""Bytes per value in a bigWig, measured (benchmarks/README.md)."""
 
 
 class ModelDocument:

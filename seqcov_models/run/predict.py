@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.shared.compute import route
 from seqcov_models.peaks.windows import PeakChunk, Windows, statistic_names
 from seqcov_models.prediction.batch_size import choose_batch_size
+from seqcov_models.prediction.contig_profiles import predict_segment_profiles
 from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.devices import Device, keep_freed_memory
 from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
@@ -20,11 +23,14 @@ from seqcov_models.prediction.profiles import predict_profiles
 from seqcov_models.prediction.timings import Seconds
 from seqcov_models.progress import progress
 from seqcov_models.run.chunk_files import chunk_writer, rows_writer, write_behind
+from seqcov_models.run.chunk_size import operations_per_window
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.inputs import Inputs
 from seqcov_models.run.job import log
 from seqcov_models.run.profile_plan import ProfilePlan
-from seqcov_models.tiling import BinIntervals, Segment, Tiling
+from seqcov_models.run.speeds import processor_name, record_speed
+from seqcov_models.sequence import Coverage
+from seqcov_models.tiling import BinIntervals, Segment, Tiling, find_run, tile
 
 
 def predict_coverage_chunk(
@@ -58,14 +64,23 @@ def predict_coverage_chunk(
     torch.set_num_threads(threads)
     lease, options, track_set = Device(device), plan.options, plan.find_set(chunk)
     tracks = plan.set_tracks(track_set)
-    ensemble = load_ensemble(
-        plan.folds,
-        tracks,
-        reverse_complement=options.reverse_complement,
-        shifts=options.shifts,
-        untransform=plan.untransform(tracks),
-        standard_deviation=track_set.standard_deviation,
-    )
+    ensemble: Ensemble | ProfileEnsemble
+    if plan.predicts_profiles:
+        ensemble = load_profile_ensemble(
+            plan.folds,
+            tracks,
+            reverse_complement=options.reverse_complement,
+            expm1=options.scale == "expm1",
+        )
+    else:
+        ensemble = load_ensemble(
+            plan.folds,
+            tracks,
+            reverse_complement=options.reverse_complement,
+            shifts=options.shifts,
+            untransform=plan.untransform(tracks),
+            standard_deviation=track_set.standard_deviation,
+        )
     keep_freed_memory()
     ensemble.to(lease.name)
     if batch_size == "auto":
@@ -85,6 +100,8 @@ def predict_coverage_chunk(
         identity=plan.chunk_identity(chunk),
         check=inputs.check,
     )
+    operations = operations_per_window(plan.folds[0].config.with_tracks(len(tracks)), plan.tiling)
+    _record_speed(plan, lease, threads, operations, seconds)
     return seconds, lease.name
 
 
@@ -140,11 +157,31 @@ def predict_profile_chunk(
         min_acgt=options.min_acgt,
         check=inputs.check,
     )
+    _record_speed(plan, lease, threads, plan.config.operations, seconds)
     return seconds, lease.name
 
 
+def _record_speed(
+    plan: CoveragePlan | ProfilePlan,
+    lease: Device,
+    threads: int,
+    operations: float,
+    seconds: Seconds,
+) -> None:
+    """Remember how fast a job was, for the cost of later runs.
+
+    operations: multiplications and additions of one prediction of a window.
+    """
+    is_cpu = lease.name == "cpu"
+    device = processor_name() if is_cpu else torch.cuda.get_device_name(lease.name)
+    record_speed(
+        plan.folds[0].config, plan.options.precision, device, threads if is_cpu else 0,
+        seconds.windows * plan.member_count * operations, seconds.elapsed,
+    )  # fmt: skip
+
+
 def predict_chunk(
-    ensemble: Ensemble,
+    ensemble: Ensemble | ProfileEnsemble,
     tiling: Tiling,
     genome: Genome,
     segments: Sequence[Segment],
@@ -198,22 +235,47 @@ def predict_chunk(
         count = sum(segment.windows for _, segment in remaining)
         if count < windows:
             log.info("continuing after %d of %d windows", windows - count, windows)
-        with progress(count, "windows") as advance:
+        predict = (
+            _along_contigs(ensemble, tiling, genome, segments, selected)
+            if isinstance(ensemble, ProfileEnsemble) and ensemble.config.is_window_independent
+            else partial(predict_segment, ensemble, tiling, genome, batch_size=batch_size)
+        )
+        with progress(count, "windows") as advance, seconds.measure("elapsed"):
             for offset, segment in remaining:
                 excluded = ~_selection_mask(selected[segment.contig], segment, tiling.step)
-                for first, values, unknown in predict_segment(
-                    ensemble, tiling, genome, segment, batch_size, precision, min_acgt, seconds,
-                    dtype,
-                ):  # fmt: skip
+                for first, values, unknown in predict(
+                    segment, precision=precision, min_acgt=min_acgt, seconds=seconds, dtype=dtype
+                ):
                     mask = excluded[first : first + len(values)]
                     values[mask] = np.nan
                     unknown[mask] = np.nan
                     check()
                     with seconds.measure("writing"):
                         write(offset + first, values, unknown[:, None])
-                    advance(1)
+                    advance(-(-len(values) // tiling.step))
         check()
+    seconds.windows = count
     return seconds
+
+
+def _along_contigs(
+    ensemble: ProfileEnsemble,
+    tiling: Tiling,
+    genome: Genome,
+    segments: Sequence[Segment],
+    selected: Mapping[str, BinIntervals],
+) -> Callable[..., Iterator[tuple[int, Coverage, Coverage]]]:
+    """Return `predict_segment_profiles` for segments of a chunk, which finds their runs itself."""
+    runs = {
+        contig: tile(genome.contigs, tiling, {contig: selected[contig]})
+        for contig in dict.fromkeys(segment.contig for segment in segments)
+    }
+
+    def predict(segment: Segment, **options: Any) -> Iterator[tuple[int, Coverage, Coverage]]:
+        run = find_run(runs[segment.contig], segment)
+        return predict_segment_profiles(ensemble, tiling, genome, segment, run, **options)
+
+    return predict
 
 
 def _remaining(
@@ -297,6 +359,7 @@ def predict_peaks(
         chunk_writer(values, config.num_labels, chunk.bases) as write_values,
         rows_writer(statistics, (count, columns), np.float64) as write_statistics,
         rows_writer(profiles, shape, np.float32) if profiles else nullcontext() as write_profiles,
+        seconds.measure("elapsed"),
         progress(len(chunk.covering_windows), "peaks") as advance,
     ):
         for batch in predict_profiles(
@@ -310,4 +373,5 @@ def predict_peaks(
                     write_profiles(batch.row, batch.profiles)
             advance(batch.windows)
         check()
+    seconds.windows = len(chunk.covering_windows)
     return seconds

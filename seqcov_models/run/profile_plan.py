@@ -111,6 +111,11 @@ class ProfilePlan(ModelDocument):
         return config
 
     @property
+    def member_count(self) -> int:
+        """Number of predictions per window: folds × strands."""
+        return len(self.folds) * (1 + self.options.reverse_complement)
+
+    @property
     def tracks(self) -> list[Track]:
         """All tracks of the checkpoint: strands within tasks."""
         return self.folds[0].tracks

@@ -27,7 +27,7 @@ class Workload:
         groups: The groups of bigWigs that are not, by the number of their set.
         chunks: The chunks to predict, by the number of their set.
         continued: Numbers of the sets that an earlier run has begun.
-        windows: Number of windows to predict.
+        set_windows: The number of windows to predict, by the number of their set.
         reason: What is predicted, and why, in words.
     """
 
@@ -35,8 +35,13 @@ class Workload:
     groups: dict[int, list[str]] = field(default_factory=dict)
     chunks: dict[int, list[str]] = field(default_factory=dict)
     continued: list[int] = field(default_factory=list)
-    windows: int = 0
+    set_windows: dict[int, int] = field(default_factory=dict)
     reason: str = ""
+
+    @property
+    def windows(self) -> int:
+        """Number of windows to predict."""
+        return sum(self.set_windows.values())
 
 
 def read_plan(path: Path) -> CoveragePlan | None:
@@ -121,16 +126,14 @@ def add_sets(
         ]
     for number, pending in work.groups.items():
         work.chunks[number] = _chunks_to_predict(plan.name, sets[number], pending, paths, files)
-    windows = sum(
-        count_windows(sets[number].chunks[chunk])
-        for number, chunks in work.chunks.items()
-        for chunk in chunks
-    )
+        work.set_windows[number] = sum(
+            count_windows(sets[number].chunks[chunk]) for chunk in work.chunks[number]
+        )
     plan = replace(plan, group_sets=groups, sets=[sets[number] for number in sorted(sets)])
     pending_count = sum(
         len(sets[number].groups[group]) for number, names in work.groups.items() for group in names
     )
-    return plan, replace(work, finished=len(plan.bigwigs) - pending_count, windows=windows)
+    return plan, replace(work, finished=len(plan.bigwigs) - pending_count)
 
 
 def _remove(missing: dict[Item, None], items: Iterable[Item]) -> None:

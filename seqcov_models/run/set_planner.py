@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from seqcov_models.networks.shared.config import BinnedConfig
 from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.chunk_size import choose_windows_per_chunk, seconds_per_window
 from seqcov_models.run.coverage_plan import CoveragePlan
@@ -87,11 +86,11 @@ def window_costs(plan: CoveragePlan, tracks: int, standard_deviation: bool) -> t
         standard_deviation: Whether the chunks have a standard deviation per track, too.
     """
     config, options = plan.folds[0].config.with_tracks(tracks), plan.options
-    assert isinstance(config, BinnedConfig)
     rows = tracks * (1 + standard_deviation) + 1
     value_bytes = plan.tiling.step * rows * DTYPES[options.chunk_dtype].itemsize
-    members = len(plan.folds) * len(options.shifts) * (1 + options.reverse_complement)
-    seconds = seconds_per_window(config, plan.tiling, members, options.precision, value_bytes)
+    seconds = seconds_per_window(
+        config, plan.tiling, plan.member_count, options.precision, value_bytes
+    )
     return seconds, value_bytes
 
 

@@ -1,21 +1,105 @@
-"""Find the mistakes in a config: those that its JSON schema finds, and those that it cannot."""
+"""Read and complete a config, and find its mistakes, with its JSON schema and without."""
 
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from seqcov_models.checkpoints.sources import ADDRESSES
+from seqcov_models.errors import SeqcovError
 from seqcov_models.files import describe_encoding_error
+
+SCHEMA = Path(__file__).with_name("config.schema.yaml")
+"""The JSON schema of configs: description and default of every key."""
 
 PATHS = (
     "output", "genome.fasta", "genome.regions", "genome.exclude", "models.*.weights",
     "models.*.targets", "models.*.peaks",
 )  # fmt: skip
 """Settings that may be paths, or lists or mappings of paths."""
+WEIGHTS = "models.*.weights"
+"""The setting that may also be addresses."""
 CONTIGS = ("genome.regions", "genome.exclude")
 """Settings that may also be contigs, whose names may hold braces. No job reads their files."""
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a config, without defaults.
+
+    Args:
+        path: The YAML file.
+
+    Raises:
+        SeqcovError: If the file is missing or not YAML, or if a section has a key twice.
+    """
+    import yaml
+
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SeqcovError(f"config {path}: {error.strerror}; write one as README.md says") from None
+    except UnicodeDecodeError as error:
+        raise SeqcovError(f"config {path}: {describe_encoding_error(error)}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise SeqcovError(
+            f"config {path}{place}: not YAML: {problem}; look at colons, quotes and indentation"
+        ) from None
+    if not isinstance(config, dict):
+        raise SeqcovError(f"config {path}: keys are missing at the top level: genome, models")
+    check_duplicate_keys([path])
+    return config
+
+
+def complete_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a config with all defaults, and whole numbers as integers.
+
+    Args:
+        config: The config, as YAML reads it.
+
+    Raises:
+        SeqcovError: If the config does not fit the schema, with one line per mistake.
+    """
+    import yaml
+    from jsonschema import Draft202012Validator, validators
+
+    completed: dict[str, Any] = convert_whole_floats(config)
+    if mistakes := list(find_mistakes(completed)):
+        raise SeqcovError("config: " + "\n".join(mistakes))
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    if text := describe_mistakes(completed, schema):
+        raise SeqcovError(f"config: {text}")
+    check_properties = Draft202012Validator.VALIDATORS["properties"]
+
+    def set_defaults(
+        validator: Any, properties: Mapping[str, Any], instance: Any, schema: Any
+    ) -> Iterator[Any]:
+        for name, subschema in properties.items():
+            if "default" in subschema:
+                instance.setdefault(name, deepcopy(subschema["default"]))
+        yield from check_properties(validator, properties, instance, schema)
+
+    completing = validators.extend(Draft202012Validator, {"properties": set_defaults})
+    completing(schema).validate(completed)
+    return completed
+
+
+def check_duplicate_keys(paths: Iterable[str | Path]) -> None:
+    """Check that no section of a config has a key twice.
+
+    Args:
+        paths: The YAML files.
+
+    Raises:
+        SeqcovError: If one has, with one line per key.
+    """
+    if mistakes := [mistake for path in paths for mistake in find_duplicate_keys(Path(path))]:
+        raise SeqcovError("\n".join(mistakes))
 
 
 def convert_whole_floats(config: Any) -> Any:
@@ -39,7 +123,7 @@ def find_duplicate_keys(path: Path) -> Iterator[str]:
     Args:
         path: The file.
     """
-    import yaml  # installed with Snakemake, not with this package
+    import yaml
 
     try:
         root = yaml.compose(path.read_text(encoding="utf-8-sig"))
@@ -106,7 +190,9 @@ def find_path_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
                     f"{location}: {path}: '~' is not replaced in a config; write the path in full,"
                     f" as in {_expand_home(path)}"
                 )
-            elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) and not path.startswith("hf://"):
+            elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) and not (
+                setting == WEIGHTS and path.startswith(ADDRESSES)
+            ):
                 yield (
                     f"{location}: {path} is an address, not a path; download the file and write"
                     " its path"
@@ -162,7 +248,7 @@ def describe_mistakes(config: Mapping[str, Any], schema: Mapping[str, Any]) -> s
         config: The config.
         schema: The JSON schema of configs.
     """
-    from jsonschema import Draft202012Validator  # installed with Snakemake, not with this package
+    from jsonschema import Draft202012Validator
 
     lines = []
     for error in Draft202012Validator(schema).iter_errors(config):

@@ -113,7 +113,7 @@ class TrackSet:
         """Approximate bytes of a value in a bigWig."""
         if self.significant_bits is None:
             return BIGWIG_BYTES
-        return min(BIGWIG_BYTES, 1.3 + 0.2 * self.significant_bits)  # 1.9 for 5 bits, 2.9 for 11
+        return min(BIGWIG_BYTES, 1.07 + 0.167 * self.significant_bits)  # 1.9 for 5 bits, 2.9 for 11
 
     @property
     def _rounding(self) -> list[int]:

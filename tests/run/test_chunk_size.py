@@ -10,7 +10,7 @@ from seqcov_models.checkpoints.load import build
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.config import BinnedConfig
 from seqcov_models.run.chunk_size import MAX_BYTES, choose_windows_per_chunk, seconds_per_window
-from seqcov_models.run.costs import describe
+from seqcov_models.run.estimate import describe
 from seqcov_models.run.planner import plan_run
 from seqcov_models.tiling import Tiling
 from support.plans import Config, changed

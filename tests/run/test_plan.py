@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.run import planner
-from seqcov_models.run.costs import check_space, describe
+from seqcov_models.run.costs import check_space
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.coverage_planner import choose_chunk_dtype
+from seqcov_models.run.estimate import describe
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan, load_plan
 from seqcov_models.run.planner import plan_run

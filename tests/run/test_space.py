@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.run.costs import check_space
+from seqcov_models.run.costs import MARGIN, check_space
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.planner import plan_run
 from support.finished import finish
@@ -14,7 +14,8 @@ from support.plans import Config, DiskUsage, changed, set_free_space
 
 
 def needed_bytes(run: RunPlan) -> int:
-    return sum(sum(model.output_bytes) for model in run.models.values())
+    sizes = [model.output_bytes for model in run.models.values()]
+    return sum(temporary + int(MARGIN * bigwigs) for temporary, bigwigs in sizes)
 
 
 def test_a_disk_too_small_is_refused_and_one_byte_more_is_not(

@@ -9,18 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
 
-from seqcov_models.errors import SeqcovError
-from seqcov_models.run.settings import convert_whole_floats, describe_mistakes, find_mistakes
+from seqcov_models.run.settings import complete_config
 from support.calico import Tiny
-from support.data import REPOSITORY
 from support.fasta import write_fasta
 
 Config = dict[str, Any]
 
-SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
 TINY = Tiny()
 """A Borzoi with bins of 4 bp, 118 of them per core."""
 CORE = TINY.bins * 4
@@ -45,21 +40,12 @@ def write_weights(folder: Path, tiny: Tiny = TINY) -> Path:
 
 
 def complete(config: Config) -> Config:
-    """Return a config with all defaults, as the workflow gives it to the planner.
+    """Return a config with all defaults, as the workflow reads it from a file.
 
     Raises:
         SeqcovError: If the config does not fit the schema.
     """
-    config_with_defaults: Config = convert_whole_floats(yaml.safe_load(yaml.safe_dump(config)))
-    if mistakes := list(find_mistakes(config_with_defaults)):
-        raise SeqcovError("\n".join(mistakes))
-    try:
-        validate(config_with_defaults, str(SCHEMA))
-    except WorkflowError:
-        raise SeqcovError(
-            describe_mistakes(config_with_defaults, yaml.safe_load(SCHEMA.read_text()))
-        ) from None
-    return config_with_defaults
+    return complete_config(yaml.safe_load(yaml.safe_dump(config)))
 
 
 DiskUsage = namedtuple("DiskUsage", ["total", "used", "free"])

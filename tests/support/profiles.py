@@ -47,6 +47,44 @@ def network(config: BPNetConfig, seed: int = 1) -> BPNetForProfilePrediction:
     return model.eval()
 
 
+COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
+
+
+def predict_window(
+    folds: list[BPNetForProfilePrediction],
+    letters: str,
+    minus: bool,
+    both_strands: bool,
+    expm1: bool,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Compute values (length, tasks, strands) and log counts of a window from the definitions.
+
+    The probabilities and the log counts are averaged over folds and strands, then multiplied.
+    """
+    profiles, logs = [], []
+    for fold in folds:
+        for is_reverse in {False: [minus], True: [False, True]}[both_strands]:
+            strand_letters = letters.translate(COMPLEMENT)[::-1] if is_reverse else letters
+            one_hot = np.full(
+                (1, len(strand_letters), 4), 0.25 if fold.config.n_encoding == "uniform" else 0
+            )
+            for position, letter in enumerate(strand_letters):
+                if letter in "ACGT":
+                    one_hot[0, position] = np.eye(4)["ACGT".index(letter)]
+            with torch.inference_mode():
+                output = fold(inputs_embeds=torch.from_numpy(one_hot).float())
+            logits = output.profile_logits[0].double().numpy()
+            counts = output.count_logits[0].double().numpy()
+            odds = np.exp(logits - logits.max())
+            joint = fold.config.joint_strands
+            probabilities = odds / odds.sum((0, 2) if joint else 0, keepdims=True)
+            profiles.append(probabilities[::-1, :, ::-1] if is_reverse else probabilities)
+            logs.append(counts[:, ::-1] if is_reverse else counts)
+    log = np.mean(logs, 0)
+    reads = np.maximum(np.expm1(log), 0) if expm1 else np.exp(log)
+    return np.mean(profiles, 0) * reads[None], log
+
+
 def run(
     folder: Path,
     folds: list[BPNetForProfilePrediction],

@@ -13,6 +13,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from support.data import REPOSITORY
 from support.fasta import write_fasta
 from support.plans import changed
 from support.position_coded import position_coded_bin, save_position_coded
@@ -283,7 +284,7 @@ def test_an_edit_runs_what_the_table_says_and_the_summary_says_so(edit: Edit, ru
     process = snakemake(run, config, "--dry-run")
     assert process.returncode == 0, process.stderr
     assert count_jobs(process.stdout) == edit.jobs
-    (line,) = re.findall(r"model toy: (.*)", process.stderr)
+    (line,) = re.findall(r"plan of toy: (.*)", process.stderr)
     assert edit.words in line
 
 
@@ -340,3 +341,8 @@ def test_an_unfinished_run_keeps_its_chunks_if_job_sizes_change(run: Path) -> No
     assert process.returncode == 0, process.stderr
     assert "continues: 1 of 2 chunks are finished" in process.stderr
     assert chunk.stat().st_mtime_ns == date
+
+
+def test_the_manual_has_the_same_table() -> None:
+    table = "".join(f"| {edit.name} | {edit.effect} |\n" for edit in EDITS)
+    assert f"| edit | runs again |\n|---|---|\n{table}\n" in (REPOSITORY / "README.md").read_text()

@@ -6,40 +6,23 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
 
 from seqcov_models import SeqcovError
-from seqcov_models.run.costs import check_space, check_writable, describe
+from seqcov_models.run.costs import check_space, check_writable
+from seqcov_models.run.estimate import describe
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.planner import plan_run
-from seqcov_models.run.settings import (
-    convert_whole_floats,
-    describe_mistakes,
-    find_duplicate_keys,
-    find_mistakes,
-)
+from seqcov_models.run.settings import check_duplicate_keys, complete_config
 from seqcov_models.run.track_set import MASK
 
-CONFIG_SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
-
-if workflow.is_main_process:
-    for config_file in workflow.configfiles:
-        if mistakes := list(find_duplicate_keys(Path(config_file))):
-            raise WorkflowError("\n".join(mistakes))
-config = convert_whole_floats(config)
-if mistakes := list(find_mistakes(config)):
-    raise WorkflowError("config: " + "\n".join(mistakes))
 try:
-    validate(config, CONFIG_SCHEMA)
-except WorkflowError as error:
-    import yaml
-
-    schema = yaml.safe_load(Path(CONFIG_SCHEMA).read_text())
-    raise WorkflowError(
-        f"config: {describe_mistakes(config, schema) or error}"
-    ) from None
+    if workflow.is_main_process:
+        check_duplicate_keys(workflow.configfiles)
+    config = complete_config(config)
+except SeqcovError as error:
+    raise WorkflowError(str(error)) from None
 
 output, logs = take_prefix(config["output"], "logs")
 config = {**config, "output": output}

@@ -101,9 +101,35 @@ class BPNetConfig(ProfileConfig):
         return values
 
     @property
+    def operations(self) -> int:
+        """Multiplications and additions in one window."""
+        inputs = 4 * self.stem_kernel_size + self.num_labels * self.profile_kernel_size
+        layers = self.num_dilated_layers * self.dilated_kernel_size * self.hidden_size
+        return 2 * self.sequence_length * self.hidden_size * (inputs + layers)
+
+    @property
     def num_counts(self) -> int:
         """Counts per task."""
         return 1 if self.joint_strands else self.num_strands
+
+    @property
+    def reach(self) -> int:
+        """Bases beyond its own on which a position of the trunk depends, at each side."""
+        dilations: int = 2 ** (self.num_dilated_layers + 1) - 2  # 2 + 4 + 8 + …
+        return self.stem_kernel_size // 2 + self.dilated_kernel_size // 2 * dilations
+
+    @property
+    def count_margin(self) -> int:
+        """Positions at each end of a window over which counts are not averaged.
+
+        All positions remain that the core's profile depends on.
+        """
+        return max(0, self.crop_bins - self.profile_kernel_size // 2)
+
+    @property
+    def is_window_independent(self) -> bool:
+        """Whether all positions that profile and counts read see no base beyond the window."""
+        return self.reach + self.profile_kernel_size // 2 <= self.crop_bins
 
     @property
     def crop_bins(self) -> int:

@@ -29,7 +29,7 @@ from seqcov_models.networks.shared.layers import (
     same_padding_conv,
 )
 from seqcov_models.networks.shared.losses import profile_and_counts
-from seqcov_models.networks.shared.profiles import ProfileModel, ProfileOutput
+from seqcov_models.networks.shared.profiles import PositionOutput, ProfileModel, ProfileOutput
 
 
 class BPNetStem(Stem):
@@ -192,9 +192,7 @@ class BPNetForProfilePrediction(ProfileModel):
         contexts = self.new_context_list(output_contexts, output_hidden_states)
         embedded = self.embed(input_ids, inputs_embeds)
         reach = c.profile_kernel_size // 2
-        margin = max(
-            0, c.crop_bins - reach
-        )  # all positions that the core's profile depends on remain
+        margin = c.count_margin
         hidden = self.model.compute_trimmed(margin, embedded, contexts)
         if controls is not None:
             if controls.shape[1] != c.num_control_tracks:
@@ -234,6 +232,26 @@ class BPNetForProfilePrediction(ProfileModel):
             hidden, self.profile.weight[:, : hidden.shape[1]], self.profile.bias, padding
         )
         return profile, F.linear(mean, self.counts.weight[:, : mean.shape[1]], self.counts.bias)
+
+    def predict_positions(self, codes: Tensor) -> PositionOutput:
+        """Predict all bases of sequences of any length; see `ProfileModel.predict_positions`."""
+        c = self.config
+        x = self.encode(codes).transpose(1, 2)
+        hidden = self.model.compute_trimmed(c.count_margin, x).to(self.profile.weight.dtype)
+        reach = c.crop_bins - c.count_margin
+        trim, width = reach - c.profile_kernel_size // 2, c.hidden_size
+        profile = convolve_narrow(
+            hidden[..., trim : hidden.shape[-1] - trim],
+            self.profile.weight[:, :width],
+            self.profile.bias,
+            padding=0,
+        )
+        counts = F.linear(hidden.transpose(1, 2), self.counts.weight[:, :width], self.counts.bias)
+        return PositionOutput(
+            _split_tasks(profile.transpose(1, 2), c.num_strands),
+            (_split_tasks(counts, c.num_counts),),
+            (reach,),
+        )
 
     def reduce_heads(self, rows: list[int]) -> None:
         """Reduce the heads to the tasks of `rows`. Both strands of a task stay: they may be joint.

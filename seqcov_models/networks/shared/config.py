@@ -178,6 +178,20 @@ class ProfileConfig(Config):
         raise NotImplementedError
 
     @property
+    def is_window_independent(self) -> bool:
+        """Whether a base's logits do not depend on where the window around it begins and ends.
+
+        The network can then be computed along a contig once, for all windows; see
+        `ProfileModel.predict_positions`.
+        """
+        return False
+
+    @property
+    def operations(self) -> int:
+        """Multiplications and additions in one window."""
+        raise NotImplementedError
+
+    @property
     def num_labels(self) -> int:
         """Output channels: strands within tasks."""
         return len(self.tasks) * self.num_strands

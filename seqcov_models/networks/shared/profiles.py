@@ -23,6 +23,33 @@ class ProfileOutput(ModelOutput):
     count_logits: Tensor
 
 
+@dataclass
+class PositionOutput:
+    """What a network predicts along a sequence, whichever windows are laid over it.
+
+    The profile of a window is the softmax of the logits of its core. Its log(1 + reads) are the
+    logsumexp over terms of each term's mean over the core and `count_reach` positions beyond it at
+    each side.
+
+    Attributes:
+        profile_logits: (batch, bases, tasks, strands), of the sequence without the context of a
+            window at each end.
+        count_terms: Addends of the reads, each (batch, positions, tasks, strands), or
+            (batch, positions, tasks, 1) for joint strands. A network has one per trunk. There are
+            `count_reach` more positions at each end than bases in `profile_logits`.
+        count_reach: Positions beyond a core at each side, for each term.
+    """
+
+    profile_logits: Tensor
+    count_terms: tuple[Tensor, ...]
+    count_reach: tuple[int, ...]
+
+    def flip(self) -> "PositionOutput":
+        """Return this prediction on the other strand: positions and strands are reversed."""
+        terms = tuple(term.flip(1, 3) for term in self.count_terms)
+        return PositionOutput(self.profile_logits.flip(1, 3), terms, self.count_reach)
+
+
 class ProfileModel(CoverageModel):
     """A network that predicts a profile and a read count per task and strand.
 
@@ -51,6 +78,24 @@ class ProfileModel(CoverageModel):
         """
         coverage = reads_per_base(profile_probabilities(output), output.count_logits, expm1)
         return self.select_channels(coverage), [track.identifier for track in self.tracks]
+
+    def predict_positions(self, codes: Tensor) -> PositionOutput:
+        """Predict all bases of sequences, for windows that begin anywhere.
+
+        Only for networks whose config says `is_window_independent`.
+
+        Args:
+            codes: Codes 0 … 4 for A, C, G, T, N: (batch, length), longer than the context of a
+                window at both ends.
+
+        Returns:
+            Logits and terms of the counts, without the context at each end.
+
+        Example:
+            >>> model.predict_positions(codes).profile_logits.shape  # codes (1, 20000)
+            torch.Size([1, 18886, 1, 2])
+        """
+        raise NotImplementedError
 
     def select_channels(self, coverage: Tensor) -> Tensor:
         """Select the values of `tracks`: (batch, core, tasks, strands) → (batch, core, tracks)."""

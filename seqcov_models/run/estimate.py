@@ -1,0 +1,187 @@
+"""Say what a run costs before it starts: windows, hours of a device, bytes on the disk."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seqcov_models.errors import SeqcovError
+from seqcov_models.run.chunk_size import operations_per_window
+from seqcov_models.run.costs import format_bytes, nearest_existing
+from seqcov_models.run.coverage_plan import CoveragePlan
+from seqcov_models.run.paths import Paths
+from seqcov_models.run.plan import RunPlan
+from seqcov_models.run.profile_plan import ProfilePlan
+from seqcov_models.run.speeds import Speed, assumed_gpu, find_speed
+from seqcov_models.run.track_set import count_windows
+
+Peaks = Mapping[str, tuple[int, int]]
+"""Numbers of predicted and of omitted peaks by BPNet; see `run.peak_sets.count_peaks`."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model still costs.
+
+    Attributes:
+        windows: Windows that are still to be predicted.
+        operations: Multiplications and additions for them.
+        speed: How fast the device computes the network.
+        temporary: Approximate bytes of temporary files at any time.
+        bigwigs: Approximate bytes of all bigWigs.
+    """
+
+    windows: int
+    operations: float
+    speed: Speed
+    temporary: int
+    bigwigs: int
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the GPU, or of one CPU thread."""
+        return self.operations / self.speed.operations_per_second
+
+
+def describe(run: RunPlan, peaks: Peaks) -> str:
+    """Return a summary of the run: a line for the genome, some per model, and the total cost.
+
+    Args:
+        run: The plan.
+        peaks: Numbers of peaks by BPNet.
+    """
+    lines = [
+        f"genome {run.genome['name']}: {len(run.fasta.contigs):,} contigs,"
+        f" {sum(run.fasta.contigs.values()):,} bp"
+    ]
+    costs = estimate(run, peaks)
+    precision = run.config["prediction"]["precision"]
+    for name, cost in costs.items():
+        if name in run.models:
+            lines.append(_describe_coverage(run, run.models[name]))
+            lines.append(f"plan of {name}: {run.works[name].reason}")
+        else:
+            lines.append(_describe_profiles(run.profiles[name], *peaks[name]))
+        lines.append(f"cost of {name}: {_describe_cost(cost, precision)}")
+    hours = [
+        f"{_format_hours(sum(cost.seconds for cost in chosen))} {unit}-hours"
+        for unit, is_gpu in (("GPU", True), ("CPU", False))
+        if (chosen := [cost for cost in costs.values() if cost.speed.is_gpu == is_gpu])
+    ]
+    folder, written = run.paths.folder, run.paths.written_bytes()
+    free = shutil.disk_usage(nearest_existing(folder)).free
+    lines.append(
+        f"cost of the run: {sum(cost.windows for cost in costs.values()):,} windows to predict,"
+        f" {' and '.join(hours)}; {_describe_bytes(costs)} ({format_bytes(written)} of them exist);"
+        f" {format_bytes(free)} are free in {folder}"
+    )
+    return "\n".join(lines)
+
+
+def estimate(run: RunPlan, peaks: Peaks) -> dict[str, Cost]:
+    """Return what each model still costs, by name.
+
+    Args:
+        run: The plan.
+        peaks: Numbers of peaks by BPNet.
+    """
+    costs = {}
+    for name, model in run.models.items():
+        config = model.folds[0].config
+        work, operations = run.works[name], 0.0
+        for track_set in model.needed_sets:
+            network = config.with_tracks(len(track_set.table_rows))
+            windows = work.set_windows.get(track_set.number, 0)
+            operations += windows * operations_per_window(network, model.tiling)
+        operations *= model.member_count
+        speed = _find_speed(run, model)
+        costs[name] = Cost(work.windows, operations, speed, *model.output_bytes)
+    for name, profile in run.profiles.items():
+        windows = _remaining_peaks(profile, peaks[name][0], run.paths)
+        operations = float(windows * profile.member_count * profile.config.operations)
+        sizes = profile.output_bytes(peaks[name][0])
+        costs[name] = Cost(windows, operations, _find_speed(run, profile), *sizes)
+    return costs
+
+
+def _find_speed(run: RunPlan, model: CoveragePlan | ProfilePlan) -> Speed:
+    """Return the speed of a model on the device that the config names."""
+    options = run.config["prediction"]
+    return find_speed(
+        model.folds[0].config, options["precision"], options["device"], options["threads"]
+    )
+
+
+def _remaining_peaks(profile: ProfilePlan, predicted: int, paths: Paths) -> int:
+    """Return about how many peaks no earlier run has predicted, by its files."""
+    name = profile.name
+    try:
+        saved = ProfilePlan.load(paths.plan(name)).prediction_digest
+    except SeqcovError:
+        saved = ""
+    if profile.prediction_digest != saved:
+        return predicted
+    if all(paths.task_table(name, task).exists() for task in profile.tasks):
+        return 0
+    missing = sum(not paths.chunk(name, job).exists() for job in profile.jobs)
+    return round(predicted * missing / len(profile.jobs))
+
+
+def _describe_coverage(run: RunPlan, model: CoveragePlan) -> str:
+    """Return the line of a model of coverage."""
+    chunks = [n for tracks in model.needed_sets for n in map(count_windows, tracks.chunks.values())]
+    chosen = run.config["prediction"]["windows_per_chunk"] == "auto"
+    return (
+        f"model {model.name}: {len(model.tracks):,} of {len(model.checkpoint_tracks):,} tracks,"
+        f" {model.bin_count:,} bins of {model.geometry.bin} bp; {sum(chunks):,} windows of"
+        f" {model.geometry.window:,} bp in {len(chunks):,} chunks of up to {max(chunks):,} windows"
+        f"{' (windows_per_chunk: auto)' * chosen}"
+    )
+
+
+def _describe_profiles(profile: ProfilePlan, predicted: int, omitted: int) -> str:
+    """Return the line of a BPNet."""
+    strands = " on both strands" if len(profile.strands) > 1 else ""
+    omission = f", {omitted:,} left out (duplicates, or outside genome.regions)"
+    open_ended = any(track.number is None for track in profile.peak_tracks)
+    return (
+        f"model {profile.name}: profiles of {profile.geometry.core:,} bp for"
+        f" {', '.join(profile.config.tasks)}{strands} at {predicted:,} peaks"
+        f"{' and at all maxima of tracks above their threshold, not in the cost' * open_ended}"
+        f" ({', '.join(profile.peaks)}){omission * bool(omitted)}"
+    )
+
+
+def _describe_cost(cost: Cost, precision: str) -> str:
+    """Return the windows, hours and bytes of a model in words."""
+    speed = cost.speed
+    if not cost.windows:
+        return f"nothing to predict; {_describe_bytes({'': cost})}"
+    per_window = f"{cost.seconds / cost.windows:.2g} s per window"
+    device = f" on {speed.device}" if speed.is_gpu else f" and thread of {speed.device}"
+    basis = f"{'measured' if speed.is_measured else 'assumed'}: {per_window}{device}"
+    if not speed.is_gpu and not speed.is_measured:
+        gpu = cost.operations / assumed_gpu(precision).operations_per_second
+        basis += f"; on {assumed_gpu(precision).device} {_format_hours(gpu)} GPU-hours"
+    unit = "GPU" if speed.is_gpu else "CPU"
+    return (
+        f"{cost.windows:,} windows to predict, {_format_hours(cost.seconds)} {unit}-hours"
+        f" ({basis}); {_describe_bytes({'': cost})}"
+    )
+
+
+def _describe_bytes(costs: Mapping[str, Cost]) -> str:
+    """Return the bytes on the disk in words."""
+    bigwigs = sum(cost.bigwigs for cost in costs.values())
+    temporary = sum(cost.temporary for cost in costs.values())
+    return (
+        f"about {format_bytes(bigwigs)} of bigWigs and {format_bytes(temporary)} of temporary files"
+        " at a time"
+    )
+
+
+def _format_hours(seconds: float) -> str:
+    """Return seconds as hours with three digits."""
+    hours = seconds / 3600
+    if hours < 0.01:
+        return "under 0.01"
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
