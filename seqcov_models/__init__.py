@@ -1,4 +1,4 @@
-"""Predict coverage along genomes with Basenji2, Enformer, Borzoi and BPNet.
+"""Predict coverage along genomes with Basenji2, Enformer, Borzoi, BPNet and ChromBPNet.
 
 Names are imported on first use, so that planning a run does not import torch.
 
@@ -20,6 +20,8 @@ _MODULES = {
     "BasenjiBlockConfig": "networks.basenji.config",
     "BasenjiConfig": "networks.basenji.config",
     "BorzoiConfig": "networks.borzoi.config",
+    "CherimoyaConfig": "networks.cherimoya.config",
+    "ChromBPNetConfig": "networks.chrombpnet.config",
     "EnformerConfig": "networks.enformer.config",
     "Geometry": "tiling",
     "BPNetForProfilePrediction": "networks.bpnet.network",
@@ -29,6 +31,8 @@ _MODULES = {
     "BasenjiModel": "networks.basenji.network",
     "BorzoiForTokenPrediction": "networks.borzoi.network",
     "BorzoiModel": "networks.borzoi.network",
+    "CherimoyaForProfilePrediction": "networks.cherimoya.network",
+    "ChromBPNetForProfilePrediction": "networks.chrombpnet.network",
     "EnformerForTokenPrediction": "networks.enformer.network",
     "EnformerModel": "networks.enformer.network",
     "SeqcovError": "errors",

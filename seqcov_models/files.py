@@ -1,7 +1,6 @@
 """Write files atomically, know them by content, lock a folder, and find the user's own folders."""
 
 import errno
-import fcntl
 import glob
 import hashlib
 import json
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Self
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.locks import check_run
 
 
 @contextmanager
@@ -35,16 +35,19 @@ def write_atomically(target: Path) -> Iterator[Path]:
 
     Raises:
         DiskFullError: If the disk has no space for it.
+        SeqcovError: If the run that started this job has ended.
 
     Example:
         >>> with write_atomically(Path("tracks.tsv")) as temporary:
         ...     temporary.write_text("track")
     """
+    check_run()
     for leftover in leftover_paths(target):
         remove(leftover)
     temporary = temporary_path(target)
     try:
         yield temporary
+        check_run()
         if target.is_dir():
             remove(target)
         temporary.replace(target)
@@ -263,36 +266,6 @@ def _digest_note(path: Path, check: object) -> Path:
     return folder / hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def open_lock(path: Path) -> IO[str]:
-    """Open a file for `flock`; create it if it is missing.
-
-    Nothing is written: if somebody planted a link, no file that it names is created or emptied.
-
-    Args:
-        path: The lock file.
-
-    Returns:
-        The open file.
-
-    Raises:
-        OSError: If the file cannot be opened, or if it is a symbolic link or not a regular file.
-    """
-    flags = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        try:
-            descriptor = os.open(path, flags | os.O_RDWR, 0o666)
-        except PermissionError:  # another user of the group created it
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise OSError(errno.ELOOP, f"{path}: the lock is a symbolic link; delete it") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, f"{path}: the lock is not a file; delete it")
-    return os.fdopen(descriptor)
-
-
 def make_cache_folder() -> Path:
     """Return the user's folder for derived files; create it if it is missing.
 
@@ -345,39 +318,3 @@ def _make_private(folder: Path) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OSError(errno.EACCES, "it cannot be written")
     return folder
-
-
-_LOCKS: dict[Path, IO[str]] = {}  # open as long as this process lives
-
-
-def lock_folder(folder: Path) -> bool:
-    """Keep other processes out of a folder until this process ends.
-
-    The kernel releases the lock when the process ends, also if it is killed.
-
-    Args:
-        folder: Folder to lock; it is created if it is missing.
-
-    Returns:
-        True if the lock is new, False if this process already holds it.
-
-    Raises:
-        SeqcovError: If another process holds the lock, or if the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if folder.resolve() in _LOCKS:
-            return False
-        handle = open_lock(folder / ".lock")
-    except OSError as error:
-        reason = error.strerror if error.filename is None else error
-        raise SeqcovError(f"{folder}: cannot be written: {reason}") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        raise SeqcovError(f"{folder}: another run is writing here; wait for it to end") from None
-    except OSError as error:  # a file system without locks, such as Lustre without flock
-        print(f"{folder}: cannot be locked ({error.strerror}); start only one run", file=sys.stderr)
-    _LOCKS[folder.resolve()] = handle
-    return True

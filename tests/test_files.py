@@ -1,14 +1,11 @@
 """Files that appear only when they are complete, and folders locked by one process."""
 
-import errno
-import fcntl
 import os
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +13,8 @@ import pytest
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import (
-    lock_folder,
     make_cache_folder,
     make_runtime_folder,
-    open_lock,
     write_atomically,
 )
 from support.data import REPOSITORY
@@ -114,111 +109,6 @@ def test_an_unfinished_file_of_another_name_is_not_removed(name: str, tmp_path: 
             second.write_text("second")
         assert first.exists()
     assert names(tmp_path) == sorted(["a", name])
-
-
-LOCK = (
-    "import pathlib, sys\n"
-    "from seqcov_models.files import lock_folder\n"
-    "print([lock_folder(pathlib.Path(name)) for name in sys.argv[1:]])\n"
-)
-
-
-def lock_in_child(*folders: Path) -> str:
-    """Lock `folders` in a process that ends at once; return what each call returned."""
-    command = [sys.executable, "-c", LOCK, *map(str, folders)]
-    completed = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
-    assert completed.returncode == 0, completed.stderr
-    return completed.stdout.strip()
-
-
-HOLD = (
-    "import pathlib, sys, time\n"
-    "from seqcov_models.files import lock_folder\n"
-    "lock_folder(pathlib.Path(sys.argv[1]))\n"
-    "print('held', flush=True)\n"
-    "time.sleep(60)\n"
-)
-
-
-def test_a_locked_folder_keeps_others_out_until_its_holder_dies(tmp_path: Path) -> None:
-    folder = tmp_path / "results/hg38"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, cwd=REPOSITORY
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(SeqcovError, match="hg38"):
-            lock_folder(folder)
-        holder.kill()  # without a chance to clean up
-        holder.wait()
-    assert lock_in_child(folder) == "[True]"
-
-
-def test_folders_are_locked_one_by_one(tmp_path: Path) -> None:
-    assert lock_in_child(tmp_path / "one", tmp_path / "two") == "[True, True]"
-
-
-def test_the_holder_may_lock_a_folder_again(tmp_path: Path) -> None:
-    second_path = tmp_path / "two" / ".." / "one"
-    assert lock_in_child(tmp_path / "one", second_path) == "[True, False]"
-
-
-@pytest.mark.parametrize("blocked", ["results", "results/hg38", "results/hg38/.lock"])
-def test_a_folder_that_cannot_be_locked_is_refused(blocked: str, tmp_path: Path) -> None:
-    """A file has the name of the folder, or a folder has the name of the lock."""
-    path = tmp_path / blocked
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.name == ".lock":
-        path.mkdir()
-    else:
-        path.touch()
-    with pytest.raises(SeqcovError, match="hg38"):
-        lock_folder(tmp_path / "results/hg38")
-
-
-@pytest.mark.parametrize("target", ["thesis.txt", "nowhere"])
-def test_a_planted_link_as_lock_is_refused_and_not_followed(target: str, tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results/.lock").symlink_to(tmp_path / target)
-    with pytest.raises(SeqcovError, match=r"results/\.lock: .*symbolic link; delete it"):
-        lock_folder(tmp_path / "results")
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
-    assert not (tmp_path / "nowhere").exists()
-
-
-def test_a_second_name_of_a_file_as_lock_is_not_emptied(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results/.lock").hardlink_to(tmp_path / "thesis.txt")
-    lock_in_child(tmp_path / "results")
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
-
-
-@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
-def test_a_lock_that_is_not_a_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
-    make(tmp_path / "a.lock")
-    with pytest.raises(OSError, match=r"not a file|directory"):
-        open_lock(tmp_path / "a.lock")
-
-
-def test_a_lock_that_another_user_made_needs_no_right_to_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two users of one group share a results folder. Root may write anything: open() is changed."""
-    (tmp_path / ".lock").touch(mode=0o444)
-
-    def open_as_other(path: Path, flags: int, mode: int = 0o777) -> int:
-        if flags & os.O_ACCMODE != os.O_RDONLY:
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return os_open(path, flags, mode)
-
-    os_open = os.open
-    monkeypatch.setattr(os, "open", open_as_other)
-    with open_lock(tmp_path / ".lock") as first, open_lock(tmp_path / ".lock") as second:
-        fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 # Folders of a user
@@ -323,24 +213,3 @@ def test_a_cache_that_is_a_link_of_the_user_is_followed(home: Path) -> None:
     (home / ".cache").mkdir()
     (home / ".cache/seqcov").symlink_to(scratch)
     assert make_cache_folder().resolve() == scratch
-
-
-def test_locking_changes_no_file_of_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "old.bw").write_text("old")
-    lock_in_child(tmp_path)
-    assert (tmp_path / "old.bw").read_text() == "old"
-
-
-def test_a_file_system_without_locks_is_used_with_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Such as Lustre that is mounted without flock."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    assert lock_folder(tmp_path / "results")
-    assert (
-        "cannot be locked (Function not implemented); start only one run" in capsys.readouterr().err
-    )

@@ -18,6 +18,7 @@ from support.data import REPOSITORY
 PACKAGE = REPOSITORY / "seqcov_models"
 FLOORS = (
     {"errors"},
+    {"locks"},
     {"files", "progress", "sequence"},
     {"genome"},
     {"tiling"},

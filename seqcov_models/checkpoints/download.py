@@ -16,7 +16,8 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import google_crc32c
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import make_cache_folder, open_lock, sha256
+from seqcov_models.files import make_cache_folder, sha256
+from seqcov_models.locks import open_lock
 
 SCHEMES = ("https://", "http://", "gs://")
 

@@ -121,6 +121,9 @@ class Format:
         renamed_heads: Returns the network's names of heads (values) that the file holds under
             other names (keys).
         strand_pairs: Returns the row of each track's other strand, if the files say it.
+        other_architectures: Networks that its files can be read as, too, if the caller asks for it.
+        combine: Returns the files that are one model together, among several files of a folder;
+            none if it does not know. Raises SeqcovError for files that cannot be read.
         species_files: The names (patterns as of `fnmatch`) of a species' weights, by species, if
             the project publishes folders with one file per species.
         has_n_channel: Whether the stems in its files read a fifth channel for N, which is dropped
@@ -139,5 +142,7 @@ class Format:
     ignores: Callable[[str, Config, Shapes], bool] = lambda name, config, shapes: False
     renamed_heads: Callable[[Files, Config], dict[str, str]] = lambda files, config: {}
     strand_pairs: Callable[[Files, int], list[int] | None] = lambda files, tracks: None
+    other_architectures: tuple[str, ...] = ()
+    combine: Callable[[list[Path]], tuple[Path, ...]] = lambda files: ()
     species_files: Mapping[str, str] = field(default_factory=dict)
     has_n_channel: bool = False

@@ -71,12 +71,16 @@ class Row:
     layout: Layout = as_stored
     copies: bool = False
     """Whether the arrays are copies of one array instead."""
+    combine: Callable[..., Array] | None = None
+    """Computes the weight from the arrays instead, in their order."""
 
     def build(self, arrays: Mapping[str, Array]) -> Array:
         """Return the weight, from the file's arrays; a view of them if that is possible.
 
         Raises SeqcovError if copies of one array differ.
         """
+        if self.combine:
+            return self.combine(*(arrays[name] for name in self.arrays))
         first, *remainder = (self.layout(arrays[name]) for name in self.arrays)
         if self.copies:
             for name, copy in zip(self.arrays[1:], remainder, strict=True):

@@ -27,7 +27,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 PARAMS = "params.json"
 TARGETS = "targets.txt"
-SUFFIXES = (".h5", ".safetensors", ".pth", ".pt", ".bin", ".torch", ".index")
+SUFFIXES = (".h5", ".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".torch", ".index")
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,8 @@ def recognise(
     path = find_source(path)
     files = find_files(path, species)
     format_, network = _match_format(files)
+    if architecture in format_.other_architectures:
+        network = architecture
     if architecture is not None and network != architecture:
         file = (files.description or files.weights[0]).name
         raise SeqcovError(
@@ -176,6 +178,11 @@ def _match_format(files: Files) -> tuple[Format, str]:
         raise SeqcovError(
             f"{files.source}: these weights need the {CONFIG} that they came with in their folder"
         )
+    if any("/vars/" in name for name in names):
+        raise SeqcovError(
+            f"{files.source}: weights of Keras 3 without the names of their layers; save the whole"
+            " model once, where Keras is installed: model.save('model.h5')"
+        )
     raise SeqcovError(f"{files.source}: arrays of no known network ({', '.join(names[:3])}, …)")
 
 
@@ -202,7 +209,7 @@ def find_files(path: Path, species: str) -> Files:
         if config:
             return Files(_hugging_face_files(path), config)
         candidates = [file for suffix in SUFFIXES for file in path.glob(f"*{suffix}")]
-        return Files((_single_file(candidates, path, species),))
+        return Files(_choose_files(candidates, path, species))
     container = detect_container(path)
     if params and (container == "hdf5" or path.suffix == ".h5"):
         return Files((path,), params=params)
@@ -217,6 +224,19 @@ def _hugging_face_files(folder: Path) -> tuple[Path, ...]:
         if (index := folder / f"{name}.index.json").is_file():
             return tuple(shards_in_index(index))
     raise SeqcovError(f"weights {folder}: {WEIGHTS} is missing beside {CONFIG}")
+
+
+def _choose_files(files: list[Path], folder: Path, species: str) -> tuple[Path, ...]:
+    """Return the weights among the files of a folder: one file, or those of one model together.
+
+    Raises SeqcovError if it is not clear.
+    """
+    files = sorted(file for file in files if file.is_file())
+    if len(files) > 1:
+        for format_ in all_formats().values():
+            if combined := format_.combine(files):
+                return combined
+    return (_single_file(files, folder, species),)
 
 
 def _single_file(files: list[Path], folder: Path, species: str) -> Path:
@@ -237,9 +257,14 @@ def _single_file(files: list[Path], folder: Path, species: str) -> Path:
         raise SeqcovError(f"weights {folder}: several files of weights ({names}); name one of them")
     if (folder / "saved_model.pb").exists():
         raise SeqcovError(
-            f"weights {folder}: a TensorFlow SavedModel cannot be read. Enformer's weights are also"
-            " published as a Sonnet checkpoint, as EleutherAI/enformer-official-rough and as"
-            " multimolecule/enformer: use one of these"
+            f"weights {folder}: a TensorFlow SavedModel cannot be read. Name the .h5 beside it, as"
+            " ChromBPNet has one. Enformer's weights are also published as a Sonnet checkpoint, as"
+            " EleutherAI/enformer-official-rough and as multimolecule/enformer: use one of these"
+        )
+    if folds := sorted(path.name for path in folder.glob("fold_*") if path.is_dir()):
+        raise SeqcovError(
+            f"weights {folder}: holds no weights itself, but the folders {', '.join(folds)}; list"
+            f" those whose predictions should be averaged: [{folder / folds[0]}, …]"
         )
     raise SeqcovError(
         f"weights {folder}: no file of weights; expected {PARAMS} with an .h5, {CONFIG} with"

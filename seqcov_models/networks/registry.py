@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from seqcov_models.networks.basenji.config import BasenjiConfig
 from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.bpnet.config import BPNetConfig, BPNetLiteConfig
+from seqcov_models.networks.cherimoya.config import CherimoyaConfig
+from seqcov_models.networks.chrombpnet.config import ChromBPNetConfig
 from seqcov_models.networks.enformer.config import EnformerConfig
 from seqcov_models.networks.shared.config import BinnedConfig, Config
 
@@ -100,6 +102,20 @@ NETWORKS: dict[str, Network] = {
             BPNetLiteConfig,
             "seqcov_models.networks.bpnet.network",
             "BPNetForProfilePrediction",
+            "profiles",
+        ),
+        Network(
+            "chrombpnet",
+            ChromBPNetConfig,
+            "seqcov_models.networks.chrombpnet.network",
+            "ChromBPNetForProfilePrediction",
+            "profiles",
+        ),
+        Network(
+            "cherimoya",
+            CherimoyaConfig,
+            "seqcov_models.networks.cherimoya.network",
+            "CherimoyaForProfilePrediction",
             "profiles",
         ),
     )

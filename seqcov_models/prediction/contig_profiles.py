@@ -23,6 +23,7 @@ from torch import Tensor
 
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.shared.compute import route
+from seqcov_models.networks.shared.profiles import read_counts
 from seqcov_models.prediction.batches import start_ahead
 from seqcov_models.prediction.devices import too_low_precision, use_precision
 from seqcov_models.prediction.ensemble import ProfileEnsemble, average_tensors
@@ -226,7 +227,9 @@ class _Contig:
             margin = geometry.context
             members = self._find_positions(first - margin, last + margin)
             logs = average_tensors([self._average_counts(member) for member in members])
-            reads = logs.expm1().clamp(min=0).log() if self.ensemble.expm1 else logs
+            reads, added = logs, self.ensemble.config.added_reads
+            if self.ensemble.expm1 or added:
+                reads = read_counts(logs, self.ensemble.expm1, added).log()
             is_counted = torch.from_numpy(block.is_counted).to(device)[:, None, None]
             counted = torch.from_numpy(block.counted).to(device).clamp(min=1)
             total = torch.zeros((), dtype=torch.float64, device=device)

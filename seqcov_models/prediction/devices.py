@@ -13,7 +13,8 @@ from typing import IO
 import torch
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import make_runtime_folder, open_lock
+from seqcov_models.files import make_runtime_folder
+from seqcov_models.locks import check_run, open_lock
 
 log = logging.getLogger("seqcov")
 
@@ -184,7 +185,8 @@ def lease(names: Sequence[str], folder: Path, poll: float = 0.3) -> tuple[IO[str
         The open lock file, which holds the lock until it is closed, and the device's index.
 
     Raises:
-        SeqcovError: If a lock file cannot be opened, or is a symbolic link.
+        SeqcovError: If a lock file cannot be opened, or is a symbolic link, or if the run that
+            started this job ends meanwhile.
     """
     used = used_memory(names) if len(names) > 1 else [0]
     order = sorted(range(len(names)), key=used.__getitem__)
@@ -207,4 +209,5 @@ def lease(names: Sequence[str], folder: Path, poll: float = 0.3) -> tuple[IO[str
                     " folder of a local disk"
                 ) from None
             return handle, number
+        check_run(pause=2)
         time.sleep(poll)

@@ -335,7 +335,8 @@ class ProfileEnsemble(FoldEnsemble[ProfileModel]):
         """Average windows over all members: reads per base (batch, core, tracks)."""
         codes = windows.codes if isinstance(windows, ContigWindows) else windows
         fractions, logs = self.average(codes, precision=precision)
-        return self.folds[0].select_channels(reads_per_base(fractions, logs, self.expm1))
+        reads = reads_per_base(fractions, logs, self.expm1, self.config.added_reads)
+        return self.folds[0].select_channels(reads)
 
     def predict_positions(self, codes: Codes, precision: str = "float32") -> list[PositionOutput]:
         """Predict all bases of a sequence with each member, for windows that begin anywhere.

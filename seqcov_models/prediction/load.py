@@ -58,7 +58,8 @@ def load_model(
     """Load a network with its weights, in evaluation mode, its head reduced to selected tracks.
 
     Args:
-        architecture: 'basenji2', 'enformer', 'borzoi', 'bpnet' or 'bpnetlite'.
+        architecture: 'basenji2', 'enformer', 'borzoi', 'bpnet', 'bpnetlite', 'chrombpnet' or
+            'cherimoya'.
         path: A folder or weights file of any supported format, or hf://owner/name[@revision].
         species: The species whose head predicts.
         tracks: Selectors as in `select`; 'all' selects the entire head.

@@ -155,7 +155,7 @@ def _predict_batch(
     use_precision(precision, ensemble.device)
     with torch.inference_mode():
         profile, logs = ensemble.average(codes, minus, precision)
-        values = reads_per_base(profile, logs, expm1)
+        values = reads_per_base(profile, logs, expm1, ensemble.config.added_reads)
         shape = profile / profile.sum(1, keepdim=True)  # per strand, also if strands are joint
         entropy = -torch.xlogy(shape, shape).sum(1) / np.log(2)
         statistics = [logs.flatten(1), values.sum(1).flatten(1), entropy.flatten(1)]

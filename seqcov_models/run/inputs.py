@@ -1,10 +1,12 @@
-"""Check that the inputs of a prediction are those that its plan was made from."""
+"""Check that a prediction goes on from the inputs of its plan, for a run that goes on."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import FileState, content_digest
 from seqcov_models.genome.letters import check_letters
+from seqcov_models.locks import check_run
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.profile_plan import ProfilePlan
 
@@ -47,3 +49,25 @@ class Inputs:
         return (
             check_letters(self._fasta).sha256 if path == self._fasta.path else content_digest(path)
         )
+
+
+SECONDS_BETWEEN_CHECKS = 2.0
+"""Seconds after which a job looks again whether its run goes on."""
+
+
+def check_inputs(plan: CoveragePlan | ProfilePlan) -> Callable[[], None]:
+    """Return a function to call again and again while a model predicts.
+
+    It raises SeqcovError if an input has changed since the plan was made, or if the run that
+    started this job has ended.
+
+    Args:
+        plan: The model's plan, of either kind.
+    """
+    inputs = Inputs(plan)
+
+    def check() -> None:
+        check_run(SECONDS_BETWEEN_CHECKS)
+        inputs.check()
+
+    return check

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import DiskFullError, find_disk_full
+from seqcov_models.locks import check_run
 
 log = logging.getLogger("seqcov")
 
@@ -40,6 +41,7 @@ def job_log(path: str) -> Iterator[None]:
         handlers=[*_open_log(path), logging.StreamHandler()],
     )
     try:
+        check_run()
         yield
         log.info("peak memory %.0f MB, %.1f s of CPU time", peak_memory() / 1e6, cpu_time())
     except SeqcovError as error:

@@ -25,7 +25,7 @@ from seqcov_models.progress import progress
 from seqcov_models.run.chunk_files import chunk_writer, rows_writer, write_behind
 from seqcov_models.run.chunk_size import operations_per_window
 from seqcov_models.run.coverage_plan import CoveragePlan
-from seqcov_models.run.inputs import Inputs
+from seqcov_models.run.inputs import check_inputs
 from seqcov_models.run.job import log
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.speeds import processor_name, record_speed
@@ -59,8 +59,8 @@ def predict_coverage_chunk(
         SeqcovError: If an input changes, if a checkpoint cannot be loaded, if the device does not
             exist, or for the reasons of `predict_chunk`.
     """
-    inputs = Inputs(plan)
-    inputs.check()
+    check = check_inputs(plan)
+    check()
     torch.set_num_threads(threads)
     lease, options, track_set = Device(device), plan.options, plan.find_set(chunk)
     tracks = plan.set_tracks(track_set)
@@ -98,7 +98,7 @@ def predict_coverage_chunk(
         precision=options.precision,
         min_acgt=options.min_acgt,
         identity=plan.chunk_identity(chunk),
-        check=inputs.check,
+        check=check,
     )
     operations = operations_per_window(plan.folds[0].config.with_tracks(len(tracks)), plan.tiling)
     _record_speed(plan, lease, threads, operations, seconds)
@@ -134,8 +134,8 @@ def predict_profile_chunk(
         SeqcovError: If an input changes, if a checkpoint cannot be loaded, if the device does not
             exist, or for the reasons of `predict_peaks`.
     """
-    inputs = Inputs(plan)
-    inputs.check()
+    check = check_inputs(plan)
+    check()
     torch.set_num_threads(threads)
     lease, options = Device(device), plan.options
     ensemble = load_profile_ensemble(
@@ -155,7 +155,7 @@ def predict_profile_chunk(
         batch_size=batch_size,
         precision=options.precision,
         min_acgt=options.min_acgt,
-        check=inputs.check,
+        check=check,
     )
     _record_speed(plan, lease, threads, plan.config.operations, seconds)
     return seconds, lease.name

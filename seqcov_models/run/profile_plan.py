@@ -165,6 +165,8 @@ class ProfilePlan(ModelDocument):
     @property
     def unit(self) -> str:
         """The unit of the values in words."""
+        if added := self.config.added_reads:
+            return f"reads per base (exp of the predicted log counts, minus {added})"
         return f"reads per base ({self.options.counts} of the predicted log counts)"
 
     @property

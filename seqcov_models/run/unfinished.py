@@ -30,6 +30,7 @@ from seqcov_models.files import (
     reserve_space,
     temporary_path,
 )
+from seqcov_models.locks import check_run
 
 _RECORD = struct.Struct("<QII")
 """A step in the journal: finished columns, checksum of the step's values, checksum of both."""
@@ -139,7 +140,11 @@ def continue_array(
         shape: Rows and columns.
         dtype: Type of the values.
         identity: A text that differs if any value of the array may differ.
+
+    Raises:
+        SeqcovError: If the run that started this job has ended.
     """
+    check_run()
     continued = _take_over(target, shape, dtype, identity)
     array = continued or UnfinishedArray(temporary_path(target), shape, dtype, identity)
     try:
@@ -149,6 +154,7 @@ def continue_array(
                 array.lock()
         yield array
         array.finish()
+        check_run()
         array.path.replace(target)
     except DiskFullError:
         remove(array.path)

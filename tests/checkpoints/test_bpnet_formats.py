@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
 
-from goldens.common import one_hot_array, windows
+from goldens.common import GOLDENS_FOLDER, one_hot_array, windows
 from seqcov_models import load_model, save_model
 from seqcov_models.checkpoints.load import build
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
-from support.checkpoints import are_equal, load_golden
+from seqcov_models.sequence import encode
+from support.checkpoints import are_equal, load_golden, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -81,3 +84,78 @@ def test_an_older_bpnet_lite_file_with_a_column_too_many_is_read(
     state["linear.weight"] = torch.cat([state["linear.weight"], torch.ones(1, 1)], 1)
     torch.save(state, folder / "model.torch")
     assert are_equal(load_golden("bpnet_lite", folder), expected)
+
+
+# BPNets of ChIP-seq by ENCODE and JASPAR
+
+
+def predict_golden(folder: Path) -> tuple[Any, Any]:
+    """Return the network in the folder and its output for the golden's sequence."""
+    model = load_model("bpnet", folder)
+    codes = np.stack([encode(row) for row in windows(2_114, 1)])
+    with torch.inference_mode():
+        return model, model(torch.from_numpy(codes))
+
+
+def test_an_encode_bpnet_agrees_with_keras_without_controls(
+    goldens: Callable[[str], Path],
+) -> None:
+    golden = np.load(GOLDENS_FOLDER / "keras_bpnet_encode/golden.npz")
+    model, output = predict_golden(goldens("keras_bpnet_encode"))
+    logits = output.profile_logits[0, :: int(golden["step"]), 0].numpy()
+    assert np.abs(logits - golden["logits"][0]).max() < 1e-4
+    assert abs(output.count_logits.item() - golden["counts"].item()) < 1e-5
+    reads = model.predict(windows(2_114, 1)).sum()
+    assert reads == pytest.approx(np.exp(golden["counts"].item()) - 2, rel=1e-5)
+
+
+def test_missing_controls_add_log_2_to_the_counts_of_an_encode_bpnet(
+    copy_golden: Callable[[str], Path],
+) -> None:
+    """logsumexp of two zeros; its weight is in the second row of the last layer."""
+    folder = copy_golden("keras_bpnet_encode")
+    _, output = predict_golden(folder)
+    with h5py.File(folder / "BP000001.1_model.h5", "r+") as file:
+        kernel = file["model_weights/logcounts_predictions/logcounts_predictions/kernel:0"]
+        weight = float(kernel[1, 0])
+        kernel[1, 0] = 0
+    _, without = predict_golden(folder)
+    assert abs(weight) > 0.1
+    difference = output.count_logits - without.count_logits
+    assert difference.item() == pytest.approx(np.log(2) * weight, rel=1e-4)
+
+
+def test_controls_of_an_encode_bpnet_are_read_as_two_more(goldens: Callable[[str], Path]) -> None:
+    model, output = predict_golden(goldens("keras_bpnet_encode"))
+    codes = torch.from_numpy(np.stack([encode(row) for row in windows(2_114, 1)]))
+    with torch.inference_mode():
+        zeros = model(codes, controls=torch.zeros(1, 2, 2_114))
+    assert torch.allclose(output.profile_logits, zeros.profile_logits, atol=1e-6)
+    assert torch.allclose(output.count_logits, zeros.count_logits, atol=1e-6)
+
+
+def test_an_encode_bpnet_without_controls_is_read(copy_golden: Callable[[str], Path]) -> None:
+    """Its last layers are the first of the others: bpnet-refactor `arch.py`."""
+    folder = copy_golden("keras_bpnet_encode")
+    with h5py.File(folder / "BP000001.1_model.h5", "r+") as file:
+        weights = file["model_weights"]
+        del weights["profile_predictions"], weights["logcounts_predictions"]
+        heads = weights["main_counts_head/main_counts_head"]
+        weights["logcounts_predictions/logcounts_predictions/kernel:0"] = heads["kernel:0"][()]
+        weights["logcounts_predictions/logcounts_predictions/bias:0"] = heads["bias:0"][()]
+        profile = weights["main_profile_head/main_profile_head/kernel:0"][()]
+        del weights["main_counts_head"]
+    model, _ = predict_golden(folder)
+    assert model.config.num_control_tracks == 0
+    assert torch.equal(model.profile.weight, torch.from_numpy(profile.T))
+
+
+def test_a_wide_last_layer_of_an_encode_bpnet_is_refused(
+    copy_golden: Callable[[str], Path],
+) -> None:
+    folder = copy_golden("keras_bpnet_encode")
+    with h5py.File(folder / "BP000001.1_model.h5", "r+") as file:
+        layer = file["model_weights/profile_predictions/profile_predictions"]
+        del layer["kernel:0"]
+        layer["kernel:0"] = np.ones((3, 4, 2), np.float32)
+    refusal("bpnet", folder, "only a width of 1")

@@ -14,6 +14,7 @@ from seqcov_models import SeqcovError, save_model
 from seqcov_models.checkpoints.containers.tensor_bundle import masked_crc32c, open_bundle
 from seqcov_models.checkpoints.formats import sonnet
 from seqcov_models.checkpoints.load import outline, weight_shapes
+from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.networks.shared.base import CoverageModel
 from support.calico import Tiny, Weights, write_calico
 from support.checkpoints import CONTAINERS, GOLDENS, are_equal, load_golden, read_state, refusal
@@ -168,8 +169,7 @@ def rename_in_bundle(index: Path, rng: np.random.Generator) -> bool:
 def test_a_renamed_weight_is_refused(name: str, write_checkpoint: Callable[[str], Path]) -> None:
     folder = write_checkpoint(name)
     rng = np.random.default_rng(3)
-    kinds = (".h5", ".safetensors", ".torch", ".bin", ".index")
-    (file,) = (f for f in files_of(folder) if f.suffix in kinds)
+    (file,) = recognise(None, folder).weights
     content = file.read_bytes()
     for _ in range(6):
         is_weight = rename_array(file, rng)

@@ -87,7 +87,7 @@ def test_recognise_imports_torch_only_for_files_of_torch_save(
     goldens: Callable[[str], Path],
 ) -> None:
     folders = [str(f) for f in map(goldens, GOLDENS) if not [*f.glob("*.torch")]]
-    assert len(folders) == len(GOLDENS) - 2  # those of bpnet-lite
+    assert len(folders) == len(GOLDENS) - 5  # those of bpnet-lite and Cherimoya
     code = (
         "import sys\n"
         "from seqcov_models.checkpoints.recognise import recognise\n"

@@ -7,7 +7,8 @@ With the peers' environment (envs/requirements-peers.txt), in the repository's r
 Enformers are run with gamma features that are normalised over positions (see `zoo`). A golden's
 folder holds the compressed checkpoint and golden.npz: `coverage`, the peer's prediction for
 `common.windows` in every `step`-th bin; and `as_converted`, the prediction with the peer's encoding
-of N, if that differs. `make_tensorflow.py` writes the goldens of Keras and Sonnet. Flashzoi's needs
+of N, if that differs. `make_tensorflow.py` writes the goldens of Keras and Sonnet,
+`make_chrombpnet.py` that of ChromBPNet. Flashzoi's needs
 the sources of flash-attn (see `zoo`).
 """
 
@@ -30,6 +31,11 @@ PEERS: dict[str, Callable[[], zoo.Peer]] = {
     "borzoi_pytorch": zoo.bp_borzoi,
     "flashzoi": zoo.small_flashzoi,
     "bpnet_lite": zoo.lite_bpnet,
+    "multimolecule_chrombpnet": zoo.mm_chrombpnet,
+    "multimolecule_procapnet": zoo.mm_procapnet,
+    "cherimoya": zoo.cherimoya,
+    "cherimoya_stranded": lambda: zoo.cherimoya(2, groups=(2, 2), controls=2, residual_scale=0.4),
+    "bpnet_lite_chrombpnet": zoo.lite_chrombpnet,
     "bpnet_lite_controls": lambda: zoo.lite_bpnet(2, controls=2, layers=2),
 }
 

@@ -47,9 +47,14 @@ def reference(
 
     controls: (length, tracks), which the heads read besides the trunk's channels.
     """
-    x = np.maximum(conv(w, "model.stem.conv", x), 0)
+    x = conv(w, "model.stem.conv", x)
+    x = x if config.pre_activation else np.maximum(x, 0)
     for number, name in enumerate(indices(w, "model.trunk.convs"), 1):
-        x = x + np.maximum(conv(w, name, x, 2**number), 0)
+        if config.pre_activation:
+            x = x + conv(w, name, np.maximum(x, 0), 2**number)
+        else:
+            x = x + np.maximum(conv(w, name, x, 2**number), 0)
+    x = np.maximum(x, 0) if config.pre_activation else x
     if config.num_control_tracks:
         control_tracks = (
             np.zeros((len(x), config.num_control_tracks)) if controls is None else controls
@@ -57,10 +62,12 @@ def reference(
         x = np.hstack([x, control_tracks])
     crop, reach = config.crop_bins, config.profile_kernel_size // 2
     profile = conv(w, "profile", x)[crop : len(x) - crop]
-    inputs = x[max(0, crop - reach) : len(x) - crop + reach]
+    margin = config.reach if config.valid_padding else max(0, crop - reach)
+    inputs = x[margin : len(x) - margin]
     mean = inputs[:, : config.hidden_size].mean(0)
     if config.num_control_tracks:
-        mean = np.append(mean, np.log1p(inputs[:, config.hidden_size :].sum()))
+        added = config.num_control_tracks if config.one_per_track else 1
+        mean = np.append(mean, np.log(added + inputs[:, config.hidden_size :].sum()))
     return profile, dense(w, "counts", mean)
 
 
@@ -79,12 +86,21 @@ VARIANTS = {
     "bpnet-lite, one strand": dataclasses.replace(BPNET_LITE, num_strands=1),
     "bpnet-lite, two tasks": dataclasses.replace(BPNET_LITE, tasks=("a", "b")),
     "bpnet-lite, controls": dataclasses.replace(BPNET_LITE, num_control_tracks=2),
+    "valid padding": dataclasses.replace(
+        BPNET_LITE, target_length=20, valid_padding=True, num_dilated_layers=1
+    ),
+    "residuals before the activation": dataclasses.replace(TINY, pre_activation=True),
+    "ENCODE's": dataclasses.replace(
+        BPNET_LITE, num_control_tracks=2, one_per_track=True, pre_activation=True
+    ),
 }
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
 def test_bpnet_agrees_with_float64_arithmetic_from_its_definition(config: BPNetConfig) -> None:
     model = randomise(BPNetForProfilePrediction(config))
+    with torch.no_grad():
+        model.counts.bias += 3  # so that subtracting reads leaves some
     codes = stack([random_codes(60, seed) for seed in (1, 2)])
     output = run(model, codes)
     coverage, names = model.postprocess(output)
@@ -98,7 +114,7 @@ def test_bpnet_agrees_with_float64_arithmetic_from_its_definition(config: BPNetC
         assert np.abs(count_logits - counts).max() < TOLERANCE * np.abs(counts).max()
         if config.joint_strands:
             probabilities = softmax(logits, (0, 2))  # type: ignore[arg-type]
-            expected = probabilities * np.exp(counts)[:, None]
+            expected = probabilities * np.maximum(np.exp(counts) - config.added_reads, 0)[:, None]
         else:
             expected = softmax(logits, 0) * np.exp(counts).reshape(tasks, strands)
         assert difference(coverage[number], expected.reshape(length, -1)) < TOLERANCE

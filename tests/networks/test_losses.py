@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
 from seqcov_models.networks.shared.base import CoverageModel
-from seqcov_models.networks.shared.config import Config
+from seqcov_models.networks.shared.config import Config, ProfileConfig
 from seqcov_models.networks.shared.losses import poisson, poisson_multinomial, profile_and_counts
+from seqcov_models.networks.shared.profiles import ProfileModel
 from support.naive import Array, random_codes, randomise, softplus, stack
 from support.networks import EVERY_NETWORK
 
@@ -92,8 +92,8 @@ def test_a_loss_has_a_gradient_in_every_weight(
     codes = torch.from_numpy(stack([random_codes(256, seed) for seed in (1, 2)]))
     bins, tracks = config.geometry.bins, len(model.tracks)
     labels = tensor(np.random.default_rng(1).poisson(2, (2, bins, tracks)).astype(float))
-    if network is BPNetForProfilePrediction:
-        labels = labels.view(2, bins, -1, 2)
+    if isinstance(config, ProfileConfig) and issubclass(network, ProfileModel):
+        labels = labels.view(2, bins, -1, config.num_strands)
     output = model(codes, labels=labels)
     assert model(codes).loss is None
     output.loss.backward()

@@ -11,6 +11,8 @@ from seqcov_models import (
     BorzoiConfig,
     BPNetConfig,
     BPNetLiteConfig,
+    CherimoyaConfig,
+    ChromBPNetConfig,
     EnformerConfig,
     Geometry,
 )
@@ -32,6 +34,10 @@ SIZES = [
     (BorzoiConfig(species="mouse", num_labels=2_608, **FIVE_CHANNELS), 176_289_616),
     (BPNetConfig(), 130_960),
     (BPNetConfig(**FIVE_CHANNELS), 132_560),
+    (ChromBPNetConfig(bias_hidden_size=0), 6_377_986),
+    (ChromBPNetConfig(hidden_size=128, num_dilated_layers=4, bias_hidden_size=0), 217_730),
+    (ChromBPNetConfig(), 6_377_986 + 217_730),
+    (CherimoyaConfig(), 613_890),  # without the two weights of its losses
 ]
 
 
@@ -52,6 +58,8 @@ def test_a_published_network_has_as_many_parameters_as_published(
         (BorzoiConfig(), Geometry(524_288, 32, 6_144, 5_120), 196_608, 163_840),
         (BPNetConfig(), Geometry(1_000, 1, 1_000, 0), 1_000, 0),
         (BPNetLiteConfig(), Geometry(2_114, 1, 1_000, 557), 1_000, 557),
+        (ChromBPNetConfig(), Geometry(2_114, 1, 1_000, 557), 1_000, 557),
+        (CherimoyaConfig(), Geometry(2_114, 1, 1_000, 557), 1_000, 557),
     ],
 )
 def test_published_geometry(config: Config, geometry: Geometry, core: int, context: int) -> None:

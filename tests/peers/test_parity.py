@@ -40,6 +40,10 @@ TINY: dict[str, Callable[[int], zoo.Peer]] = {
     "borzoi-pytorch": zoo.bp_borzoi,
     "borzoi-pytorch mouse": lambda seed: zoo.bp_borzoi(seed, "mouse"),
     "bpnet-lite": zoo.lite_bpnet,
+    "multimolecule chrombpnet": zoo.mm_chrombpnet,
+    "multimolecule procapnet": zoo.mm_procapnet,
+    "bpnet-lite ChromBPNet": zoo.lite_chrombpnet,
+    "cherimoya": zoo.cherimoya,
     "bpnet-lite with controls": lambda seed: zoo.lite_bpnet(seed, controls=2),
 }
 
@@ -49,6 +53,7 @@ FULL: dict[str, Callable[[], zoo.Peer]] = {
     "borzoi-pytorch": lambda: zoo.bp_borzoi(narrow=False, dim=1536),
     "multimolecule bpnet": lambda: zoo.mm_bpnet(hidden_size=64),
     "bpnet-lite": lambda: zoo.lite_bpnet(controls=2, layers=8, filters=64),
+    "cherimoya": lambda: zoo.cherimoya(filters=128),
 }
 
 

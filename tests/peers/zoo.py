@@ -222,16 +222,48 @@ def mm_bpnet(seed: int = 1, **sizes: Any) -> Peer:
     tiny = {"hidden_size": 6, "num_dilated_layers": 3, "num_tasks": 3}
     module = randomise(BpNetForProfilePrediction(BpNetConfig(**(sizes or tiny))), seed)
 
+    return _mm_profiles("bpnet", "bpnet", 1_000, module, unknown=0.25)
+
+
+def mm_chrombpnet(seed: int = 1, **sizes: Any) -> Peer:
+    """multimolecule's ChromBPNet, with the published depths and window."""
+    from multimolecule.models.chrombpnet import ChromBpNetConfig, ChromBpNetForProfilePrediction
+
+    config = ChromBpNetConfig(**(sizes or {"hidden_size": 8, "bias_hidden_size": 5}))
+    module = randomise(ChromBpNetForProfilePrediction(config), seed)
+    return _mm_profiles("chrombpnet", "chrombpnet", 2_114, module)
+
+
+def mm_procapnet(seed: int = 1, **sizes: Any) -> Peer:
+    """multimolecule's ProCapNet, with the published depth and window."""
+    from multimolecule.models.procapnet import ProCapNetConfig, ProCapNetForProfilePrediction
+
+    config = ProCapNetConfig(**(sizes or {"hidden_size": 8}))
+    module = randomise(ProCapNetForProfilePrediction(config), seed)
+
+    def reads(output: Any) -> Tensor:  # its own postprocess takes expm1 of the log counts
+        shares = output.profile_logits.flatten(1).softmax(-1).view_as(output.profile_logits)
+        return shares * output.count_logits.exp()[:, None]
+
+    module.postprocess = reads
+    return _mm_profiles("procapnet", "bpnetlite", 2_114, module)
+
+
+def _mm_profiles(
+    name: str, architecture: str, window: int, module: Any, unknown: float = 0.0
+) -> Peer:
+    """Return a network of multimolecule that predicts profiles; `unknown` is N in the original."""
+
     def predict(**inputs: Any) -> Coverage:
         return _run(lambda: module.postprocess(module(**inputs)))
 
     def coverage(sequences: Sequence[str]) -> Coverage:
-        letters = one_hot(sequences, 0.25)
+        letters = one_hot(sequences, unknown)
         fifth = torch.zeros(*letters.shape[:2], 1)
         return predict(inputs_embeds=torch.cat([letters, fifth], -1))
 
     return Peer(
-        "multimolecule bpnet", "bpnet", 1000, module, module.save_pretrained, coverage,
+        f"multimolecule {name}", architecture, window, module, module.save_pretrained, coverage,
         lambda sequences: predict(input_ids=_tokens(sequences)),
     )  # fmt: skip
 
@@ -347,6 +379,60 @@ def lite_bpnet(seed: int = 1, controls: int = 0, layers: int = 3, filters: int =
         torch.save(module.state_dict(), folder / "model.torch")
 
     return Peer("bpnet-lite", "bpnetlite", window, module, save, coverage)
+
+
+def lite_chrombpnet(seed: int = 1) -> Peer:
+    """bpnet-lite's ChromBPNet with the published depths and window."""
+    from bpnetlite.bpnet import BPNet
+    from bpnetlite.chrombpnet import ChromBPNet
+
+    bias = BPNet(5, 4, n_outputs=1, n_control_tracks=0, trimming=77, verbose=False)
+    accessibility = BPNet(8, 8, n_outputs=1, n_control_tracks=0, trimming=557, verbose=False)
+    module = randomise(ChromBPNet(bias, accessibility), seed)
+
+    def coverage(sequences: Sequence[str]) -> Coverage:
+        def forward() -> Tensor:
+            profile, counts = module(one_hot(sequences).transpose(1, 2))
+            return (profile.softmax(-1) * counts.exp()[..., None]).transpose(1, 2)
+
+        return _run(forward)
+
+    def save(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.save(module.state_dict(), folder / "model.torch")
+
+    return Peer("bpnet-lite ChromBPNet", "chrombpnet", 2_114, module, save, coverage)
+
+
+def cherimoya(
+    seed: int = 1,
+    groups: Sequence[int] = (1,),
+    controls: int = 0,
+    residual_scale: float = 0.15,
+    filters: int = 8,
+) -> Peer:
+    """Cherimoya with the published depth and window; controls, if it has some, are zeros."""
+    from cherimoya import Cherimoya, ControlWrapper
+
+    module = Cherimoya(
+        filters, 9, list(groups), controls, residual_scale=residual_scale, compile=False
+    )
+    randomise(module, seed)
+
+    def coverage(sequences: Sequence[str]) -> Coverage:
+        def forward() -> Tensor:
+            profile, counts = ControlWrapper(module)(one_hot(sequences).transpose(1, 2))
+            logits = profile.reshape(len(profile), len(groups), -1)  # one softmax per group
+            shares = logits.softmax(-1) * counts.exp()[..., None]
+            return shares.reshape(profile.shape).transpose(1, 2)
+
+        return _run(forward)
+
+    def save(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        module.save(folder / "cherimoya.fold_0.torch")
+
+    return Peer("cherimoya", "cherimoya", 2_114, module, save, coverage)
 
 
 def flash_attention_on_cpu() -> None:

@@ -20,7 +20,14 @@ from seqcov_models.tiling import Segment, Tiling, find_run, select_bins, split_i
 from support.data import real_input
 from support.fasta import write_fasta
 from support.naive import TOLERANCE, difference
-from support.profiles import BPNET, BPNET_LITE, UNSTRANDED, network, predict_window
+from support.profiles import (
+    BPNET,
+    BPNET_LITE,
+    CHROMBPNET,
+    UNSTRANDED,
+    network,
+    predict_window,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -28,7 +35,14 @@ STRANDS = BPNetConfig(
     sequence_length=70, target_length=43 - 1, tasks=("a", "b"), hidden_size=5, stem_kernel_size=7,
     num_dilated_layers=2, profile_kernel_size=5,
 )  # fmt: skip
-CONFIGS = {"strands": STRANDS, "joint strands, controls": BPNET_LITE, "one strand": UNSTRANDED}
+ENCODE = replace(BPNET_LITE, one_per_track=True, pre_activation=True, valid_padding=True)
+CONFIGS = {
+    "strands": STRANDS,
+    "joint strands, controls": BPNET_LITE,
+    "one strand": UNSTRANDED,
+    "chrombpnet": CHROMBPNET,
+    "ENCODE's": ENCODE,
+}
 LENGTHS = {"long": 700, "a": 1, "short": 31, "unknown": 90, "core": 42}
 
 

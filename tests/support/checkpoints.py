@@ -33,6 +33,13 @@ GOLDENS = {
     "keras_basenji_2020": ("basenji2", "calico"),
     "keras_basenji_2022": ("basenji2", "calico"),
     "keras_bpnet": ("bpnet", "bpnet-keras"),
+    "keras_bpnet_encode": ("bpnet", "bpnet-encode"),
+    "keras_chrombpnet": ("chrombpnet", "chrombpnet-keras"),
+    "multimolecule_chrombpnet": ("chrombpnet", "multimolecule"),
+    "multimolecule_procapnet": ("bpnetlite", "multimolecule"),
+    "cherimoya": ("cherimoya", "cherimoya"),
+    "cherimoya_stranded": ("cherimoya", "cherimoya"),
+    "bpnet_lite_chrombpnet": ("chrombpnet", "chrombpnet-pytorch"),
 }
 """Architecture and format of each golden."""
 CONTAINERS = {

@@ -12,6 +12,10 @@ from seqcov_models import (
     BPNetForProfilePrediction,
     BPNetForTokenPrediction,
     BPNetLiteConfig,
+    CherimoyaConfig,
+    CherimoyaForProfilePrediction,
+    ChromBPNetConfig,
+    ChromBPNetForProfilePrediction,
     EnformerConfig,
     EnformerForTokenPrediction,
 )
@@ -91,6 +95,20 @@ EVERY_NETWORK: dict[str, tuple[type[CoverageModel], Config]] = {
     "bpnet": (BPNetForProfilePrediction, BPNetConfig(sequence_length=256, target_length=256)),
     "bpnetlite": (
         BPNetForProfilePrediction, BPNetLiteConfig(sequence_length=256, target_length=100)
+    ),
+    "chrombpnet": (
+        ChromBPNetForProfilePrediction,
+        ChromBPNetConfig(
+            sequence_length=256, target_length=100, hidden_size=6, num_dilated_layers=3,
+            profile_kernel_size=11, bias_hidden_size=4, bias_num_dilated_layers=2,
+        ),
+    ),
+    "cherimoya": (
+        CherimoyaForProfilePrediction,
+        CherimoyaConfig(
+            sequence_length=256, target_length=100, hidden_size=6, num_dilated_layers=3,
+            num_strands=2,
+        ),
     ),
     "bpnet, pointwise head": (
         BPNetForTokenPrediction, BPNetConfig(sequence_length=256, target_length=256)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seqcov_models import BPNetConfig, BPNetLiteConfig, save_model
+from seqcov_models import BPNetConfig, BPNetLiteConfig, ChromBPNetConfig, save_model
 from seqcov_models.checkpoints.load import build
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
@@ -36,6 +36,11 @@ UNSTRANDED = BPNetLiteConfig(
     stem_kernel_size=3, num_dilated_layers=1, profile_kernel_size=3,
 )  # fmt: skip
 
+CHROMBPNET = ChromBPNetConfig(
+    sequence_length=80, target_length=30, hidden_size=6, stem_kernel_size=5, num_dilated_layers=2,
+    profile_kernel_size=5, bias_hidden_size=4, bias_num_dilated_layers=1,
+)  # fmt: skip
+
 
 def network(config: BPNetConfig, seed: int = 1) -> BPNetForProfilePrediction:
     torch.manual_seed(seed)
@@ -43,7 +48,8 @@ def network(config: BPNetConfig, seed: int = 1) -> BPNetForProfilePrediction:
     with torch.no_grad():
         for weight in model.parameters():
             weight.copy_(torch.randn_like(weight) * 0.4)
-    assert isinstance(model, BPNetForProfilePrediction)
+        assert isinstance(model, BPNetForProfilePrediction)
+        model.counts.bias += config.added_reads  # so that some reads are left
     return model.eval()
 
 
@@ -81,7 +87,8 @@ def predict_window(
             profiles.append(probabilities[::-1, :, ::-1] if is_reverse else probabilities)
             logs.append(counts[:, ::-1] if is_reverse else counts)
     log = np.mean(logs, 0)
-    reads = np.maximum(np.expm1(log), 0) if expm1 else np.exp(log)
+    added = folds[0].config.added_reads or int(expm1)
+    reads = np.maximum(np.exp(log) - added, 0)
     return np.mean(profiles, 0) * reads[None], log
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from support.position_coded import position_coded_bin, save_position_coded
 from support.runs import command, digests, snakemake, start, wait_for
@@ -136,3 +137,43 @@ def test_two_runs_at_once_do_not_mix(
     assert "another run is writing here" in second.stderr
     assert running.wait() == 0
     assert digests(tmp_path) == undisturbed
+
+
+DELAY = """
+import os, sys, time
+from pathlib import Path
+if any("predict_coverage" in argument for argument in sys.orig_argv) and "DELAY" in os.environ:
+    Path(os.environ["DELAY"], str(os.getpid())).touch()
+    while Path(os.environ["DELAY"]).exists():
+        time.sleep(0.01)
+"""
+"""Python's start in a job: it waits as if it was importing, or waiting for a GPU."""
+
+
+def test_a_job_that_outlives_its_run_does_not_write_into_the_next_one(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was importing when snakemake was killed, and the next config has other tracks."""
+    others = config | {"models": {"toy": config["models"]["toy"] | {"tracks": [1, 2]}}}
+    fresh = snakemake(tmp_path / "fresh", others)
+    assert fresh.returncode == 0, fresh.stderr
+    (tmp_path / "delay").mkdir()
+    (tmp_path / "sitecustomize.py").write_text(DELAY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("DELAY", str(tmp_path / "delay"))
+    run = tmp_path / "run"
+    killed = start(run, config | {"models": {"toy": config["models"]["toy"] | {"tracks": [0, 1]}}})
+    orphans = [int(wait_for(tmp_path, "delay/*").name)]
+    killed.kill()
+    killed.wait()
+    monkeypatch.delenv("DELAY")
+    (run / "run.yaml").write_text(yaml.safe_dump(others))
+    again = subprocess.Popen(command(), cwd=run, stderr=subprocess.DEVNULL)
+    wait_for(run, "results/g/toy/chunks/.*.part")
+    (tmp_path / "delay").rename(tmp_path / "ended")
+    assert again.wait() == 0
+    for number in orphans:
+        while Path(f"/proc/{number}").exists():
+            time.sleep(0.01)
+    assert digests(run) == digests(tmp_path / "fresh")
+    assert not list(run.rglob("*.part"))

@@ -192,8 +192,8 @@ def test_a_missing_package_is_named(repository: Path, config: Config, tmp_path: 
 
 LOCKING_SCRIPT = """
 import pathlib, sys
-from seqcov_models.files import lock_folder
-lock_folder(pathlib.Path(sys.argv[1]))
+from seqcov_models.locks import begin_run
+begin_run(pathlib.Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -224,7 +224,7 @@ def test_a_locked_folder_refuses_runs_but_not_dry_runs(
         assert "another run is writing here" in process.stderr
         assert run("--dry-run").returncode == 0
         assert run("--list-rules").returncode == 0
-        assert sorted(path.name for path in folder.iterdir()) == [".lock"]
+        assert sorted(path.name for path in folder.iterdir()) == [".lock", ".run"]
     final_run = run()
     assert final_run.returncode == 0, final_run.stderr
 

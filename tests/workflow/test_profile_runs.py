@@ -26,6 +26,7 @@ from support.position_coded import position_coded_bin, save_position_coded
 from support.profiles import (
     BPNET,
     BPNET_LITE,
+    CHROMBPNET,
     LETTERS,
     UNSTRANDED,
     assert_close,
@@ -106,6 +107,7 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
     [
         (BPNET_LITE, "bpnetlite", {"signal.bw", "signal.plus.bw", "signal.minus.bw"}),
         (UNSTRANDED, "bpnetlite", {"a.bw", "b.bw"}),
+        (CHROMBPNET, "chrombpnet", {"chrombpnet.bw"}),
     ],
 )
 def test_bpnet_lite_in_a_run(

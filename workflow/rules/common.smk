@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from seqcov_models import SeqcovError
+from seqcov_models.locks import check_run
 from seqcov_models.run.costs import check_space, check_writable
 from seqcov_models.run.estimate import describe
 from seqcov_models.run.paths import Paths
@@ -37,6 +38,7 @@ try:
         print(describe(run, peaks), file=sys.stderr)
         check_space(run, peaks)
     else:
+        check_run()  # before Snakemake removes the outputs of this job
         run = RunPlan.load(paths)
 except SeqcovError as error:
     raise WorkflowError(str(error)) from None

@@ -8,7 +8,7 @@ import time
 
 from snakemake.path_modifier import PathModifier
 
-from seqcov_models.files import lock_folder
+from seqcov_models.locks import begin_run as lock_and_name
 
 
 def take_prefix(*folders):
@@ -63,7 +63,7 @@ def begin_run():
     if not is_executing():
         return
     try:
-        if not lock_folder(paths.folder):
+        if not lock_and_name(paths.folder):
             return
         if workflow.executor_plugin.name == "slurm":
             prepare_slurm(paths.folder)

@@ -24,18 +24,24 @@ def detect_container(path: Path) -> str | None:
 
     'zip' is what torch.save writes since PyTorch 1.6, 'pickle' what it wrote before, 'bundle' the
     index of a TensorFlow checkpoint; None is anything else. Raises SeqcovError for a file that
-    cannot be read.
+    cannot be read, and for a tar.
     """
     try:
         if not path.is_file():  # opening a pipe would wait
             raise SeqcovError(f"weights {path}: not a file")
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(512)
             size = file.seek(0, 2)
             file.seek(max(size - 8, 0))
             end = file.read(8)
     except OSError as error:
         raise SeqcovError(f"weights {path}: {error.strerror}") from None
+    if head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar":
+        raise SeqcovError(
+            f"weights {path}: a compressed file or a tar. Name a file in a tar as"
+            f" {path.name}::FILE, or unpack it; a TensorFlow SavedModel in it cannot be read, but"
+            " an .h5 can"
+        )
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return "hdf5"
     if head.startswith(b"PK\x03\x04"):

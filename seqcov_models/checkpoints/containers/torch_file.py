@@ -4,6 +4,7 @@
 mostly a pickle of a module instead of its weights: the error then says what to run.
 """
 
+import argparse
 import pickle
 import re
 import warnings
@@ -40,6 +41,16 @@ def open_torch(path: Path) -> Arrays:
     return Arrays(shapes, read)
 
 
+def read_entry(path: Path, name: str) -> dict[str, Any]:
+    """Return the dict that lies beside the state dict of a file under a name; empty if none does.
+
+    Raises SeqcovError as `open_torch`.
+    """
+    content = _load(path, zipfile.is_zipfile(path))
+    entry = content.get(name) if isinstance(content, dict) else None
+    return entry if isinstance(entry, dict) else {}
+
+
 def to_array(tensor: torch.Tensor, name: str, path: Path) -> Array:
     """Return a tensor as float32. Raises SeqcovError for other than finite floating-point ones."""
     if tensor.dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
@@ -53,11 +64,16 @@ def _load(path: Path, is_zip: bool) -> Any:
     try:
         if is_zip:
             with zipfile.ZipFile(path) as archive:
+                if "model.weights.h5" in archive.namelist():
+                    raise _keras_error(path)
                 if any(entry.compress_type for entry in archive.infolist()):
                     raise ValueError("entries are compressed, which those of torch.save are not")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a pickle of another protocol than torch's
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
+            with torch.serialization.safe_globals([argparse.Namespace]):  # Lightning's settings
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
+    except SeqcovError:
+        raise
     except pickle.UnpicklingError as error:
         match = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise _code_error(path, match[1][:100] if match else "an object") from None
@@ -104,5 +120,16 @@ def _code_error(path: Path, name: str) -> SeqcovError:
         " the file brings along, so it is not read. If you trust its source, save its weights"
         " alone once, where that package is installed. If it is a pickle of a whole module:"
         f' python -c "import torch; torch.save(torch.load({path.name!r}, map_location={"cpu"!r},'
-        f' weights_only=False).state_dict(), {path.stem + ".state.pt"!r})"'
+        f' weights_only=False).state_dict(), {path.stem + ".state.pt"!r})"; of a Lightning'
+        " checkpoint, write ['state_dict'] instead of .state_dict()"
+    )
+
+
+def _keras_error(path: Path) -> SeqcovError:
+    """Return the error for an archive of Keras 3, with what to do about it."""
+    return SeqcovError(
+        f"{path}: a .keras archive of Keras 3, which numbers layers instead of naming them. If you"
+        " trust its source, save it as .h5 once, where Keras is installed:"
+        f' python -c "import keras; keras.saving.load_model({path.name!r}, compile=False,'
+        f' safe_mode=False).save({path.stem + ".h5"!r})"'
     )

@@ -3,12 +3,15 @@
 bpnet-lite itself saves the whole module: such a pickle is refused, because reading it means running
 what it says. What a state dict does not tell has bpnet-lite's defaults: 1,000 positions come out,
 of a window that is longer by the trimming at both sides. Names: `bpnetlite/bpnet.py`.
+
+ProCapNet and the single networks of chrombpnet-pytorch have the same names. As a ChromBPNet the
+window is 2,114 bp, whatever the depth, and counts are averaged over all of it.
 """
 
 from dataclasses import replace
 from typing import Any
 
-from seqcov_models.checkpoints.format import Files, Format, name_source
+from seqcov_models.checkpoints.format import Files, Format, name_source, without_module
 from seqcov_models.checkpoints.infer import infer_fields
 from seqcov_models.checkpoints.keymap import (
     TORCH,
@@ -20,6 +23,7 @@ from seqcov_models.checkpoints.keymap import (
     repeat_layers,
 )
 from seqcov_models.networks.bpnet.config import BPNetLiteConfig
+from seqcov_models.networks.chrombpnet.config import ChromBPNetConfig
 from seqcov_models.networks.shared.config import count_layers
 
 ENDS = {"model.stem.conv": "iconv", "profile": "fconv", "counts": "linear"}
@@ -28,12 +32,18 @@ PREDICTED = 1_000
 """Positions of the profile."""
 
 
+def canonical(name: str) -> str | None:
+    """Drop the prefixes of DataParallel and of Lightning."""
+    return (without_module(name) or name).removeprefix("model.")
+
+
 def matches(files: Files) -> str | None:
-    """Return 'bpnetlite' for the names of the first and last layers."""
+    """Return 'bpnetlite' for the names of the first and last layers, which Cherimoya has, too."""
     if files.description or not files.is_state_dict:
         return None
-    is_bpnet = {"iconv.weight", "fconv.weight", "linear.weight"} <= files.shapes().keys()
-    return "bpnetlite" if is_bpnet else None
+    names = files.shapes(canonical).keys()
+    is_bpnet = {"iconv.weight", "fconv.weight", "linear.weight"} <= names
+    return "bpnetlite" if is_bpnet and "blocks.0.conv_weight" not in names else None
 
 
 def _keys(shapes: Shapes) -> dict[str, Row]:
@@ -55,19 +65,32 @@ def keys(config: Any, shapes: Shapes) -> KeyMap:
 
 def config(files: Files, architecture: str, species: str) -> BPNetLiteConfig:
     """Return the config of a file from its shapes. Raises SeqcovError for impossible shapes."""
-    shapes = files.shapes()
+    shapes = files.shapes(canonical)
     values = infer_fields(architecture, _keys(shapes), shapes, files.source)
+    values["num_strands"] = shapes["fconv.weight"][0]
+    if architecture == "chrombpnet":
+        with name_source(files.source):
+            return ChromBPNetConfig.from_dict(
+                values | {"tasks": BPNetLiteConfig.tasks, "bias_hidden_size": 0}
+            )
     layers = min(values["num_dilated_layers"], 100)  # more are refused, whatever the window
     trimming = 47 + sum(2**layer for layer in range(1, layers + 1))
-    strands, channels = shapes["fconv.weight"][:2]
+    channels = shapes["fconv.weight"][1]
     values |= {
         "sequence_length": PREDICTED + 2 * trimming,
         "target_length": PREDICTED,
-        "num_strands": strands,
         "num_control_tracks": max(channels - values["hidden_size"], 0),
     }
     with name_source(files.source):
         return BPNetLiteConfig.from_dict(values)
 
 
-FORMAT = Format("bpnet-lite", "state dict of bpnet-lite", matches, config, keys)
+FORMAT = Format(
+    "bpnet-lite",
+    "state dict of bpnet-lite",
+    matches,
+    config,
+    keys,
+    canonical=canonical,
+    other_architectures=("chrombpnet",),
+)

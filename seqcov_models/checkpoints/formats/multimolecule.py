@@ -54,8 +54,12 @@ def matches(files: Files) -> str | None:
 
 def keys(config: Any, shapes: Shapes) -> KeyMap:
     """Return the key map of one of their networks."""
-    rows = PUBLISHED[config.ARCHITECTURE].keys(config)
-    return rows if config.vocab_size == 5 else drop_n(rows, config.STEM_WEIGHT, shapes)
+    rows: KeyMap = PUBLISHED[config.ARCHITECTURE].keys(config)
+    if config.vocab_size == 5:
+        return rows
+    for stem in (config.STEM_WEIGHT, f"bias.{config.STEM_WEIGHT}"):  # ChromBPNet has two
+        rows = drop_n(rows, stem, shapes)
+    return rows
 
 
 def config(files: Files, architecture: str, species: str) -> Config:
@@ -268,6 +272,45 @@ def _bpnet_fields(files: Files) -> dict[str, Any]:
     return {"tasks": default if has_placeholders else names, "count_loss_weight": weight}
 
 
+# ChromBPNet and ProCapNet
+
+PROCAPNET_HEADS = {
+    "profile": "profile_count_head.profile",
+    "counts": "profile_count_head.count",
+}
+
+
+def _chrombpnet_keys(config: Any) -> dict[str, Row]:
+    rows = _branch_keys("accessibility", config)
+    if config.bias_hidden_size:
+        bias = _branch_keys("bias", config.bias_config)
+        rows |= {f"bias.{name}": row for name, row in bias.items()}
+    return rows
+
+
+def _branch_keys(branch: str, config: Any) -> dict[str, Row]:
+    prefix = f"model.{branch}"
+    layers = {f"model.trunk.convs.{i}": f"{prefix}.layer.{i}.conv"
+              for i in range(config.num_dilated_layers)}  # fmt: skip
+    rows = key_map({"model.stem.conv": f"{prefix}.stem.conv", **layers}, TORCH)
+    for head, name in (("profile", "profile"), ("counts", "count")):
+        for weight in ("weight", "bias"):
+            arrays = (f"{prefix}.{name}.{task}.{weight}" for task in range(len(config.tasks)))
+            rows[f"{head}.{weight}"] = Row(tuple(arrays))
+    return rows
+
+
+def _procapnet_keys(config: Any) -> dict[str, Row]:
+    layers = repeat_layers(BPNET_LAYER, config.num_dilated_layers)
+    return key_map({"model.stem.conv": f"{_E}.stem.conv", **layers, **PROCAPNET_HEADS}, TORCH)
+
+
+def _profile_fields(files: Files) -> dict[str, Any]:
+    tasks = files.integer("num_tasks", 1, maximum=MAX_TRACKS)
+    names = {} if tasks == 1 else {"tasks": tuple(f"task_{task}" for task in range(tasks))}
+    return {"target_length": files.integer("profile_length", 1_000), **names}
+
+
 class Published(NamedTuple):
     """One of their networks."""
 
@@ -284,6 +327,8 @@ PUBLISHED = {
     "enformer": Published("enformer", _enformer_keys, _enformer_fields),
     "borzoi": Published("borzoi", _borzoi_keys, _borzoi_fields),
     "bpnet": Published("bpnet", _bpnet_keys, _bpnet_fields),
+    "bpnetlite": Published("procapnet", _procapnet_keys, _profile_fields),
+    "chrombpnet": Published("chrombpnet", _chrombpnet_keys, _profile_fields),
 }
 """The networks that they publish, by name in the registry."""
 

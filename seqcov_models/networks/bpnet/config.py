@@ -39,6 +39,13 @@ class BPNetConfig(ProfileConfig):
             (bpnet-lite), or each strand has its own.
         num_control_tracks: Measured controls that the heads can read besides the sequence.
             Predictions are made without them.
+        pre_activation: Whether residuals are added before the activation (ENCODE's and JASPAR's
+            networks of ChIP-seq), or after it.
+        one_per_track: Whether training added 1 read to every strand and every control track before
+            the logarithm of their sum (the same networks), or 1 to the sum. Reads are then
+            exp(log counts) − `num_strands`.
+        valid_padding: Whether counts are averaged over all positions that see no base beyond the
+            window (ChromBPNet), or over those that the profile head reads.
         count_loss_weight: Weight of the counts in the loss.
 
     The other fields are those of `Config`.
@@ -65,6 +72,9 @@ class BPNetConfig(ProfileConfig):
     profile_kernel_size: KernelSize = 25
     joint_strands: Flag = False
     num_control_tracks: Count = 0
+    pre_activation: Flag = False
+    one_per_track: Flag = False
+    valid_padding: Flag = False
     count_loss_weight: NonNegativeFloat = 10.0
     hidden_act: Activation = "relu"
 
@@ -84,6 +94,12 @@ class BPNetConfig(ProfileConfig):
             raise self.field_error("num_dilated_layers", f"{self.num_dilated_layers} is above 30")
         if self.num_strands > 2:
             raise self.field_error("num_strands", f"{self.num_strands} is not 1 or 2")
+        if self.valid_padding and self.reach + self.profile_kernel_size // 2 > self.crop_bins:
+            raise self.field_error(
+                "sequence_length",
+                f"{self.sequence_length:,} bp are too short for a profile of"
+                f" {self.geometry.core:,} bp that sees no base beyond the window",
+            )
 
     @classmethod
     def fields_from_shapes(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
@@ -101,6 +117,11 @@ class BPNetConfig(ProfileConfig):
         return values
 
     @property
+    def added_reads(self) -> int:
+        """Reads that training added and every prediction subtracts; 0 if `counts` decides."""
+        return self.num_strands if self.one_per_track else 0
+
+    @property
     def operations(self) -> int:
         """Multiplications and additions in one window."""
         inputs = 4 * self.stem_kernel_size + self.num_labels * self.profile_kernel_size
@@ -115,16 +136,17 @@ class BPNetConfig(ProfileConfig):
     @property
     def reach(self) -> int:
         """Bases beyond its own on which a position of the trunk depends, at each side."""
-        dilations: int = 2 ** (self.num_dilated_layers + 1) - 2  # 2 + 4 + 8 + …
+        dilations: int = (2 << self.num_dilated_layers) - 2  # 2 + 4 + 8 + …
         return self.stem_kernel_size // 2 + self.dilated_kernel_size // 2 * dilations
 
     @property
     def count_margin(self) -> int:
         """Positions at each end of a window over which counts are not averaged.
 
-        All positions remain that the core's profile depends on.
+        All positions remain that the core's profile depends on, or all that see no padding.
         """
-        return max(0, self.crop_bins - self.profile_kernel_size // 2)
+        reach = self.profile_kernel_size // 2
+        return self.reach if self.valid_padding else max(0, self.crop_bins - reach)
 
     @property
     def is_window_independent(self) -> bool:

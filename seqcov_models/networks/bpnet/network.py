@@ -2,11 +2,13 @@
 
 Avsec, Weilert et al., Nature Genetics 2021. Layers after kundajelab/bpnet at commit 0cb7277 (the
 published BPNet-OSKN) and after jmschrei/bpnet-lite, whose windows are longer than what they predict
-and whose strands share one profile and one total; the config says which.
+and whose strands share one profile and one total; the config says which. ENCODE's and JASPAR's
+networks of ChIP-seq (kundajelab/bpnet-refactor) add residuals before the activation.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import log
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +39,7 @@ class BPNetStem(Stem):
 
     def __init__(self, config: BPNetConfig) -> None:
         super().__init__()
-        self.activation = config.hidden_act
+        self.activation = "linear" if config.pre_activation else config.hidden_act
         self.conv = same_padding_conv(
             config.vocab_size, config.hidden_size, config.stem_kernel_size
         )
@@ -49,11 +51,15 @@ class BPNetStem(Stem):
 
 
 class BPNetTrunk(nn.Module):
-    """Layers of x + activation(convolution(x)), each with twice the dilation of the last."""
+    """Layers of x + activation(convolution(x)), each with twice the dilation of the last.
+
+    With `pre_activation` they are x + convolution(activation(x)), and an activation follows.
+    """
 
     def __init__(self, config: BPNetConfig) -> None:
         super().__init__()
         width, self.activation = config.hidden_size, config.hidden_act
+        self.pre_activation = config.pre_activation
         self.convs = nn.ModuleList(
             same_padding_conv(width, width, config.dilated_kernel_size, dilation=2**layer)
             for layer in range(1, config.num_dilated_layers + 1)
@@ -78,10 +84,14 @@ class BPNetTrunk(nn.Module):
             valid = contexts is None and margin >= sum(reaches[layer:])
             trim = reaches[layer] if valid else 0
             margin -= trim
-            y = activate(convolve(x, conv, valid=valid), self.activation, overwrite=True)
+            if self.pre_activation:
+                y = convolve(activate(x, self.activation), conv, valid=valid)
+            else:
+                y = activate(convolve(x, conv, valid=valid), self.activation, overwrite=True)
             x = x[..., trim : x.shape[-1] - trim]
             x = x + y if torch.is_grad_enabled() else y.add_(x)
             append_hidden(contexts, x.transpose(1, 2))
+        x = activate(x, self.activation) if self.pre_activation else x
         return x[..., margin : x.shape[-1] - margin]
 
 
@@ -220,16 +230,21 @@ class BPNetForProfilePrediction(ProfileModel):
     ) -> tuple[Tensor, Tensor]:
         """Compute profile logits (batch, labels, positions) and count logits (batch, counts).
 
-        `padding` counts zeros beyond each end of the profile's input. Controls of 0 add nothing,
-        so their weights are not used if there are none.
+        `padding` counts zeros beyond each end of the profile's input; if it is negative, positions
+        of `hidden` that the profile does not read. Controls of 0 add nothing to the profile, so
+        their weights are not used if there are none.
         """
+        c = self.config
         hidden = hidden.to(self.profile.weight.dtype)  # heads are float32 in every precision
-        mean = hidden.mean(-1)
+        mean, added = hidden.mean(-1), c.num_control_tracks if c.one_per_track else 1
+        if controls is None and added > 1:
+            mean = torch.cat([mean, mean.new_full((len(mean), 1), log(added))], 1)
         if controls is not None:
             hidden = torch.cat([hidden, controls], 1)
-            mean = torch.cat([mean, controls.sum((1, 2)).log1p()[:, None]], 1)
+            mean = torch.cat([mean, controls.sum((1, 2)).add(added).log()[:, None]], 1)
+        hidden = hidden[..., max(0, -padding) : hidden.shape[-1] + min(0, padding)]
         profile = convolve_narrow(
-            hidden, self.profile.weight[:, : hidden.shape[1]], self.profile.bias, padding
+            hidden, self.profile.weight[:, : hidden.shape[1]], self.profile.bias, max(0, padding)
         )
         return profile, F.linear(mean, self.counts.weight[:, : mean.shape[1]], self.counts.bias)
 
@@ -247,6 +262,8 @@ class BPNetForProfilePrediction(ProfileModel):
             padding=0,
         )
         counts = F.linear(hidden.transpose(1, 2), self.counts.weight[:, :width], self.counts.bias)
+        if c.num_control_tracks and c.one_per_track:
+            counts = counts + log(c.num_control_tracks) * self.counts.weight[:, width]
         return PositionOutput(
             _split_tasks(profile.transpose(1, 2), c.num_strands),
             (_split_tasks(counts, c.num_counts),),

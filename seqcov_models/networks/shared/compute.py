@@ -98,7 +98,9 @@ def prepare_network(network: Module, precision: str) -> Module:
     with torch.no_grad():
         _call_each(copy, "rewrite_for_prediction", route(device).width_multiple)
         if dtype is not None:
-            _reduce_weights(copy.get_submodule("model"), dtype)
+            for name, module in copy.named_modules():
+                if name.rpartition(".")[2] == "model":  # of every network in it; the rest are heads
+                    _reduce_weights(module, dtype)
         if route(device).packed_weights:
             _call_each(copy, "pack_weights")
     return copy

@@ -178,6 +178,11 @@ class ProfileConfig(Config):
         raise NotImplementedError
 
     @property
+    def added_reads(self) -> int:
+        """Reads that training added and every prediction subtracts; 0 if `counts` decides."""
+        return 0
+
+    @property
     def is_window_independent(self) -> bool:
         """Whether a base's logits do not depend on where the window around it begins and ends.
 

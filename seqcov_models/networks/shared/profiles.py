@@ -76,7 +76,9 @@ class ProfileModel(CoverageModel):
         Example:
             >>> coverage, names = model.postprocess(model(codes))
         """
-        coverage = reads_per_base(profile_probabilities(output), output.count_logits, expm1)
+        coverage = reads_per_base(
+            profile_probabilities(output), output.count_logits, expm1, self.config.added_reads
+        )
         return self.select_channels(coverage), [track.identifier for track in self.tracks]
 
     def predict_positions(self, codes: Tensor) -> PositionOutput:
@@ -121,18 +123,24 @@ def profile_probabilities(output: ProfileOutput) -> Tensor:
     return joint.view(*joint.shape[:2], *logits.shape[1:4:2]).movedim(1, 2)
 
 
-def read_counts(count_logits: Tensor, expm1: bool = False) -> Tensor:
+def read_counts(count_logits: Tensor, expm1: bool = False, added_reads: int = 0) -> Tensor:
     """Compute the number of reads per window; same shape as `count_logits`.
 
     Networks are trained on log(1 + reads), so the exponential is too large by 1. The original uses
-    it nevertheless; `expm1` subtracts the 1 and clips at 0.
+    it nevertheless; `expm1` subtracts the 1 and clips at 0. `added_reads` of a network that was
+    trained with more than 1 are always subtracted.
     """
+    if added_reads:
+        return (count_logits.exp() - added_reads).clamp(min=0)
     return count_logits.expm1().clamp(min=0) if expm1 else count_logits.exp()
 
 
-def reads_per_base(fractions: Tensor, count_logits: Tensor, expm1: bool = False) -> Tensor:
+def reads_per_base(
+    fractions: Tensor, count_logits: Tensor, expm1: bool = False, added_reads: int = 0
+) -> Tensor:
     """Distribute the reads of a window over its bases: (batch, length, tasks, strands).
 
-    `fractions` are those of `profile_probabilities`; `count_logits` as in `ProfileOutput`.
+    `fractions` are those of `profile_probabilities`, `count_logits` as in `ProfileOutput`,
+    `added_reads` as in `ProfileConfig`.
     """
-    return fractions * read_counts(count_logits, expm1)[:, None]
+    return fractions * read_counts(count_logits, expm1, added_reads)[:, None]
