@@ -14,7 +14,7 @@ from seqcov_models.run.range_files import write_range
 from seqcov_models.run.track_set import MASK
 from support.plans import Config, changed
 
-SMALL_BATCHES = 15_000
+SMALL_BATCHES = 12_000
 """`set_planner.BATCH_BYTES` at which `plans.GENOME` makes batches of one or two tracks."""
 
 
