@@ -159,21 +159,33 @@ class Tiling:
         weights[first:last] = 1
         return weights
 
-    def seams(self, windows: int) -> npt.NDArray[np.int64]:
-        """Return the bins at which the set of predicting windows changes.
+    def seams(self, windows: int, first: int, end: int) -> npt.NDArray[np.int64]:
+        """Return the bins in [first, end) at which the set of predicting windows changes.
 
         Args:
             windows: Number of windows along the contig.
+            first: First bin, counted from the start of the contig.
+            end: End of the bins, exclusive.
 
         Returns:
             Numbers of bins on their contig, ascending, ``int64``. Other windows predict such a bin
             than the bin before it.
         """
-        starts = np.arange(1, windows, dtype=np.int64) * self.step
         if self.blend == "crop":
-            return starts + (self.geometry.bins - self.step) // 2
-        ends = np.arange(windows, dtype=np.int64) * self.step + self.geometry.bins
-        return np.union1d(starts, ends)
+            return self._shift_starts(1, windows, (self.geometry.bins - self.step) // 2, first, end)
+        ends = self._shift_starts(0, windows, self.geometry.bins, first, end)
+        return np.union1d(self._shift_starts(1, windows, 0, first, end), ends)
+
+    def _shift_starts(
+        self, window: int, windows: int, offset: int, first: int, end: int
+    ) -> npt.NDArray[np.int64]:
+        """Return the bins in [first, end) that lie `offset` bins after the start of a core.
+
+        Only cores of the windows from `window` to `windows` count.
+        """
+        low = max(window, -(-(first - offset) // self.step))
+        high = min(windows, -(-(end - offset) // self.step))
+        return np.arange(low, max(low, high), dtype=np.int64) * self.step + offset
 
 
 Lengths = TypeVar("Lengths", int, npt.NDArray[np.int64])

@@ -219,8 +219,10 @@ def test_seams_are_the_bins_at_which_the_covering_windows_change() -> None:
                 if weight and number * tiling.step + at < len(covering):
                     covering[number * tiling.step + at].add(number)
         expected = [at for at in range(1, len(covering)) if covering[at] != covering[at - 1]]
-        found = tiling.seams(windows)
-        assert found[found < len(covering)].tolist() == expected
+        assert tiling.seams(windows, 1, len(covering)).tolist() == expected
+        for first, end in ((40, 101), (118, 119), (119, 119)):
+            found = tiling.seams(windows, first, end).tolist()
+            assert found == [at for at in expected if first <= at < end]
 
 
 @pytest.mark.parametrize(

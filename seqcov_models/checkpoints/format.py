@@ -41,6 +41,8 @@ class Files:
     """Hugging Face's config.json, if that describes these weights."""
     params: Path | None = None
     """Calico's params.json, if that describes these weights."""
+    training: Path | None = None
+    """A config.yaml beside weights without other description: the settings of their training."""
 
     @property
     def source(self) -> str:

@@ -19,7 +19,7 @@ from seqcov_models.errors import SeqcovError
 _SPEC = re.compile(
     r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>refs/pr/\d+|[\w.-]+))?(?P<path>(?:/[\w*?\[][\w.*?!\[\]-]*)+)?/?"
 )
-_DESCRIPTIONS = re.compile(r"(config|params)\.json|targets\w*\.txt")
+_DESCRIPTIONS = re.compile(r"(config|params)\.json|config\.yaml|targets\w*\.txt")
 _WEIGHTS = (  # the first of these that a repository has is what is downloaded
     r"model\.safetensors",
     r"model-\d+-of-\d+\.safetensors|model\.safetensors\.index\.json",
@@ -116,7 +116,7 @@ def _is_complete(folder: Path) -> bool:
         for name in names:  # in the order in which they are looked for
             if re.fullmatch(r"(model\.safetensors|pytorch_model\.bin)(\.index\.json)?", name):
                 shards = shards_in_index(folder / name) if name.endswith(".json") else [name]
-                return bool(shards) and "config.json" in names
+                return bool(shards) and not {"config.json", "config.yaml"}.isdisjoint(names)
         if index := [name for name in names if name.endswith(".index")]:
             return all(data_files(folder / name) for name in index)
     except SeqcovError:

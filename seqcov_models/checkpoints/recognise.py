@@ -26,6 +26,7 @@ from seqcov_models.tracks.table import Track, read_tracks, set_strand_pairs
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 PARAMS = "params.json"
+TRAINING = "config.yaml"
 TARGETS = "targets.txt"
 SUFFIXES = (".h5", ".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".torch", ".index")
 
@@ -148,7 +149,7 @@ def recognise(
         )
     }
     data = data_files(files.weights[0]) if files.container == "bundle" else []
-    descriptions = [file for file in (files.description, table) if file is not None]
+    descriptions = [file for file in (files.description, files.training, table) if file is not None]
     return Checkpoint(
         format_.name,
         network,
@@ -209,11 +210,19 @@ def find_files(path: Path, species: str) -> Files:
         if config:
             return Files(_hugging_face_files(path), config)
         candidates = [file for suffix in SUFFIXES for file in path.glob(f"*{suffix}")]
-        return Files(_choose_files(candidates, path, species))
+        return _with_training(Files(_choose_files(candidates, path, species)))
     container = detect_container(path)
     if params and (container == "hdf5" or path.suffix == ".h5"):
         return Files((path,), params=params)
-    return Files((path,), None if container in ("hdf5", "bundle") else config)
+    return _with_training(Files((path,), None if container in ("hdf5", "bundle") else config))
+
+
+def _with_training(files: Files) -> Files:
+    """Return `files` with the config.yaml beside a state dict that has no other description."""
+    training = files.weights[0].parent / TRAINING
+    if files.description or not files.is_state_dict or not training.is_file():
+        return files
+    return dataclasses.replace(files, training=training)
 
 
 def _hugging_face_files(folder: Path) -> tuple[Path, ...]:

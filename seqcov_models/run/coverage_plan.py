@@ -11,7 +11,7 @@ from seqcov_models.networks.shared.config import ProfileConfig
 from seqcov_models.run import digests
 from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.digests import digest, identify_checkpoints
-from seqcov_models.run.model_document import ModelDocument, count_positions
+from seqcov_models.run.model_document import ModelDocument, count_positions, describe_reads
 from seqcov_models.run.track_set import MASK, MASK_ITEM, Item, TrackSet, set_number
 from seqcov_models.tiling import BinIntervals, Geometry, Tiling
 from seqcov_models.tracks.table import Track
@@ -289,6 +289,10 @@ class CoveragePlan(ModelDocument):
         if track.row < 0:
             return "fraction of the input window"
         options = self.options
+        config = self.folds[0].config
+        if isinstance(config, ProfileConfig):
+            reads = describe_reads(config, options.scale)
+            return f"reads per base ({reads}; mean of windows every {self.tiling.step} bp)"
         return describe_unit(track, self.geometry.bin, options.scale, options.transform)
 
     @property

@@ -10,7 +10,8 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.run.coverage_plan import CoverageOptions, CoveragePlan
-from seqcov_models.tiling import BinIntervals, Geometry, Tiling
+from seqcov_models.run.genome_profiles import complete_entry, lay_windows
+from seqcov_models.tiling import BinIntervals, Geometry
 from seqcov_models.tracks.selection import select
 from seqcov_models.tracks.table import Track
 
@@ -35,10 +36,11 @@ def plan_coverage(
         SeqcovError: If the config contains a mistake that is visible before weights are read.
     """
     prediction = config["prediction"]
+    entry = complete_entry(entry, config["profiles"]["counts"])
     folds = recognise_folds(entry)
     tracks = select(folds[0].tracks, entry["tracks"])
     geometry = folds[0].config.geometry
-    tiling = Tiling.from_overlap(geometry, prediction["overlap"], prediction["blend"])
+    tiling = lay_windows(entry, geometry, prediction)
     _check_ensemble(entry, len(folds), tracks, geometry)
     default = NETWORKS[entry["architecture"]].default_transform(len(folds[0].tracks))
     plan = CoveragePlan(

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from seqcov_models.checkpoints.recognise import Checkpoint
+from seqcov_models.networks.shared.config import ProfileConfig
 from seqcov_models.run.document import pack, read_document
 from seqcov_models.tiling import NO_INTERVALS, BinIntervals
 
@@ -52,3 +53,15 @@ def share_tracks(plan: Any) -> Any:
     first = plan.folds[0].tracks
     folds = [fold if fold.tracks else replace(fold, tracks=first) for fold in plan.folds]
     return replace(plan, folds=folds)
+
+
+def describe_reads(config: ProfileConfig, counts: str) -> str:
+    """Return in words how the reads of a BPNet's window follow from its output.
+
+    Args:
+        config: The network's config.
+        counts: "exp" or "expm1".
+    """
+    if added := config.added_reads:
+        return f"exp of the predicted log counts, minus {added}"
+    return f"{counts} of the predicted log counts"

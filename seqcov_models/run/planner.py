@@ -22,6 +22,7 @@ from seqcov_models.run.changes import describe_work
 from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.coverage_planner import plan_coverage, recognise_folds
+from seqcov_models.run.genome_profiles import check_entry, is_at_peaks
 from seqcov_models.run.limits import check_genome
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
@@ -87,11 +88,11 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     models: dict[str, CoveragePlan] = {}
     works: dict[str, Workload] = {}
     profiles: dict[str, ProfilePlan] = {}
-    profiles_last = sorted(config["models"].items(), key=lambda item: "peaks" in item[1])
+    profiles_last = sorted(config["models"].items(), key=lambda item: is_at_peaks(item[1]))
     for name, entry in profiles_last:  # their peaks may come from another model's track
         try:
             _check_architecture(entry)
-            if "peaks" in entry:
+            if is_at_peaks(entry):
                 profiles[name] = _plan_profiles(name, entry, config, genome, models)
             else:
                 plan = plan_coverage(name, entry, config, genome.fasta, genome.select_bins)
@@ -110,9 +111,9 @@ def _check_architecture(entry: Mapping[str, Any]) -> None:
     name = entry["architecture"]
     if name not in NETWORKS:
         raise SeqcovError(f"architecture: {name!r} is not one of: {', '.join(NETWORKS)}")
-    if NETWORKS[name].output == "profiles" and "peaks" not in entry:
-        raise SeqcovError(f"peaks is missing: {name} predicts profiles at peaks; name their file")
-    if NETWORKS[name].output == "bins" and "peaks" in entry:
+    if not is_at_peaks(entry):
+        check_entry(entry)
+    elif NETWORKS[name].output == "bins":
         raise SeqcovError(f"unknown key 'peaks': {name} predicts tracks along the genome")
 
 

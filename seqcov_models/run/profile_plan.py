@@ -15,7 +15,12 @@ from seqcov_models.peaks.windows import (
     statistic_names,
 )
 from seqcov_models.run.digests import digest, identify_checkpoints
-from seqcov_models.run.model_document import BIGWIG_BYTES, ModelDocument, count_positions
+from seqcov_models.run.model_document import (
+    BIGWIG_BYTES,
+    ModelDocument,
+    count_positions,
+    describe_reads,
+)
 from seqcov_models.tiling import BinIntervals, Geometry
 from seqcov_models.tracks.table import Track, assign_file_names
 
@@ -165,9 +170,7 @@ class ProfilePlan(ModelDocument):
     @property
     def unit(self) -> str:
         """The unit of the values in words."""
-        if added := self.config.added_reads:
-            return f"reads per base (exp of the predicted log counts, minus {added})"
-        return f"reads per base ({self.options.counts} of the predicted log counts)"
+        return f"reads per base ({describe_reads(self.config, self.options.counts)})"
 
     @property
     def units(self) -> dict[str, str]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from seqcov_models.run.chunk_files import Values
 from seqcov_models.tiling import Tiling
@@ -52,19 +51,18 @@ class Seams:
 
     def __init__(self, tiling: Tiling, contigs: Mapping[str, int]) -> None:
         self._tiling, self._contigs = tiling, contigs
-        self._seams: tuple[str, npt.NDArray[np.int64]] = "", np.empty(0, np.int64)
         self.jumps = Jumps()
 
     def observe(self, runs: Iterable[tuple[str, int, Values]]) -> Iterator[tuple[str, int, Values]]:
         """Yield `runs` unchanged, and add up their jumps."""
         for contig, first, values in runs:
-            if contig != self._seams[0]:
-                windows = self._tiling.count_windows(self._contigs[contig])
-                self._seams = contig, self._tiling.seams(windows)
+            windows = self._tiling.count_windows(self._contigs[contig])
+            seams = self._tiling.seams(windows, first + 1, first + len(values))
             jumps = np.abs(values[1:] - values[:-1])
-            low, high = np.searchsorted(self._seams[1], (first + 1, first + len(values)))
-            at_seams = jumps[self._seams[1][low:high] - first - 1]
-            total, seams = jumps.sum(dtype=np.float64), at_seams.sum(dtype=np.float64)
+            at_seams = jumps[seams - first - 1]
+            total, sum_at_seams = jumps.sum(dtype=np.float64), at_seams.sum(dtype=np.float64)
             counts = len(at_seams), len(jumps) - len(at_seams)
-            self.jumps = self.jumps.add(Jumps(float(seams), float(total - seams), *counts))
+            self.jumps = self.jumps.add(
+                Jumps(float(sum_at_seams), float(total - sum_at_seams), *counts)
+            )
             yield contig, first, values

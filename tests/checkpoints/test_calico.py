@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from goldens.common import windows
-from seqcov_models import SeqcovError, load_model
+from seqcov_models import Geometry, SeqcovError, load_model
+from seqcov_models.checkpoints.formats._calico_params import params_config
 from seqcov_models.checkpoints.recognise import recognise
-from support.calico import Tiny, Weights, write_calico
+from support.calico import Tiny, Weights, draw_keras_weights, write_calico
 from support.checkpoints import load_golden, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
@@ -125,6 +126,15 @@ def test_strand_pairs_of_a_borzoi_are_unknown_unless_a_file_lists_them(tiny_fold
         ("transformer_tower", "seqlen_train", 16, "position_length", 16),
         ("transformer_tower", "seqlen_train", None, "position_length", Tiny().positions),
         ("transformer_tower", "attention_dropout", 0.5, "attention_dropout", 0.5),
+        ("transformer_tower", "position_dropout", 0.3, "position_dropout", 0.3),
+        ("transformer_tower", "qkv_width", 1, "attention_head_size", Tiny().key),
+        ("transformer_tower", "block_type", "transformer", "num_hidden_layers", Tiny().blocks),
+        ("res_tower", "dropout", 0.1, "conv_tower_channels", Tiny().tower),
+        ("res_tower", "pool_type", "max", "conv_tower_channels", Tiny().tower),
+        ("res_tower", "norm_type", "batch-sync", "conv_tower_channels", Tiny().tower),
+        ("conv_dna", "use_bias", True, "stem_channels", Tiny().stem[0]),
+        ("unet_conv", "stride", 2, "num_upsamples", Tiny().upsamples),
+        ("conv_nac", "kernel_size", 1, "head_hidden_size", Tiny().nac),
         (None, "bn_momentum", 0.75, "batch_norm_momentum", 0.25),
     ],
 )
@@ -139,7 +149,94 @@ def test_fields_of_params_json_reach_the_config(
     assert getattr(recognise("borzoi", tiny_folder).config, field) == expected
 
 
-@pytest.mark.parametrize("key", ["activation", "gated", "se", "dilation_rate"])
+@pytest.mark.parametrize(
+    ("layer", "key", "value"),
+    [
+        ("transformer_tower", "qkv_width", 3),
+        ("transformer_tower", "block_type", "swin"),
+        ("transformer_tower", "content_position_bias", False),
+        ("transformer_tower", "dense_expansion", 0),
+        ("transformer_tower", "dense_expansion", "x"),
+        ("res_tower", "se", True),
+        ("res_tower", "dilation_rate", 2),
+        ("res_tower", "pool_type", "softmax"),
+        ("res_tower", "norm_type", "layer"),
+        ("conv_dna", "residual", True),
+        ("conv_dna", "conv_type", "separable"),
+        ("conv_nac", "kernel_size", 3),
+        ("unet_conv", "stride", 4),
+        (None, "padding", "valid"),
+        ("head", "flatten", True),
+        ("head", "name", "dense_nac"),
+        ("head", "flattened", True),
+    ],
+)
+def test_a_value_that_the_network_cannot_have_is_refused_by_name(
+    layer: str | None, key: str, value: Any, tiny_folder: Path
+) -> None:
+    params: Any = Tiny().params()
+    model = params["model"]
+    blocks = [block for block in model["trunk"] if block["name"] == layer]
+    (*_, block) = [model["head_human"] if layer == "head" else model, *blocks]
+    block[key] = value
+    (tiny_folder / "params.json").write_text(json.dumps(params))
+    with pytest.raises(SeqcovError, match=rf"params\.json: .*{key}"):
+        recognise("borzoi", tiny_folder)
+
+
+def test_a_head_may_be_a_list_of_one_layer_and_is_linear_without_an_activation(
+    tiny_folder: Path,
+) -> None:
+    params: Any = Tiny().params()
+    params["model"]["head_human"] = [{"name": "final", "units": Tiny().tracks}]
+    (tiny_folder / "params.json").write_text(json.dumps(params))
+    assert recognise("borzoi", tiny_folder).config.output_act == "linear"
+
+
+def test_a_narrower_transformer_is_read(tmp_path: Path) -> None:
+    """Borzuki's micro networks have `dense_expansion` 1.5, no Cropping1D and no conv_nac."""
+    tiny = Tiny(expansion=1.5, nac=0, crop=0)
+    folder = write_calico(tmp_path / "micro", tiny, draw_keras_weights(tiny))
+    params = json.loads((folder / "params.json").read_text())
+    layers = params["model"]["trunk"]
+    params["model"]["trunk"] = [layer for layer in layers if layer["name"] != "Cropping1D"]
+    (folder / "params.json").write_text(json.dumps(params))
+    model = load_model("borzoi", folder)
+    config: Any = model.config
+    assert (config.intermediate_size, config.head_hidden_size) == (18, 0)
+    assert config.geometry.bins == tiny.positions * 4
+    (folder / "params.json").unlink()
+    inferred: Any = recognise("borzoi", folder / "model.h5").config
+    assert inferred.intermediate_size == 18
+
+
+PRIME: list[dict[str, Any]] = [
+    {"name": "conv_dna", "filters": 512, "kernel_size": 15, "norm_type": None,
+     "activation": "linear", "pool_size": 2},
+    {"name": "res_tower", "filters_init": 608, "filters_end": 1536, "divisible_by": 32,
+     "kernel_size": 5, "num_convs": 1, "pool_size": 2, "repeat": 6},
+    {"name": "transformer_tower", "key_size": 64, "heads": 8, "num_position_features": 32,
+     "dropout": 0.2, "mha_l2_scale": 1e-8, "l2_scale": 1e-8, "kernel_initializer": "he_normal",
+     "qkv_width": 1, "repeat": 8},
+    *({"name": "unet_conv", "kernel_size": 3, "upsample_conv": True} for _ in range(3)),
+    {"name": "Cropping1D", "cropping": 10_240},
+]  # fmt: skip
+"""The trunk of Borzoi Prime: calico/borzoi-paper `extensions/prime/examples/params.json`."""
+
+
+def test_borzoi_prime_predicts_12_288_bins_of_16_bp(tmp_path: Path) -> None:
+    head = {"name": "final", "units": 5_431, "activation": "softplus"}
+    model = {"seq_length": 524_288, "augment_rc": True, "augment_shift": 3, "activation": "gelu",
+             "norm_type": "batch-sync", "bn_momentum": 0.9, "kernel_initializer": "lecun_normal",
+             "l2_scale": 2e-8, "trunk": PRIME, "head_human": head}  # fmt: skip
+    (tmp_path / "params.json").write_text(json.dumps({"train": {}, "model": model}))
+    config: Any = params_config("borzoi", tmp_path / "params.json", "human")
+    assert config.geometry == Geometry(524_288, 16, 12_288, 10_240)
+    assert (config.num_labels, config.intermediate_size) == (5_431, 3_072)
+    assert config.conv_tower_channels == (608, 736, 896, 1056, 1280, 1536)
+
+
+@pytest.mark.parametrize("key", ["activation", "gated"])
 def test_an_unknown_key_of_a_layer_is_refused(key: str, tiny_folder: Path) -> None:
     params: Any = Tiny().params()
     params["model"]["trunk"][1][key] = "relu"

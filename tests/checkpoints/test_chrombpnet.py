@@ -6,6 +6,7 @@ what it predicted from them (tests/goldens/make_chrombpnet.py).
 
 import argparse
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,24 @@ def test_a_file_without_a_dilated_layer_is_refused(folder: Path) -> None:
     with h5py.File(path, "r+") as file:
         del file["model_weights/wo_bias_bpnet_3conv"]
     refusal("chrombpnet", path, r"missing: accessibility/3conv")
+
+
+def test_a_fold_in_an_archive_of_encode_is_read_without_unpacking_the_others(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fold = rename_as_encode(folder)
+    archive = tmp_path / "ENCFF574YLK.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for number in range(2):
+            tar.add(fold, f"./fold_{number}")
+    full = load_model("chrombpnet", f"{archive}::fold_1")
+    assert are_equal(full, load_model("chrombpnet", folder / "chrombpnet.h5"))
+    name = "fold_0/model.chrombpnet_nobias.fold_0.ENCSR000EOT.h5"
+    nobias = load_model("chrombpnet", f"{archive}::{name}")
+    assert are_equal(nobias, load_model("chrombpnet", folder / "chrombpnet_nobias.h5"))
+    unpacked = [path for path in (tmp_path / "cache").rglob("*.h5") if path.is_file()]
+    assert len(unpacked) == 3 + 1
 
 
 # State dicts

@@ -132,9 +132,11 @@ def rename_array(file: Path, rng: np.random.Generator) -> bool:
         save_file(state, file)
     elif file.suffix in (".torch", ".bin"):
         is_zip = file.read_bytes().startswith(b"PK")
-        state = torch.load(file, weights_only=True)
-        state["other"] = state.pop(sorted(state)[int(rng.integers(len(state)))])
-        torch.save(state, file, _use_new_zipfile_serialization=is_zip)
+        content = torch.load(file, weights_only=True)
+        state = content.get("state_dict", content)
+        names = sorted(state.keys() - {"lw0", "lw1"})  # Cherimoya's weights of losses
+        state["other"] = state.pop(names[int(rng.integers(len(names)))])
+        torch.save(content, file, _use_new_zipfile_serialization=is_zip)
     elif file.suffix == ".index":
         return rename_in_bundle(file, rng)
     else:

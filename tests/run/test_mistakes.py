@@ -79,7 +79,13 @@ SETTINGS: list[tuple[str, Any, str]] = [
     ("models.tiny.weight", "tiny", r"models\.tiny: unknown key 'weight'; did you mean 'weights'\?"),
     ("models.tiny.architecture", "borzio", r"models\.tiny: architecture: 'borzio' is not one of: .*"
                                            r"borzoi"),
-    ("models.tiny.architecture", "bpnet", r"models\.tiny: peaks is missing: bpnet predicts"),
+    ("models.tiny.architecture", "bpnet", r"describes 'borzoi', asked for is 'bpnet'"),
+    ("models.tiny.peaks", "genome", r"models\.tiny: unknown key 'peaks': borzoi predicts tracks"),
+    ("models.tiny.stride", 250, r"models\.tiny: unknown key 'stride': borzoi predicts tracks"),
+    ("models.bpnet", {"architecture": "bpnet", "weights": "bpnet", "stride": 41},
+     r"bpnet: stride: 41 bp is more than the 40 bp of a profile, .*; choose at most 40"),
+    ("models.bpnet", {"architecture": "bpnet", "weights": "bpnet", "shifts": [0, 1]},
+     r"models\.bpnet: unknown key 'shifts': bpnet predicts profiles along the genome"),
     ("models.bpnet.architecture", "borzoi", r"models\.bpnet: unknown key 'peaks': borzoi predicts"),
     ("models.tiny.architecture", "enformer", r"params\.json describes 'borzoi', .* 'enformer'"),
     ("models.tiny.architecture", "basenji2", r"params\.json describes 'borzoi', .* 'basenji2'"),
@@ -163,7 +169,6 @@ def test_exclusions_that_leave_nothing_of_the_regions_are_refused(config: Config
     ("model", "key", "message"),
     [
         ("tiny", "weights", "'weights' is a required property"),
-        ("bpnet", "peaks", "peaks is missing: bpnet predicts profiles at peaks"),
     ],
 )
 def test_a_missing_setting_is_named(model: str, key: str, message: str, config: Config) -> None:

@@ -45,15 +45,18 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     return install
 
 
-def test_accounting_and_the_age_of_jobs_follow_from_the_configuration(program: Program) -> None:
-    program("scontrol", "echo 'AccountingStorageType   = accounting_storage/none'")
-    assert not has_accounting(read_configuration())
-    assert job_age(read_configuration()) == 300
-    program("scontrol", "echo 'AccountingStorageType = (null)'; echo 'MinJobAge = 60 sec'")
-    assert not has_accounting(read_configuration())
+def test_accounting_is_what_sacct_answers(program: Program) -> None:
+    program("sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
+    assert not has_accounting()
+    program("sacct", "exit 0")
+    assert has_accounting()
+
+
+def test_the_age_of_forgotten_jobs_follows_from_the_configuration(program: Program) -> None:
+    program("scontrol", "echo 'MinJobAge               = 60 sec'")
     assert job_age(read_configuration()) == 60
-    program("scontrol", "echo 'AccountingStorageType = accounting_storage/slurmdbd'")
-    assert has_accounting(read_configuration())
+    program("scontrol", "echo 'Configuration data as of today'")
+    assert job_age(read_configuration()) == 300
 
 
 def test_a_controller_that_is_down_is_named_in_one_line(program: Program) -> None:

@@ -30,6 +30,7 @@ class Tiny:
     crop: int = 5
     nac: int = 14
     tracks: int = 7
+    expansion: float = 2.0
 
     @property
     def hidden(self) -> int:
@@ -53,7 +54,8 @@ class Tiny:
             | {"norm_type": None, "activation": "linear", "pool_size": 2},
             {"name": "res_tower", "kernel_size": self.tower_kernel, "repeat": len(self.tower)}
             | {"divisible_by": growth, "num_convs": 1, "pool_size": 2, **tower},
-            {"name": "transformer_tower", "num_position_features": self.features, **attention},
+            {"name": "transformer_tower", "num_position_features": self.features, **attention}
+            | ({} if self.expansion == 2 else {"dense_expansion": self.expansion}),
         ]
         for _ in range(self.upsamples):
             trunk.append(
@@ -123,8 +125,8 @@ def draw_keras_weights(tiny: Tiny, seed: int = 1) -> Weights:
             weights[f"{layer}/{part}/kernel"] = normal(*shape, scale=shape[0] ** -0.5)
         weights[f"{layer}/embedding_layer/bias"] = normal(width, scale=0.3)
         layer_norm(width)
-        dense("dense", width, 2 * width)
-        dense("dense", 2 * width, width)
+        dense("dense", width, int(tiny.expansion * width))
+        dense("dense", int(tiny.expansion * width), width)
     for step in range(tiny.upsamples):
         skip = tiny.tower[-1 - step]
         norm(width)

@@ -189,19 +189,21 @@ def submit(cluster: Cluster, config: dict[str, Any], tmp_path: Path) -> Iterator
     subprocess.run(["scancel", "--me"], env=cluster.environment)
 
 
-def test_demo_through_the_slurm_profile_with_another_spelling_of_gpu(
+def test_demo_through_the_slurm_profile_with_an_array_and_another_spelling_of_gpu(
     cluster: Cluster, submit: Submit, tmp_path: Path
 ) -> None:
     assert snakemake(tmp_path / "local", DEMO).returncode == 0
     run = submit(
-        "--slurm-keep-successful-logs", config=DEMO, resources={"gpu": 0, "gres": "'gpu:1'"}
-    )
+        "--slurm-keep-successful-logs", "--slurm-array-jobs", "write_coverage_bigwigs",
+        config=DEMO, resources={"gpu": 0, "gres": "'gpu:1'"},
+    )  # fmt: skip
     assert "SLURM run ID: seqcov_" in run.finish()
     slurm_logs = run.folder.glob(".snakemake/slurm_logs/rule_predict_coverage/**/*.log")
     assert list(slurm_logs), "prediction did not run through Slurm"
     jobs = cluster.ask("scontrol", "show", "job").split("\n\n")
     (prediction,) = [job for job in jobs if "predict_coverage" in job and str(run.folder) in job]
     assert "TresPerNode=gres:gpu:1" in prediction
+    assert any("ArrayTaskId=" in job and str(run.folder) in job for job in jobs)
     assert digests(run.folder) == digests(tmp_path / "local")
 
 

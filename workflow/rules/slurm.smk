@@ -6,6 +6,9 @@ import threading
 
 from seqcov_models.run import slurm
 
+# Resources that send a job to another cluster; sinfo lists the nodes of this one
+OTHER_CLUSTERS = {"cluster", "clusters", "slurm_cluster"}
+
 
 def prepare_slurm(folder):
     """Choose settings that this Slurm needs, and end the jobs of a killed run of this folder.
@@ -13,9 +16,9 @@ def prepare_slurm(folder):
     The folder is locked: jobs whose names begin with its digest belong to no run that is alive.
     """
     settings, configuration = workflow.executor_settings, slurm.read_configuration()
-    if not slurm.has_accounting(configuration):
-        # sacct would fail, and the run would wait for ever. With squeue, the executor's first
-        # question must come before Slurm forgets a job; it asks sacct again otherwise.
+    if not slurm.has_accounting():
+        # The executor would ask sacct, and the run would wait for ever. With squeue, its first
+        # question must come before Slurm forgets a job; otherwise it asks sacct after all.
         settings.status_command = "squeue"
         settings.init_seconds_before_status_checks = max(
             1,
@@ -40,12 +43,13 @@ def prepare_slurm(folder):
 def request_of_job(job):
     """Return what a job asks of Slurm."""
     resources = job.resources
-    cpus = resources.get("cpus_per_task") or job.threads
     gpus, gpu_type = resources.get("gpu") or 0, resources.get("gpu_model") or ""
     if match := re.fullmatch(
         r"gpu(?::([^:]*\D[^:]*))?(?::(\d+))?", str(resources.get("gres"))
     ):
         gpu_type, gpus = match[1] or "", int(match[2] or 1)
+    per_gpu = (resources.get("cpus_per_gpu") or 0) * gpus
+    cpus = resources.get("cpus_per_task") or per_gpu or job.threads
     memory = resources.get("mem_mb") or (resources.get("mem_mb_per_cpu") or 0) * cpus
     numbers = (cpus, memory, gpus, resources.get("runtime") or 0)
     cpus, memory, gpus, minutes = (
@@ -79,7 +83,7 @@ def extend_executor(base):
             jobs = {
                 job.rule.name: job
                 for job in self.dag.needrun_jobs()
-                if not job.is_local
+                if not job.is_local and not OTHER_CLUSTERS & set(job.resources.keys())
             }
             kinds = slurm.read_nodes()
             requests = [request_of_job(job) for job in jobs.values()]
@@ -130,7 +134,8 @@ def extend_executor(base):
             super().report_job_error(job_info, *args, **kwargs)
 
         async def check_active_jobs(self, active_jobs):
-            known = await asyncio.to_thread(self.known_jobs)
+            # The first call comes before __post_init__, from another thread, without jobs
+            known = await asyncio.to_thread(self.known_jobs) if active_jobs else set()
             if known is not None:
                 # If its question fails, the executor drops all jobs: nothing of this is used
                 async for _ in super().check_active_jobs(active_jobs):

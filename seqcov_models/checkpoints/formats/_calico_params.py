@@ -14,8 +14,17 @@ from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.shared.config import Config, read_json
 from seqcov_models.networks.shared.fields import MAX_INT, MAX_LAYERS, is_integer
 
-_TRAINING = {"l2_scale", "mha_l2_scale", "kernel_initializer", "mha_initializer", "bn_momentum"}
-"""Keys of any layer that do not change what it computes."""
+_TRAINING = {
+    "l2_scale", "mha_l2_scale", "kernel_initializer", "mha_initializer", "bn_momentum",
+    "norm_gamma", "dropout", "dropout_residual",
+}  # fmt: skip
+"""Keys of any layer that do not change what it predicts."""
+_CONVOLUTION = {
+    "stride": 1, "dilation_rate": 1, "padding": "same", "pool_type": "max", "conv_type": "standard",
+    "residual": False, "se": False,
+}  # fmt: skip
+"""Keys of convolutions in baskerville, with the only value that the network here has."""
+_BATCH_NORM = {"norm_type": ("batch", "batch-sync")}
 
 
 class Block:
@@ -93,13 +102,15 @@ def _borzoi_fields(blocks: list[Block]) -> dict[str, Any]:
     for block in blocks:
         match block.name:
             case "conv_dna":
-                block.expect(pool_size=2, activation="linear", norm_type=None)
+                block.expect(pool_size=2, activation="linear", norm_type=None, **_CONVOLUTION)
+                block.expect(use_bias=(True, None))
                 fields |= block.rename(stem_channels="filters", stem_kernel_size="kernel_size")
             case "res_tower":
-                block.expect(pool_size=2, num_convs=1)
+                block.expect(pool_size=2, num_convs=1, **_BATCH_NORM, **_CONVOLUTION)
                 fields["conv_tower_channels"] = block.take_widths()
                 fields |= block.rename(conv_tower_kernel_size="kernel_size")
             case "transformer_tower":
+                block.expect(qkv_width=1, block_type="transformer", content_position_bias=True)
                 fields |= block.rename(
                     num_hidden_layers="repeat",
                     num_attention_heads="heads",
@@ -107,9 +118,12 @@ def _borzoi_fields(blocks: list[Block]) -> dict[str, Any]:
                     num_rel_pos_features="num_position_features",
                     intermediate_dropout=("dropout", 0),
                     attention_dropout=("attention_dropout", 0.05),
+                    position_dropout=("position_dropout", 0.01),
+                    dense_expansion=("dense_expansion", 2.0),
                     position_length=("seqlen_train", 0),
                 )
             case "unet_conv":
+                block.expect(stride=2, **_BATCH_NORM)
                 first = upsample
                 upsample = block.rename(
                     upsample_kernel_size="kernel_size", upsample_conv=("upsample_conv", False)
@@ -120,6 +134,7 @@ def _borzoi_fields(blocks: list[Block]) -> dict[str, Any]:
             case "Cropping1D":
                 fields |= block.rename(crop_bins="cropping")
             case "conv_nac":
+                block.expect(kernel_size=1, pool_size=1, **_BATCH_NORM, **_CONVOLUTION)
                 fields |= block.rename(head_hidden_size="filters", hidden_dropout=("dropout", 0))
     return fields
 
@@ -127,8 +142,16 @@ def _borzoi_fields(blocks: list[Block]) -> dict[str, Any]:
 def borzoi_config(fields: dict[str, Any]) -> BorzoiConfig:
     """Return the config; some sizes follow from the others."""
     length_in_training = fields.pop("position_length", 0)
+    expansion = fields.pop("dense_expansion", 2.0)
+    if not isinstance(expansion, int | float) or not 0 < expansion <= 100:
+        raise SeqcovError(
+            f"transformer_tower.dense_expansion: {reprlib.repr(expansion)} is not a number above 0,"
+            " up to 100"
+        )
     config = BorzoiConfig.from_dict({**fields, "position_length": length_in_training or 1})
-    sizes: dict[str, Any] = {"intermediate_size": 2 * config.hidden_size}
+    sizes: dict[str, Any] = {}
+    if "intermediate_size" not in fields:
+        sizes["intermediate_size"] = int(expansion * config.hidden_size)
     if config.num_hidden_layers:
         sizes["attention_value_size"] = config.hidden_size // config.num_attention_heads
     return replace(config, position_length=length_in_training or config.num_positions, **sizes)
@@ -213,20 +236,27 @@ def params_config(architecture: str, path: Path, species: str) -> Config:
     Raises SeqcovError for an entry that this network cannot be built with.
     """
     model, blocks = _read(path)
-    model.expect(activation="gelu", norm_type=("batch", "batch-sync"))
+    model.expect(activation="gelu", padding="same", **_BATCH_NORM)
     head = model.values.get(f"head_{species}")
+    if isinstance(head, list) and len(head) == 1:
+        head = head[0]
     if not isinstance(head, dict):
         heads = ", ".join(key[5:] for key in model.values if key.startswith("head_")) or "none"
         raise SeqcovError(f"{path}: no head for species {species!r}; heads in this file: {heads}")
     fields = _TRUNKS[architecture].fields(blocks)
     for block in blocks:
         block.check_taken()
+    final = Block({"name": "final", **head}, path)
+    if final.name != "final":
+        raise final.error("name", f"a head is a layer 'final', not {final.name!r}")
+    final.expect(flatten=False)
     fields |= {
         "species": species,
         "sequence_length": model.take("seq_length"),
-        "num_labels": Block(head, path).take("units"),
-        "output_act": head.get("activation", "softplus"),
+        "num_labels": final.take("units"),
+        "output_act": final.take("activation", "linear"),  # as in baskerville's `final`
     }
+    final.check_taken()
     momentum = model.take("bn_momentum", 0.9)
     if not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
         raise model.error("bn_momentum", f"{reprlib.repr(momentum)} is not a number from 0 to 1")

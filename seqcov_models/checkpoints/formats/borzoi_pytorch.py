@@ -3,9 +3,17 @@
 The convolutions before the transformer have fixed widths there and are not in config.json; here
 they come from the weights. Their positions are made for a training window of 4,096 positions,
 whatever the window is.
+
+Fine-tuned networks may come with the settings of their training instead, as those of the Tanay lab
+(tanaylab/sns_paper `borzoi/code/src/model.py`): a config.yaml with `model.seq_len` and
+`model.pred_len` in bp. One head was trained, the other one, if there is one, was left as it was.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Any
+
+import yaml
 
 from seqcov_models.checkpoints.format import Files, Format, name_source
 from seqcov_models.checkpoints.formats.enformer_pytorch import BLOCK  # after the same code
@@ -21,6 +29,7 @@ from seqcov_models.checkpoints.keymap import (
 from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.borzoi.config import BorzoiConfig
 from seqcov_models.networks.shared.config import count_layers
+from seqcov_models.networks.shared.fields import MAX_INT, is_integer
 
 ENDS = {
     "model.stem.conv": "conv_dna.conv_layer",
@@ -98,13 +107,20 @@ def config(files: Files, architecture: str, species: str) -> BorzoiConfig:
         for name, shape in shapes.items()
         if name.endswith("_head.weight") and len(shape) == 3
     }
+    settings = _read_training(files)
+    _check_trained_species(settings, heads, species, files)
     values |= {"num_labels": species_tracks(heads, species, source), "species": species}
+    if settings:
+        length = settings.get("seq_len")
+        positions = length // 128 if isinstance(length, int) else 0  # more than 4,096 are allowed
+        values |= {"sequence_length": length, "position_length": max(4_096, positions)}
     is_rotary = QKV in shapes
     with name_source(source):
         if is_rotary:
             values |= _rotary(shapes[QKV], files)
         uncropped = BorzoiConfig.from_dict({**values, "crop_bins": 0})
-        config = BorzoiConfig.from_dict({**values, "crop_bins": _crop(uncropped, files)})
+        crop = _trained_crop(uncropped, settings) if settings else _crop(uncropped, files)
+        config = BorzoiConfig.from_dict({**values, "crop_bins": crop})
     files.check_agreement(
         dim=("channels", config.hidden_size),
         depth=("transformer blocks", config.num_hidden_layers),
@@ -144,6 +160,63 @@ def _crop(config: BorzoiConfig, files: Files) -> int:
     cropped = config.num_bins - files.integer("bins_to_return", 6_144)
     if cropped < 0 or cropped % 2:
         raise files.error("bins_to_return", f"the middle of {config.num_bins:,} bins")
+    return cropped // 2
+
+
+def _read_training(files: Files) -> dict[str, Any]:
+    """Return the section `model` of config.yaml and the path of its genome; empty without a window.
+
+    Raises SeqcovError for a file that is not YAML.
+    """
+    if files.training is None:
+        return {}
+    try:
+        content = yaml.safe_load(files.training.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise SeqcovError(f"{files.training}: not YAML: {reason}") from None
+    sections = content if isinstance(content, dict) else {}
+    model, data = sections.get("model"), sections.get("data")
+    if not isinstance(model, dict) or "seq_len" not in model:
+        return {}
+    genome = data.get("genome_fasta") if isinstance(data, dict) else None
+    return {**model, "genome": str(genome)}
+
+
+def _check_trained_species(
+    settings: dict[str, Any], heads: Mapping[str, int], species: str, files: Files
+) -> None:
+    """Refuse the head that a training left as it was. Raises SeqcovError, with the other head.
+
+    The species is that of the settings, else that of the genome's name, as the training did it.
+    """
+    if not settings or len(heads) < 2:
+        return
+    text = str(settings.get("species") or settings["genome"]).lower()
+    trained = "mouse" if re.search("mm10|mm39|mouse", text) else "human"
+    if species != trained and species in heads and trained in heads:
+        raise SeqcovError(
+            f"{files.training}: the head for {trained} was trained; the one for {species} was not."
+            f" Set species: {trained}"
+        )
+
+
+def _trained_crop(config: BorzoiConfig, settings: dict[str, Any]) -> int:
+    """Return the bins cut off at each side so that `pred_len` bp are left.
+
+    Raises SeqcovError if these do not lie in the middle of the window.
+    """
+    if settings.get("bin_size", config.bin_size) != config.bin_size:
+        raise SeqcovError(
+            f"config.yaml: model.bin_size: {settings['bin_size']!r}, but these weights have bins of"
+            f" {config.bin_size} bp"
+        )
+    length: Any = settings.get("pred_len")
+    if not is_integer(length, 1, MAX_INT) or length % config.bin_size:
+        raise SeqcovError(f"config.yaml: model.pred_len: {length!r} is not a multiple of the bins")
+    cropped: int = config.num_bins - min(length // config.bin_size, config.num_bins)
+    if cropped % 2:
+        raise SeqcovError(f"config.yaml: model.pred_len: {length:,} bp are not in the middle")
     return cropped // 2
 
 
