@@ -1,4 +1,4 @@
-"""Say in words what a run of a model of coverage will predict, and why."""
+"""Say in words what a run will predict, and why."""
 
 import dataclasses
 import json
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from seqcov_models.run.coverage_plan import CoveragePlan
+from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.reuse import Workload
 
 
@@ -36,8 +37,25 @@ def describe_work(plan: CoveragePlan, work: Workload, earlier: CoveragePlan | No
     return ", ".join([windows, *parts]) if len(parts) < 2 else f"{windows}: {'; '.join(parts)}"
 
 
+def describe_profile_work(plan: ProfilePlan, peaks: int, earlier: ProfilePlan | None) -> str:
+    """Return what a run will predict of a BPNet at peaks, and why.
+
+    Args:
+        plan: The plan of the model.
+        peaks: Number of peaks to predict.
+        earlier: The plan of the last run; None if there was none.
+    """
+    if not peaks:
+        return "nothing to predict: all bigWigs are finished"
+    changes = list(_list_shared_changes(earlier, plan)) if earlier else []
+    if earlier and earlier.peaks_digest != plan.peaks_digest:
+        changes.append("the peaks, genome.regions or genome.exclude changed")
+    reason = f", everything, because {'; '.join(changes)}" if changes else ""
+    return f"{peaks:,} peaks to predict{reason}"
+
+
 def list_changes(earlier: CoveragePlan, plan: CoveragePlan) -> Iterator[str]:
-    """Yield in words each difference between two plans that changes predicted values.
+    """Yield in words each difference between two plans that changes what bigWigs contain.
 
     Args:
         earlier: The plan of the last run.
@@ -45,10 +63,7 @@ def list_changes(earlier: CoveragePlan, plan: CoveragePlan) -> Iterator[str]:
     """
     if earlier.results_version != plan.results_version:
         yield "this version of seqcov computes other numbers"
-    for option in dataclasses.fields(plan.options):
-        before, after = (getattr(other.options, option.name) for other in (earlier, plan))
-        if before != after:
-            yield _change(option.name, before, after)
+    yield from _list_shared_changes(earlier, plan)
     if earlier.tiling.geometry != plan.tiling.geometry:
         yield "the network has another window or other bins"
     else:
@@ -61,6 +76,18 @@ def list_changes(earlier: CoveragePlan, plan: CoveragePlan) -> Iterator[str]:
     rounding = [other.needed_sets[-1].significant_bits for other in (earlier, plan)]
     if rounding[0] != rounding[1]:
         yield _change("significant_bits", *rounding)
+    if earlier.fasta.contigs == plan.fasta.contigs and not _equal_bins(earlier, plan):
+        yield "genome.regions or genome.exclude changed"
+
+
+def _list_shared_changes(
+    earlier: CoveragePlan | ProfilePlan, plan: CoveragePlan | ProfilePlan
+) -> Iterator[str]:
+    """Yield the changes of what plans of both kinds have: options, weights, FASTA."""
+    for option in dataclasses.fields(plan.options):
+        before, after = (getattr(other.options, option.name, None) for other in (earlier, plan))
+        if before != after:
+            yield _change(option.name, before, after)
     if len(earlier.folds) != len(plan.folds):
         yield f"the number of folds changed from {len(earlier.folds)} to {len(plan.folds)}"
     elif earlier.card_digest != plan.card_digest:
@@ -69,8 +96,6 @@ def list_changes(earlier: CoveragePlan, plan: CoveragePlan) -> Iterator[str]:
         yield "the contigs of the FASTA changed"
     elif earlier.fasta.sha256 != plan.fasta.sha256:
         yield "the sequence in the FASTA changed"
-    elif not _equal_bins(earlier, plan):
-        yield "genome.regions or genome.exclude changed"
 
 
 def _change(name: str, before: Any, after: Any) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.run.changes import describe_profile_work
 from seqcov_models.run.chunk_size import operations_per_window
 from seqcov_models.run.costs import format_bytes, nearest_existing
 from seqcov_models.run.coverage_plan import CoveragePlan
@@ -60,7 +61,10 @@ def describe(run: RunPlan, peaks: Peaks) -> str:
             lines.append(_describe_coverage(run, run.models[name]))
             lines.append(f"plan of {name}: {run.works[name].reason}")
         else:
-            lines.append(_describe_profiles(run.profiles[name], *peaks[name]))
+            profile = run.profiles[name]
+            lines.append(_describe_profiles(profile, *peaks[name]))
+            earlier = _read_earlier(profile, run.paths)
+            lines.append(f"plan of {name}: {describe_profile_work(profile, cost.windows, earlier)}")
         lines.append(f"cost of {name}: {_describe_cost(cost, precision)}")
     hours = [
         f"{_format_hours(sum(cost.seconds for cost in chosen))} {unit}-hours"
@@ -111,14 +115,18 @@ def _find_speed(run: RunPlan, model: CoveragePlan | ProfilePlan) -> Speed:
     )
 
 
+def _read_earlier(profile: ProfilePlan, paths: Paths) -> ProfilePlan | None:
+    """Return the plan of the last run of a BPNet; None if there is none that can be read."""
+    try:
+        return ProfilePlan.load(paths.plan(profile.name))
+    except SeqcovError:
+        return None
+
+
 def _remaining_peaks(profile: ProfilePlan, predicted: int, paths: Paths) -> int:
     """Return about how many peaks no earlier run has predicted, by its files."""
-    name = profile.name
-    try:
-        saved = ProfilePlan.load(paths.plan(name)).prediction_digest
-    except SeqcovError:
-        saved = ""
-    if profile.prediction_digest != saved:
+    name, earlier = profile.name, _read_earlier(profile, paths)
+    if earlier is None or profile.prediction_digest != earlier.prediction_digest:
         return predicted
     if all(paths.task_table(name, task).exists() for task in profile.tasks):
         return 0
