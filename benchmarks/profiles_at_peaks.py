@@ -2,11 +2,12 @@
 
     python benchmarks/profiles_at_peaks.py FASTA WEIGHTS [--peaks 5000] [--rounds 2]
 
-FASTA: not compressed; WEIGHTS: a state dict of bpnet-lite as safetensors. Peaks are drawn at
-random. bpnet-lite runs in the peers' environment (envs/requirements-peers.txt, .venv-peers):
-tangermeme's `extract_loci` and `predict`, which bpnet-lite's command line calls, without writing
-files. seqcov is a complete run of the workflow, with every process that it starts, checks, bigWigs
-and the table of peaks. Both use two threads, in turn. Compare ratios.
+FASTA: not compressed; WEIGHTS: a state dict of bpnet-lite's BPNet or ChromBPNet as safetensors.
+Peaks are drawn at random. bpnet-lite runs in the peers' environment
+(envs/requirements-peers.txt, .venv-peers): tangermeme's `extract_loci` and `predict`, which
+bpnet-lite's command line calls, without writing files. seqcov is a complete run of the workflow,
+with every process that it starts, checks, bigWigs and the table of peaks. Both use two threads, in
+turn. Compare ratios.
 """
 
 import argparse
@@ -16,29 +17,52 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 THREADS = 2
 
 
+PARTS = ("bias", "accessibility")
+
+
+def is_chrombpnet(names: Iterable[str]) -> bool:
+    """Return whether the arrays of these names are a ChromBPNet's."""
+    return "accessibility.iconv.weight" in names
+
+
+def build_bpnet_lite(state: Mapping[str, Any], prefix: str = "") -> Any:
+    """Return bpnet-lite's BPNet for the weights whose names begin with `prefix`."""
+    from bpnetlite.bpnet import BPNet
+
+    filters = len(state[f"{prefix}iconv.weight"])
+    layers = sum(name.startswith(f"{prefix}rconvs") and "weight" in name for name in state)
+    outputs, inputs, _ = state[f"{prefix}fconv.weight"].shape
+    return BPNet(
+        n_filters=filters, n_layers=layers, n_outputs=outputs, n_control_tracks=inputs - filters,
+        trimming=47 + sum(2**layer for layer in range(1, layers + 1)), verbose=False,
+    )  # fmt: skip
+
+
 def time_bpnet_lite(fasta: str, weights: str, peaks: str) -> dict[str, float]:
     """Return the seconds of bpnet-lite's loop in this process."""
     import torch
-    from bpnetlite.bpnet import BPNet, ControlWrapper
+    from bpnetlite.bpnet import ControlWrapper
+    from bpnetlite.chrombpnet import ChromBPNet
     from safetensors.torch import load_file
     from tangermeme.io import extract_loci
     from tangermeme.predict import predict
 
     torch.set_num_threads(THREADS)
     state = load_file(weights)
-    filters = len(state["iconv.weight"])
-    layers = sum(name.startswith("rconvs") and name.endswith("weight") for name in state)
-    outputs, inputs, _ = state["fconv.weight"].shape
-    model = BPNet(
-        n_filters=filters, n_layers=layers, n_outputs=outputs, n_control_tracks=inputs - filters,
-        trimming=47 + sum(2**layer for layer in range(1, layers + 1)), verbose=False,
-    )  # fmt: skip
+    if is_chrombpnet(state):
+        model = ChromBPNet(*(build_bpnet_lite(state, f"{part}.") for part in PARTS))
+    else:
+        model = build_bpnet_lite(state)
     model.load_state_dict(state)
     began = time.perf_counter()
     sequences = extract_loci(loci=peaks, sequences=fasta, in_window=2114, out_window=1000)
@@ -53,7 +77,9 @@ def time_seqcov(fasta: Path, weights: Path, peaks: Path) -> dict[str, float]:
     """Return the seconds of a run of the workflow, and those of its model."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = {"architecture": "bpnetlite", "weights": str(weights), "peaks": str(peaks)}
+        with safe_open(weights, "numpy") as file:
+            architecture = "chrombpnet" if is_chrombpnet(file.keys()) else "bpnetlite"
+        model = {"architecture": architecture, "weights": str(weights), "peaks": str(peaks)}
         config = {
             "genome": {"name": "genome", "fasta": str(fasta)},
             "models": {"model": model},

@@ -126,8 +126,31 @@ class Tiling:
                 f" of a core; choose at least {1 / geometry.bins:.2g}"
             )
         if blend != "crop" and not overlap:
-            raise SeqcovError(f"blend {blend!r} has no effect without overlap: set overlap, too")
+            raise SeqcovError(f"blend {blend!r} has no effect without overlap; set overlap, too")
         return cls(geometry, step, blend)
+
+    @classmethod
+    def from_stride(cls, geometry: Geometry, stride: int | None = None) -> Self:
+        """Build a tiling whose cores begin every `stride` bp; a bin has the mean of its windows.
+
+        Args:
+            geometry: The network's window and core, with bins of one base.
+            stride: Bases between the starts of neighbouring cores; by default a quarter of a core,
+                250 bp for ChromBPNet, as its authors and those of ProCapNet recommend.
+
+        Returns:
+            The tiling.
+
+        Raises:
+            SeqcovError: If bases between two cores would have no value.
+        """
+        stride = stride or -(-geometry.core // 4)
+        if stride > geometry.core:
+            raise SeqcovError(
+                f"stride: {stride:,} bp is more than the {geometry.core:,} bp of a profile, so that"
+                f" bases between windows would have no value; choose at most {geometry.core:,}"
+            )
+        return cls(geometry, stride, "mean")
 
     @property
     def preceding_windows(self) -> int:

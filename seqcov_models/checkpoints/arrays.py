@@ -47,5 +47,5 @@ def to_float32(value: npt.NDArray[np.generic], name: str, path: Path) -> Array:
     with np.errstate(over="ignore"):  # too large values become infinite
         numbers = np.asarray(value, np.float32)
     if not np.isfinite(numbers).all():
-        raise SeqcovError(f"{path}: {name} holds values that are not finite")
+        raise SeqcovError(f"{path}: {name} holds values that are not finite; download it again")
     return numbers

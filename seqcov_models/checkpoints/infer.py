@@ -20,7 +20,10 @@ class _NetworkShapes(dict[str, Shape]):
         super().__init__({name: row.shape(shapes) for name, row in rows.items()})
 
     def __missing__(self, name: str) -> Shape:
-        raise SeqcovError(f"{self.source}: 1 missing: {self.map[name].arrays[0]}")
+        raise SeqcovError(
+            f"{self.source} is not complete; download it again: 1 missing:"
+            f" {self.map[name].arrays[0]}"
+        )
 
 
 def infer_fields(architecture: str, keys: KeyMap, shapes: Shapes, source: str) -> dict[str, Any]:

@@ -157,7 +157,9 @@ def _match(checkpoint: Checkpoint, expected: Shapes) -> tuple[Arrays, dict[str, 
     with name_source(source):
         keys = format_.keys(config, shapes)
     descriptions = [file.name for file in checkpoint.files if file.suffix == ".json"]
-    mismatch = f"{source} does not fit its {descriptions[0]}" if descriptions else source
+    mismatch = f"{source} is not complete; download it again"
+    if descriptions:
+        mismatch = f"{source} does not fit its {descriptions[0]}; use the files of one model"
     check_fit(keys, shapes, expected, mismatch)
     return arrays, {name: keys[name] for name in expected}
 

@@ -131,7 +131,8 @@ def recognise(
     if architecture is not None and network != architecture:
         file = (files.description or files.weights[0]).name
         raise SeqcovError(
-            f"weights {path}: {file} describes {network!r}, asked for is {architecture!r}"
+            f"weights {path}: {file} describes {network!r}, asked for is {architecture!r}; correct"
+            " the architecture or the path"
         )
     config = format_.config(files, network, species)
     config = _with_choices(config, format_, files, n_encoding, hidden_act)
@@ -177,14 +178,18 @@ def _match_format(files: Files) -> tuple[Format, str]:
     names = list(files.shapes())
     if any(name.startswith(("model.encoder.", "model.stem.")) for name in names):
         raise SeqcovError(
-            f"{files.source}: these weights need the {CONFIG} that they came with in their folder"
+            f"{files.source}: these weights need the {CONFIG} that they came with in their folder;"
+            " put it there"
         )
     if any("/vars/" in name for name in names):
         raise SeqcovError(
             f"{files.source}: weights of Keras 3 without the names of their layers; save the whole"
             " model once, where Keras is installed: model.save('model.h5')"
         )
-    raise SeqcovError(f"{files.source}: arrays of no known network ({', '.join(names[:3])}, …)")
+    raise SeqcovError(
+        f"{files.source}: arrays of no known network ({', '.join(names[:3])}, …); known are"
+        f" {', '.join(NETWORKS)}"
+    )
 
 
 # Which files
@@ -197,7 +202,7 @@ def find_files(path: Path, species: str) -> Files:
     Raises SeqcovError if there are no weights, or it is not clear which file holds them.
     """
     if not path.exists():
-        raise SeqcovError(f"weights {path}: no such file or folder")
+        raise SeqcovError(f"weights {path}: no such file or folder; correct the path")
     if path.name in (CONFIG, PARAMS):
         path = path.parent
     folder = path if path.is_dir() else path.parent
@@ -232,7 +237,7 @@ def _hugging_face_files(folder: Path) -> tuple[Path, ...]:
             return (folder / name,)
         if (index := folder / f"{name}.index.json").is_file():
             return tuple(shards_in_index(index))
-    raise SeqcovError(f"weights {folder}: {WEIGHTS} is missing beside {CONFIG}")
+    raise SeqcovError(f"weights {folder}: {WEIGHTS} is missing beside {CONFIG}; put it there")
 
 
 def _choose_files(files: list[Path], folder: Path, species: str) -> tuple[Path, ...]:
@@ -268,7 +273,7 @@ def _single_file(files: list[Path], folder: Path, species: str) -> Path:
         raise SeqcovError(
             f"weights {folder}: a TensorFlow SavedModel cannot be read. Name the .h5 beside it, as"
             " ChromBPNet has one. Enformer's weights are also published as a Sonnet checkpoint, as"
-            " EleutherAI/enformer-official-rough and as multimolecule/enformer: use one of these"
+            " EleutherAI/enformer-official-rough and as multimolecule/enformer; use one of these"
         )
     if folds := sorted(path.name for path in folder.glob("fold_*") if path.is_dir()):
         raise SeqcovError(

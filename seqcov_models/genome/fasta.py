@@ -60,9 +60,10 @@ def open_fasta(path: str | Path, folder: str | Path) -> Fasta:
     """
     path, folder = Path(path), Path(folder)
     if not path.is_file():
-        raise SeqcovError(f"FASTA {path}: {'is a folder' if path.is_dir() else 'no such file'}")
+        problem = "is a folder; name a file in it" if path.is_dir() else "no such file; correct it"
+        raise SeqcovError(f"FASTA {path}: {problem}")
     if path.stat().st_size == 0:
-        raise SeqcovError(f"FASTA {path}: the file is empty")
+        raise SeqcovError(f"FASTA {path}: the file is empty; copy it again")
     kind = compression(path)
     if kind == "bgzip" and not _ends_as_bgzip(path):
         raise SeqcovError(
@@ -189,7 +190,8 @@ def _unpack(path: Path, folder: Path) -> Path:
         compression(target)
         _record_source(target, path)
     except (OSError, EOFError, zlib.error) as error:
-        raise SeqcovError(f"FASTA {path}: cannot be unpacked into {folder}: {error}") from None
+        reason = getattr(error, "strerror", None) or "the file is cut off or damaged; copy it again"
+        raise SeqcovError(f"FASTA {path}: cannot be unpacked into {folder}: {reason}") from None
     return target
 
 
@@ -205,7 +207,7 @@ def _write_index(path: Path, index: Path, bgzip: bool) -> None:
             raise SeqcovError(f"FASTA {path}: {describe_encoding_error(error)}") from None
         except (*DAMAGE, FastaIndexingError) as error:
             if bgzip and not isinstance(error, FastaIndexingError) and "Dupl" not in str(error):
-                raise SeqcovError(f"FASTA {path}: {DAMAGED_BGZIP} ({error})") from None
+                raise SeqcovError(f"FASTA {path}: {DAMAGED_BGZIP}") from None
             raise SeqcovError(f"FASTA {path}: {_explain_index_error(error)}") from None
         # pyfaidx does not compare the last line of a contig with the others, nor the ends of lines
         if wrong := find_contradiction(read_index(fai, path), path, gzi):
@@ -218,6 +220,8 @@ def _explain_index_error(error: Exception) -> str:
         return f"contig {duplicate[1]!r} appears twice; rename one"
     if ragged := re.search(r"Inconsistent line found in >(.*) at line (\d+)", str(error)):
         return describe_ragged_lines(ragged[1], int(ragged[2]))
+    if nameless := re.search(r"Bad sequence name .*at line (\d+)", str(error)):
+        return f"line {int(nameless[1]):,}: a record without a name; write one behind its '>'"
     return str(error)
 
 
@@ -279,9 +283,9 @@ class Genome:
         if first < last:
             try:
                 letters = self._faidx.fetch(contig, first + 1, last).seq
-            except DAMAGE as error:
+            except DAMAGE:
                 raise SeqcovError(
-                    f"FASTA {self._path}, {contig} from {first + 1:,}: {DAMAGED_BGZIP} ({error})"
+                    f"FASTA {self._path}, {contig} from {first + 1:,}: {DAMAGED_BGZIP}"
                 ) from None
             if len(letters) != last - first:
                 raise SeqcovError(

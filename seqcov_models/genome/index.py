@@ -103,7 +103,7 @@ def read_index(index: Path, fasta: Path) -> list[IndexedContig]:
             raise SeqcovError(f"FASTA {fasta}: contig {name!r} appears twice; rename one")
         names.add(name)
     if not any(contig.length for contig in contigs):
-        raise SeqcovError(f"FASTA {fasta} does not hold any sequence")
+        raise SeqcovError(f"FASTA {fasta} does not hold any sequence; copy it again")
     return contigs
 
 

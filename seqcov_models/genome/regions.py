@@ -110,7 +110,9 @@ def parse_regions(
         elif colon and (match := re.fullmatch(r"([\d,]+)-([\d,]+)", span)):
             start, end = (int(number.replace(",", "") or 0) for number in match.groups())
             if start < 1:
-                raise SeqcovError(f"region {entry}: positions count from 1, as in browsers")
+                raise SeqcovError(
+                    f"region {entry}: positions count from 1, as in browsers; begin with 1 or more"
+                )
             name = aliases.get(name, name)
             intervals.append(_check_interval(name, start - 1, end, contigs, f"region {entry}"))
         else:
@@ -183,13 +185,23 @@ def read_bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
                     is_number(cell.removeprefix("-")) for cell in cells[1:3]
                 ):
                     raise SeqcovError(
-                        f"{location}: {line.rstrip()[:60]!r} does not begin with contig, start, end"
+                        f"{location}: {line.rstrip()[:60]!r} does not begin with contig, start,"
+                        " end; write numbers in digits, and a tab between columns"
                     )
                 yield location, cells
     except UnicodeDecodeError as error:
         raise SeqcovError(f"BED {path}: {describe_encoding_error(error)}") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise SeqcovError(f"BED {path}: {getattr(error, 'strerror', None) or error}") from None
+    except gzip.BadGzipFile:
+        raise SeqcovError(
+            f"BED {path}: not a gzip file, or a damaged one; copy it again, or remove .gz from its"
+            " name if it is not compressed"
+        ) from None
+    except (EOFError, zlib.error):
+        raise SeqcovError(
+            f"BED {path}: the compressed file is cut off or damaged; copy it again"
+        ) from None
+    except OSError as error:
+        raise SeqcovError(f"BED {path}: {error.strerror}; correct the path") from None
 
 
 def _check_interval(
@@ -199,9 +211,15 @@ def _check_interval(
     if contig not in contigs:
         raise SeqcovError(f"{location}: no contig {contig!r}; {suggest_contigs(contig, contigs)}")
     if not 0 <= start < end:
-        raise SeqcovError(f"{location}: {start:,}-{end:,} (0-based) is not an interval")
+        raise SeqcovError(
+            f"{location}: {start:,}-{end:,} (0-based) is not an interval; it must begin at 0 or"
+            " later and end behind its start"
+        )
     if end > contigs[contig]:
-        raise SeqcovError(f"{location}: ends at {end:,}, but {contig} has {contigs[contig]:,} bp")
+        raise SeqcovError(
+            f"{location}: ends at {end:,}, but {contig} has {contigs[contig]:,} bp; is it of"
+            " another assembly?"
+        )
     return contig, start, end
 
 
@@ -221,4 +239,6 @@ def check_aliases(aliases: Mapping[str, str], contigs: Mapping[str, int]) -> Non
             hint = suggest_contigs(contig, contigs)
             raise SeqcovError(f"{location}: no contig {contig!r}; {hint}")
         if alias in contigs and alias != contig:
-            raise SeqcovError(f"{location}: {alias!r} is itself a contig of this FASTA")
+            raise SeqcovError(
+                f"{location}: {alias!r} is itself a contig of this FASTA; remove the alias"
+            )

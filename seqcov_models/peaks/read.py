@@ -74,7 +74,10 @@ def read_peaks(
             unknown.setdefault(contig, line)
             continue
         if start >= end:
-            raise SeqcovError(f"{line}: {start:,}-{end:,} (0-based) is not an interval")
+            raise SeqcovError(
+                f"{line}: {start:,}-{end:,} (0-based) is not an interval; it must end behind its"
+                " start"
+            )
         first, last = max(start, 0), min(end, contigs[contig])
         if first >= last:
             first, last = start, end
@@ -94,7 +97,10 @@ def read_peaks(
     if unknown:
         raise SeqcovError(_unknown_contigs_message(unknown, contigs))
     if not columns["Summit"]:
-        raise SeqcovError(f"peaks {path}: the file is empty or holds comments alone")
+        raise SeqcovError(
+            f"peaks {path}: the file is empty or holds comments alone; name another file, or leave"
+            " out this set"
+        )
     return DataFrame(columns)
 
 
@@ -103,10 +109,14 @@ def _parse_summit(cells: Sequence[str], start: int, end: int, line: str) -> int 
     if len(cells) < NARROW_PEAK or len(cells) == BED12 or cells[9] in ("-1", ".", ""):
         return None
     if not re.fullmatch(r"-?[0-9]{1,18}", cells[9]):
-        raise SeqcovError(f"{line}: column 10, {cells[9][:20]!r}, is not a summit's offset in bp")
+        raise SeqcovError(
+            f"{line}: column 10, {cells[9][:20]!r}, is not a summit's offset in bp;"
+            " write digits, or -1 for none"
+        )
     if not 0 <= (offset := int(cells[9])) < end - start:
         raise SeqcovError(
-            f"{line}: the summit, {offset:,} bp from the start, is not in its {end - start:,} bp"
+            f"{line}: the summit, {offset:,} bp from the start, is not in its {end - start:,} bp;"
+            " correct column 10"
         )
     return start + offset
 

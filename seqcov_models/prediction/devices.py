@@ -197,7 +197,8 @@ def lease(names: Sequence[str], folder: Path, poll: float = 0.3) -> tuple[IO[str
                 folder.mkdir(mode=0o700, exist_ok=True)
                 handle = open_lock(folder / f"{name}.lock")
             except OSError as error:
-                raise SeqcovError(f"no lock for GPU {name}: {error}") from None
+                reason = error.strerror if error.filename is None else error
+                raise SeqcovError(f"no lock for GPU {name}: {reason}") from None
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -12,6 +12,8 @@ from seqcov_models.files import make_cache_folder
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.genome.regions import parse_regions
 from seqcov_models.networks.shared.base import CoverageModel
+from seqcov_models.networks.shared.profiles import ProfileModel
+from seqcov_models.prediction.contig_profiles import predict_segment_profiles
 from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
 from seqcov_models.sequence import Coverage
@@ -76,6 +78,7 @@ def predict_region(
     *,
     overlap: float = 0.0,
     blend: str = "crop",
+    stride: int | None = None,
     min_acgt: float = 0.0,
     batch_size: int = 1,
     precision: str = "float32",
@@ -94,6 +97,8 @@ def predict_region(
             included, commas allowed.
         overlap: Fraction of a core that neighbouring cores share, 0 … 0.9.
         blend: Value of a bin that several cores cover: ``crop``, ``mean`` or ``taper``.
+        stride: Of a network of profiles, instead of both: windows begin every so many bp, and a
+            base has the mean of the windows that cover it. By default a quarter of a profile.
         min_acgt: Least fraction of A, C, G and T in a window that counts, 0 … 1.
         batch_size: Windows per forward pass; values do not depend on it.
         precision: ``float32`` (exact), ``tf32`` (GPU only) or ``bfloat16``.
@@ -103,7 +108,8 @@ def predict_region(
 
     Raises:
         SeqcovError: If the FASTA cannot be read, the region is not on it, overlap and blend
-            contradict, the network predicts profiles, or its output is NaN or infinite.
+            contradict, the stride is longer than a profile, or the network's output is NaN or
+            infinite.
 
     Example:
         >>> model = load_model("borzoi", "demo/borzoi")
@@ -111,17 +117,28 @@ def predict_region(
         >>> coverage.start, coverage.end, coverage.bin, coverage.values.shape
         (100000, 120000, 32, (625, 8))
     """
-    if isinstance(model, ProfileEnsemble):
-        raise SeqcovError("a profile network predicts windows at peaks: call its `predict` instead")
-    ensemble = model if isinstance(model, Ensemble) else Ensemble([model])
-    tiling = Tiling.from_overlap(ensemble.geometry, overlap, blend)
+    if isinstance(model, ProfileModel):
+        model = ProfileEnsemble([model])
+    ensemble = Ensemble([model]) if isinstance(model, CoverageModel) else model
+    if isinstance(ensemble, ProfileEnsemble):
+        tiling = Tiling.from_stride(ensemble.geometry, stride)
+    elif stride is not None:
+        raise SeqcovError(f"stride: only networks of profiles have it; set overlap, not {stride}")
+    else:
+        tiling = Tiling.from_overlap(ensemble.geometry, overlap, blend)
     genome = Genome(open_fasta(fasta, make_cache_folder() / "genomes"))
     try:
         ((contig, start, end),) = parse_regions([region], genome.contigs)
         lengths = {contig: genome.contigs[contig]}
         selected = select_bins(lengths, tiling.geometry.bin, [(contig, start, end)], [])
         (segment,) = tile(lengths, tiling, selected)
-        pieces = predict_segment(ensemble, tiling, genome, segment, batch_size, precision, min_acgt)
+        pieces = (
+            predict_segment_profiles(
+                ensemble, tiling, genome, segment, precision=precision, min_acgt=min_acgt
+            )
+            if isinstance(ensemble, ProfileEnsemble) and ensemble.config.is_window_independent
+            else predict_segment(ensemble, tiling, genome, segment, batch_size, precision, min_acgt)
+        )
         values = np.concatenate([piece for _, piece, _ in pieces])
     finally:
         genome.close()
@@ -133,5 +150,5 @@ def predict_region(
         min(last * tiling.geometry.bin, lengths[contig]),
         tiling.geometry.bin,
         values[first - offset : last - offset],
-        ensemble.tracks * (2 if ensemble.standard_deviation else 1),
+        ensemble.tracks * (ensemble.columns // len(ensemble.tracks)),
     )

@@ -41,7 +41,9 @@ def check_entry(entry: Mapping[str, Any]) -> None:
         unused = [key for key, default in UNUSED.items() if entry[key] != default]
     if unused:
         output = {"bins": "tracks", "profiles": "profiles"}[NETWORKS[name].output]
-        raise SeqcovError(f"unknown key {unused[0]!r}: {name} predicts {output} along the genome")
+        raise SeqcovError(
+            f"unknown key {unused[0]!r}: {name} predicts {output} along the genome; remove the key"
+        )
 
 
 def complete_entry(entry: Mapping[str, Any], counts: str) -> Mapping[str, Any]:
@@ -69,10 +71,4 @@ def lay_windows(entry: Mapping[str, Any], geometry: Geometry, prediction: Any) -
     """
     if NETWORKS[entry["architecture"]].output == "bins":
         return Tiling.from_overlap(geometry, prediction["overlap"], prediction["blend"])
-    stride = entry["stride"] or -(-geometry.core // 4)
-    if stride > geometry.core:
-        raise SeqcovError(
-            f"stride: {stride:,} bp is more than the {geometry.core:,} bp of a profile, so that"
-            f" bases between windows would have no value; choose at most {geometry.core:,}"
-        )
-    return Tiling(geometry, stride, "mean")
+    return Tiling.from_stride(geometry, entry["stride"])

@@ -49,7 +49,9 @@ class _Genome:
         """Return the bins to predict, by contig. Raises SeqcovError if there is none."""
         bins = select_bins(self.fasta.contigs, bin_size, self.include, self.exclude)
         if not bins:
-            raise SeqcovError("genome.exclude leaves nothing of genome.regions to predict")
+            raise SeqcovError(
+                "genome.exclude leaves nothing of genome.regions to predict; exclude less"
+            )
         return bins
 
 
@@ -114,7 +116,10 @@ def _check_architecture(entry: Mapping[str, Any]) -> None:
     if not is_at_peaks(entry):
         check_entry(entry)
     elif NETWORKS[name].output == "bins":
-        raise SeqcovError(f"unknown key 'peaks': {name} predicts tracks along the genome")
+        raise SeqcovError(
+            f"unknown key 'peaks': {name} predicts tracks along the genome; remove the key, or"
+            " choose bpnet"
+        )
 
 
 def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
@@ -203,7 +208,7 @@ def _peak_sets(
         elif Path(source).is_file():
             sets[label] = PeakFile(Path(source), content_digest(Path(source)))
         else:
-            raise SeqcovError(f"peaks {label}: {source}: no such file")
+            raise SeqcovError(f"peaks {label}: {source}: no such file; correct the path")
     return sets
 
 

@@ -51,7 +51,9 @@ def read_config(path: Path) -> dict[str, Any]:
             f"config {path}{place}: not YAML: {problem}; look at colons, quotes and indentation"
         ) from None
     if not isinstance(config, dict):
-        raise SeqcovError(f"config {path}: keys are missing at the top level: genome, models")
+        raise SeqcovError(
+            f"config {path}: keys are missing at the top level; begin with genome and models"
+        )
     check_duplicate_keys([path])
     return config
 
@@ -261,22 +263,45 @@ def describe_mistakes(config: Mapping[str, Any], schema: Mapping[str, Any]) -> s
                     f"did you mean {matches[0]!r}?" if matches else f"known are {', '.join(known)}"
                 )
                 lines.append(f"{location}: unknown key {key!r}; {hint}")
-        elif error.validator == "enum":
-            choices = ", ".join(map(str, error.validator_value))
-            lines.append(f"{location}: {error.instance!r} is not one of: {choices}")
-        elif (
-            error.validator == "type"
-            and "string" in error.validator_value
-            and not isinstance(error.instance, (list, Mapping, type(None)))
-        ):
-            lines.append(f"{location}: {error.instance} is not text in YAML; put it in quotes")
-        elif error.validator == "type" and error.validator_value == "array":
-            lines.append(f"{location}: write a list: [{error.instance}]")
-        elif error.validator in ("oneOf", "anyOf"):
-            lines.append(
-                f"{location}: {error.instance!r} does not fit: {error.schema['description']}"
-            )
         else:
-            about = error.schema.get("description", "")
-            lines.append(f"{location}: {error.message}" + (f" ({about})" if about else ""))
+            lines.append(f"{location}: {_describe_mistake(error)}")
     return "\n".join(sorted(lines))
+
+
+KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a section with keys",
+    "array": "a list",
+    "string": "text",
+}
+"""Types of a JSON schema in words."""
+
+
+def _describe_mistake(error: Any) -> str:
+    """Return what is wrong with a value, and which values are allowed."""
+    value, rule, about = error.instance, error.validator_value, error.schema.get("description", "")
+    kinds = rule if isinstance(rule, list) else [rule]
+    if error.validator == "required":
+        missing = [key for key in rule if key not in value]
+        return f"the key {missing[0]!r} is missing; add it"
+    if error.validator == "enum":
+        choices = ", ".join("null" if choice is None else str(choice) for choice in rule)
+        return f"{value!r} is not one of: {choices}"
+    if error.validator == "type" and "string" in kinds and isinstance(value, int | float):
+        return f"{value} is not text in YAML; put it in quotes"
+    if error.validator == "type" and "array" in kinds:
+        return f"write a list: [{value}]"
+    problems = {
+        "type": f"is not {' or '.join(KINDS.get(str(kind), '') for kind in kinds)}; write that",
+        "pattern": "is not allowed; choose another name",
+        "minimum": f"is too small; choose {rule} or more",
+        "maximum": f"is too large; choose {rule} or less",
+        "uniqueItems": "has a value twice; list each once",
+    }
+    if error.validator in ("minItems", "minLength", "minProperties"):
+        text = "it is empty; fill it, or leave out the key"
+    else:
+        text = f"{value!r} {problems.get(error.validator, 'does not fit; see what the key means')}"
+    return f"{text} ({about})" if about else text

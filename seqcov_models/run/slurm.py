@@ -64,7 +64,7 @@ def ask(*command: str) -> str:
         reason = " ".join(error.stderr.split()) or f"exit status {error.returncode}"
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = str(error)
-    raise SeqcovError(f"Slurm does not answer ({command[0]}: {reason})")
+    raise SeqcovError(f"Slurm does not answer ({command[0]}: {reason}); start again when it does")
 
 
 def read_configuration() -> dict[str, str]:

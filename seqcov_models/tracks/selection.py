@@ -64,7 +64,8 @@ def _matches(tracks: Sequence[Track], selector: str | int) -> list[int]:
             pattern = re.compile(text, re.IGNORECASE)
         except re.error as error:
             raise SeqcovError(
-                f"track selector {text!r} is not a regular expression: {error}"
+                f"track selector {text!r} is not a regular expression: {error}; write \\ before"
+                " characters that are meant as such"
             ) from None
         rows = [track.row for track in tracks if pattern.search(track.description)]
     if not rows:
@@ -113,14 +114,18 @@ def _rows_of_file(tracks: Sequence[Track], path: Path) -> list[int]:
         message = describe_encoding_error(error)
         raise SeqcovError(f"track selector file:{path}: {message}") from None
     except OSError as error:
-        raise SeqcovError(f"track selector file:{path}: {error.strerror}") from None
+        raise SeqcovError(
+            f"track selector file:{path}: {error.strerror}; name a file of indices"
+        ) from None
     indices: set[int] = set()
     for number, line in enumerate(lines, 1):
         cell = line.split("\t")[0].strip()
         if re.fullmatch(r"\d{1,9}", cell):
             indices.add(int(cell))
         elif number > 1 and cell and not cell.startswith("#"):
-            raise SeqcovError(f"{path}, line {number}: {cell!r} is not a track index")
+            raise SeqcovError(
+                f"{path}, line {number}: {cell!r} is not a track index; write the table's index"
+            )
     if not indices:
         raise SeqcovError(f"track selector file:{path}: the selection is empty; add indices")
     return _rows_of_indices(tracks, indices, str(path))

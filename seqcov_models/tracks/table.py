@@ -170,13 +170,13 @@ def read_tracks(path: Path) -> list[Track]:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             lines = list(csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
     except OSError as error:
-        raise SeqcovError(f"track table {path}: {error.strerror}") from None
+        raise SeqcovError(f"track table {path}: {error.strerror}; correct targets") from None
     except UnicodeDecodeError as error:
         raise SeqcovError(f"track table {path}: {describe_encoding_error(error)}") from None
     except csv.Error as error:
         raise SeqcovError(f"track table {path} is not a text table: {error}") from None
     if not lines:
-        raise SeqcovError(f"track table {path} is empty")
+        raise SeqcovError(f"track table {path} is empty; copy it again")
     header = [name or "index" for name in lines[0]]
     if "identifier" not in header:
         raise SeqcovError(
@@ -194,12 +194,14 @@ def read_tracks(path: Path) -> list[Track]:
         if len(cells) != len(header):
             raise SeqcovError(
                 f"track table {path}, line {number}: {len(cells)} columns, the header has"
-                f" {len(header)}"
+                f" {len(header)}; separate cells by one tab each"
             )
         row = dict(zip(header, cells, strict=True))
         index = row.pop("index", str(len(rows)))
         if not re.fullmatch(r"\d{1,9}", index):
-            raise SeqcovError(f"track table {path}, line {number}: index {index!r} is not a number")
+            raise SeqcovError(
+                f"track table {path}, line {number}: index {index!r} is not a number; write digits"
+            )
         if int(index) in line_by_index:
             raise SeqcovError(
                 f"track table {path}, line {number}: index {index} is already that of line"
@@ -207,7 +209,7 @@ def read_tracks(path: Path) -> list[Track]:
             )
         line_by_index[int(index)] = number
         if not row["identifier"]:
-            raise SeqcovError(f"track table {path}, line {number}: empty identifier")
+            raise SeqcovError(f"track table {path}, line {number}: empty identifier; write a name")
         if "\0" in "".join(cells):
             raise SeqcovError(f"track table {path}, line {number}: a NUL character; remove it")
         rows.append((int(index), row))
@@ -235,7 +237,7 @@ def _strand_pairs(rows: Sequence[tuple[int, dict[str, str]]], path: Path) -> lis
             names = rows[number][1]["identifier"], rows[pair][1]["identifier"]
             raise SeqcovError(
                 f"track table {path}: strand_pair of {names[0]} is {names[1]}, but the pair of"
-                f" {names[1]} is another track"
+                f" {names[1]} is another track; each must be the pair of the other"
             )
     return pairs
 

@@ -124,7 +124,10 @@ class Untransform:
 def _cell(track: Track, column: str) -> str:
     """Return a track's text in a column; raise SeqcovError if the table lacks the column."""
     if column not in track.columns:
-        raise SeqcovError(f"scale: raw needs the column {column!r}, which the track table lacks")
+        raise SeqcovError(
+            f"scale: raw needs the column {column!r}, which the track table lacks; add it, or set"
+            " scale: model"
+        )
     return track.columns[column]
 
 
@@ -151,11 +154,13 @@ def _numbers(
             value = float(text) if text or absent is None else absent
         except ValueError:
             raise SeqcovError(
-                f"track {track.identifier}: {column} {text!r} is not a number"
+                f"track {track.identifier}: {column} {text!r} is not a number; correct"
+                " the track table"
             ) from None
         if not 0 < value < np.inf and text:
             raise SeqcovError(
-                f"track {track.identifier}: {column} {text!r} must be above 0 and finite"
+                f"track {track.identifier}: {column} {text!r} must be above 0 and finite; correct"
+                " the track table"
             )
         values.append(value)
     return np.array(values, np.float32)

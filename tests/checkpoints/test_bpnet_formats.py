@@ -159,3 +159,18 @@ def test_a_wide_last_layer_of_an_encode_bpnet_is_refused(
         del layer["kernel:0"]
         layer["kernel:0"] = np.ones((3, 4, 2), np.float32)
     refusal("bpnet", folder, "only a width of 1")
+
+
+def test_a_file_of_weights_alone_is_read(copy_golden: Callable[[str], Path]) -> None:
+    """Without the group `model_weights`, as some of JASPAR's are."""
+    for architecture, name, file in (
+        ("bpnet", "keras_bpnet_encode", "BP000001.1_model.h5"),
+        ("chrombpnet", "keras_chrombpnet", "chrombpnet_nobias.h5"),
+    ):
+        path = copy_golden(name) / file
+        expected = load_model(architecture, path)
+        with h5py.File(path, "r+") as handle:
+            for layer in list(handle["model_weights"]):
+                handle.move(f"model_weights/{layer}", layer)
+            del handle["model_weights"], handle.attrs["model_config"]
+        assert are_equal(load_model(architecture, path), expected)

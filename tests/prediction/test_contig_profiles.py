@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from seqcov_models import BPNetConfig, BPNetLiteConfig, SeqcovError, load_model
+from seqcov_models import BPNetConfig, BPNetLiteConfig, SeqcovError, load_model, predict_region
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks.shared.profiles import ProfileModel
 from seqcov_models.prediction import contig_profiles
@@ -254,6 +254,21 @@ def test_a_trained_network_gives_what_its_windows_give(
     assert relative.max() < 1e-4
     np.testing.assert_allclose(values[known].sum(), expected.sum(), rtol=1e-6)
     assert genome.contigs["c"] == 25_000
+
+
+@pytest.mark.parametrize("config", [BPNET_LITE, BPNET], ids=["pass", "windows"])
+def test_a_region_has_the_values_of_its_contig(
+    config: BPNetConfig, genome: Genome, tmp_path: Path
+) -> None:
+    fold = network(config)
+    predicted = predict_region(fold, tmp_path / "g.fa", "long:201-600", stride=7)
+    assert (predicted.start, predicted.end, predicted.bin) == (200, 600, 1)
+    assert list(predicted.tracks) == fold.tracks
+    letters = "".join("ACGTN"[code] for code in genome.fetch("long", 0, LENGTHS["long"]))
+    expected, _ = predict_in_loops([fold], letters, 7, False, False, 0)
+    np.testing.assert_allclose(predicted.values, expected[200:600], rtol=2e-5, atol=1e-9)
+    with pytest.raises(SeqcovError, match=r"stride: 50 bp is more than the 4\d bp of a profile"):
+        predict_region(fold, tmp_path / "g.fa", "long", stride=50)
 
 
 def test_regions_cost_little_more_than_their_windows(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from seqcov_models import BPNetConfig, SeqcovError, load_model, predict_region, save_model
+from seqcov_models import BPNetConfig, SeqcovError, load_model, save_model
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
 from seqcov_models.peaks.windows import split_windows
@@ -126,8 +126,6 @@ def test_load_model_averages_the_profiles_and_the_counts_of_both_strands(
     assert [track.row for track in model.tracks] == [last]
     values = np.stack(expected).reshape(2, -1, config.num_labels)
     assert_close(model.predict(letters), values[..., [last]])
-    with pytest.raises(SeqcovError, match="a profile network predicts windows at peaks"):
-        predict_region(model, tmp_path / "genome.fa", "chr1")
 
 
 CASES = [

@@ -1,16 +1,14 @@
-"""Mistakes in a config or its files that are found when a run is planned, with helpful messages.
+"""Mistakes in a config or its files, and what looks like one: what single messages do not show.
 
-Those that only a checkpoint's weights show are in tests/workflow/test_mistakes.py.
+Every message is in docs/troubleshooting.md, which tests/test_troubleshooting.py compares with the
+code. That mistakes stop a run before anything is predicted is in tests/workflow/test_mistakes.py.
 """
 
 import dataclasses
-import gzip
 import json
-import random
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +19,7 @@ from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.settings import find_duplicate_keys
 from support.data import REPOSITORY
-from support.fasta import build_fasta, write_bgzip, write_sparse_fasta
+from support.fasta import write_sparse_fasta
 from support.plans import TINY, Config, changed, complete, write_genome, write_weights
 from support.profiles import BPNET, network
 
@@ -53,203 +51,7 @@ def test_a_config_without_mistakes_is_planned(config: Config) -> None:
     plan(config)
 
 
-def peaks_of_track(track: str | int, **limits: Any) -> Config:
-    return {"x": {"model": "tiny", "track": track} | limits}
-
-
-SETTINGS: list[tuple[str, Any, str]] = [
-    ("genome.fasta", "nowhere.fa", r"FASTA nowhere\.fa: no such file"),
-    ("genome.name", "../elsewhere", r"genome\.name: '\.\./elsewhere' does not match"),
-    ("genome.regions", ["chrI:1,900-2,100"], r"region chrI:1,900-2,100: ends at 2,100, but chrI"
-                                             r" has 2,000 bp"),
-    ("genome.regions", ["chr1:1-100"], r"no contig 'chr1'; this FASTA calls it 'chrI'"),
-    ("genome.regions", ["scafold_2"], r"'scafold_2' is not a contig.*; similar names: scaffold_2"),
-    ("genome.regions", "chrI", r"genome\.regions: write a list: \[chrI\]"),
-    ("genome.exclude", ["chr9"], r"'chr9' is not a contig"),
-    ("genome.exclude", ["chrI", "chrII", "scaffold_2"], r"exclude leaves nothing of genome\.reg"),
-    ("genome.contig_aliases", {"chr1": 1}, r"contig_aliases\.chr1: 1 is not text in YAML; put it"),
-    ("genome.contig_aliases", {"chr1": "chrl"}, r"contig_aliases, chr1: chrl: no contig 'chrl';"
-                                                r" similar names: chrI"),
-    ("genome.contig_aliases", {"chrII": "chrI"}, r"contig_aliases, chrII: chrI: 'chrII' is itself"),
-    ("prediction", {"windows_per_chunks": 3}, r"prediction: unknown key 'windows_per_chunks'; did"
-                                              r" you mean 'windows_per_chunk'"),
-    ("prediction", {"overlap": 0.001}, r"overlap 0\.001 has no effect: it is less than one of the"),
-    ("prediction", {"blend": "taper"}, r"blend 'taper' has no effect without overlap"),
-    ("profiles", {"overlap": "average"}, r"profiles\.overlap: 'average' is not one of: nearest, m"),
-    ("models.tiny.weight", "tiny", r"models\.tiny: unknown key 'weight'; did you mean 'weights'\?"),
-    ("models.tiny.architecture", "borzio", r"models\.tiny: architecture: 'borzio' is not one of: .*"
-                                           r"borzoi"),
-    ("models.tiny.architecture", "bpnet", r"describes 'borzoi', asked for is 'bpnet'"),
-    ("models.tiny.peaks", "genome", r"models\.tiny: unknown key 'peaks': borzoi predicts tracks"),
-    ("models.tiny.stride", 250, r"models\.tiny: unknown key 'stride': borzoi predicts tracks"),
-    ("models.bpnet", {"architecture": "bpnet", "weights": "bpnet", "stride": 41},
-     r"bpnet: stride: 41 bp is more than the 40 bp of a profile, .*; choose at most 40"),
-    ("models.bpnet", {"architecture": "bpnet", "weights": "bpnet", "shifts": [0, 1]},
-     r"models\.bpnet: unknown key 'shifts': bpnet predicts profiles along the genome"),
-    ("models.bpnet.architecture", "borzoi", r"models\.bpnet: unknown key 'peaks': borzoi predicts"),
-    ("models.tiny.architecture", "enformer", r"params\.json describes 'borzoi', .* 'enformer'"),
-    ("models.tiny.architecture", "basenji2", r"params\.json describes 'borzoi', .* 'basenji2'"),
-    ("models.tiny.weights", "nowhere", r"models\.tiny: weights nowhere: no such file or folder"),
-    ("models.tiny.species", "mouse", r"models\.tiny: .*no head for species 'mouse'; heads in this"
-                                     r" file: human"),
-    ("models.tiny.targets", "nowhere.txt", r"models\.tiny.*nowhere\.txt"),
-    ("models.tiny.tracks", "assay:CHIP", r"models\.tiny\.tracks: 'assay:CHIP' does not fit: .*or a"
-                                         r" list of"),
-    ("models.tiny.tracks", ["id2", "DNASE:cell x"], r"models\.tiny: .*'DNASE:cell x' does not match"
-                                                    r" any track; .*DNASE:cell 2"),
-    ("models.tiny.tracks", ["assay:CAEG"], r"models\.tiny.*assay:CAGE"),
-    ("models.tiny.tracks", [7], r"models\.tiny.*0 to 6"),
-    ("models.tiny.shifts", [0, 21], r"shifts: 21 bp is more than the 20 bp that the network crops"),
-    ("models.tiny.standard_deviation", True, r"standard_deviation: it needs more than one predict"),
-    ("models.tiny.reverse_complement", True, r"no track table says which tracks are strand pairs"),
-    ("models.tiny.scale", "raw", r"scale: raw needs the column 'scale', which the track table"),
-    ("models.tiny.tracks", ["id2\n"], r"models\.tiny\.tracks\.0: 'id2\\n' has a line break or an"),
-    ("models.tiny.tracks", ["file:tiny/params.json"], r"params\.json: the selection is empty; add"),
-    ("models.tiny.weights", ["tiny", "tiny"], r"weights tiny: this is the fold tiny again; list e"),
-    ("models.tiny.weights", ["tiny", "./tiny/model.h5"], r"model\.h5: this is the fold tiny again"),
-    ("models.tiny.weights", "~/tiny", r"models\.tiny\.weights: ~/tiny: '~' is not replaced in a con"
-                                      r"fig; write the path in full, as in /.*/tiny"),
-    ("models.tiny.weights", "s3://a/b", r"tiny\.weights: s3://a/b is an address, not a path; dow"),
-    ("models.tiny.targets", "t{x}.txt", r"tiny\.targets: t\{x\}\.txt: braces in a path are wildca"),
-    ("models.tiny.shifts", [0, float("nan")], r"models\.tiny\.shifts\.1: nan is not a number that"),
-    ("genome.name", "g\n", r"genome\.name: 'g\\n' has a line break .*; write it in one line and "),
-    ("genome.assembly", "hg38\n", r"genome\.assembly: 'hg38\\n' has a line break"),
-    ("genome.fasta", "https://a.org/g.fa", r"genome\.fasta: https://a\.org/g\.fa is an address, "),
-    ("genome.fasta", "~/g.fa", r"genome\.fasta: ~/g\.fa: '~' is not replaced in a config"),
-    ("genome.fasta", "g{1}.fa", r"genome\.fasta: g\{1\}\.fa: braces in a path are wildcards for "),
-    ("genome.regions", ["~/a.bed"], r"genome\.regions\.0: ~/a\.bed: '~' is not replaced in a con"),
-    ("output", "~/results", r"output: ~/results: '~' is not replaced in a config"),
-    ("output", "{genome}", r"output: \{genome\}: braces in a path are wildcards for Snakemake; r"),
-    ("output", "results\n", r"output: 'results\\n' has a line break"),
-    ("models.tiny\n", {}, r"models: 'tiny\\n' has a line break or another control character; writ"),
-    ("prediction", {"min_acgt": float("nan")}, r"prediction\.min_acgt: nan is not a number that "),
-    ("prediction", {"overlap": float("inf")}, r"prediction\.overlap: inf is not a number that can"),
-    ("prediction", {"threads": 2.5}, r"prediction\.threads: 2\.5 is not of type 'integer'"),
-    ("prediction", {"precision": "tf32", "device": "cpu"},
-     r"prediction\.precision: tf32 needs a GPU, but device is cpu; use float32"),
-    ("models.bpnet.peaks", "~/b.bed", r"models\.bpnet\.peaks: ~/b\.bed: '~' is not replaced"),
-    ("models.bpnet.peaks", {"x": "a{b}.bed"}, r"models\.bpnet\.peaks\.x: a\{b\}\.bed: braces in "),
-    ("models.bpnet.peaks", {"x\n": "b.bed"}, r"models\.bpnet\.peaks: 'x\\n' has a line break"),
-    ("models.bpnet.peaks", {"x": {"model": "tiny", "track": 0, "threshold": float("nan")}},
-     r"models\.bpnet\.peaks\.x\.threshold: nan is not a number that can be used"),
-    ("models.bpnet.tracks", "all", r"models\.bpnet: unknown key 'tracks'; known are architecture"),
-    ("models.bpnet.weights", "tiny", r"describes 'borzoi', asked for is 'bpnet'"),
-    ("models.bpnet.peaks", ["b.bed"], r"models\.bpnet\.peaks: .*several by name, as in peaks"),
-    ("models.bpnet.peaks", {1: "b.bed"}, r"models\.bpnet\.peaks: the name 1 is not text in YAML"),
-    ("models.bpnet.peaks", {"x": "nowhere.bed"}, r"bpnet: peaks x: nowhere\.bed: no such file"),
-    ("models.bpnet.peaks", {"model": "tiny", "track": "id0", "number": 5},
-     r"peaks\.number: 5 is not text in YAML|in peaks: \{open: …\}"),
-    ("models.bpnet.peaks", {"x": {"model": "bpnet", "track": 0, "number": 5}},
-     r"peaks x: 'bpnet' is not a model that predicts tracks; such models of this config: tiny"),
-    ("models.bpnet.peaks", peaks_of_track("id7", number=5),
-     r"peaks x: among the tracks of tiny, track selector 'id7'"),
-    ("models.bpnet.peaks", peaks_of_track("assay:CAGE", number=5),
-     r"track 'assay:CAGE' matches 2 tracks of tiny \(id0, id1\); choose one of them"),
-    ("models.bpnet.peaks", peaks_of_track(0), r"bpnet\.peaks\.x: .*those of at least threshold"),
-    ("models.bpnet.peaks", peaks_of_track(0, treshold=5),
-     r"bpnet\.peaks\.x: unknown key 'treshold'; did you mean 'threshold'"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("path", "value", "message"), SETTINGS)
-def test_a_wrong_setting_is_named_with_its_place_and_a_remedy(
-    path: str, value: Any, message: str, config: Config
-) -> None:
-    with pytest.raises(SeqcovError, match=f"(?s){message}"):
-        plan(changed(config, path, value))
-
-
-def test_exclusions_that_leave_nothing_of_the_regions_are_refused(config: Config) -> None:
-    config["genome"] |= {"regions": ["chrI:101-200"], "exclude": ["chrI"]}
-    with pytest.raises(SeqcovError, match=r"genome\.exclude leaves nothing of genome\.regions"):
-        plan(config)
-
-
-@pytest.mark.parametrize(
-    ("model", "key", "message"),
-    [
-        ("tiny", "weights", "'weights' is a required property"),
-    ],
-)
-def test_a_missing_setting_is_named(model: str, key: str, message: str, config: Config) -> None:
-    del config["models"][model][key]
-    with pytest.raises(SeqcovError, match=f"models.{model}: {message}"):
-        plan(config)
-
-
-def test_a_track_that_the_run_does_not_predict_has_no_peaks(config: Config) -> None:
-    config["models"]["tiny"]["tracks"] = [0, 1]
-    config["models"]["bpnet"]["peaks"] = peaks_of_track("id2", number=5)
-    with pytest.raises(SeqcovError, match="among the tracks of tiny, track selector 'id2'"):
-        plan(config)
-
-
-def test_peaks_outside_the_regions_are_refused(config: Config) -> None:
-    config["genome"]["regions"] = ["scaffold_2:1-30"]
-    with pytest.raises(
-        SeqcovError, match="all 2 summits of peaks lie outside the selected regions"
-    ):
-        plan(config)
-
-
-STRAND_TABLE = "\tidentifier\tstrand_pair\n0\tE1+\t1\n1\tE1-\t1\n" + "".join(
-    f"{row}\tE{row}\t{row}\n" for row in range(2, 7)
-)
-
 TABLE = "\tidentifier\n" + "".join(f"{row}\tE{row}\n" for row in range(7))
-RAGGED = r"g\.fa: contig 'c', line \d of the file: not all lines .*; write the file again with even"
-
-FILES: list[tuple[str, str | bytes, str]] = [
-    ("g.fa", ">track\nACGT\n", r"g\.fa: contig 'track': in a BED file, .*; rename the contig"),
-    ("g.fa", ">a\nACGT\n>#x\nAC\n", r"g\.fa: contig '#x': in a BED file, .*; rename the contig"),
-    ("g.fa", b"\xef\xbb\xbf>a\nAC\n", r"g\.fa begins with a byte order mark .*; remove these 3 b"),
-    ("g.fa", ">a\nACGT\n".encode("utf-16"), r"g\.fa is UTF-16 text or not a text at all; convert"),
-    ("g.fa", ">a\nACGT\n".encode("utf-16-le"), r"g\.fa is UTF-16 text or not a text at all"),
-    ("g.fa", b">caf\xe9\nACGT\n", r"g\.fa: it is not UTF-8 text \(byte 0xe9\); if it is Latin-1"),
-    ("g.fa", ">c\nACGT\nAC\n\n\n", RAGGED),
-    ("g.fa", ">c\nACGT\nAC\n\n\n>d\nA\n", RAGGED),
-    ("regions.bed", "", r"genome\.regions: there are no intervals in regions\.bed; add some, or "),
-    ("regions.bed", "# x\n", r"genome\.regions: there are no intervals in regions\.bed"),
-    ("regions.bed", b"chrI\t0\t9\tcaf\xe9\n", r"BED regions\.bed: it is not UTF-8 text"),
-    ("regions.bed", "chrI\t0\t9\n".encode("utf-16"), r"BED regions\.bed: it is UTF-16 text; conv"),
-    ("b.bed", "", r"models\.bpnet: peaks b\.bed: the file is empty or holds comments alone"),
-    ("b.bed", b"chrI\t0\t9\tcaf\xe9\n", r"BED b\.bed: it is not UTF-8 text .*; if it is Latin-1"),
-    ("b.bed", gzip.compress(b"chrI\t0\t9\n" * 99)[:-9], r"BED b\.bed: Compressed file ended bef"),
-    ("tiny/targets.txt", TABLE.replace("3\tE3", "2\tE3"),
-     r"targets\.txt, line 5: index 2 is already that of line 4; number the tracks differently"),
-    ("tiny/targets.txt", TABLE.replace("E3", "E\0003"),
-     r"targets\.txt, line 5: a NUL character; remove it"),
-    ("tiny/targets.txt", TABLE.replace("E3", "\u00e9").encode("latin-1"),
-     r"track table tiny/targets\.txt: it is not UTF-8 text \(byte 0xe9\)"),
-    ("tiny/targets.txt", TABLE.encode("utf-16"), r"targets\.txt: it is UTF-16 text; convert it"),
-    ("tiny/targets.txt", "\tidentifier\tidentifier\n", r"targets\.txt: column 'identifier' appea"),
-    ("tiny/params.json", b"\xff\xfe{", r"tiny/params\.json: not JSON"),
-    ("g.fa", "", r"FASTA g\.fa: the file is empty"),
-    ("g.fa", "chr1\t5\nACGT\n", r"FASTA g\.fa does not begin with '>'"),
-    ("g.fa", ">chr1\nACGT\n>chr2\nACGT\n>chr1\nACGT\n", r"FASTA g\.fa: contig 'chr1' appears twi"),
-    ("regions.bed", "# loci\nchrI\t10\t20\nchrI\tten\t20\n", r"BED regions\.bed, line 3: .* does"
-                                                             r" not begin with contig, start, end"),
-    ("regions.bed", "1\t10\t20\n", r"BED regions\.bed, line 1: no contig '1'; .* calls it 'chrI'"),
-    ("b.bed", "chr1\t5\t9\nchr2\t5\t9\n",
-     r"b\.bed, line 1: no contig 'chr1'; this FASTA calls it 'chrI'; write into the config: genome:"
-     r' \{contig_aliases: \{"chr1": "chrI", "chr2": "chrII"\}\}'),
-    ("b.bed", "chrI\t5\t9\nchrI\t2000\t2003\n",
-     r"b\.bed, line 2: the summit is base 2,001, but chrI has 2,000 bp"),
-    ("tiny/targets.txt", "\tidentifier\n0\tENCFF1\n",
-     r"targets\.txt: 1 rows, but the human head has 7 tracks"),
-    ("tiny/targets.txt", STRAND_TABLE, r"strand_pair of E1\+ is E1-, but the pair of E1-"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "text", "message"), FILES)
-def test_a_wrong_file_is_named_with_its_line_and_a_remedy(
-    name: str, text: str | bytes, message: str, config: Config, tmp_path: Path
-) -> None:
-    if name == "regions.bed":
-        config["genome"]["regions"] = [name]
-    (tmp_path / name).write_bytes(text.encode() if isinstance(text, str) else text)
-    with pytest.raises(SeqcovError, match=message):
-        plan(config)
 
 
 @pytest.mark.parametrize(
@@ -346,26 +148,6 @@ def test_a_statistic_that_raw_cannot_undo_is_refused(
         plan(config)
 
 
-DAMAGES: list[tuple[Callable[[bytes], bytes], str]] = [
-    (lambda b: b[:-28], "is cut off, or something follows its end: .*; copy it again"),
-    (lambda b: b[: len(b) // 2], "is cut off, or something follows its end"),
-    (lambda b: b + b"x", "is cut off, or something follows its end"),
-    (lambda b: b[:30_000] + bytes([b[30_000] ^ 255]) + b[30_001:],
-     "the compressed file is damaged; copy it again, or compress it again with bgzip"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("damage", "message"), DAMAGES)
-def test_a_damaged_bgzip_file_is_refused(
-    damage: Callable[[bytes], bytes], message: str, config: Config, tmp_path: Path
-) -> None:
-    letters = "".join(random.Random(1).choices("ACGT", k=300_000))
-    path = write_bgzip(tmp_path / "d", build_fasta({"chrI": letters, "chrII": letters[:300]}))
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(SeqcovError, match=rf"genome\.fa\.gz.*{message}"):
-        plan(changed(config, "genome.fasta", "d/genome.fa.gz"))
-
-
 def fewer_tracks(folder: Path) -> None:
     write_weights(folder, dataclasses.replace(TINY, tracks=2))
     (folder / "targets.txt").unlink()
@@ -421,15 +203,3 @@ def test_a_genome_that_a_format_cannot_hold_is_refused(
     if assembly is None:
         config["genome"]["assembly"] = "hg38"
         plan(config)
-
-
-@pytest.mark.parametrize("blocked", ["results", "results/g", "", "results/g/tiny"])
-def test_an_output_folder_that_is_a_file_is_refused(
-    blocked: str, config: Config, tmp_path: Path
-) -> None:
-    """A file has the name of the output folder, a folder in it, or one above it."""
-    file = tmp_path / "out" / blocked
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("a file")
-    with pytest.raises(SeqcovError, match=r"output out/results.*: .*out.* is a file, not a folder"):
-        plan(changed(config, "output", "out/results"))

@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seqcov_models import BPNetConfig, BPNetLiteConfig, ChromBPNetConfig, save_model
+from seqcov_models import (
+    BPNetConfig,
+    BPNetLiteConfig,
+    CherimoyaConfig,
+    ChromBPNetConfig,
+    save_model,
+)
 from seqcov_models.checkpoints.load import build
 from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
@@ -37,8 +43,12 @@ UNSTRANDED = BPNetLiteConfig(
 )  # fmt: skip
 
 CHROMBPNET = ChromBPNetConfig(
-    sequence_length=80, target_length=30, hidden_size=6, stem_kernel_size=5, num_dilated_layers=2,
+    sequence_length=80, target_length=30, hidden_size=7, stem_kernel_size=5, num_dilated_layers=2,
     profile_kernel_size=5, bias_hidden_size=4, bias_num_dilated_layers=1,
+)  # fmt: skip
+CHERIMOYA = CherimoyaConfig(
+    sequence_length=70, target_length=20, hidden_size=8, stem_kernel_size=5, num_dilated_layers=2,
+    profile_kernel_size=5,
 )  # fmt: skip
 
 

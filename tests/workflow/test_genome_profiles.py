@@ -19,7 +19,16 @@ from seqcov_models.prediction.ensemble import ProfileEnsemble
 from seqcov_models.run.track_table import read_table
 from seqcov_models.tiling import Tiling, select_bins, tile
 from support.fasta import write_fasta
-from support.profiles import BPNET, BPNET_LITE, LETTERS, UNSTRANDED, assert_close, network
+from support.profiles import (
+    BPNET,
+    BPNET_LITE,
+    CHERIMOYA,
+    CHROMBPNET,
+    LETTERS,
+    UNSTRANDED,
+    assert_close,
+    network,
+)
 from support.runs import bigwigs, digests, every_base, snakemake, start, wait_for
 
 pytestmark = pytest.mark.workflow
@@ -51,7 +60,7 @@ def predict_windows(
 
 
 def test_each_base_has_the_mean_of_its_windows(tmp_path: Path) -> None:
-    """BPNET has same padding: its windows are predicted one by one."""
+    """BPNET has same padding, CHERIMOYA normalises: their windows are predicted one by one."""
     write_fasta(tmp_path / "g.fa", LETTERS)
     lite = write_model(tmp_path, BPNET_LITE, peaks="genome", reverse_complement=True)
     high = {"high": {"model": "lite", "track": "signal+", "number": 5}}
@@ -62,6 +71,8 @@ def test_each_base_has_the_mean_of_its_windows(tmp_path: Path) -> None:
             "models": {
                 "lite": lite,
                 "same": write_model(tmp_path, BPNET, stride=7, tracks=["two-"]),
+                "chrom": write_model(tmp_path, CHROMBPNET, stride=11, reverse_complement=True),
+                "norm": write_model(tmp_path, CHERIMOYA, stride=13),
                 "at_peaks": write_model(tmp_path, UNSTRANDED, peaks=high),
             },
             "prediction": {"windows_per_chunk": 150},
@@ -70,12 +81,13 @@ def test_each_base_has_the_mean_of_its_windows(tmp_path: Path) -> None:
     assert process.returncode == 0, process.stderr
     table = {row["file"]: row for row in read_table(tmp_path / "results/g/tracks.tsv")}
     cases = [("lite", BPNET_LITE, 11, {"signal.plus": 0, "signal.minus": 1}),
-             ("same", BPNET, 7, {"two.minus": 3})]  # fmt: skip
+             ("same", BPNET, 7, {"two.minus": 3}), ("chrom", CHROMBPNET, 11, {"chrombpnet": 0}),
+             ("norm", CHERIMOYA, 13, {"signal": 0})]  # fmt: skip
     hub = (tmp_path / "results/g/hub.txt").read_text()
     for model, config, step, names in cases:
         written = bigwigs(tmp_path / "results/g" / model)
         assert set(written) == {f"{model}.{name}.bw" for name in (*names, "unknown")}
-        expected = predict_windows(tmp_path, config, step, both_strands=model == "lite")
+        expected = predict_windows(tmp_path, config, step, both_strands=model in ("lite", "chrom"))
         expected["chrI"][500:520] = np.nan
         for name, column in names.items():
             file = f"{model}/tracks/tracks/{model}.{name}.bw"

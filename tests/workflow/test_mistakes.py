@@ -1,6 +1,6 @@
 """Mistakes of every kind stop a run before anything is predicted, with one line that helps.
 
-What is said about each mistake in a config is tested in tests/run/test_mistakes.py.
+The message of each mistake is in docs/troubleshooting.md.
 """
 
 import json
@@ -75,8 +75,8 @@ MISTAKES: list[tuple[Mistake, str]] = [
     (name_is_a_number, r"models: the name 1 is not text in YAML; put it in quotes"),
     (run_cannot_be_planned, r"no contig 'chr1'; this FASTA calls it 'chrI'"),
     (peaks_cannot_be_read, r"models\.bpnet: .*peaks\.bed, line 2: the summit is base 2,001"),
-    (weights_are_cut_off, r"model\.h5: not a complete HDF5 file: .*truncated"),
-    (params_describe_more_layers, r"does not fit its params\.json: .*missing: .*"),
+    (weights_are_cut_off, r"model\.h5: not a complete HDF5 file; copy or download"),
+    (params_describe_more_layers, r"does not fit its params\.json; .*missing: .*"),
     (weights_are_narrower, r"stem\.tower\.0\.conv\.weight is \(3, 6, 3\), not \(8, 6, 3\)"),
 ]
 

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,6 @@ from support.position_coded import position_coded_bin, save_position_coded
 from support.profiles import (
     BPNET,
     BPNET_LITE,
-    CHROMBPNET,
     LETTERS,
     UNSTRANDED,
     assert_close,
@@ -107,7 +107,6 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
     [
         (BPNET_LITE, "bpnetlite", {"signal.bw", "signal.plus.bw", "signal.minus.bw"}),
         (UNSTRANDED, "bpnetlite", {"a.bw", "b.bw"}),
-        (CHROMBPNET, "chrombpnet", {"chrombpnet.bw"}),
     ],
 )
 def test_bpnet_lite_in_a_run(
@@ -119,6 +118,47 @@ def test_bpnet_lite_in_a_run(
     assert process.returncode == 0, process.stderr
     assert set(bigwigs(tmp_path / "results/g/lite")) == files
     assert {row["set"] for row in rows_of(tmp_path / "results/g/lite")} == {"b"}
+
+
+PUBLISHED = {
+    "nobias": ("chrombpnet", "keras_chrombpnet", "chrombpnet_nobias.h5", ["chrombpnet_nobias"]),
+    "full": ("chrombpnet", "keras_chrombpnet", "", ["chrombpnet"]),
+    "chip": ("bpnet", "keras_bpnet_encode", "", ["signal.plus", "signal.minus"]),
+    "catv1": ("cherimoya", "cherimoya", "", ["signal"]),
+}
+"""Architecture, golden, file in it, and bigWigs of published files."""
+
+
+def test_files_as_published_in_a_run(
+    config: Config, tmp_path: Path, goldens: Callable[[str], Path]
+) -> None:
+    models: Config = {}
+    for name, (architecture, golden, file, _) in PUBLISHED.items():
+        weights = str(goldens(golden) / file)
+        models[name] = {"architecture": architecture, "weights": weights, "peaks": "one.bed"}
+    folds = [models["nobias"]["weights"], str(tmp_path / "fold_1.h5")]
+    shutil.copy(*folds)
+    layer = "wo_bias_bpnet_logcount_predictions"
+    with h5py.File(folds[1], "r+") as file:
+        file[f"model_weights/{layer}/{layer}/bias:0"][...] += 1
+    models["folds"] = {**models["nobias"], "weights": folds}
+    (tmp_path / "one.bed").write_text("chrI\t1000\t1001\n")
+    process = snakemake(tmp_path, config | {"models": models})
+    assert process.returncode == 0, process.stderr
+    letters = ("N" * 100 + LETTERS["chrI"] + "N" * 100)[43 : 43 + 2_114]
+    for name, (architecture, _, _, files) in PUBLISHED.items():
+        model = load_model(architecture, models[name]["weights"])
+        expected = model.predict([letters])[0]
+        for track, file in enumerate(files):
+            path = tmp_path / f"results/g/{name}/{file}.bw"
+            values = every_base(path, "chrI", 2_000)[500:1_500]
+            known = np.isfinite(values)
+            assert known.sum() > 800
+            assert_close(values[known], expected[known, track])
+    average = every_base(tmp_path / "results/g/folds/chrombpnet_nobias.bw", "chrI", 2_000)
+    single = every_base(tmp_path / "results/g/nobias/chrombpnet_nobias.bw", "chrI", 2_000)
+    known = np.isfinite(single)
+    assert_close(average[known], single[known] * np.exp(0.5))  # the mean of log counts
 
 
 def test_from_a_genome_to_profiles_without_an_experiment(config: Config, tmp_path: Path) -> None:

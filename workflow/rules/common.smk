@@ -32,7 +32,7 @@ config = {**config, "output": output}
 paths = Paths.from_config(config)
 try:
     if workflow.is_main_process:
-        check_writable(Path(logs), "logs")
+        check_writable(Path(logs), "log folder")
         run = plan_run(config)
         peaks = count_peaks(run.profiles)
         print(describe(run, peaks), file=sys.stderr)

@@ -28,7 +28,7 @@ def detect_container(path: Path) -> str | None:
     """
     try:
         if not path.is_file():  # opening a pipe would wait
-            raise SeqcovError(f"weights {path}: not a file")
+            raise SeqcovError(f"weights {path}: not a file; name a file or a folder")
         with path.open("rb") as file:
             head = file.read(512)
             size = file.seek(0, 2)
@@ -60,7 +60,8 @@ def open_file(path: Path) -> Arrays:
     container = detect_container(path)
     if container is None:
         raise SeqcovError(
-            f"{path}: not HDF5, safetensors, a file of torch.save or a TensorFlow checkpoint"
+            f"{path}: not HDF5, safetensors, a file of torch.save or a TensorFlow checkpoint;"
+            " download it again, or name another file"
         )
     module, _, function = _READERS[container].partition(".")
     reader: Callable[[Path], Arrays] = getattr(import_module(f"{__name__}.{module}"), function)

@@ -70,9 +70,8 @@ def _open(path: Path) -> Iterator[Any]:
             yield file
     except SeqcovError:
         raise
-    except Exception as error:  # OSError, RuntimeError, KeyError, … for damage
-        reason = str(error).partition("\n")[0]
-        raise SeqcovError(f"{path}: not a complete HDF5 file: {reason}") from None
+    except Exception:  # OSError, RuntimeError, KeyError, … for damage
+        raise SeqcovError(f"{path}: not a complete HDF5 file; copy or download it again") from None
 
 
 def _items(file: Any) -> list[tuple[str, Any]]:

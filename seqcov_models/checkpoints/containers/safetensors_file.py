@@ -1,5 +1,6 @@
 """Safetensors files, in one piece or in the shards that Hugging Face splits large ones into."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,8 +43,13 @@ def _open(path: Path, framework: str) -> Iterator[Any]:
     except SeqcovError:
         raise
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise SeqcovError(f"{path}: not a complete safetensors file: {reason}") from None
+        if kind := re.search(r"unknown variant `(\w+)`", str(error)):
+            raise SeqcovError(
+                f"{path}: numbers of the kind {kind[1]} cannot be read; save them as float32"
+            ) from None
+        raise SeqcovError(
+            f"{path}: not a complete safetensors file; copy or download it again"
+        ) from None
 
 
 def shards_in_index(index: Path) -> list[Path]:

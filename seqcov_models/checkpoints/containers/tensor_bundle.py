@@ -47,8 +47,10 @@ def open_bundle(index: Path) -> Arrays:
         raise SeqcovError(f"{index}: too large for the index of a checkpoint")
     try:
         entries = dict(_entries(index.read_bytes()))
-    except (ValueError, IndexError, KeyError, OverflowError) as error:
-        raise SeqcovError(f"{index}: not a complete TensorFlow checkpoint: {error}") from None
+    except (ValueError, IndexError, KeyError, OverflowError):
+        raise SeqcovError(
+            f"{index}: not a complete TensorFlow checkpoint; copy or download it again"
+        ) from None
     shards = data_files(index)
     weights = {name: entry for name, entry in entries.items() if entry.dtype in DTYPES}
     shapes = {name: entry.shape for name, entry in weights.items()}

@@ -77,10 +77,9 @@ def _load(path: Path, is_zip: bool) -> Any:
     except pickle.UnpicklingError as error:
         match = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise _code_error(path, match[1][:100] if match else "an object") from None
-    except Exception as error:  # torch, zipfile and pickle raise many kinds for damage
-        reason = str(error).partition("\n")[0][:200]
+    except Exception:  # torch, zipfile and pickle raise many kinds for damage
         raise SeqcovError(
-            f"{path}: not a complete file of torch.save: {type(error).__name__}: {reason}"
+            f"{path}: not a complete file of torch.save; copy or download it again"
         ) from None
 
 
@@ -89,8 +88,10 @@ def _check_sums(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entry = archive.testzip()
-    except Exception as error:  # zipfile raises many kinds for damage
-        raise SeqcovError(f"{path}: not a complete file of torch.save: {error}") from None
+    except Exception:  # zipfile raises many kinds for damage
+        raise SeqcovError(
+            f"{path}: not a complete file of torch.save; copy or download it again"
+        ) from None
     if entry:
         raise SeqcovError(
             f"{path}: the checksum of {entry} is wrong: the file is damaged; fetch it again"
@@ -103,11 +104,11 @@ def _state_dict(content: Any, path: Path) -> dict[str, torch.Tensor]:
         content = content["state_dict"]
     if not isinstance(content, dict) or not content:
         kind = "an empty dict" if content == {} else f"a {type(content).__name__}"
-        raise SeqcovError(f"{path}: holds {kind}, not a state dict (names and their tensors)")
+        raise SeqcovError(f"{path}: holds {kind}, not a state dict; save model.state_dict()")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise SeqcovError(
-                f"{path}: {repr(name)[:100]} is not a tensor. A state dict holds nothing else:"
+                f"{path}: {repr(name)[:100]} is not a tensor. A state dict holds nothing else;"
                 " save it alone"
             )
     return content

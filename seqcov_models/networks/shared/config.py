@@ -473,7 +473,8 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SeqcovError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise SeqcovError(f"{path}: not JSON: {error}") from None
+        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise SeqcovError(f"{path}{line}: not JSON; copy or download it again") from None
     if not isinstance(values, dict):
-        raise SeqcovError(f"{path}: not a JSON object")
+        raise SeqcovError(f"{path}: not a JSON object; copy or download it again")
     return values

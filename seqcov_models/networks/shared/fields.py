@@ -192,7 +192,7 @@ class ValidatedFields:
         """
         fields = {key: value for key, value in values.items() if key != "architecture"}
         if unknown := sorted({*map(str, fields)} - {item.name for item in dataclasses.fields(cls)}):
-            raise SeqcovError(f"{cls.__name__} has no field {', '.join(unknown)}")
+            raise SeqcovError(f"{cls.__name__} has no field {', '.join(unknown)}; remove it")
         return cls(**fields)
 
 
