@@ -23,7 +23,7 @@ from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.coverage_planner import plan_coverage, recognise_folds
 from seqcov_models.run.genome_profiles import check_entry, is_at_peaks
-from seqcov_models.run.limits import check_genome
+from seqcov_models.run.limits import check_dates, check_genome
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.profile_plan import PeakFile, ProfileOptions, ProfilePlan, TrackPeaks
@@ -105,7 +105,9 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
                 models[name], works[name] = plan, replace(work, reason=reason)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
-    return RunPlan(config, genome.fasta, _initial_view(genome), models, profiles, works)
+    run = RunPlan(config, genome.fasta, _initial_view(genome), models, profiles, works)
+    check_dates(run)
+    return run
 
 
 def _check_architecture(entry: Mapping[str, Any]) -> None:

@@ -74,7 +74,27 @@ def begin_run():
     chunks, results = run.leftovers(paths)
     began, provenance = time.time(), paths.provenance.absolute()
     chunks = [file.absolute() for file in chunks]
+    atexit.register(
+        name_failures, Path.cwd()
+    )  # what is registered first is called last
     atexit.register(remove_leftovers, chunks, results, began, provenance)
+
+
+def name_failures(folder):
+    """Print what failed and its log, below everything that Snakemake prints.
+
+    folder: the working directory of the run.
+    """
+    failed = workflow.scheduler.failed if workflow.scheduler is not None else ()
+    for job in list(failed)[:5]:
+        for log in getattr(job, "log", ()):
+            path = folder / log
+            lines = (
+                path.read_text("utf-8", "replace").split("\n") if path.exists() else []
+            )
+            last = next((line for line in reversed(lines) if line.strip()), "")
+            reason = last.partition(" ERROR ")[2] or "it ended without a message"
+            print(f"{job.rule.name} failed: {reason} (log: {log})", file=sys.stderr)
 
 
 def remove_leftovers(chunks, results, began, provenance):
