@@ -10,7 +10,7 @@ import time
 from snakemake.path_modifier import PathModifier
 
 from seqcov_models.locks import begin_run as lock_and_name
-from seqcov_models.run.track_table import find_damage
+from seqcov_models.run.finished import find_damaged_table
 
 
 def take_prefix(*folders):
@@ -39,8 +39,8 @@ def is_executing():
 def advise_on_profile():
     """Name the keys that a user's own workflow profile lacks, once; see profiles/default."""
     is_advised = {
-        "rerun-triggers: [mtime, params, input]": any(
-            trigger.name in ("CODE", "SOFTWARE_ENV")
+        "rerun-triggers: [mtime, params]": any(
+            trigger.name in ("CODE", "SOFTWARE_ENV", "INPUT")
             for trigger in workflow.dag_settings.rerun_triggers
         ),
         "rerun-incomplete: true": not workflow.dag_settings.force_incomplete,
@@ -48,8 +48,8 @@ def advise_on_profile():
     }
     if keys := [key for key, is_missing in is_advised.items() if is_missing]:
         print(
-            f"The workflow profile lacks {', '.join(keys)}: a new version of seqcov may compute"
-            " finished genomes again, or a killed run leave a lock (profiles/README.md)",
+            f"The workflow profile lacks {', '.join(keys)}: a new version of seqcov or a"
+            " moved file may compute finished genomes again, or a killed run leave a lock (profiles/README.md)",
             file=sys.stderr,
         )
 
@@ -84,16 +84,19 @@ def begin_run():
 
 @functools.cache
 def remake_damaged():
-    """Let Snakemake make results again whose bigWigs are missing or cut, and say why; once.
+    """Let Snakemake make bigWigs of BPNets again that are missing or cut, and say why; once.
 
-    It compares dates of outputs only, and folders exist though files in them do not.
+    Snakemake compares the dates of files that exist. Bigwigs of models of coverage are compared
+    when the run is planned, see `run.reuse`.
     """
     if not workflow.is_main_process:
         return
-    for table in filter(Path.exists, tables_of_run(None)):
-        if damage := find_damage(table):
-            print(f"{damage}; {table} is made again", file=sys.stderr)
-            workflow.dag.forcefiles.add(str(table))
+    for profile in run.profiles.values():
+        for task in profile.tasks:
+            table = paths.task_table(profile.name, task)
+            if table.exists() and (damage := find_damaged_table(table)):
+                print(f"{damage}; it is made again", file=sys.stderr)
+                workflow.dag.forcefiles.add(str(table))
 
 
 def name_failures(folder):
