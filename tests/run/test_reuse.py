@@ -115,7 +115,7 @@ def test_windows_to_predict_follow_from_ranges_and_batches(
     assert len(track_set.chunks) == len(track_set.ranges) == 4
     make(paths.chunks(NAME))
     for batch in range(len(track_set.batches)):
-        header = b"seqcov\x00\x01" + track_set.packing_digest.encode() + bytes(8)
+        header = b"seqcov\x00\x02" + track_set.packing_digest.encode() + bytes(8)
         paths.packed(NAME, "1", batch).write_bytes(header)
     paths.chunk(NAME, "0").touch()
     assert plan_run(config).works[NAME].windows == 7

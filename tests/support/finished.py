@@ -1,5 +1,6 @@
-"""Finished runs without a network: folders of bigWigs that are only names."""
+"""Finished runs without a network: folders of bigWigs that only end as such."""
 
+from seqcov_models.bigwig.layout import MAGIC
 from seqcov_models.run.finished import write_identity
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.planner import plan_run
@@ -16,6 +17,6 @@ def finish(config: Config, *groups: str, model: str = "borzoi") -> RunPlan:
         folder.mkdir(parents=True, exist_ok=True)
         for bigwig in plan.bigwigs:
             if bigwig.group == group:
-                run.paths.bigwig(model, group, bigwig.track.file_name).write_bytes(b"bigWig")
+                run.paths.bigwig(model, group, bigwig.track.file_name).write_bytes(MAGIC)
         write_identity(folder, track_set.group_digest(group))
     return run
