@@ -256,6 +256,21 @@ def test_a_trained_network_gives_what_its_windows_give(
     assert genome.contigs["c"] == 25_000
 
 
+def test_bfloat16_has_the_error_of_windows_in_bfloat16(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    write_fasta(tmp_path / "g.fa", {"c": "".join(rng.choice(list("ACGT"), 6_000))})
+    genome = Genome(open_fasta(tmp_path / "g.fa", tmp_path))
+    model = load_model("bpnetlite", real_input("models/bpnetlite_ctcf/ctcf.safetensors"))
+    assert isinstance(model, ProfileModel)
+    ensemble, tiling = ProfileEnsemble([model]), Tiling(model.geometry, 250, "mean")
+    exact = predict_contigs(ensemble, genome, tiling)["c"][0]
+    rough = predict_contigs(ensemble, genome, tiling, precision="bfloat16")["c"][0]
+    segment = Segment("c", 0, 24, 6_000)
+    windows = predict_segment(ensemble, tiling, genome, segment, 8, "bfloat16")
+    error = np.abs(np.concatenate([part for _, part, _ in windows]) - exact).max()
+    assert 0 < np.abs(rough - exact).max() < 2 * error < 0.1 * np.ptp(exact)
+
+
 @pytest.mark.parametrize("config", [BPNET_LITE, BPNET], ids=["pass", "windows"])
 def test_a_region_has_the_values_of_its_contig(
     config: BPNetConfig, genome: Genome, tmp_path: Path
