@@ -145,15 +145,17 @@ def explain_missing_gpu() -> str:
 def name_gpus() -> list[str]:
     """Return a name per GPU that torch sees, the same in all processes.
 
-    A part of a GPU (MIG) is named by CUDA_VISIBLE_DEVICES: a process sees one of them at most.
+    It is the GPU's UUID. A part of a GPU (MIG) is named by CUDA_VISIBLE_DEVICES: a process sees one
+    of them at most. If torch knows no UUIDs (some builds for AMD), numbers are the names.
     """
-    visible = visible_gpus() or ""
-    if visible.startswith("MIG-"):
-        return [visible.partition(",")[0].replace("/", "-")]
-    properties = [torch.cuda.get_device_properties(gpu) for gpu in range(torch.cuda.device_count())]
-    return [
-        str(getattr(device, "uuid", f"gpu-{number}")) for number, device in enumerate(properties)
-    ]
+    numbers = range(torch.cuda.device_count())
+    names = (visible_gpus() or "").replace("/", "-").split(",")
+    if names[0].startswith("MIG-"):
+        return names[:1]
+    if len(names) < len(numbers) or names == [""]:
+        names = [str(number) for number in numbers]
+    properties = [torch.cuda.get_device_properties(number) for number in numbers]
+    return [str(getattr(properties[gpu], "uuid", f"gpu-{names[gpu]}")) for gpu in numbers]
 
 
 def used_memory(names: Sequence[str]) -> list[int]:

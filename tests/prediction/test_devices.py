@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.prediction.devices import Device, lease, use_precision
+from seqcov_models.prediction.devices import Device, lease, name_gpus, use_precision
 from support.data import REPOSITORY
 
 
@@ -205,6 +205,16 @@ def test_two_parts_of_one_gpu_have_two_locks(
     assert locks == ["MIG-GPU-a-1-0.lock", "MIG-aa.lock"]
     for device in devices:
         device.close()
+
+
+def test_gpus_without_a_uuid_are_named_by_their_number_on_the_machine(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.gpus = {"a": 0, "b": 0}
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda gpu: types.SimpleNamespace())
+    assert name_gpus() == ["gpu-0", "gpu-1"]
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "3,5")
+    assert name_gpus() == ["gpu-3", "gpu-5"]
 
 
 NO_GPU = {

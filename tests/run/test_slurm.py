@@ -65,6 +65,12 @@ def test_a_controller_that_is_down_is_named_in_one_line(program: Program) -> Non
         read_configuration()
 
 
+def test_a_machine_without_slurm_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SeqcovError, match=r"^Slurm does not answer \(scontrol: .*No such file"):
+        read_configuration()
+
+
 @pytest.mark.parametrize(
     ("limit", "minutes"),
     [
