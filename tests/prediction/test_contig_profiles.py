@@ -155,7 +155,9 @@ def test_each_base_has_the_mean_of_the_windows_that_cover_it(
             folds, letters, step, settings["both_strands"], settings["expm1"], settings["min_acgt"]
         )
         np.testing.assert_array_equal(np.isnan(values), np.isnan(expected))
-        np.testing.assert_allclose(values, expected, rtol=2e-5, atol=1e-9)
+        # expm1 of a log count near 0 leaves few digits of the windows' float32
+        rounding = 1e-4 if settings["expm1"] else 2e-5
+        np.testing.assert_allclose(values, expected, rtol=rounding, atol=1e-9)
         np.testing.assert_allclose(unknown, fractions, atol=1e-6)
     assert np.isfinite(results["long"][0]).sum() > 300
     assert np.isnan(results["unknown"][0]).all()
