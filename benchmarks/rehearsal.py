@@ -14,7 +14,6 @@ Jobs run with `--cores`; wall seconds of a rule are those in which at least one 
 """
 
 import argparse
-import json
 import os
 import re
 import resource
@@ -36,6 +35,7 @@ from machine import name_processor
 
 from seqcov_models import BorzoiConfig, save_model
 from seqcov_models.checkpoints.load import build
+from seqcov_models.run.coverage_plan import CoveragePlan
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 HG38 = {
@@ -276,12 +276,9 @@ def rehearse(folder: Path, lengths: dict[str, int], options: argparse.Namespace)
 
 def print_costs(results: Path, run: Usage, rules: dict[str, Rule]) -> None:
     """Print the costs per window and value, and the bytes on disk."""
-    chunks = json.loads((results / "borzoi" / "plan.json").read_text())["chunks"]
-    windows = bins = 0
-    for chunk in chunks.values():
-        for row in chunk["rows"]:
-            segment = dict(zip(chunk["columns"], row, strict=True))
-            windows, bins = windows + segment["windows"], bins + segment["bins"]
+    plan = CoveragePlan.load(results / "borzoi" / "plan.json")
+    windows = sum(tracks.window_count for tracks in plan.sets)
+    bins = plan.bin_count * len(plan.sets)
     bigwigs = sum(file.stat().st_size for file in results.rglob("*.bw"))
     count = sum(1 for _ in results.rglob("*.bw"))
     predict, start = rules["predict_coverage"], rules[START].cpu

@@ -9,4 +9,4 @@ with job_log(snakemake.log[0]):
     from seqcov_models.run.coverage_plan import CoveragePlan
 
     plan = CoveragePlan.load(snakemake.input.plan)
-    write_mask(Path(snakemake.output[0]), plan, [Path(file) for file in snakemake.input.files])
+    write_mask(Path(snakemake.output[0]), plan, Path(snakemake.input.folder))

@@ -1,10 +1,11 @@
-"""Join the tables of all groups and tasks into one."""
+"""Write the table of all bigWigs of the run."""
 
 from pathlib import Path
 
 from seqcov_models.run.job import job_log
 
 with job_log(snakemake.log[0]):
-    from seqcov_models.run.track_table import join_tables
+    from seqcov_models.run.plan import load_run
+    from seqcov_models.run.run_table import write_run_table
 
-    join_tables([Path(table) for table in snakemake.input], Path(snakemake.output[0]))
+    write_run_table(Path(snakemake.output[0]), load_run(snakemake.input.plan))

@@ -211,7 +211,7 @@ def save_model(model: CoverageModel, folder: str | Path) -> None:
 
 
 def model_card(checkpoint: Checkpoint, model: CoverageModel) -> dict[str, Any]:
-    """Return a model's format, geometry, config and hashes as JSON values."""
+    """Return a model's format, geometry, config and the hashes of its network as JSON values."""
     geometry = checkpoint.config.geometry
     return {
         "format": checkpoint.format,
@@ -219,7 +219,6 @@ def model_card(checkpoint: Checkpoint, model: CoverageModel) -> dict[str, Any]:
         "core": geometry.core,
         "bin": geometry.bin,
         "parameters": sum(weight.numel() for weight in model.parameters()),
-        "tracks": [track.row for track in model.tracks],
-        "sha256": {path.name: content_digest(path) for path in checkpoint.files},
+        "sha256": {path.name: content_digest(path) for path in checkpoint.network_files},
         "config": checkpoint.config.to_dict(),
     }

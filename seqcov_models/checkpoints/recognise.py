@@ -67,10 +67,21 @@ class Checkpoint:
         return str(self.weights[0])
 
     @property
+    def network_files(self) -> list[Path]:
+        """Each file but the track table, which changes no weight."""
+        return [file for file in self.files if file != self.table]
+
+    @property
     def network_digests(self) -> list[str]:
-        """SHA-256 of each file but the track table, which changes no weight."""
+        """SHA-256 of each of `network_files`."""
         pairs = zip(self.files, self.digests, strict=True)
         return [digest for file, digest in pairs if file != self.table]
+
+    @property
+    def table_digest(self) -> str:
+        """SHA-256 of the track table; "" without one."""
+        pairs = zip(self.files, self.digests, strict=True)
+        return next((digest for file, digest in pairs if file == self.table), "")
 
     def with_digests(self) -> Self:
         """Return the checkpoint with the digest of each file; a file is read once."""

@@ -25,14 +25,13 @@ def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
         SeqcovError: If the free space is smaller than the temporary files and bigWigs that do not
             exist yet.
     """
-    if run.is_finished(run.paths):
-        return
-    folder = run.paths.folder
+    folder, finished = run.paths.folder, run.finished_folders
     free = shutil.disk_usage(nearest_existing(folder)).free
-    sizes = [model.output_bytes for model in run.models.values()]
-    sizes += [plan.output_bytes(peaks[name][0]) for name, plan in run.profiles.items()]
+    sizes = [model.group_bytes(run.works[name].groups) for name, model in run.models.items()]
+    if not run.is_finished(run.paths):
+        sizes += [plan.output_bytes(peaks[name][0]) for name, plan in run.profiles.items()]
     needed = sum(temporary + int(MARGIN * bigwigs) for temporary, bigwigs in sizes)
-    needed -= run.paths.written_bytes()  # by an earlier, unfinished run
+    needed -= run.paths.written_bytes(finished)  # by an earlier, unfinished run
     if needed > free:
         raise SeqcovError(
             f"output {folder}: the run needs about {format_bytes(needed)}, but only"

@@ -1,22 +1,18 @@
 """The plan of a model of coverage: what it predicts along a genome, in which sets of tracks."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
-from seqcov_models.bigwig.rounding import round_values
 from seqcov_models.checkpoints.recognise import Checkpoint
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.networks.shared.config import ProfileConfig
-from seqcov_models.run.chunk_files import DTYPES, Values
+from seqcov_models.run import digests
+from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.digests import digest, identify_checkpoints
-from seqcov_models.run.model_document import (
-    BIGWIG_BYTES,
-    ModelDocument,
-    count_positions,
-    describe_reads,
-)
-from seqcov_models.run.track_set import TrackSet, set_number
+from seqcov_models.run.model_document import ModelDocument, count_positions, describe_reads
+from seqcov_models.run.track_set import MASK, MASK_ITEM, Item, TrackSet, set_number
 from seqcov_models.tiling import BinIntervals, Geometry, Tiling
 from seqcov_models.tracks.table import Track
 from seqcov_models.tracks.units import Untransform, describe_unit
@@ -54,6 +50,20 @@ class CoverageOptions:
     min_acgt: float
 
 
+class Bigwig(NamedTuple):
+    """A bigWig that the config asks for.
+
+    Attributes:
+        group: The folder.
+        row: Its row in the chunks of the group's set.
+        track: The track, whose `file_name` is that of the bigWig.
+    """
+
+    group: str
+    row: int
+    track: Track
+
+
 @dataclass(frozen=True)
 class CoveragePlan(ModelDocument):
     """The plan of a model of coverage: what it predicts along the genome.
@@ -67,8 +77,10 @@ class CoveragePlan(ModelDocument):
         selected_bins: Bins to give a value by contig, as rows (start, end), 0-based half-open.
         table_rows: The selected tracks, as rows of the checkpoints' track table, ascending.
         standard_deviation: Whether the standard deviation over all members is wanted, too.
-        sets: The tracks that are predicted together.
-        significant_bits: Bits of the values in bigWigs; None if values are not rounded.
+        group_sets: The number of the set of each group of bigWigs that this run needs, by the
+            group's name, which is also the name of a folder.
+        sets: The sets of these groups, and those of earlier configs whose bigWigs still exist.
+        results_version: The `RESULTS_VERSION` that the plan was made with.
     """
 
     name: str
@@ -79,8 +91,9 @@ class CoveragePlan(ModelDocument):
     selected_bins: dict[str, BinIntervals]
     table_rows: list[int]
     standard_deviation: bool
+    group_sets: dict[str, int]
     sets: list[TrackSet]
-    significant_bits: int | None = None
+    results_version: int = field(default_factory=lambda: digests.RESULTS_VERSION)
 
     @property
     def predicts_profiles(self) -> bool:
@@ -101,10 +114,20 @@ class CoveragePlan(ModelDocument):
     def _track_by_row(self) -> dict[int, Track]:
         return {track.row: track for track in self.checkpoint_tracks}
 
+    def find_tracks(self, table_rows: list[int]) -> list[Track]:
+        """Return the tracks of these rows of the track table."""
+        return [self._track_by_row[row] for row in table_rows]
+
     @cached_property
     def tracks(self) -> list[Track]:
         """The selected tracks, in the table's order."""
-        return [self._track_by_row[row] for row in self.table_rows]
+        return self.find_tracks(self.table_rows)
+
+    @property
+    def items(self) -> list[Item]:
+        """The contents of all bigWigs that the config asks for."""
+        deviations = [(row, True) for row in self.table_rows if self.standard_deviation]
+        return [*((row, False) for row in self.table_rows), *deviations, MASK_ITEM]
 
     @cached_property
     def _set_by_number(self) -> dict[int, TrackSet]:
@@ -116,8 +139,15 @@ class CoveragePlan(ModelDocument):
 
     @cached_property
     def groups(self) -> dict[str, TrackSet]:
-        """The set of each group by the group's name, which is also the name of a folder."""
-        return {group: track_set for track_set in self.sets for group in track_set.groups}
+        """The set of each group of bigWigs that this run needs, by the group's name."""
+        return {group: self._set_by_number[number] for group, number in self.group_sets.items()}
+
+    @property
+    def needed_sets(self) -> list[TrackSet]:
+        """The sets of the groups that this run needs."""
+        return [
+            track_set for track_set in self.sets if track_set.number in self.group_sets.values()
+        ]
 
     @property
     def member_count(self) -> int:
@@ -141,32 +171,42 @@ class CoveragePlan(ModelDocument):
     @property
     def output_bytes(self) -> tuple[int, int]:
         """Approximate bytes of the bigWigs' temporary files at any time, and of the bigWigs."""
-        sizes = [self._set_bytes(track_set) for track_set in self.sets]
+        return self.group_bytes({tracks.number: [*tracks.groups] for tracks in self.needed_sets})
+
+    def group_bytes(self, groups: Mapping[int, Sequence[str]]) -> tuple[int, int]:
+        """Return the bytes of some groups' bigWigs, as `output_bytes` does for all.
+
+        Args:
+            groups: Names of groups, by the number of their set.
+        """
+        sizes = [
+            self._set_bytes(
+                self._set_by_number[number],
+                sum(len(self._set_by_number[number].groups[name]) for name in names),
+            )
+            for number, names in groups.items()
+        ]
         return sum(chunks for chunks, _ in sizes), sum(bigwigs for _, bigwigs in sizes)
 
-    def _set_bytes(self, track_set: TrackSet) -> tuple[int, int]:
-        """Return the bytes of a set, as `output_bytes` does.
+    def _set_bytes(self, track_set: TrackSet, rows: int) -> tuple[int, int]:
+        """Return the bytes of so many bigWigs of a set, as `output_bytes` does.
 
         Without ranges, all chunks exist at once. Otherwise the ranges that are predicted or
         compressed do (three are assumed), and later the batches that are joined; the other
         compressed ranges take the place of bigWigs that do not exist yet.
         """
         chunk_bytes = self.chunk_bytes(track_set)
-        rows = track_set.bigwig_count
-        width = BIGWIG_BYTES
-        if self.significant_bits is not None:  # 1.9 bytes were measured for 5 bits, 2.9 for 11
-            width = min(width, 1.07 + 0.167 * self.significant_bits)
-        bigwigs = int(self.bin_count * rows * width)
+        bigwigs = int(self.bin_count * rows * track_set.bytes_per_value)
         if not track_set.ranges:
             return sum(chunk_bytes.values()), bigwigs
         sizes = [sum(chunk_bytes[name] for name in names) for names in track_set.ranges.values()]
         largest = max(len(batch.rows) for batch in track_set.batches)
-        joined = bigwigs * largest * track_set.batches_at_once // rows
+        joined = bigwigs * largest * track_set.batches_at_once // max(1, rows)
         return min(sum(sizes), max(3 * max(sizes), joined)), bigwigs
 
     def set_tracks(self, track_set: TrackSet) -> list[Track]:
         """Return the tracks of a set, in the order of the chunks' rows."""
-        return [self._track_by_row[row] for row in track_set.table_rows]
+        return self.find_tracks(track_set.table_rows)
 
     def members(self, track_set: TrackSet, rows: list[int]) -> list[tuple[int, Track]]:
         """Return (row in the chunks, track) for every bigWig of a group or batch.
@@ -192,13 +232,44 @@ class CoveragePlan(ModelDocument):
         description = f"{track.description} (standard deviation)".strip()
         return replace(track, description=description, file_name=f"{file_name}.sd")
 
+    @cached_property
+    def bigwigs(self) -> list[Bigwig]:
+        """All bigWigs that the config asks for, each once, in the order of the track table."""
+        wanted, found = set(self.items), dict[Item, Bigwig]()
+        for group, track_set in self.groups.items():
+            for row, track in self.members(track_set, track_set.groups[group]):
+                if (item := track_set.item(row)) in wanted:
+                    found.setdefault(item, Bigwig(group, row, track))
+        first_row: dict[str, int] = {}
+        for bigwig in found.values():
+            rows = first_row.get(bigwig.group, bigwig.track.row), bigwig.track.row
+            first_row[bigwig.group] = min(rows)
+        order = sorted(first_row, key=lambda group: (group == MASK, first_row[group]))
+        return sorted(found.values(), key=lambda bigwig: order.index(bigwig.group))
+
     def find_bigwig(self, track: Track) -> tuple[str, str]:
         """Return the group of a selected track, and the name of its bigWig."""
-        for group, track_set in self.groups.items():
-            for row, member in self.members(track_set, track_set.groups[group]):
-                if member.row == track.row and row < len(track_set.table_rows):
-                    return group, member.file_name
-        raise KeyError(track.row)
+        return next(
+            (bigwig.group, bigwig.track.file_name)
+            for bigwig in self.bigwigs
+            if self.groups[bigwig.group].item(bigwig.row) == (track.row, False)
+        )
+
+    @property
+    def labels_digest(self) -> str:
+        """A text that changes with anything that the table of tracks says besides statistics."""
+        rows = [
+            (
+                bigwig.group,
+                bigwig.track.index,
+                bigwig.track.identifier,
+                bigwig.track.description,
+                bigwig.track.file_name,
+                self.unit(bigwig.track),
+            )
+            for bigwig in self.bigwigs
+        ]
+        return digest(self.name, self.geometry.bin, rows)
 
     def untransform(self, tracks: list[Track]) -> Untransform | None:
         """Return the inverse of the training's transform; None if values stay on the model's scale.
@@ -226,20 +297,25 @@ class CoveragePlan(ModelDocument):
 
     @property
     def units(self) -> dict[str, str]:
-        """The entries of the model's card that say its units."""
+        """The entries of the provenance that say the model's units."""
         return {"scale": self.options.scale, "transform": self.options.transform}
 
     @property
     def card_digest(self) -> str:
-        """A text that changes with anything that the model's card depends on."""
-        digests = [fold.digests for fold in self.folds]  # the card lists those of all files
-        return digest(identify_checkpoints(self.folds), digests, self.table_rows, self.units)
+        """A text that changes with anything that the model's card depends on.
+
+        It must not change with tracks and their names: a new card makes all predictions run again.
+        """
+        return digest(identify_checkpoints(self.folds))
 
     @cached_property
     def values_digest(self) -> str:
         """A text that changes with the value of any track at any bin, and with the bins."""
+        options = (
+            self.options if self.options.scale == "raw" else replace(self.options, transform="")
+        )
         return digest(
-            identify_checkpoints(self.folds), self.options, self.tiling, self.selected_bins,
+            identify_checkpoints(self.folds), options, self.tiling, self.selected_bins,
             list(self.fasta.contigs.items()), self.fasta.sha256,
         )  # fmt: skip
 
@@ -253,52 +329,11 @@ class CoveragePlan(ModelDocument):
             track_set.standard_deviation, pairs, columns, track_set.chunks,
         )  # fmt: skip
 
+    def can_use(self, track_set: TrackSet) -> bool:
+        """Return whether a set that was planned earlier has the values that this plan asks for."""
+        known = all(row in self._track_by_row for row in track_set.table_rows)
+        return known and self.digest_set(track_set) == track_set.digest
+
     def chunk_identity(self, chunk: str) -> str:
         """Return a text that changes with any value of the chunk of this name."""
         return digest(self.find_set(chunk).digest, chunk)
-
-    def bigwig_digest(self, group: str) -> str:
-        """Return a text that changes with any byte of a group's bigWigs and of their table."""
-        track_set = self.groups[group]
-        return self._digest_rows(track_set, track_set.groups[group])
-
-    def batch_digest(self, name: str) -> str:
-        """Return a text that changes with any byte of a batch's bigWigs and of their table."""
-        track_set = self.find_set(name)
-        batch = track_set.batches[track_set.batch_index(name)]
-        return digest(batch.group, self._digest_rows(track_set, batch.rows))
-
-    def _digest_rows(self, track_set: TrackSet, rows: list[int]) -> str:
-        """Return a text that changes with any byte of the bigWigs of these rows."""
-        labels = [
-            (
-                row,
-                track.index,
-                track.identifier,
-                track.description,
-                track.file_name,
-                self.unit(track),
-            )
-            for row, track in self.members(track_set, rows)
-        ]
-        return digest(track_set.digest, labels, *self._rounding)
-
-    def packing_digest(self, track_set: TrackSet) -> str:
-        """Return a text that changes with any byte of a set's compressed ranges."""
-        return digest(track_set.digest, track_set.ranges, track_set.batches, *self._rounding)
-
-    @property
-    def _rounding(self) -> list[int]:
-        """What rounding adds to digests: nothing without it, as before it existed."""
-        return [] if self.significant_bits is None else [self.significant_bits]
-
-    def round_runs(
-        self, row: int, runs: Iterable[tuple[str, int, Values]]
-    ) -> Iterator[tuple[str, int, Values]]:
-        """Yield a row's runs of values as they are written: rounded if the config asks for it.
-
-        The fraction of unknown bases (row -1) is not rounded.
-        """
-        for contig, first, values in runs:
-            bits = self.significant_bits
-            yield contig, first, values if bits is None or row < 0 else round_values(values, bits)

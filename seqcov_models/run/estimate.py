@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.run.changes import describe_profile_work
 from seqcov_models.run.chunk_size import operations_per_window
 from seqcov_models.run.costs import format_bytes, nearest_existing
 from seqcov_models.run.coverage_plan import CoveragePlan
@@ -12,7 +13,7 @@ from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.speeds import Speed, assumed_gpu, find_speed
-from seqcov_models.run.track_set import TrackSet, count_windows
+from seqcov_models.run.track_set import count_windows
 
 Peaks = Mapping[str, tuple[int, int]]
 """Numbers of predicted and of omitted peaks by BPNet; see `run.peak_sets.count_peaks`."""
@@ -43,7 +44,7 @@ class Cost:
 
 
 def describe(run: RunPlan, peaks: Peaks) -> str:
-    """Return a summary of the run: a line for the genome, two per model, and the total cost.
+    """Return a summary of the run: a line for the genome, some per model, and the total cost.
 
     Args:
         run: The plan.
@@ -58,8 +59,12 @@ def describe(run: RunPlan, peaks: Peaks) -> str:
     for name, cost in costs.items():
         if name in run.models:
             lines.append(_describe_coverage(run, run.models[name]))
+            lines.append(f"plan of {name}: {run.works[name].reason}")
         else:
-            lines.append(_describe_profiles(run.profiles[name], *peaks[name]))
+            profile = run.profiles[name]
+            lines.append(_describe_profiles(profile, *peaks[name]))
+            earlier = _read_earlier(profile, run.paths)
+            lines.append(f"plan of {name}: {describe_profile_work(profile, cost.windows, earlier)}")
         lines.append(f"cost of {name}: {_describe_cost(cost, precision)}")
     hours = [
         f"{_format_hours(sum(cost.seconds for cost in chosen))} {unit}-hours"
@@ -86,14 +91,14 @@ def estimate(run: RunPlan, peaks: Peaks) -> dict[str, Cost]:
     costs = {}
     for name, model in run.models.items():
         config = model.folds[0].config
-        windows, operations = 0, 0.0
-        for track_set in model.sets:
-            remaining = _remaining_windows(model, track_set, run.paths)
+        work, operations = run.works[name], 0.0
+        for track_set in model.needed_sets:
             network = config.with_tracks(len(track_set.table_rows))
-            windows += remaining
-            operations += remaining * operations_per_window(network, model.tiling)
+            windows = work.set_windows.get(track_set.number, 0)
+            operations += windows * operations_per_window(network, model.tiling)
         operations *= model.member_count
-        costs[name] = Cost(windows, operations, _find_speed(run, model), *model.output_bytes)
+        speed = _find_speed(run, model)
+        costs[name] = Cost(work.windows, operations, speed, *model.output_bytes)
     for name, profile in run.profiles.items():
         windows = _remaining_peaks(profile, peaks[name][0], run.paths)
         operations = float(windows * profile.member_count * profile.config.operations)
@@ -110,38 +115,18 @@ def _find_speed(run: RunPlan, model: CoveragePlan | ProfilePlan) -> Speed:
     )
 
 
-def _remaining_windows(model: CoveragePlan, track_set: TrackSet, paths: Paths) -> int:
-    """Return how many windows of a set no earlier run has predicted, by its files."""
-    name = model.name
+def _read_earlier(profile: ProfilePlan, paths: Paths) -> ProfilePlan | None:
+    """Return the plan of the last run of a BPNet; None if there is none that can be read."""
     try:
-        saved = {tracks.digest for tracks in CoveragePlan.load(paths.plan(name)).sets}
-    except SeqcovError:  # the first run, or one of another version
-        saved = set()
-    if track_set.digest not in saved:
-        return track_set.window_count
-    if all(paths.tracks(name, group).is_dir() for group in track_set.groups):
-        return 0
-    compressed = {
-        chunk
-        for label, chunks in track_set.ranges.items()
-        if all(paths.packed(name, label, n).exists() for n in range(len(track_set.batches)))
-        for chunk in chunks
-    }
-    return sum(
-        count_windows(segments)
-        for chunk, segments in track_set.chunks.items()
-        if chunk not in compressed and not paths.chunk(name, chunk).exists()
-    )
+        return ProfilePlan.load(paths.plan(profile.name))
+    except SeqcovError:
+        return None
 
 
 def _remaining_peaks(profile: ProfilePlan, predicted: int, paths: Paths) -> int:
     """Return about how many peaks no earlier run has predicted, by its files."""
-    name = profile.name
-    try:
-        saved = ProfilePlan.load(paths.plan(name)).prediction_digest
-    except SeqcovError:
-        saved = ""
-    if profile.prediction_digest != saved:
+    name, earlier = profile.name, _read_earlier(profile, paths)
+    if earlier is None or profile.prediction_digest != earlier.prediction_digest:
         return predicted
     if all(paths.task_table(name, task).exists() for task in profile.tasks):
         return 0
@@ -151,7 +136,7 @@ def _remaining_peaks(profile: ProfilePlan, predicted: int, paths: Paths) -> int:
 
 def _describe_coverage(run: RunPlan, model: CoveragePlan) -> str:
     """Return the line of a model of coverage."""
-    chunks = [count_windows(chunk) for tracks in model.sets for chunk in tracks.chunks.values()]
+    chunks = [n for tracks in model.needed_sets for n in map(count_windows, tracks.chunks.values())]
     chosen = run.config["prediction"]["windows_per_chunk"] == "auto"
     return (
         f"model {model.name}: {len(model.tracks):,} of {len(model.checkpoint_tracks):,} tracks,"

@@ -22,9 +22,7 @@ def write_cards(path: Path, plan: CoveragePlan | ProfilePlan) -> None:
             the plan was made.
     """
     inputs = Inputs(plan)
-    cards = [
-        model_card(fold, load_checkpoint(fold, plan.tracks)) | plan.units for fold in plan.folds
-    ]
+    cards = [model_card(fold, load_checkpoint(fold, plan.tracks)) for fold in plan.folds]
     inputs.check()
     with write_atomically(path) as part:
         part.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")

@@ -3,13 +3,16 @@
 Snakemake's rules pass wildcards as names: `paths.chunk("{model}", "{chunk}")`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 TRACK_TABLE = "tracks.tsv"
 """The table of all tracks of a run. In a folder of bigWigs, the table of its tracks."""
+
+IDENTITY = "identity.json"
+"""In a folder of bigWigs, the file that says what they were made from."""
 
 TWO_BIT = "genome.2bit"
 """The sequence beside a hub, for an assembly that UCSC does not know."""
@@ -138,6 +141,16 @@ class Paths:
 
     # Existing files
 
+    def temporary_files(self, model: str) -> dict[str, str]:
+        """Return the names of a model's temporary files, also unfinished ones.
+
+        Returns:
+            By name, the chunk, range or batch that the name begins with.
+        """
+        folder = self.chunks(model)
+        names = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+        return {name: name.lstrip(".").partition(".")[0] for name in names}
+
     def existing_chunks(self, models: Iterable[str]) -> set[Path]:
         """Return the temporary files and folders of `models`, from this and earlier runs."""
         return {
@@ -151,6 +164,10 @@ class Paths:
         """Return the chunks that killed jobs of `models` left; see `run.unfinished`."""
         return {file for model in models for file in self.chunks(model).glob(".*.npy.*.part")}
 
+    def group_folders(self, model: str) -> list[Path]:
+        """Return the folders of bigWigs of a model of coverage, from this and earlier runs."""
+        return list(self.model(model).glob("tracks/[!.]*"))
+
     def existing_results(self, models: Iterable[str]) -> set[Path]:
         """Return results of this and earlier runs: folders of models and groups, profile bigWigs.
 
@@ -158,15 +175,22 @@ class Paths:
         """
         results = {path for path in self.folder.glob("[!.]*") if path.is_dir()}
         for model in models:
-            folder = self.model(model)
-            results |= {*folder.glob("tracks/[!.]*"), *folder.glob("[!.]*.bw")}
+            results |= {*self.group_folders(model), *self.model(model).glob("[!.]*.bw")}
         return results
 
-    def written_bytes(self) -> int:
-        """Return the size in bytes of all existing chunks, compressed ranges and bigWigs."""
+    def written_bytes(self, without: Collection[Path] = ()) -> int:
+        """Return the size in bytes of all existing chunks, compressed ranges and bigWigs.
+
+        without: folders of bigWigs that are not counted.
+        """
         temporary = ("*/chunks/*.npy", "*/chunks/*.packed", "*/chunks/*.joined/*.bw")
         patterns = (*temporary, "*/tracks/*/*.bw", "*/*.bw")
-        states = [file.stat() for pattern in patterns for file in self.folder.glob(pattern)]
+        states = [
+            file.stat()
+            for pattern in patterns
+            for file in self.folder.glob(pattern)
+            if file.parent not in without
+        ]
         sizes = {(state.st_dev, state.st_ino): state.st_size for state in states}
         return sum(sizes.values())  # a bigWig with two names is counted once
 
@@ -174,3 +198,8 @@ class Paths:
 def bigwig_name(model: str, track: str) -> str:
     """Return the name of a track's bigWig within its group's folder."""
     return f"{model}.{track}.bw"
+
+
+def list_bigwigs(folder: Path) -> list[Path]:
+    """Return the bigWigs in a folder, by name."""
+    return sorted(folder.glob("*.bw"))

@@ -6,7 +6,7 @@ or a `ProfilePlan`. `run.digests` decides which jobs run again.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from seqcov_models.run.document import is_saved, pack, read_document, write_docu
 from seqcov_models.run.model_document import share_tracks
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.profile_plan import ProfilePlan
+from seqcov_models.run.reuse import Workload
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class RunPlan:
         view: The interval that browsers show first (contig, start, end), 0-based half-open.
         models: The plans of the models of coverage, by name.
         profiles: The plans of the BPNets, by name.
+        works: What the models of coverage still have to do, by name; not part of the documents.
     """
 
     config: Mapping[str, Any]
@@ -62,6 +64,7 @@ class RunPlan:
     view: Interval
     models: dict[str, CoveragePlan]
     profiles: dict[str, ProfilePlan]
+    works: dict[str, Workload] = field(default_factory=dict)
 
     @property
     def paths(self) -> Paths:
@@ -85,12 +88,31 @@ class RunPlan:
     def provenance_digest(self) -> str:
         """A text that changes with the config and the inputs, which the provenance repeats."""
         peaks = [plan.peaks for plan in self.profiles.values()]
-        return digest(self.config, self.fasta.sha256, peaks)
+        plans = (*self.models.values(), *self.profiles.values())
+        tables = [fold.table_digest for plan in plans for fold in plan.folds]
+        return digest(self.config, self.fasta.sha256, peaks, tables)
+
+    @property
+    def table_digest(self) -> str:
+        """A text that changes with anything that the table of tracks says besides statistics."""
+        names = {name: [*plan.tasks] for name, plan in self.profiles.items()}
+        return digest([plan.labels_digest for plan in self.models.values()], names)
 
     def save(self, paths: Paths) -> None:
         """Write the documents of the run and of its models if their content has changed."""
         for path, values in self._documents(paths).items():
             write_document(path, values)
+
+    @property
+    def finished_folders(self) -> set[Path]:
+        """The folders of finished bigWigs of the models of coverage, whose space is not freed."""
+        existing = {path for name in self.models for path in self.paths.group_folders(name)}
+        return existing - {
+            self.paths.tracks(name, group)
+            for name, work in self.works.items()
+            for groups in work.groups.values()
+            for group in groups
+        }
 
     def is_finished(self, paths: Paths) -> bool:
         """Return whether an earlier run with the same plan has written its results.
@@ -140,7 +162,7 @@ class RunPlan:
         """Return the temporary files of prediction that this run's jobs write."""
         files = set()
         for model in self.models.values():
-            for track_set in model.sets:
+            for track_set in model.needed_sets:
                 files |= {paths.chunk(model.name, chunk) for chunk in track_set.chunks}
                 for index, batch in enumerate(track_set.batch_names):
                     files |= {paths.packed(model.name, name, index) for name in track_set.ranges}
@@ -161,6 +183,14 @@ class RunPlan:
             for task in plan.tasks
             for strand in plan.strands
         }
+
+
+def load_run(path: str | Path) -> RunPlan:
+    """Read all documents of a run. Raises SeqcovError if one is missing or damaged.
+
+    path: the document that all models share.
+    """
+    return RunPlan.load(Paths.from_config(SharedPlan.load(path).config))
 
 
 def load_plan(path: str | Path) -> CoveragePlan | ProfilePlan:

@@ -18,7 +18,7 @@ from seqcov_models.genome.regions import read_bed_lines
 from seqcov_models.peaks.windows import Windows
 from seqcov_models.run.chunk_files import Values, read_row_blocks, track_runs
 from seqcov_models.run.profile_plan import ProfilePlan
-from seqcov_models.run.track_table import table_row, write_table
+from seqcov_models.run.track_table import statistics_row, table_row, write_table
 from seqcov_models.tiling import Geometry, Segment
 from seqcov_models.tracks.table import Track
 
@@ -105,8 +105,9 @@ def write_task(
         summary = write_bigwig(path, contigs, 1, runs)
         index = -1 if is_sum else row + offset
         description = f"{task} profile{labels[strand]}"
+        statistics = statistics_row(path, summary, ("", ""))
         track = Track(row, index, f"{task}{signs[strand]}", description, path.stem)
-        rows.append(table_row(model, "profiles", track, path, 1, unit, summary, ("", "")))
+        rows.append(table_row(model, "profiles", track, 1, unit, statistics))
     with write_atomically(table) as part:
         write_table(part, rows)
 

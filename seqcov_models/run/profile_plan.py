@@ -174,7 +174,7 @@ class ProfilePlan(ModelDocument):
 
     @property
     def units(self) -> dict[str, str]:
-        """The entries of the model's card that say its units."""
+        """The entries of the provenance that say the model's units."""
         return {"unit": self.unit}
 
     @property
@@ -208,9 +208,11 @@ class ProfilePlan(ModelDocument):
 
     @property
     def card_digest(self) -> str:
-        """A text that changes with anything that the model's card depends on."""
-        digests = [fold.digests for fold in self.folds]  # the card lists those of all files
-        return digest(identify_checkpoints(self.folds), digests, self.units)
+        """A text that changes with anything that the model's card depends on.
+
+        It must not change with tracks and their names: a new card makes all predictions run again.
+        """
+        return digest(identify_checkpoints(self.folds))
 
     @cached_property
     def peaks_digest(self) -> str:

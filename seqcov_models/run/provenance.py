@@ -11,20 +11,20 @@ from typing import Any
 from seqcov_models import __version__
 from seqcov_models.files import content_digest, write_atomically
 from seqcov_models.run.digests import RESULTS_VERSION
-from seqcov_models.run.plan import SharedPlan
+from seqcov_models.run.plan import RunPlan
 
 PACKAGES = ("torch", "numpy", "pyfaidx", "snakemake")
 """Packages whose versions are recorded."""
 
 
 def write_provenance(
-    path: Path, plan: SharedPlan, cards: Sequence[Path], peaks: Sequence[Path]
+    path: Path, run: RunPlan, cards: Sequence[Path], peaks: Sequence[Path]
 ) -> None:
     """Write the provenance of a run as JSON.
 
     Args:
         path: The file to write.
-        plan: The plan that all models share.
+        run: The plans of all models.
         cards: The model cards of all models, each in its model's folder.
         peaks: The files of peaks that the config names.
     """
@@ -33,14 +33,25 @@ def write_provenance(
         "results_version": RESULTS_VERSION,
         "versions": {"python": platform.python_version()}
         | {package: _installed_version(package) for package in PACKAGES},
-        "fasta": _file_facts(plan.fasta.path) | {"sha256": plan.fasta.sha256},
+        "fasta": _file_facts(run.fasta.path) | {"sha256": run.fasta.sha256},
         "peaks": [_file_facts(file) | {"sha256": content_digest(file)} for file in peaks],
-        "models": {card.parent.name: json.loads(card.read_text("utf-8")) for card in cards},
-        **_describe_rounding(plan.config["bigwig"]["significant_bits"]),
-        "config": plan.config,
+        "models": {card.parent.name: _describe_model(run, card) for card in cards},
+        **_describe_rounding(run.config["bigwig"]["significant_bits"]),
+        "config": run.config,
     }
     with write_atomically(path) as part:
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _describe_model(run: RunPlan, card: Path) -> list[dict[str, Any]]:
+    """Return a model's cards, with what depends on its tracks."""
+    plan = (run.models | run.profiles)[card.parent.name]
+    facts = []
+    for fold, checked in zip(plan.folds, json.loads(card.read_text("utf-8")), strict=True):
+        table = {fold.table.name: fold.table_digest} if fold.table else {}
+        tracks = {"tracks": [track.row for track in plan.tracks], **plan.units}
+        facts.append(checked | tracks | {"sha256": checked["sha256"] | table})
+    return facts
 
 
 def _describe_rounding(bits: int | None) -> dict[str, Any]:

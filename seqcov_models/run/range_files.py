@@ -59,11 +59,11 @@ def write_range(
     def pack(row: int) -> bytes:
         """Return one track of the range."""
         seams = Seams(plan.tiling, plan.fasta.contigs)
-        runs = plan.round_runs(row, track_runs(planned, row, plan.tiling.step))
+        runs = track_set.round_runs(row, track_runs(planned, row, plan.tiling.step))
         packed = pack_range(plan.fasta.contigs, plan.geometry.bin, seams.observe(runs), start, end)
         return _JUMPS.pack(*seams.jumps) + packed.to_bytes()
 
-    batches, digest = track_set.batches, plan.packing_digest(track_set)
+    batches, digest = track_set.batches, track_set.packing_digest
     with ThreadPoolExecutor(threads) as pool:
         for number, path in enumerate(files):
             rows = batches[number].rows if number < len(batches) else []
@@ -97,6 +97,12 @@ def _write_file(path: Path, digest: str, count: int, tracks: Iterable[bytes]) ->
         handle.write(offsets.tobytes())
         handle.flush()
         os.fsync(handle.fileno())  # the chunks are deleted next
+
+
+def is_packed_from(path: Path, digest: str) -> bool:
+    """Return whether an existing file was compressed from what has this digest."""
+    with path.open("rb") as handle:
+        return handle.read(_HEADER.size)[:-8] == _MAGIC + digest.encode()
 
 
 class PackedTrack:

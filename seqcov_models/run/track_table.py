@@ -1,52 +1,55 @@
 """Write and read tables of tracks, with one row per bigWig."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from seqcov_models.bigwig.writer import Summary
-from seqcov_models.files import write_atomically
-from seqcov_models.run.paths import TRACK_TABLE
 from seqcov_models.tracks.table import Track
 
 
-def table_row(
-    model: str,
-    group: str,
-    track: Track,
-    path: Path,
-    bin_size: int,
-    unit: str,
-    summary: Summary,
-    jumps: tuple[str, str],
-) -> dict[str, Any]:
-    """Return the row of a bigWig in a table of tracks.
+def statistics_row(path: Path, summary: Summary, jumps: tuple[str, str]) -> dict[str, Any]:
+    """Return what was measured while a bigWig was written, as a row of its folder's table.
 
     Args:
-        model: Name of the model.
-        group: Name of the group of tracks.
-        track: The track.
         path: The bigWig, beside the table.
-        bin_size: Bases per bin.
-        unit: The unit of the values in words.
         summary: Statistics of the values.
         jumps: Mean absolute jump between neighbouring bins at seams and elsewhere, as text.
     """
     return {
-        "model": model,
-        "group": group,
-        "index": track.index if track.index >= 0 else "",
-        "identifier": track.identifier,
         "file": path.name,
-        "bin": bin_size,
-        "unit": unit,
         "bases": summary.bases,
         "minimum": f"{summary.minimum:.6g}",
         "maximum": f"{summary.maximum:.6g}",
         "mean": f"{summary.mean:.6g}",
         "seam_jump": jumps[0],
         "other_jump": jumps[1],
+    }
+
+
+def table_row(
+    model: str, group: str, track: Track, bin_size: int, unit: str, statistics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the row of a bigWig in the table of a run.
+
+    Args:
+        model: Name of the model.
+        group: Name of the group of tracks.
+        track: The track.
+        bin_size: Bases per bin.
+        unit: The unit of the values in words.
+        statistics: What `statistics_row` returned.
+    """
+    return {
+        "model": model,
+        "group": group,
+        "index": track.index if track.index >= 0 else "",
+        "identifier": track.identifier,
+        "file": statistics["file"],
+        "bin": bin_size,
+        "unit": unit,
+        **statistics,
         "description": track.description,
     }
 
@@ -63,20 +66,3 @@ def read_table(path: Path) -> list[dict[str, str]]:
     """Return the rows of a table that `write_table` wrote."""
     with path.open(encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle, delimiter="\t"))
-
-
-def join_tables(tables: Iterable[Path], path: Path) -> None:
-    """Write the rows of all tables as one table.
-
-    Args:
-        tables: Tables of tasks' bigWigs, or folders of groups' bigWigs that contain their table.
-        path: The table to write. The paths in its column `file` are relative to its folder.
-    """
-    tables = [table / TRACK_TABLE if table.is_dir() else table for table in tables]
-    rows = [
-        {**row, "file": (table.parent / row["file"]).relative_to(path.parent).as_posix()}
-        for table in tables
-        for row in read_table(table)
-    ]
-    with write_atomically(path) as part:
-        write_table(part, rows)

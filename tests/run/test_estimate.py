@@ -17,6 +17,7 @@ from seqcov_models.run.planner import plan_run
 from seqcov_models.run.speeds import CPU_OPERATIONS_PER_SECOND, find_speed, record_speed
 from seqcov_models.run.track_set import count_windows
 from support.data import REPOSITORY
+from support.finished import finish
 from support.plans import Config, changed, write_weights
 
 
@@ -29,6 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_windows_that_are_left_are_counted(config: Config) -> None:
+    """`tests/run/test_reuse.py` has the other cases."""
     run = plan_run(config)
     (tracks,), paths = run.models["borzoi"].sets, run.paths
     windows = [count_windows(chunk) for chunk in tracks.chunks.values()]
@@ -37,21 +39,11 @@ def test_the_windows_that_are_left_are_counted(config: Config) -> None:
     for path in (paths.chunk("borzoi", name) for name in list(tracks.chunks)[:2]):
         path.parent.mkdir(exist_ok=True)
         np.save(path, 0)
-    assert estimate(run, {})["borzoi"].windows == sum(windows[2:])
+    assert estimate(plan_run(config), {})["borzoi"].windows == sum(windows[2:])
     other = plan_run(changed(config, "prediction.min_acgt", 0.5))
     assert estimate(other, {})["borzoi"].windows == sum(windows)  # these chunks are not its own
-    for name in list(tracks.chunks)[:2]:
-        paths.chunk("borzoi", name).unlink()
-    for name in tracks.ranges:
-        for batch in range(len(tracks.batches)):
-            paths.packed("borzoi", name, batch).touch()
-    assert estimate(run, {})["borzoi"].windows == 0
-    for name in tracks.ranges:
-        paths.packed("borzoi", name, 0).unlink()
-    assert estimate(run, {})["borzoi"].windows == sum(windows)
-    for group in tracks.groups:
-        paths.tracks("borzoi", group).mkdir(parents=True)
-    assert "cost of borzoi: nothing to predict; " in describe(run, {})
+    finish(config)
+    assert "cost of borzoi: nothing to predict; " in describe(plan_run(config), {})
 
 
 def test_hours_follow_from_operations_members_and_speed(

@@ -1,6 +1,5 @@
 """The check of the disk space that a run needs."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from seqcov_models.errors import SeqcovError
 from seqcov_models.run.costs import MARGIN, check_space
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.planner import plan_run
+from support.finished import finish
 from support.plans import Config, DiskUsage, changed, set_free_space
 
 
@@ -49,23 +49,22 @@ def test_what_an_unfinished_run_has_written_is_not_needed_again(
     check_space(run, {})
 
 
-def test_a_finished_run_needs_no_space_until_its_plan_changes(
+def test_only_what_is_not_finished_needs_space(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = plan_run(config)
     set_free_space(monkeypatch, 0)
+    one = changed(config, "models.borzoi.tracks", [0])
+    run = plan_run(one)
     run.save(run.paths)
     with pytest.raises(SeqcovError, match="free"):
         check_space(run, {})
-    run.paths.provenance.touch()
-    check_space(run, {})
-    run = plan_run(changed(config, "models.borzoi.tracks", [0]))
+    finish(one)
+    check_space(plan_run(one), {})
+    two = plan_run(changed(config, "models.borzoi.tracks", [0, 1]))
     with pytest.raises(SeqcovError, match="free"):
-        check_space(run, {})
-    run.save(run.paths)  # the run begins, and is killed
-    os.utime(run.paths.provenance, (1, 1))
-    with pytest.raises(SeqcovError, match="free"):
-        check_space(run, {})
+        check_space(two, {})
+    set_free_space(monkeypatch, needed_bytes(two) // 2)  # one track is finished, and the mask
+    check_space(two, {})
 
 
 def test_space_is_looked_for_on_the_disk_of_the_results(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +150,21 @@ def without_cache(_: Config, patch: pytest.MonkeyPatch) -> None:
         raise SeqcovError(str(error).replace(f"-{os.getuid()}", "-1000")) from None
 
 
+def future(what: str, name: str) -> Case:
+    """Return the case of an input that is dated in the future."""
+
+    def refused(config: Config) -> None:
+        os.utime(name, (4_000_000_000, 4_000_000_000))
+        try:
+            plan(config)
+        except SeqcovError as error:  # the time zone is that of the machine
+            raise SeqcovError(
+                re.sub(r"2096-\S+ \S+,", "2096-10-02 07:06:40,", str(error))
+            ) from None
+
+    return what, refused
+
+
 def damaged_plan(_: Config) -> None:
     Path("plan.json").write_text("{")
     CoveragePlan.load("plan.json")
@@ -169,6 +185,9 @@ DISKS: list[Case] = [
     ("the lock of the results is a link that somebody planted", linked),
     patched("no folder of the user's own for caches and locks", without_cache),
     ("a document of the plan is damaged", damaged_plan),
+    future("the FASTA is dated in the future", "g.fa"),
+    future("the weights are dated in the future", "tiny/model.h5"),
+    future("a file of peaks is dated in the future", "b.bed"),
 ]
 
 

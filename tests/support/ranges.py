@@ -5,24 +5,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcov_models.run import planner
+from seqcov_models.run import set_planner
 from seqcov_models.run.chunk_files import chunk_writer
 from seqcov_models.run.coverage_outputs import join_batch, write_coverage_bigwigs, write_mask
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.range_files import write_range
+from seqcov_models.run.track_set import MASK
 from support.plans import Config, changed
 
-SMALL_BATCHES = 15_000
-"""`planner.BATCH_BYTES` at which the bins of `plans.GENOME` make batches of one or two tracks."""
+SMALL_BATCHES = 12_000
+"""`set_planner.BATCH_BYTES` at which `plans.GENOME` makes batches of one or two tracks."""
 
 
 def plan_chunks(
     config: Config, windows: int, monkeypatch: pytest.MonkeyPatch, ranges: int = 50
 ) -> CoveragePlan:
     """Return the plan of a run with so many windows per chunk and at most so many ranges."""
-    monkeypatch.setattr(planner, "BATCH_BYTES", SMALL_BATCHES)
-    monkeypatch.setattr(planner, "RANGES", ranges)
+    monkeypatch.setattr(set_planner, "BATCH_BYTES", SMALL_BATCHES)
+    monkeypatch.setattr(set_planner, "RANGES", ranges)
     return plan_run(changed(config, "prediction.windows_per_chunk", windows)).models["borzoi"]
 
 
@@ -68,8 +69,7 @@ def write_all(plan: CoveragePlan, folder: Path, threads: int = 1) -> dict[str, b
         if len(batches) == 1:
             files = [names[batches[0]] for names in packed.values()]
         write_coverage_bigwigs(folder / "tracks" / group, plan, group, files)
-    mask = [names[-1] for names in packed.values()] or list(chunks.values())
-    write_mask(folder / "mask.bed", plan, mask)
+    write_mask(folder / "mask.bed", plan, folder / "tracks" / MASK)
     results = [folder / "mask.bed", *(folder / "tracks").rglob("*.*")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(results)
             if path.suffix in (".bw", ".bed")}  # fmt: skip

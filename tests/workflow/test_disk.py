@@ -41,8 +41,8 @@ def snakefile(tmp_path: Path) -> Path:
     (tmp_path / "profiles").symlink_to(SNAKEFILE.parent / "profiles")
     path.write_text(
         f"import sys\nsys.path.insert(0, {str(SNAKEFILE.parent)!r})\n"
-        "from seqcov_models.run import planner\n"
-        "planner.BATCH_BYTES = 1\nplanner.BATCHES = 24\n"
+        "from seqcov_models.run import set_planner\n"
+        "set_planner.BATCH_BYTES = 1\nset_planner.BATCHES = 24\n"
         f"include: {str(SNAKEFILE.parent / 'workflow/Snakefile')!r}\n"
         "rule small:\n    default_target: True\n    input: rules.all.input\n"
     )

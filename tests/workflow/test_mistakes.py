@@ -5,16 +5,18 @@ The message of each mistake is in docs/troubleshooting.md.
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import pytest
+import yaml
 
 from support.calico import Tiny, draw_keras_weights, write_calico
 from support.fasta import write_fasta
 from support.plans import Config
-from support.runs import snakemake
+from support.runs import command, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -111,3 +113,26 @@ def test_the_same_run_without_a_mistake_is_checked(config: Config, tmp_path: Pat
     process = snakemake(tmp_path, config, "--until", "check_checkpoint")
     assert process.returncode == 0, process.stderr
     assert "1 of 7 tracks" in process.stderr
+
+
+def test_a_disk_that_becomes_full_is_named_in_the_last_line(config: Config, tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk; planning sees enough free space."""
+    write_fasta(tmp_path / "genome.fa", {"chrI": "ACGTTGCA" * 10_000})
+    config["models"]["tiny"]["tracks"] = ["id2", "id3"]
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
+    limited = subprocess.run(
+        ["bash", "-c", 'ulimit -f 100; exec "$0" "$@"', *command()],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert limited.returncode != 0
+    assert "Traceback" not in limited.stderr
+    assert re.fullmatch(
+        r"predict_coverage failed: results/g/tiny/chunks/0\.npy: the file is larger than this"
+        r" system or `ulimit -f` allows: it needs 2[\d,]+ bytes, and [\d,]+ are free; make space"
+        r" and run the same command again \(log: logs/g/predict_coverage/tiny\.0\.log\)",
+        limited.stderr.splitlines()[-1],
+    )
+    assert not list(tmp_path.glob("results/g/tiny/chunks/*"))
+    assert not list(tmp_path.rglob("*.bw"))
+    assert snakemake(tmp_path, config).returncode == 0
+    assert len(list(tmp_path.rglob("*.bw"))) == 3

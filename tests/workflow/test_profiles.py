@@ -67,7 +67,7 @@ def read_profile(name: str) -> dict[str, Any]:
 )
 def test_no_profile_voids_finished_genomes_or_leaves_a_lock(name: str) -> None:
     profile = read_profile(name)
-    assert profile["rerun-triggers"] == ["mtime", "params", "input"]
+    assert profile["rerun-triggers"] == ["mtime", "params"]
     assert profile["nolock"]
     assert profile["rerun-incomplete"]
 
@@ -165,4 +165,4 @@ def test_a_profile_that_voids_finished_genomes_is_advised(tmp_path: Path) -> Non
     assert "The workflow profile lacks" not in completed.stderr
     completed = run(tmp_path, "default", "--cores", "2", "--dry-run", "--workflow-profile", "none")
     assert completed.returncode == 0
-    assert completed.stderr.count("The workflow profile lacks rerun-triggers: [mtime, params") == 1
+    assert completed.stderr.count("The workflow profile lacks rerun-triggers: [mtime, params]") == 1

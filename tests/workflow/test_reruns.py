@@ -100,18 +100,26 @@ def profile_run(tmp_path: Path) -> Config:
     return write_profile_run(tmp_path)
 
 
-CHANGES: list[tuple[str, Callable[[Config, Path], None]]] = [
-    ("combine_peaks", lambda run, folder: run["genome"].update(exclude=["chrI:506-510"])),
-    ("check_checkpoint", lambda run, folder: run.update(profiles={"counts": "expm1"})),
-    ("combine_peaks", lambda run, folder: run.update(profiles={"jobs": 2})),
+CHANGES: list[tuple[str, Callable[[Config, Path], None], str]] = [
+    ("combine_peaks", lambda run, folder: run["genome"].update(exclude=["chrI:506-510"]),
+     "genome.exclude changed"),
+    ("check_checkpoint", lambda run, folder: run.update(profiles={"counts": "expm1"}),
+     'counts changed from "exp" to "expm1"'),
+    ("combine_peaks", lambda run, folder: run.update(profiles={"jobs": 2}),
+     "jobs changed from 1 to 2"),
     ("combine_peaks", lambda run, folder: os.utime(
-        (folder / "b.bed").replace(folder / "a.bed").rename(folder / "b.bed"), (9, 9))),
+        (folder / "b.bed").replace(folder / "a.bed").rename(folder / "b.bed"), (9, 9)),
+     "the peaks, "),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "change"), CHANGES)
+@pytest.mark.parametrize(("rule", "change", "words"), CHANGES)
 def test_a_change_reaches_every_result_though_the_run_was_cut_off(
-    rule: str, change: Callable[[Config, Path], None], profile_run: Config, tmp_path: Path
+    rule: str,
+    change: Callable[[Config, Path], None],
+    words: str,
+    profile_run: Config,
+    tmp_path: Path,
 ) -> None:
     """All files as a fresh run writes them: only what bears a date or a path may differ."""
     (tmp_path / "b.bed").write_text("chrI\t490\t492\nchrI\t520\t522\nchrII\t50\t52\n")
@@ -119,7 +127,9 @@ def test_a_change_reaches_every_result_though_the_run_was_cut_off(
     assert snakemake(tmp_path, profile_run).returncode == 0
     (tmp_path / "a.bed").write_text("chrI\t990\t992\n")
     change(profile_run, tmp_path)
-    assert snakemake(tmp_path, profile_run, "--until", rule).returncode == 0
+    until = snakemake(tmp_path, profile_run, "--until", rule)
+    assert until.returncode == 0, until.stderr
+    assert re.search(f"plan of plain: .* everything, because .*{words}", until.stderr)
     assert snakemake(tmp_path, profile_run).returncode == 0
     process = snakemake(tmp_path, profile_run | {"output": "fresh"})
     assert process.returncode == 0, process.stderr

@@ -67,6 +67,12 @@ def plan_of_model(wildcards):
     return planned(paths.plan(wildcards.model))
 
 
+def plans_of_models(wildcards):
+    """Return the documents of all models."""
+    documents = [paths.plan(name) for name in [*run.models, *run.profiles]]
+    return list(filter(None, map(planned, documents)))
+
+
 def any_of(names):
     """Return a pattern that matches one of the names, and nothing if there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
@@ -83,7 +89,11 @@ wildcard_constraints:
 
 COVERAGE_MODEL = any_of(run.models)
 MOST_BATCHES = max(
-    (len(tracks.batches) or 1 for plan in run.models.values() for tracks in plan.sets),
+    (
+        len(tracks.batches) or 1
+        for plan in run.models.values()
+        for tracks in plan.needed_sets
+    ),
     default=1,
 )
 PROFILE_MODEL = any_of(run.profiles)
@@ -152,10 +162,19 @@ def ranges_of_batch(wildcards):
 
 
 def earlier_batch(wildcards, tracks, batch):
-    """Return what must be joined before a batch, so that few batches are joined at once."""
-    earlier = batch - tracks.batches_at_once
-    if earlier < 0:
+    """Return what must be joined before a batch, so that few batches are joined at once.
+
+    Only batches of this set: a group that is finished must not wait for one that is not.
+    """
+    groups = coverage_plan(wildcards).groups
+    needed = [
+        index
+        for index, other in enumerate(tracks.batches[:batch])
+        if groups.get(other.group) is tracks
+    ]
+    if len(needed) < tracks.batches_at_once:
         return []
+    earlier = needed[-tracks.batches_at_once]
     group = tracks.batches[earlier].group
     is_group = len(tracks.batch_indices(group)) == 1
     return ancient(
@@ -171,11 +190,10 @@ def earlier_of_batch(wildcards):
     return earlier_batch(wildcards, tracks, tracks.batch_index(wildcards.batch))
 
 
-def files_of_group(wildcards, group=None):
+def files_of_group(wildcards):
     """Return what a group's bigWigs are written from; see `write_coverage_bigwigs`."""
-    group = group or wildcards.group
-    tracks = set_of_group(wildcards, group)
-    batches = tracks.batch_indices(group)
+    tracks = set_of_group(wildcards)
+    batches = tracks.batch_indices(wildcards.group)
     if not tracks.ranges:
         return chunk_paths(wildcards, tracks.chunks)
     if len(batches) == 1:
@@ -190,11 +208,6 @@ def earlier_of_group(wildcards):
     tracks = set_of_group(wildcards)
     batches = tracks.batch_indices(wildcards.group)
     return earlier_batch(wildcards, tracks, batches[0]) if len(batches) == 1 else []
-
-
-def files_of_mask(wildcards):
-    """Return the compressed ranges of the mask, or the only chunk if nothing is compressed."""
-    return files_of_group(wildcards, MASK)
 
 
 def genome_order(wildcards):

@@ -57,9 +57,7 @@ rule compress_range:
         "../../envs/seqcov.yaml"
     threads: 4
     params:
-        digest=lambda wildcards: coverage_plan(wildcards).packing_digest(
-            set_of_range(wildcards)
-        ),
+        digest=lambda wildcards: set_of_range(wildcards).packing_digest,
     script:
         "../../scripts/compress_range.py"
 
@@ -81,7 +79,7 @@ rule join_batch:
     conda:
         "../../envs/seqcov.yaml"
     params:
-        digest=lambda wildcards: coverage_plan(wildcards).batch_digest(wildcards.batch),
+        digest=lambda wildcards: set_of_batch(wildcards).batch_digest(wildcards.batch),
     script:
         "../../scripts/join_batch.py"
 
@@ -103,14 +101,14 @@ rule write_coverage_bigwigs:
     conda:
         "../../envs/seqcov.yaml"
     params:
-        digest=lambda wildcards: coverage_plan(wildcards).bigwig_digest(wildcards.group),
+        digest=lambda wildcards: set_of_group(wildcards).group_digest(wildcards.group),
     script:
         "../../scripts/write_coverage_bigwigs.py"
 
 
 rule write_mask:
     input:
-        files=files_of_mask,
+        folder=lambda wildcards: paths.tracks(wildcards.model, MASK),
         plan=plan_of_model,
     output:
         paths.mask("{model}"),
@@ -122,6 +120,6 @@ rule write_mask:
     conda:
         "../../envs/seqcov.yaml"
     params:
-        digest=lambda wildcards: set_of_group(wildcards, MASK).digest,
+        digest=lambda wildcards: set_of_group(wildcards, MASK).group_digest(MASK),
     script:
         "../../scripts/write_mask.py"

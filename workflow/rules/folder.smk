@@ -37,8 +37,8 @@ def is_executing():
 def advise_on_profile():
     """Name the keys that a user's own workflow profile lacks, once; see profiles/default."""
     is_advised = {
-        "rerun-triggers: [mtime, params, input]": any(
-            trigger.name in ("CODE", "SOFTWARE_ENV")
+        "rerun-triggers: [mtime, params]": any(
+            trigger.name in ("CODE", "SOFTWARE_ENV", "INPUT")
             for trigger in workflow.dag_settings.rerun_triggers
         ),
         "rerun-incomplete: true": not workflow.dag_settings.force_incomplete,
@@ -46,8 +46,8 @@ def advise_on_profile():
     }
     if keys := [key for key, is_missing in is_advised.items() if is_missing]:
         print(
-            f"The workflow profile lacks {', '.join(keys)}: a new version of seqcov may compute"
-            " finished genomes again, or a killed run leave a lock (profiles/README.md)",
+            f"The workflow profile lacks {', '.join(keys)}: a new version of seqcov or a"
+            " moved file may compute finished genomes again, or a killed run leave a lock (profiles/README.md)",
             file=sys.stderr,
         )
 
@@ -74,7 +74,27 @@ def begin_run():
     chunks, results = run.leftovers(paths)
     began, provenance = time.time(), paths.provenance.absolute()
     chunks = [file.absolute() for file in chunks]
+    atexit.register(
+        name_failures, Path.cwd()
+    )  # what is registered first is called last
     atexit.register(remove_leftovers, chunks, results, began, provenance)
+
+
+def name_failures(folder):
+    """Print what failed and its log, below everything that Snakemake prints.
+
+    folder: the working directory of the run.
+    """
+    failed = workflow.scheduler.failed if workflow.scheduler is not None else ()
+    for job in list(failed)[:5]:
+        for log in getattr(job, "log", ()):
+            path = folder / log
+            lines = (
+                path.read_text("utf-8", "replace").split("\n") if path.exists() else []
+            )
+            last = next((line for line in reversed(lines) if line.strip()), "")
+            reason = last.partition(" ERROR ")[2] or "it ended without a message"
+            print(f"{job.rule.name} failed: {reason} (log: {log})", file=sys.stderr)
 
 
 def remove_leftovers(chunks, results, began, provenance):

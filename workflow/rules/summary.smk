@@ -3,7 +3,9 @@
 
 rule write_track_table:
     input:
-        tables_of_run,
+        tables=tables_of_run,
+        plan=plan_of_run,
+        models=plans_of_models,
     output:
         report(
             paths.track_table,
@@ -16,6 +18,8 @@ rule write_track_table:
     localrule: True
     conda:
         "../../envs/seqcov.yaml"
+    params:
+        digest=run.table_digest,
     script:
         "../../scripts/write_track_table.py"
 
@@ -52,6 +56,7 @@ rule write_provenance:
         ),
         fasta=ancient(run.fasta.path),
         plan=plan_of_run,
+        models=plans_of_models,
     output:
         paths.provenance,
     log:

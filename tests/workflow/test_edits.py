@@ -1,0 +1,348 @@
+"""Only what changed runs again: the table of edits, what runs after each, and what it writes."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from support.data import REPOSITORY
+from support.fasta import write_fasta
+from support.plans import changed
+from support.position_coded import position_coded_bin, save_position_coded
+from support.runs import snakemake
+
+Config = dict[str, Any]
+Change = Callable[[Config, Path], Config]
+
+pytestmark = pytest.mark.workflow
+
+CONTIGS = {"c": 60, "d": 40, "e": 8}
+"""Bins per contig, in cores of 24 bins: 3, 2 and 1 windows."""
+ASSAYS = ["CAGE", "CAGE", "DNASE", "DNASE", "CAGE", "RNA"]
+SUMMARY = {"write_track_table": 1, "write_browser_files": 1, "write_provenance": 1}
+PROVENANCE = {"write_provenance": 1}
+BROWSERS = {"write_browser_files": 1, "write_provenance": 1}
+NEW = {"predict_coverage": 2, "compress_range": 2}
+"""Jobs of a set of tracks, besides one per folder of bigWigs."""
+ALL = NEW | {"write_coverage_bigwigs": 3, "write_mask": 1} | SUMMARY
+"""Jobs of one model whose values change."""
+BOTH = {rule: 2 * count if rule not in SUMMARY else count for rule, count in ALL.items()}
+
+
+def write_table(folder: Path, names: str = "id") -> None:
+    """Write a track table with assays, strand pairs and the constants of `scale: raw`."""
+    columns = ["", "identifier", "clip_soft", "scale", "sum_stat", "strand_pair", "description"]
+    rows = [
+        [str(row), f"{names}{row}", "32", "0.5", "sum", str(row), f"{assay}:{names} {row}"]
+        for row, assay in enumerate(ASSAYS)
+    ]
+    text = "".join("\t".join(cells) + "\n" for cells in [columns, *rows])
+    (folder / "targets.txt").write_text(text)
+
+
+def letters(bins: int, first: int = 0) -> str:
+    """Return a contig whose bins spell their numbers."""
+    return "".join(position_coded_bin(first + number) for number in range(bins))
+
+
+def entry(**settings: Any) -> Config:
+    return {"architecture": "borzoi", "weights": "net", "shifts": [0, 1], **settings}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run of two models, whose paths are relative."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_fasta(folder / "g.fa", {name: letters(bins) for name, bins in CONTIGS.items()})
+    save_position_coded(folder / "net", tracks=len(ASSAYS))
+    write_table(folder / "net")
+    config = {
+        "genome": {"name": "g", "fasta": "g.fa", "regions": ["c", "d"], "assembly": "hg38"},
+        "models": {"toy": entry(tracks=[0, 1, 2, 3]), "twin": entry(tracks=[1, 4, 2, 3])},
+        "prediction": {"windows_per_chunk": 3, "device": "cpu", "threads": 1},
+    }
+    process = snakemake(folder, config)
+    assert process.returncode == 0, process.stderr
+    return folder
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, with all dates."""
+    shutil.copytree(finished, tmp_path / "run", symlinks=True)
+    return tmp_path / "run"
+
+
+def setting(path: str, value: Any) -> Change:
+    """Return the edit of one setting of the config."""
+    return lambda config, folder: changed(config, path, value)
+
+
+def edit_files(edit: Callable[[Path], Any]) -> Change:
+    """Return an edit of files beside the config."""
+
+    def change(config: Config, folder: Path) -> Config:
+        edit(folder)
+        return config
+
+    return change
+
+
+def change_weights(folder: Path) -> None:
+    file = folder / "net/model.safetensors"
+    weights = load_file(file)
+    save_file({name: weight + torch.ones(()) for name, weight in weights.items()}, file)
+
+
+def touch_inputs(folder: Path) -> None:
+    for name in ("g.fa", "net/model.safetensors", "net/config.json"):
+        os.utime(folder / name)
+    os.utime(folder / "g.fa.fai")
+
+
+def replace_sequence(folder: Path) -> None:
+    """Replace the FASTA by one of the same size and an older date, as `cp -p` does."""
+    state = (folder / "g.fa").stat()
+    sequences = {name: letters(bins, 100) for name, bins in CONTIGS.items()}
+    write_fasta(folder / "g.fa", sequences)
+    os.utime(folder / "g.fa", ns=(0, state.st_mtime_ns - 10**9))
+
+
+def cut_bigwig(folder: Path) -> None:
+    file = folder / "results/g/toy/tracks/DNASE/toy.id2.bw"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def new_model(config: Config, folder: Path) -> Config:
+    return changed(config, "models.third", entry(tracks=[0, 2]))
+
+
+def without_model(config: Config, folder: Path) -> Config:
+    return config | {"models": {"toy": config["models"]["toy"]}}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A row of the table of edits.
+
+    Attributes:
+        name: The edit in words.
+        effect: What runs again, in words.
+        change: The edit of a config and of the files beside it.
+        jobs: The number of jobs per rule that run.
+        words: What the summary of a dry run says about the model `toy`.
+    """
+
+    name: str
+    effect: str
+    change: Change
+    jobs: dict[str, int] = field(default_factory=dict)
+    words: str = "nothing to predict: all 5 bigWigs are finished"
+
+
+EDITS = [
+    Edit("nothing", "nothing", setting("output", "results")),
+    Edit(
+        "a track is added",
+        "predictions and bigWigs of this track; table, hub and session",
+        setting("models.toy.tracks", [0, 1, 2, 3, 4]),
+        NEW | {"write_coverage_bigwigs": 1} | SUMMARY,
+        "5 windows to predict: 5 of 6 bigWigs are finished; 1 track is new or missing",
+    ),
+    Edit(
+        "a track is left out",
+        "table, hub and session; its bigWig stays and is found again",
+        setting("models.toy.tracks", [0, 2, 3]),
+        SUMMARY,
+        "nothing to predict: all 4 bigWigs are finished",
+    ),
+    Edit(
+        "tracks are selected in another way or order",
+        "provenance",
+        setting("models.toy.tracks", ["assay:DNASE", "id1", 0]),
+        PROVENANCE,
+    ),
+    Edit(
+        "identifiers or descriptions in the track table",
+        "table, hub and session; files keep their names",
+        edit_files(lambda folder: write_table(folder / "net", "other")),
+        SUMMARY,
+    ),
+    Edit(
+        "standard_deviation: true",
+        "predictions, bigWigs of the deviations; the others stay",
+        setting("models.toy.standard_deviation", True),
+        NEW | {"write_coverage_bigwigs": 2} | SUMMARY,
+        "5 windows to predict: 5 of 9 bigWigs are finished; 4 tracks are new or missing",
+    ),
+    Edit(
+        "reverse_complement, shifts, scale, transform",
+        "everything of this model",
+        setting("models.toy.reverse_complement", True),
+        ALL,
+        "5 windows to predict, everything, because reverse_complement changed from false to true",
+    ),
+    Edit(
+        "scale: raw",
+        "everything of this model",
+        setting("models.toy.scale", "raw"),
+        ALL,
+        'everything, because scale changed from "model" to "raw"',
+    ),
+    Edit(
+        "overlap, blend, precision, chunk_dtype, min_acgt",
+        "everything",
+        setting("prediction.min_acgt", 0.01),
+        BOTH,
+        "everything, because min_acgt changed from 0 to 0.01",
+    ),
+    Edit(
+        "significant_bits",
+        "everything; a run that is not finished keeps its predictions",
+        setting("bigwig", {"significant_bits": 5}),
+        BOTH,
+        "5 windows to predict, everything, because significant_bits changed from null to 5",
+    ),
+    Edit(
+        "weights, number of folds",
+        "everything of the models that use them",
+        edit_files(change_weights),
+        BOTH | {"check_checkpoint": 2},
+        "everything, because the weights changed",
+    ),
+    Edit(
+        "sequence of the FASTA",
+        "everything",
+        edit_files(replace_sequence),
+        BOTH,
+        "everything, because the sequence in the FASTA changed",
+    ),
+    Edit(
+        "regions, exclude, contigs of the FASTA",
+        "everything",
+        setting("genome.regions", ["c", "d", "e"]),
+        BOTH,
+        "6 windows to predict, everything, because genome.regions or genome.exclude changed",
+    ),
+    Edit("dates of FASTA and weights", "nothing", edit_files(touch_inputs)),
+    Edit(
+        "windows_per_chunk, threads, batch_size, device",
+        "provenance",
+        setting("prediction", {"windows_per_chunk": 1, "threads": 2, "batch_size": 3}),
+        PROVENANCE,
+    ),
+    Edit("tracks_per_job", "provenance", setting("bigwig", {"tracks_per_job": 1}), PROVENANCE),
+    Edit("assembly", "hub and session", setting("genome.assembly", None), BROWSERS),
+    Edit(
+        "a bigWig is cut or deleted",
+        "predictions and bigWigs of the tracks in its folder",
+        edit_files(cut_bigwig),
+        NEW | {"write_coverage_bigwigs": 1} | SUMMARY,
+        "5 windows to predict: 3 of 5 bigWigs are finished; 2 tracks are new or missing",
+    ),
+    Edit(
+        "a model is added",
+        "this model; table, hub and session",
+        new_model,
+        ALL | {"check_checkpoint": 1, "write_coverage_bigwigs": 2},
+    ),
+    Edit("a model is left out", "table, hub and session", without_model, SUMMARY),
+]
+
+
+def count_jobs(output: str) -> dict[str, int]:
+    """Return the number of jobs per rule in Snakemake's output, except rules without output."""
+    match = re.search(r"Job stats:\njob +count\n-+ +-+\n(.*?)\ntotal", output, re.S)
+    rows = (line.split() for line in match[1].splitlines()) if match else ()
+    return {rule: int(count) for rule, count in rows if rule not in ("all", "seqcov")}
+
+
+def read_config(folder: Path) -> Config:
+    config: Config = yaml.safe_load((folder / "run.yaml").read_text())
+    return config
+
+
+def states(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Return the date and the bytes of every bigWig below a folder."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(folder.rglob("*.bw"))
+    }
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=[edit.name for edit in EDITS])
+def test_an_edit_runs_what_the_table_says_and_the_summary_says_so(edit: Edit, run: Path) -> None:
+    config = edit.change(read_config(run), run)
+    process = snakemake(run, config, "--dry-run")
+    assert process.returncode == 0, process.stderr
+    assert count_jobs(process.stdout) == edit.jobs
+    (line,) = re.findall(r"plan of toy: (.*)", process.stderr)
+    assert edit.words in line
+
+
+def test_added_tracks_leave_other_bigwigs_alone_and_removed_ones_are_found_again(
+    run: Path,
+) -> None:
+    config, before = read_config(run), states(run / "results")
+    wanted = changed(config, "models.toy.tracks", "all")
+    process = snakemake(run, wanted)
+    assert process.returncode == 0, process.stderr
+    after = states(run / "results")
+    assert before.items() <= after.items()
+    added = {"g/toy/tracks/CAGE_2/toy.id4.bw", "g/toy/tracks/RNA/toy.id5.bw"}
+    assert after.keys() - before.keys() == added
+    fresh = snakemake(run, wanted | {"output": "fresh"})
+    assert fresh.returncode == 0, fresh.stderr
+    for name in added:
+        again = run / "fresh" / name.replace("_2", "")
+        assert (run / "results" / name).read_bytes() == again.read_bytes()
+    for selectors, rows in (([0, 2, 4, 5], {0, 2, 4, 5}), ("all", set(range(6)))):
+        process = snakemake(run, changed(config, "models.toy.tracks", selectors))
+        assert process.returncode == 0, process.stderr
+        assert count_jobs(process.stderr) == SUMMARY
+        assert states(run / "results") == after
+        listed = (run / "results/g/tracks.tsv").read_text()
+        assert {row for row in range(6) if f"toy.id{row}.bw" in listed} == rows
+    forced = snakemake(run, wanted, "--forceall")
+    assert forced.returncode == 0, forced.stderr
+    written = states(run / "results")
+    assert {name: content for name, (_, content) in written.items()} == {
+        name: content for name, (_, content) in after.items()
+    }
+    assert all(written[name][0] > date for name, (date, _) in after.items())
+
+
+def test_a_first_config_that_was_wrong_costs_nothing(run: Path) -> None:
+    """The run of all tracks is killed before a chunk is complete; only one track is wanted."""
+    config = changed(read_config(run), "output", "other")
+    wrong = changed(config, "models.toy.tracks", "all")
+    assert snakemake(run, wrong, "--until", "check_checkpoint").returncode == 0
+    process = snakemake(run, changed(config, "models.toy.tracks", [0]))
+    assert process.returncode == 0, process.stderr
+    names = {Path(name).name for name in states(run / "other/g/toy")}
+    assert names == {"toy.id0.bw", "toy.unknown.bw"}
+
+
+def test_an_unfinished_run_keeps_its_chunks_if_job_sizes_change(run: Path) -> None:
+    config = changed(read_config(run), "output", "other")
+    assert snakemake(run, config, "--notemp", "other/g/toy/chunks/0.npy").returncode == 0
+    chunk = run / "other/g/toy/chunks/0.npy"
+    date = chunk.stat().st_mtime_ns
+    other = changed(config, "prediction.windows_per_chunk", 1)
+    process = snakemake(run, other, "--until", "predict_coverage", "--notemp")
+    assert process.returncode == 0, process.stderr
+    assert "continues: 1 of 2 chunks are finished" in process.stderr
+    assert chunk.stat().st_mtime_ns == date
+
+
+def test_the_manual_has_the_same_table() -> None:
+    table = "".join(f"| {edit.name} | {edit.effect} |\n" for edit in EDITS)
+    assert f"| edit | runs again |\n|---|---|\n{table}\n" in (REPOSITORY / "README.md").read_text()
