@@ -60,7 +60,7 @@ def test_bigwigs_that_are_cut_or_deleted_are_made_again(config: Config, tmp_path
     dry_run = snakemake(tmp_path, config, "--dry-run")
     assert dry_run.returncode == 0, dry_run.stderr
     assert "toy.track_1.bw has " in dry_run.stderr
-    assert "toy.unknown.bw is missing; results/g/toy/tracks/mask is made again" in dry_run.stderr
+    assert "toy.unknown.bw is missing; it is made again" in dry_run.stderr
     assert "rule write_coverage_bigwigs" in dry_run.stderr + dry_run.stdout
     assert dates(tmp_path) == before
     again = snakemake(tmp_path, config)
