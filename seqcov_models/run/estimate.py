@@ -190,6 +190,6 @@ def _describe_bytes(costs: Mapping[str, Cost]) -> str:
 def _format_hours(seconds: float) -> str:
     """Return seconds as hours with three digits."""
     hours = seconds / 3600
-    if hours < 0.01:
+    if 0 < hours < 0.01:
         return "under 0.01"
     return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"

@@ -73,6 +73,15 @@ def randomise(module: nn.Module, seed: int = 1) -> nn.Module:
     return module.eval()
 
 
+@torch.no_grad()
+def shrink(module: nn.Module, count_head: str) -> None:
+    """Lower the weights of a ReLU network so that logits stay within a few units; raise counts."""
+    for name, weight in module.named_parameters():
+        weight.mul_(0.7)
+        if f".{count_head}." in f".{name}" and name.endswith("bias"):
+            weight.fill_(6)
+
+
 @contextmanager
 def gamma_over_positions(*modules: Any) -> Iterator[None]:
     """Let Enformers divide gamma features by the maximum over positions, as DeepMind's does.
@@ -231,6 +240,7 @@ def mm_chrombpnet(seed: int = 1, **sizes: Any) -> Peer:
 
     config = ChromBpNetConfig(**(sizes or {"hidden_size": 8, "bias_hidden_size": 5}))
     module = randomise(ChromBpNetForProfilePrediction(config), seed)
+    shrink(module, "count")
     return _mm_profiles("chrombpnet", "chrombpnet", 2_114, module)
 
 
@@ -240,10 +250,7 @@ def mm_procapnet(seed: int = 1, **sizes: Any) -> Peer:
 
     config = ProCapNetConfig(**(sizes or {"hidden_size": 8}))
     module = randomise(ProCapNetForProfilePrediction(config), seed)
-    with torch.no_grad():
-        for weight in module.parameters():
-            weight.mul_(0.7)  # so that logits stay within a few units
-        module.profile_count_head.count.bias.fill_(6)
+    shrink(module, "count")
 
     def reads(output: Any) -> Tensor:  # its own postprocess takes expm1 of the log counts
         shares = output.profile_logits.flatten(1).softmax(-1).view_as(output.profile_logits)
@@ -393,6 +400,7 @@ def lite_chrombpnet(seed: int = 1) -> Peer:
     bias = BPNet(5, 4, n_outputs=1, n_control_tracks=0, trimming=77, verbose=False)
     accessibility = BPNet(8, 8, n_outputs=1, n_control_tracks=0, trimming=557, verbose=False)
     module = randomise(ChromBPNet(bias, accessibility), seed)
+    shrink(module, "linear")
 
     def coverage(sequences: Sequence[str]) -> Coverage:
         def forward() -> Tensor:
