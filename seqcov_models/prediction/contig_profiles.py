@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,15 @@ class Block:
     counted: npt.NDArray[np.float64]
     unknown: Floats
     has_base: Mask
+
+
+def is_window_independent(ensemble: object) -> TypeGuard[ProfileEnsemble]:
+    """Return whether `predict_segment_profiles` can predict with an ensemble.
+
+    Args:
+        ensemble: An ensemble of any kind.
+    """
+    return isinstance(ensemble, ProfileEnsemble) and ensemble.config.is_window_independent
 
 
 def predict_segment_profiles(

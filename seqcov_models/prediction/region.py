@@ -13,7 +13,10 @@ from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.genome.regions import parse_regions
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.profiles import ProfileModel
-from seqcov_models.prediction.contig_profiles import predict_segment_profiles
+from seqcov_models.prediction.contig_profiles import (
+    is_window_independent,
+    predict_segment_profiles,
+)
 from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
 from seqcov_models.sequence import Coverage
@@ -136,7 +139,7 @@ def predict_region(
             predict_segment_profiles(
                 ensemble, tiling, genome, segment, precision=precision, min_acgt=min_acgt
             )
-            if isinstance(ensemble, ProfileEnsemble) and ensemble.config.is_window_independent
+            if is_window_independent(ensemble)
             else predict_segment(ensemble, tiling, genome, segment, batch_size, precision, min_acgt)
         )
         values = np.concatenate([piece for _, piece, _ in pieces])

@@ -75,8 +75,11 @@ def choose_chunk_dtype(prediction: Mapping[str, Any], scale: str) -> str:
 
     Args:
         prediction: The config's section `prediction`.
-        scale: The model's `scale`, "model" or "raw".
+        scale: The `scale` of `CoverageOptions`. Reads per base need float32: most are below 6e-5,
+            where float16 has few digits.
     """
+    if scale not in ("model", "raw"):
+        return "float32"
     dtype: str = prediction["chunk_dtype"]
     if dtype != "auto":
         return dtype

@@ -14,7 +14,10 @@ from seqcov_models.genome.fasta import Genome
 from seqcov_models.networks.shared.compute import route
 from seqcov_models.peaks.windows import PeakChunk, Windows, statistic_names
 from seqcov_models.prediction.batch_size import choose_batch_size
-from seqcov_models.prediction.contig_profiles import predict_segment_profiles
+from seqcov_models.prediction.contig_profiles import (
+    is_window_independent,
+    predict_segment_profiles,
+)
 from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.devices import Device, keep_freed_memory
 from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
@@ -83,7 +86,9 @@ def predict_coverage_chunk(
         )
     keep_freed_memory()
     ensemble.to(lease.name)
-    if batch_size == "auto":
+    if is_window_independent(ensemble):
+        batch_size = 1  # of the windows that the pass does not have
+    elif batch_size == "auto":
         batch_size = choose_batch_size(ensemble, options.precision)
         log.info("%d windows per forward pass", batch_size)
     seconds = predict_chunk(
@@ -237,7 +242,7 @@ def predict_chunk(
             log.info("continuing after %d of %d windows", windows - count, windows)
         predict = (
             _along_contigs(ensemble, tiling, genome, segments, selected)
-            if isinstance(ensemble, ProfileEnsemble) and ensemble.config.is_window_independent
+            if is_window_independent(ensemble)
             else partial(predict_segment, ensemble, tiling, genome, batch_size=batch_size)
         )
         with progress(count, "windows") as advance, seconds.measure("elapsed"):
