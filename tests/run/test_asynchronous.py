@@ -78,7 +78,7 @@ def test_out_of_memory_halves_the_batch_for_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = chunk(tmp_path, ensemble(), batch_size=1)
-    real, sizes = Ensemble.average, []
+    real, sizes = Ensemble.compute_coverage, []
 
     def little_memory(self: Ensemble, codes: Codes, precision: str = "float32") -> Tensor:
         sizes.append(len(codes))
@@ -86,7 +86,7 @@ def test_out_of_memory_halves_the_batch_for_good(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(self, codes, precision)
 
-    monkeypatch.setattr(Ensemble, "average", little_memory)
+    monkeypatch.setattr(Ensemble, "compute_coverage", little_memory)
     assert chunk(tmp_path, ensemble(), batch_size=4) == expected
     assert [size for size in sizes if size > 1] == [2]  # the first segment has two windows
 
@@ -98,7 +98,7 @@ def test_a_window_that_does_not_fit_is_an_error_that_says_what_to_do(
     def no_memory(self: Ensemble, codes: Codes, precision: str = "float32") -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(Ensemble, "average", no_memory)
+    monkeypatch.setattr(Ensemble, "compute_coverage", no_memory)
     with pytest.raises(SeqcovError, match="with a single window"):
         chunk(tmp_path, ensemble())
 

@@ -59,7 +59,7 @@ def predict(ensemble: Ensemble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     contigs = {"a": letters[0] + "N" * 3_000 + letters[1], "b": letters[1]}
     opened = open_fasta(write_fasta(tmp_path / "genome.fa", contigs), tmp_path)
     selected = select_bins(opened.contigs, ensemble.geometry.bin, None, [("a", 1_000, 2_000)])
-    real = Ensemble.average
+    real = Ensemble.compute_coverage
 
     def run(
         identity: str | None = "this", windows: int = 1_000, overlap: float = 0.0,
@@ -76,7 +76,7 @@ def predict(ensemble: Ensemble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             run.windows += len(batch)  # type: ignore[attr-defined]
             return real(self, batch, precision)
 
-        monkeypatch.setattr(Ensemble, "average", counted)
+        monkeypatch.setattr(Ensemble, "compute_coverage", counted)
         tiling = Tiling.from_overlap(ensemble.geometry, overlap, "taper" if overlap else "crop")
         segments, genome = tile(opened.contigs, tiling, selected), Genome(opened)
         try:
