@@ -7,6 +7,7 @@ is found again when it is wanted again.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
@@ -69,28 +70,25 @@ def add_sets(
         remains to be done.
     """
 
-    def is_complete(track_set: TrackSet, group: str) -> bool:
-        return is_finished(paths.tracks(plan.name, group), track_set.group_digest(group))
+    @cache
+    def is_complete(group: str, digest: str) -> bool:
+        return is_finished(paths.tracks(plan.name, group), digest)
 
     files = paths.temporary_files(plan.name)
-    missing = dict.fromkeys(plan.items)
-    groups: dict[str, int] = {}
+    missing, groups = dict.fromkeys(plan.items), dict[str, int]()
     usable = [track_set for track_set in earlier if plan.can_use(track_set)]
     finished = {
         track_set.number: [
             group
             for group in track_set.groups
             if track_set.significant_bits == options.significant_bits
-            and is_complete(track_set, group)
+            and is_complete(group, track_set.group_digest(group))
         ]
         for track_set in usable
     }
     for track_set in usable:
-        for group in finished[track_set.number]:
-            if missing.keys() & track_set.items(group):
-                groups[group] = track_set.number
-                _remove(missing, track_set.items(group))
-    work, continued = Workload(), []
+        _take(track_set, finished[track_set.number], missing, groups)
+    continued = []
     for track_set in usable:
         track_set = _round(track_set, options.significant_bits, finished[track_set.number])
         pending = [
@@ -102,44 +100,49 @@ def add_sets(
             plan, track_set, pending, missing, bool(finished[track_set.number]), paths, files
         ):
             continued.append(track_set)
-            work.groups[track_set.number] = pending
-            for group in pending:
-                groups[group] = track_set.number
-                _remove(missing, track_set.items(group))
-    remembered = [
-        track_set
-        for track_set in earlier
-        if any(
-            is_made_from(paths.tracks(plan.name, group), track_set.group_digest(group))
-            for group in track_set.groups
-        )
-    ]
+            _take(track_set, pending, missing, groups)
+    remembered = [track_set for track_set in earlier if _has_bigwigs(track_set, plan.name, paths)]
     sets = {track_set.number: track_set for track_set in [*remembered, *continued]}
-    work.continued.extend(track_set.number for track_set in continued)
     if missing:
         number = max([0, *sets, *map(set_number, files.values())]) + 1
-        taken = {group for track_set in usable for group in finished[track_set.number]} | {*groups}
-        sets[number] = track_set = plan_set(plan, number, missing, options, taken)
-        groups |= dict.fromkeys(track_set.groups, number)
-        work.groups[number] = [  # others are finished if the earlier document was lost
-            group for group in track_set.groups if not is_complete(track_set, group)
-        ]
+        taken = {group for names in finished.values() for group in names} | {*groups}
+        sets[number] = plan_set(plan, number, missing, options, taken)
+        _take(sets[number], list(sets[number].groups), missing, groups)
+    plan = replace(plan, group_sets=groups, sets=[sets[number] for number in sorted(sets)])
+    work = Workload(continued=[track_set.number for track_set in continued])
+    for group, track_set in plan.groups.items():
+        if not is_complete(group, track_set.group_digest(group)):
+            work.groups.setdefault(track_set.number, []).append(group)
     for number, pending in work.groups.items():
         work.chunks[number] = _chunks_to_predict(plan.name, sets[number], pending, paths, files)
         work.set_windows[number] = sum(
             count_windows(sets[number].chunks[chunk]) for chunk in work.chunks[number]
         )
-    plan = replace(plan, group_sets=groups, sets=[sets[number] for number in sorted(sets)])
-    pending_count = sum(
-        len(sets[number].groups[group]) for number, names in work.groups.items() for group in names
+    unfinished = {group for names in work.groups.values() for group in names}
+    count = sum(bigwig.group not in unfinished for bigwig in plan.bigwigs)
+    return plan, replace(work, finished=count)
+
+
+def _take(
+    track_set: TrackSet,
+    names: Sequence[str],
+    missing: dict[Item, None],
+    groups: dict[str, int],
+) -> None:
+    """Let a set provide what is missing, as far as these groups of it contain it."""
+    for group in names:
+        if missing.keys() & (items := track_set.items(group)):
+            groups[group] = track_set.number
+            for item in items:
+                missing.pop(item, None)
+
+
+def _has_bigwigs(track_set: TrackSet, model: str, paths: Paths) -> bool:
+    """Return whether bigWigs of a set exist, complete or not."""
+    return any(
+        is_made_from(paths.tracks(model, group), track_set.group_digest(group))
+        for group in track_set.groups
     )
-    return plan, replace(work, finished=len(plan.bigwigs) - pending_count)
-
-
-def _remove(missing: dict[Item, None], items: Iterable[Item]) -> None:
-    """Remove items from `missing`."""
-    for item in items:
-        missing.pop(item, None)
 
 
 def _round(track_set: TrackSet, bits: int | None, finished: Sequence[str]) -> TrackSet:

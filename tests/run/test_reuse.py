@@ -89,6 +89,7 @@ def test_a_set_is_continued_if_that_is_less_work_than_to_begin_anew(
     assert plan.sets[0].table_rows == rows
     assert plan.groups.keys() == {"DNASE", "mask"}
     assert work.windows == (3 if finished == 3 else 15)
+    assert work.finished == 0
 
 
 def test_a_set_that_never_began_takes_new_job_sizes_and_another_keeps_its_own(

@@ -16,6 +16,7 @@ from goldens.common import unpack
 from seqcov_models import save_model
 from seqcov_models.checkpoints.load import load_checkpoint
 from seqcov_models.checkpoints.recognise import recognise
+from support import foreign_files
 from support.bad_inputs import Case, command
 from support.calico import Tiny, draw_keras_weights, write_calico
 from support.checkpoints import GOLDENS, edit_json, load_golden
@@ -144,6 +145,55 @@ def add_saved_model(folder: Path) -> None:
     (folder / "saved_model.pb").write_bytes(b"\n")
 
 
+def foreign(what: str, write: Callable[[Path], Path]) -> Case:
+    """Return the case of a file of another project that `support.foreign_files` writes."""
+
+    def refused(_: Config) -> None:
+        Path("foreign").mkdir()
+        load("chrombpnet", write(Path("foreign")))
+
+    return what, refused
+
+
+def add_fold(folder: Path) -> None:
+    for file in list(folder.iterdir()):
+        (folder / "fold_0").mkdir(exist_ok=True)
+        file.rename(folder / "fold_0" / file.name)
+
+
+def remove_layer(folder: Path) -> None:
+    (folder / "chrombpnet.h5").unlink()
+    (folder / "bias_model_scaled.h5").unlink()
+    with h5py.File(folder / "chrombpnet_nobias.h5", "r+") as handle:
+        del handle["model_weights/wo_bias_bpnet_3conv"]
+
+
+def add_training(**settings: Any) -> Edit:
+    """Return the function that replaces config.json by the settings of a training."""
+
+    def edit(folder: Path) -> None:
+        (folder / "config.json").unlink()
+        arrays = load_file(folder / "model.safetensors")
+        for name in ("weight", "bias"):
+            arrays[f"mouse_head.{name}"] = arrays[f"human_head.{name}"] * 2
+        save_file(arrays, folder / "model.safetensors")
+        model = {"seq_len": 131_072, "pred_len": 49_152, "species": "human", **settings}
+        (folder / "config.yaml").write_text(json.dumps({"model": model}))
+
+    return edit
+
+
+def set_transformer(**values: Any) -> Edit:
+    """Return the function that changes the transformer of params.json."""
+
+    def edit(folder: Path) -> None:
+        params = json.loads((folder / "params.json").read_text())
+        params["model"]["trunk"][2].update(values)
+        (folder / "params.json").write_text(json.dumps(params))
+
+    return edit
+
+
 def open_pipe(_: Config) -> None:
     os.mkfifo("model.h5")
     load(None, "model.h5")
@@ -205,6 +255,26 @@ CASES: list[Case] = [
     golden("the state dict is cut", "bpnet_lite", cut("model.torch")),
     golden("the weights are cut", "keras_bpnet", cut("bpnet.model.h5")),
     golden("the weights of Basenji2 are cut", "keras_basenji_2022", cut("model_human.h5")),
+    golden("the weights are cut", "keras_chrombpnet", cut("chrombpnet.h5")),
+    golden("a dilated layer is missing", "keras_chrombpnet", remove_layer),
+    golden("two files without bias in a folder", "keras_chrombpnet",
+           lambda folder: shutil.copy(folder / "chrombpnet_nobias.h5", folder / "older.h5")),
+    golden("a folder of folds", "keras_chrombpnet", add_fold),
+    golden("the weights are cut", "keras_bpnet_encode", cut("BP000001.1_model.h5")),
+    golden("the weights are cut", "cherimoya", cut("cherimoya.fold_0.torch")),
+    golden("the head that was not trained", "borzoi_pytorch", add_training(species="mouse")),
+    golden("a prediction that is not in the middle", "borzoi_pytorch",
+           add_training(pred_len=49_120)),
+    golden("bins of another size in config.yaml", "borzoi_pytorch", add_training(bin_size=16)),
+    calico("convolutions for queries and keys", set_transformer(qkv_width=3)),
+    calico("a transformer without dense layers", set_transformer(dense_expansion=0)),
+    foreign("bpnet-lite: a pickle of the module", foreign_files.pickled_module),
+    foreign("Lightning: a checkpoint with code", foreign_files.lightning_with_code),
+    foreign("ChromBPNet: a SavedModel", foreign_files.saved_model),
+    foreign("ChromBPNet: a SavedModel in a tar", foreign_files.saved_model_tar),
+    foreign("ChromBPNet: an archive of folds", foreign_files.archive_of_folds),
+    foreign("Keras 3: a .keras archive", foreign_files.keras_3),
+    foreign("Keras 3: a file of weights alone", foreign_files.keras_3_weights),
     state("weights within a dict", lambda: {"model": {"a": torch.ones(2)}, "epoch": 1}),
     state("a list", lambda: [torch.ones(2)]),
     state("one array", lambda: torch.ones(2)),

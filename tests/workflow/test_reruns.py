@@ -109,7 +109,7 @@ CHANGES: list[tuple[str, Callable[[Config, Path], None], str]] = [
      "jobs changed from 1 to 2"),
     ("combine_peaks", lambda run, folder: os.utime(
         (folder / "b.bed").replace(folder / "a.bed").rename(folder / "b.bed"), (9, 9)),
-     "the peaks, "),
+     "nothing to predict"),  # the same peaks as before, with another date
 ]  # fmt: skip
 
 
@@ -129,13 +129,13 @@ def test_a_change_reaches_every_result_though_the_run_was_cut_off(
     change(profile_run, tmp_path)
     until = snakemake(tmp_path, profile_run, "--until", rule)
     assert until.returncode == 0, until.stderr
-    assert re.search(f"plan of plain: .* everything, because .*{words}", until.stderr)
+    assert re.search(f"plan of plain: .*{words}", until.stderr)
     assert snakemake(tmp_path, profile_run).returncode == 0
     process = snakemake(tmp_path, profile_run | {"output": "fresh"})
     assert process.returncode == 0, process.stderr
     names = {path.relative_to(tmp_path / "fresh/g") for path in (tmp_path / "fresh/g").rglob("*.*")}
     compared = 0
-    for name in names - {Path("provenance.json"), Path("plan.json")}:
+    for name in names - {Path("provenance.json"), Path("plan.json"), Path(".run")}:
         if (path := tmp_path / "fresh/g" / name).is_file():
             assert (tmp_path / "results/g" / name).read_bytes() == path.read_bytes(), name
             compared += 1

@@ -82,7 +82,9 @@ class Block:
             value = self.values.pop(key, allowed[0])
             if value not in allowed:
                 text = " or ".join(map(repr, allowed))
-                raise self.error(key, f"{reprlib.repr(value)} is not supported, only {text}")
+                raise self.error(
+                    key, f"{reprlib.repr(value)} is not supported; expected only {text}"
+                )
 
     def check_taken(self) -> None:
         """Refuse a layer with keys that were not read. Raises SeqcovError for the first."""
@@ -145,8 +147,8 @@ def borzoi_config(fields: dict[str, Any]) -> BorzoiConfig:
     expansion = fields.pop("dense_expansion", 2.0)
     if not isinstance(expansion, int | float) or not 0 < expansion <= 100:
         raise SeqcovError(
-            f"transformer_tower.dense_expansion: {reprlib.repr(expansion)} is not a number above 0,"
-            " up to 100"
+            f"transformer_tower.dense_expansion: {reprlib.repr(expansion)}: expected a number"
+            " above 0, up to 100"
         )
     config = BorzoiConfig.from_dict({**fields, "position_length": length_in_training or 1})
     sizes: dict[str, Any] = {}
@@ -248,7 +250,7 @@ def params_config(architecture: str, path: Path, species: str) -> Config:
         block.check_taken()
     final = Block({"name": "final", **head}, path)
     if final.name != "final":
-        raise final.error("name", f"a head is a layer 'final', not {final.name!r}")
+        raise final.error("name", f"{final.name!r}: expected a head of a layer 'final'")
     final.expect(flatten=False)
     fields |= {
         "species": species,

@@ -50,7 +50,7 @@ def infer_config(
             if sizes.get(name, fields.get(name)) != fields.get(name):
                 raise SeqcovError(
                     f"{source}: {name} is {fields.get(name)} in the network of accessibility and"
-                    f" {sizes[name]} in that of the bias; they should be equal"
+                    f" {sizes[name]} in that of the bias; they must be equal"
                 )
     values = {
         "tasks": (TASKS[frozenset(branches)],),

@@ -174,7 +174,7 @@ def _read_training(files: Files) -> dict[str, Any]:
         content = yaml.safe_load(files.training.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
-        raise SeqcovError(f"{files.training}: not YAML: {reason}") from None
+        raise SeqcovError(f"{files.training}: not YAML: {reason}; correct or move it") from None
     sections = content if isinstance(content, dict) else {}
     model, data = sections.get("model"), sections.get("data")
     if not isinstance(model, dict) or "seq_len" not in model:
@@ -209,14 +209,19 @@ def _trained_crop(config: BorzoiConfig, settings: dict[str, Any]) -> int:
     if settings.get("bin_size", config.bin_size) != config.bin_size:
         raise SeqcovError(
             f"config.yaml: model.bin_size: {settings['bin_size']!r}, but these weights have bins of"
-            f" {config.bin_size} bp"
+            f" {config.bin_size} bp; is it the config.yaml of another network?"
         )
     length: Any = settings.get("pred_len")
     if not is_integer(length, 1, MAX_INT) or length % config.bin_size:
-        raise SeqcovError(f"config.yaml: model.pred_len: {length!r} is not a multiple of the bins")
+        raise SeqcovError(
+            f"config.yaml: model.pred_len: {length!r} is not a multiple of {config.bin_size} bp"
+        )
     cropped: int = config.num_bins - min(length // config.bin_size, config.num_bins)
     if cropped % 2:
-        raise SeqcovError(f"config.yaml: model.pred_len: {length:,} bp are not in the middle")
+        raise SeqcovError(
+            f"config.yaml: model.pred_len: {length:,} bp are not in the middle of the window;"
+            f" expected an even number of bins of {config.bin_size} bp"
+        )
     return cropped // 2
 
 

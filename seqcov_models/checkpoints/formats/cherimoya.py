@@ -78,12 +78,12 @@ def config(files: Files, architecture: str, species: str) -> CherimoyaConfig:
     )
     if not isinstance(groups, list) or groups not in ([1] * len(groups), [2] * len(groups)):
         raise SeqcovError(
-            f"{source}: signal groups {groups} are not of one size, 1 or 2 channels each"
+            f"{source}: signal groups {groups}: expected groups of one size, 1 or 2 channels each"
         )
     layers = min(values["num_dilated_layers"], 100)  # more are refused, whatever the window
     trimming = saved.get("trimming", STEM_AND_PROFILE_REACH + 2**layers - 1)
     if not is_integer(trimming, 0, MAX_INT):
-        raise SeqcovError(f"{source}: trimming {trimming!r} is not a whole number")
+        raise SeqcovError(f"{source}: trimming {trimming!r}: expected a whole number")
     tasks = [f"signal_{number}" for number in range(len(groups))]
     values |= {
         "sequence_length": 1_000 + 2 * trimming,
