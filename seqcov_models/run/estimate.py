@@ -66,8 +66,8 @@ def describe(run: RunPlan, peaks: Peaks) -> str:
             earlier = _read_earlier(profile, run.paths)
             lines.append(f"plan of {name}: {describe_profile_work(profile, cost.windows, earlier)}")
         lines.append(f"cost of {name}: {_describe_cost(cost, precision)}")
-    hours = [
-        f"{_format_hours(sum(cost.seconds for cost in chosen))} {unit}-hours"
+    times = [
+        format_time(sum(cost.seconds for cost in chosen), unit)
         for unit, is_gpu in (("GPU", True), ("CPU", False))
         if (chosen := [cost for cost in costs.values() if cost.speed.is_gpu == is_gpu])
     ]
@@ -75,7 +75,7 @@ def describe(run: RunPlan, peaks: Peaks) -> str:
     free = shutil.disk_usage(nearest_existing(folder)).free
     lines.append(
         f"cost of the run: {sum(cost.windows for cost in costs.values()):,} windows to predict,"
-        f" {' and '.join(hours)}; {_describe_bytes(costs)} ({format_bytes(written)} of them exist);"
+        f" {' and '.join(times)}; {_describe_bytes(costs)} ({format_bytes(written)} of them exist);"
         f" {format_bytes(free)} are free in {folder}"
     )
     return "\n".join(lines)
@@ -163,33 +163,35 @@ def _describe_cost(cost: Cost, precision: str) -> str:
     """Return the windows, hours and bytes of a model in words."""
     speed = cost.speed
     if not cost.windows:
-        return f"nothing to predict; {_describe_bytes({'': cost})}"
+        return f"nothing to predict; about {format_bytes(cost.bigwigs)} of bigWigs"
     per_window = f"{cost.seconds / cost.windows:.2g} s per window"
     device = f" on {speed.device}" if speed.is_gpu else f" and thread of {speed.device}"
     basis = f"{'measured' if speed.is_measured else 'assumed'}: {per_window}{device}"
     if not speed.is_gpu and not speed.is_measured:
         gpu = cost.operations / assumed_gpu(precision).operations_per_second
-        basis += f"; on {assumed_gpu(precision).device} {_format_hours(gpu)} GPU-hours"
-    unit = "GPU" if speed.is_gpu else "CPU"
-    return (
-        f"{cost.windows:,} windows to predict, {_format_hours(cost.seconds)} {unit}-hours"
-        f" ({basis}); {_describe_bytes({'': cost})}"
-    )
+        basis += f"; on {assumed_gpu(precision).device} {format_time(gpu, 'GPU')}"
+    time = format_time(cost.seconds, "GPU" if speed.is_gpu else "CPU")
+    return f"{cost.windows:,} windows to predict, {time} ({basis}); {_describe_bytes({'': cost})}"
 
 
 def _describe_bytes(costs: Mapping[str, Cost]) -> str:
     """Return the bytes on the disk in words."""
     bigwigs = sum(cost.bigwigs for cost in costs.values())
-    temporary = sum(cost.temporary for cost in costs.values())
+    temporary = sum(cost.temporary for cost in costs.values() if cost.windows)
+    text = f"about {format_bytes(bigwigs)} of bigWigs"
     return (
-        f"about {format_bytes(bigwigs)} of bigWigs and {format_bytes(temporary)} of temporary files"
-        " at a time"
+        f"{text} and {format_bytes(temporary)} of temporary files at a time" if temporary else text
     )
 
 
-def _format_hours(seconds: float) -> str:
-    """Return seconds as hours with three digits."""
-    hours = seconds / 3600
-    if 0 < hours < 0.01:
-        return "under 0.01"
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
+def format_time(seconds: float, unit: str) -> str:
+    """Return the time of a device in the unit that a person would choose: 4.2 GPU-hours.
+
+    Args:
+        seconds: The time.
+        unit: What computes, "GPU" or "CPU".
+    """
+    units = {"hours": 3600, "minutes": 60, "seconds": 1}
+    name = next((name for name, length in units.items() if seconds >= 2 * length), "seconds")
+    value = seconds / units[name]
+    return f"{value:,.0f} {unit}-{name}" if value >= 10 else f"{value:.2g} {unit}-{name}"

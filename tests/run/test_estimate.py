@@ -1,5 +1,6 @@
 """What a run costs: windows that are left, hours by measured or assumed speeds, bytes."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.cli import main
 from seqcov_models.run import speeds
 from seqcov_models.run.chunk_size import OPERATIONS_PER_SECOND, operations_per_window
-from seqcov_models.run.estimate import describe, estimate
+from seqcov_models.run.estimate import describe, estimate, format_time
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.speeds import CPU_OPERATIONS_PER_SECOND, find_speed, record_speed
 from seqcov_models.run.track_set import count_windows
@@ -43,7 +44,9 @@ def test_the_windows_that_are_left_are_counted(config: Config) -> None:
     other = plan_run(changed(config, "prediction.min_acgt", 0.5))
     assert estimate(other, {})["borzoi"].windows == sum(windows)  # these chunks are not its own
     finish(config)
-    assert "cost of borzoi: nothing to predict; " in describe(plan_run(config), {})
+    text = describe(plan_run(config), {})
+    assert "cost of borzoi: nothing to predict; " in text
+    assert "temporary" not in text
 
 
 def test_hours_follow_from_operations_members_and_speed(
@@ -56,8 +59,8 @@ def test_hours_follow_from_operations_members_and_speed(
     operations = cost.windows * 3 * operations_per_window(network, plan.tiling)
     assert cost.seconds == pytest.approx(operations / CPU_OPERATIONS_PER_SECOND["float32"])
     text = describe(run, {})
-    assert "15 windows to predict, under 0.01 CPU-hours (assumed: " in text
-    assert "on an NVIDIA H100 under 0.01 GPU-hours" in text
+    assert re.search(r"15 windows to predict, [\d.e-]+ CPU-seconds \(assumed: ", text)
+    assert re.search(r"on an NVIDIA H100 [\d.e-]+ GPU-seconds", text)
     assert "are free in " in text.splitlines()[-1]
 
     record_speed(network, "float32", "EPYC", 8, 40e9 * operations, 100.0)
@@ -69,6 +72,22 @@ def test_hours_follow_from_operations_members_and_speed(
     monkeypatch.setattr(speeds, "has_gpu", lambda: True)
     on_gpu = estimate(plan_run(changed(config, "prediction.device", "auto")), {})["borzoi"]
     assert on_gpu.seconds == pytest.approx(operations / OPERATIONS_PER_SECOND["float32"])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 GPU-seconds"),
+        (0.234, "0.23 GPU-seconds"),
+        (119, "119 GPU-seconds"),
+        (120, "2 GPU-minutes"),
+        (7_000, "117 GPU-minutes"),
+        (15_000, "4.2 GPU-hours"),
+        (36_000_000, "10,000 GPU-hours"),
+    ],
+)
+def test_times_are_in_the_unit_that_a_person_would_choose(seconds: float, text: str) -> None:
+    assert format_time(seconds, "GPU") == text
 
 
 def test_a_measured_speed_is_found_by_network_precision_and_device(
