@@ -21,6 +21,9 @@ from seqcov_models.locks import check_run
 
 SEAL_BYTES = hashlib.sha256().digest_size
 
+_DISCARDED: dict[Path, str] = {}
+"""Why this process has deleted a file: other threads that read other rows of it say the same."""
+
 
 def seal(header: bytes, identity: str) -> bytes:
     """Return what follows the values of an array.
@@ -53,8 +56,10 @@ def discard(path: Path, problem: str) -> SeqcovError:
         SeqcovError: If the run that started this job has ended: the file may be of another run.
     """
     check_run()
+    message = f"{path}: {problem}; it was deleted, and the same command makes it again"
+    _DISCARDED[path] = message
     remove(path)
-    return SeqcovError(f"{path}: {problem}; it was deleted, and the same command makes it again")
+    return SeqcovError(message)
 
 
 class SealedArray:
@@ -83,7 +88,8 @@ class SealedArray:
                 file.seek(self.values.nbytes, 1)
                 trailer = file.read()
         except OSError as error:
-            raise SeqcovError(f"{path}: {error.strerror}; start the same command again") from None
+            reason = f"{path}: {error.strerror}; start the same command again"
+            raise SeqcovError(_DISCARDED.get(path, reason)) from None
         except Exception as error:  # numpy raises many kinds for a damaged header
             raise discard(path, f"not a complete array ({error})") from None
         if identity is not None and trailer[:SEAL_BYTES] != seal(header, identity):

@@ -179,8 +179,10 @@ def test_a_file_of_another_run_is_deleted_and_named(kind: str, tmp_path: Path) -
     with pytest.raises(SeqcovError, match=rf"{path}: .*another run.*the same command makes it aga"):
         read(path, kind, "other")
     assert not path.exists()
-    with pytest.raises(SeqcovError, match=rf"{path}: No such file.*start the same command again"):
-        read(path, kind, "this")
+    with pytest.raises(SeqcovError, match=rf"{path}: .*another run.*the same command makes it aga"):
+        read(path, kind, "other")  # as another thread of the same job does
+    with pytest.raises(SeqcovError, match=r"1\.npy: No such file.*start the same command again"):
+        read(tmp_path / "1.npy", kind, "this")
 
 
 SIZE = 128 + 7 * 50 * 4 + 32 + 7 * 4 + 4
