@@ -247,6 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
         if campaign.draw.random() < 0.5:
             number = 1 - number
         campaign.kill(number)
+        print(f"{campaign.kills.total()} kills", file=sys.stderr, flush=True)
         if campaign.draw.random() < 0.1:
             campaign.finish(number)
     for number in (0, 1):
