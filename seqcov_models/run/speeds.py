@@ -1,7 +1,7 @@
 """Remember how fast networks are on the user's devices, to say what later runs cost.
 
 A prediction job notes its speed at its end, in a small file of the user's cache folder. The name of
-the file says which network, precision and device it was. Without such a file a speed is assumed.
+the file contains the network, precision and device. If there is no such file, a speed is assumed.
 """
 
 import json

@@ -12,39 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from seqcov_models import save_model
 from seqcov_models.errors import SeqcovError
 from seqcov_models.run import planner
 from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.settings import find_duplicate_keys
+from support.bad_inputs import plan, write_inputs
 from support.data import REPOSITORY
 from support.fasta import write_sparse_fasta
-from support.plans import TINY, Config, changed, complete, write_genome, write_weights
-from support.profiles import BPNET, network
+from support.plans import TINY, Config, changed, complete, write_weights
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A run of a model of coverage and a BPNet, without defaults, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    write_genome(tmp_path / "g.fa", {"chrI": 2_000, "chrII": 300, "scaffold_2": 500})
-    write_weights(tmp_path / "tiny")
-    save_model(network(BPNET), tmp_path / "bpnet")
-    (tmp_path / "b.bed").write_text("chrII\t295\t300\nchrI\t0\t1\n")
-    return {
-        "output": "results",
-        "genome": {"name": "g", "fasta": "g.fa"},
-        "models": {
-            "tiny": {"architecture": "borzoi", "weights": "tiny"},
-            "bpnet": {"architecture": "bpnet", "weights": "bpnet", "peaks": {"b": "b.bed"}},
-        },
-    }
-
-
-def plan(config: Config) -> None:
-    """Do what the workflow does before any job: complete the config, plan, count the peaks."""
-    count_peaks(plan_run(complete(config)).profiles)
+    return write_inputs(tmp_path)
 
 
 def test_a_config_without_mistakes_is_planned(config: Config) -> None:

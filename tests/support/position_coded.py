@@ -1,6 +1,8 @@
 """A network that reads each bin's number out of its letters, and what it predicts."""
 
+import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -85,3 +87,23 @@ def unknown_fraction(sequence: str, bins: int = 24, crop: int = 2) -> npt.NDArra
         count = sum(window.count(letter) for letter in "ACGT")
         fractions[start : start + core] = 1 - count / len(window)
     return fractions
+
+
+def write_long_run(
+    folder: Path, contigs: int, bins: int, windows: int, seed: int
+) -> dict[str, Any]:
+    """Write a genome and a network of 60 tracks; return a config whose run takes some seconds.
+
+    windows: windows per chunk.
+    """
+    draw = random.Random(seed)
+    with (folder / "genome.fa").open("w") as fasta:
+        for contig in range(contigs):
+            letters = "".join(position_coded_bin(draw.randrange(3**12)) for _ in range(bins))
+            fasta.write(f">chr{contig}\n{letters}\n")
+    save_position_coded(folder / "model", tracks=60)
+    return {
+        "genome": {"name": "g", "fasta": str(folder / "genome.fa")},
+        "models": {"toy": {"architecture": "borzoi", "weights": str(folder / "model")}},
+        "prediction": {"windows_per_chunk": windows},
+    }

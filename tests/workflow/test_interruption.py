@@ -1,7 +1,6 @@
 """kill -9 anywhere, the same command again: it finishes, and no byte differs."""
 
 import os
-import random
 import signal
 import subprocess
 import time
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.position_coded import position_coded_bin, save_position_coded
+from support.position_coded import write_long_run
 from support.runs import command, digests, snakemake, start, wait_for
 
 pytestmark = pytest.mark.workflow
@@ -20,18 +19,9 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A run long enough to be hit: some seconds of prediction and of writing."""
-    folder = tmp_path_factory.mktemp("inputs")
-    draw = random.Random(3)
-    with (folder / "genome.fa").open("w") as fasta:
-        for contig in range(4):
-            bins = "".join(position_coded_bin(draw.randrange(3**12)) for _ in range(6_000))
-            fasta.write(f">chr{contig}\n{bins}\n")
-    save_position_coded(folder / "model", tracks=60)
-    return {
-        "genome": {"name": "g", "fasta": str(folder / "genome.fa")},
-        "models": {"toy": {"architecture": "borzoi", "weights": str(folder / "model")}},
-        "prediction": {"windows_per_chunk": 450},
-    }
+    return write_long_run(
+        tmp_path_factory.mktemp("inputs"), contigs=4, bins=6_000, windows=450, seed=3
+    )
 
 
 @pytest.fixture(scope="module")

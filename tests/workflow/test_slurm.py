@@ -4,7 +4,6 @@ Each fault ends with a complete run whose bytes do not differ, or with a line th
 """
 
 import os
-import random
 import re
 import shutil
 import signal
@@ -20,7 +19,7 @@ import pytest
 import yaml
 
 from support.data import DATA, REPOSITORY
-from support.position_coded import position_coded_bin, save_position_coded
+from support.position_coded import write_long_run
 from support.runs import SNAKEFILE, digests, snakemake
 
 SLURM = DATA.parent / "slurm"
@@ -89,18 +88,9 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Two chunks of some seconds each."""
-    folder = tmp_path_factory.mktemp("inputs")
-    draw = random.Random(5)
-    with (folder / "genome.fa").open("w") as fasta:
-        for contig in range(2):
-            bins = "".join(position_coded_bin(draw.randrange(3**12)) for _ in range(12_000))
-            fasta.write(f">chr{contig}\n{bins}\n")
-    save_position_coded(folder / "model", tracks=60)
-    return {
-        "genome": {"name": "g", "fasta": str(folder / "genome.fa")},
-        "models": {"toy": {"architecture": "borzoi", "weights": str(folder / "model")}},
-        "prediction": {"windows_per_chunk": 500},
-    }
+    return write_long_run(
+        tmp_path_factory.mktemp("inputs"), contigs=2, bins=12_000, windows=500, seed=5
+    )
 
 
 @pytest.fixture(scope="module")
