@@ -95,6 +95,8 @@ class Executor(plugin.Executor):  # type: ignore[misc]  # Snakemake's plugin has
     and SIGTERM ends it as Ctrl-C does.
     """
 
+    next_seconds_between_status_checks: int
+
     def __post_init__(self, *args: Any, **kwargs: Any) -> None:
         """Prepare the executor; raise WorkflowError if no node can run some jobs."""
         self.ended, self.written = set[str](), set[Any]()
