@@ -313,7 +313,7 @@ def _describe_mistake(error: Any) -> str:
     }
     if error.validator in ("minItems", "minLength", "minProperties"):
         text = "it is empty; fill it, or leave out the key"
-    elif error.validator == "pattern" and re.match(rule, suggestion := suggest_name(value)):
+    elif "propertyNames" in error.absolute_schema_path and (suggestion := suggest_name(value)):
         text = f"{value!r} is not allowed; write {suggestion!r}"
     else:
         text = f"{value!r} {problems.get(error.validator, 'does not fit; see what the key means')}"
