@@ -21,7 +21,7 @@ from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.run.changes import describe_work
 from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import CoveragePlan
-from seqcov_models.run.coverage_planner import plan_coverage, recognise_folds
+from seqcov_models.run.coverage_planner import plan_coverage, recognise_entry
 from seqcov_models.run.genome_profiles import check_entry, is_at_peaks
 from seqcov_models.run.limits import check_dates, check_genome
 from seqcov_models.run.paths import Paths
@@ -201,7 +201,7 @@ def _plan_profiles(
     plan = ProfilePlan(
         name=name,
         fasta=genome.fasta,
-        folds=recognise_folds(entry),
+        folds=recognise_entry(entry),
         options=ProfileOptions(
             reverse_complement=entry["reverse_complement"],
             precision=prediction["precision"],
