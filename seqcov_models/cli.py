@@ -207,9 +207,19 @@ def _estimate(options: argparse.Namespace) -> None:
     from seqcov_models.run.estimate import describe
     from seqcov_models.run.peak_sets import count_peaks
     from seqcov_models.run.planner import plan_run
-    from seqcov_models.run.settings import complete_config, read_config
+    from seqcov_models.run.settings import complete_config, find_displaced_path, read_config
 
-    run = plan_run(complete_config(read_config(options.config)))
+    config = read_config(options.config)
+    try:
+        run = plan_run(complete_config(config))
+    except SeqcovError as error:
+        folder = options.config.resolve().parent
+        if path := find_displaced_path(config, folder):
+            raise SeqcovError(
+                f"{error}. Relative paths begin in the current folder, but {path} is in {folder};"
+                " run the command there"
+            ) from None
+        raise
     peaks = count_peaks(run.profiles)
     print(describe(run, peaks))
     check_space(run, peaks)
