@@ -5,6 +5,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -113,6 +114,19 @@ def _build_parser() -> argparse.ArgumentParser:
     init.add_argument("--name", help="name of the genome (default: that of the FASTA)")
     init.add_argument("--assembly", help="UCSC's name of the assembly, if it has one: hg38")
     init.add_argument("--peaks", type=Path, help="BED or narrowPeak file, for a BPNet at peaks")
+
+    serve = _add_command(
+        commands, "serve", "show results in a web browser: serve a folder on this machine",
+        "seqcov serve results/hg38", _serve,
+    )  # fmt: skip
+    serve.add_argument("folder", type=Path, help="a folder of results, with index.html")
+    serve.add_argument("--port", type=int, help="port (default: 8000, or a free one)")
+    serve.add_argument(
+        "--address",
+        default="127.0.0.1",
+        help="address to listen at (default: 127.0.0.1, which only this machine reaches);"
+        " with 0.0.0.0 everybody in your network can read the folder",
+    )
     return parser
 
 
@@ -416,3 +430,24 @@ def _estimate(options: argparse.Namespace) -> None:
     peaks = count_peaks(run.profiles)
     print(describe(run, peaks))
     check_space(run, peaks)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    """Serve a folder of results until Ctrl-C, and print the addresses of its pages.
+
+    Args:
+        options: The words of the command line: folder, port, address.
+
+    Raises:
+        SeqcovError: If the folder does not exist, or the address or port cannot be used.
+
+    Example:
+        seqcov serve results/hg38
+    """
+    from seqcov_models.browsers.serve import make_server
+
+    with make_server(options.folder, options.address, options.port) as server:
+        for page in server.pages() or [server.address]:
+            print(f"Open {page} in a web browser; end with Ctrl-C", flush=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
