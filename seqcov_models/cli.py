@@ -119,7 +119,7 @@ def _build_parser() -> argparse.ArgumentParser:
         commands, "serve", "show results in a web browser: serve a folder on this machine",
         "seqcov serve results/hg38", _serve,
     )  # fmt: skip
-    serve.add_argument("folder", type=Path, help="a folder of results, with index.html")
+    serve.add_argument("folder", type=Path, help="the folder of a genome's results")
     serve.add_argument("--port", type=int, help="port (default: 8000, or a free one)")
     serve.add_argument(
         "--address",
