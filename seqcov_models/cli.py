@@ -94,7 +94,7 @@ def _build_parser() -> argparse.ArgumentParser:
         epilog="example: seqcov serve results/hg38",
     )
     serve.set_defaults(run=_serve)
-    serve.add_argument("folder", type=Path, help="a folder of results, with index.html")
+    serve.add_argument("folder", type=Path, help="the folder of results of a genome")
     serve.add_argument("--port", type=int, help="port (default: 8000, or a free one)")
     serve.add_argument(
         "--address",

@@ -16,8 +16,8 @@ SCHEMA = Path(__file__).with_name("config.schema.yaml")
 """The JSON schema of configs: description and default of every key."""
 
 PATHS = (
-    "output", "genome.fasta", "genome.regions", "genome.exclude", "models.*.weights",
-    "models.*.targets", "models.*.peaks",
+    "output", "genome.fasta", "genome.annotation", "genome.regions", "genome.exclude",
+    "models.*.weights", "models.*.targets", "models.*.peaks",
 )  # fmt: skip
 """Settings that may be paths, or lists or mappings of paths."""
 WEIGHTS = "models.*.weights"
