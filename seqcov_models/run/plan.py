@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from seqcov_models.genome.annotation import Annotation
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.genome.regions import Interval
 from seqcov_models.run.coverage_plan import CoveragePlan
@@ -31,6 +32,7 @@ class SharedPlan:
         view: The interval that browsers show first (contig, start, end), 0-based half-open.
         models: Names of the models of coverage.
         profiles: Names of the BPNets.
+        annotation: The file of genes; None without one.
     """
 
     config: dict[str, Any]
@@ -38,6 +40,7 @@ class SharedPlan:
     view: Interval
     models: list[str]
     profiles: list[str]
+    annotation: Annotation | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> "SharedPlan":
@@ -57,6 +60,7 @@ class RunPlan:
         models: The plans of the models of coverage, by name.
         profiles: The plans of the BPNets, by name.
         works: What the models of coverage still have to do, by name; not part of the documents.
+        annotation: The file of genes; None without one.
     """
 
     config: Mapping[str, Any]
@@ -65,6 +69,7 @@ class RunPlan:
     models: dict[str, CoveragePlan]
     profiles: dict[str, ProfilePlan]
     works: dict[str, Workload] = field(default_factory=dict)
+    annotation: Annotation | None = None
 
     @property
     def paths(self) -> Paths:
@@ -83,6 +88,13 @@ class RunPlan:
         name, assembly = self.genome["name"], self.genome["assembly"]
         contigs = list(self.fasta.contigs.items())
         return digest(name, assembly, self.view, contigs, self.fasta.sha256)
+
+    @property
+    def annotation_digest(self) -> str:
+        """A text that changes with the genes and the contigs that they are placed on."""
+        aliases, annotation = self.genome["contig_aliases"], self.annotation
+        contigs = list(self.fasta.contigs.items())
+        return digest(annotation.sha256 if annotation else None, contigs, aliases)
 
     @property
     def provenance_digest(self) -> str:
@@ -131,7 +143,12 @@ class RunPlan:
     def _documents(self, paths: Paths) -> dict[Path, dict[str, Any]]:
         """Return the packed content of every document, by its path."""
         shared = SharedPlan(
-            dict(self.config), self.fasta, self.view, [*self.models], [*self.profiles]
+            dict(self.config),
+            self.fasta,
+            self.view,
+            [*self.models],
+            [*self.profiles],
+            self.annotation,
         )
         plans = (*self.models.values(), *self.profiles.values())
         return {paths.run_plan: pack(shared)} | {
@@ -148,6 +165,7 @@ class RunPlan:
             shared.view,
             {name: CoveragePlan.load(paths.plan(name)) for name in shared.models},
             {name: ProfilePlan.load(paths.plan(name)) for name in shared.profiles},
+            annotation=shared.annotation,
         )
 
     def leftovers(self, paths: Paths) -> tuple[list[Path], list[Path]]:

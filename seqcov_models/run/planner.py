@@ -5,7 +5,7 @@ the checkpoints and the track tables are enough, so planning imports no torch.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import content_digest
+from seqcov_models.genome.annotation import Annotation, check_annotation
 from seqcov_models.genome.fasta import Fasta, open_fasta
 from seqcov_models.genome.letters import check_letters
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
@@ -39,20 +40,41 @@ INITIAL_VIEW = 100_000
 
 @dataclass(frozen=True)
 class _Genome:
-    """The genome and the regions of a run. include: None for the whole genome."""
+    """The genome, and the regions of a run or of a model.
+
+    include: None for the whole genome.
+    """
 
     fasta: Fasta
     include: list[Interval] | None
     exclude: list[Interval]
+    aliases: Mapping[str, str]
+
+    def narrow(self, regions: Sequence[str]) -> "_Genome":
+        """Return the genome with only what a model's `regions` name of it, if they name any."""
+        if not regions:
+            return self
+        contigs = self.fasta.contigs
+        include = _parse_include("regions", regions, contigs, self.aliases)
+        if self.include is not None:
+            outside = select_bins(contigs, 1, include, self.include)
+            inside = select_bins(contigs, 1, include, _list_intervals(outside))
+            if not inside:
+                raise SeqcovError("regions: none of them lies in genome.regions; name others")
+            include = _list_intervals(inside)
+        return replace(self, include=include)
 
     def select_bins(self, bin_size: int) -> dict[str, BinIntervals]:
         """Return the bins to predict, by contig. Raises SeqcovError if there is none."""
         bins = select_bins(self.fasta.contigs, bin_size, self.include, self.exclude)
         if not bins:
-            raise SeqcovError(
-                "genome.exclude leaves nothing of genome.regions to predict; exclude less"
-            )
+            raise SeqcovError("genome.exclude leaves nothing of the regions; exclude less")
         return bins
+
+
+def _list_intervals(bases: Mapping[str, BinIntervals]) -> list[Interval]:
+    """Return intervals of bases by contig as one list."""
+    return [(contig, *row) for contig, rows in bases.items() for row in rows.tolist()]
 
 
 def plan_run(config: Mapping[str, Any]) -> RunPlan:
@@ -87,6 +109,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
         config["bigwig"]["tracks_per_job"],
         config["bigwig"]["significant_bits"],
     )
+    genomes: dict[str, _Genome] = {}
     models: dict[str, CoveragePlan] = {}
     works: dict[str, Workload] = {}
     profiles: dict[str, ProfilePlan] = {}
@@ -94,10 +117,11 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     for name, entry in profiles_last:  # their peaks may come from another model's track
         try:
             _check_architecture(entry)
+            genomes[name] = genome.narrow(entry["regions"])
             if is_at_peaks(entry):
-                profiles[name] = _plan_profiles(name, entry, config, genome, models)
+                profiles[name] = _plan_profiles(name, entry, config, genomes[name], models)
             else:
-                plan = plan_coverage(name, entry, config, genome.fasta, genome.select_bins)
+                plan = plan_coverage(name, entry, config, genome.fasta, genomes[name].select_bins)
                 earlier = read_plan(paths.plan(name))
                 sets = earlier.sets if earlier else []
                 plan, work = add_sets(plan, sets, paths, options)
@@ -105,7 +129,11 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
                 models[name], works[name] = plan, replace(work, reason=reason)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
-    run = RunPlan(config, genome.fasta, _initial_view(genome), models, profiles, works)
+    view = next(
+        (genomes[name] for name, entry in config["models"].items() if entry["regions"]), genome
+    )
+    annotation = _check_annotation(config["genome"], genome)
+    run = RunPlan(config, genome.fasta, _initial_view(view), models, profiles, works, annotation)
     check_dates(run)
     return run
 
@@ -130,15 +158,30 @@ def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
     check_genome(fasta, section["assembly"])
     aliases = section["contig_aliases"]
     check_aliases(aliases, fasta.contigs)
-    include, exclude = (
-        parse_regions(section[key], fasta.contigs, aliases) for key in ("regions", "exclude")
+    regions = section["regions"]
+    include = _parse_include("genome.regions", regions, fasta.contigs, aliases) if regions else None
+    exclude = parse_regions(section["exclude"], fasta.contigs, aliases)
+    return _Genome(check_letters(fasta), include, exclude, aliases)
+
+
+def _parse_include(
+    key: str, regions: Sequence[str], contigs: Mapping[str, int], aliases: Mapping[str, str]
+) -> list[Interval]:
+    """Return the intervals of a list of regions. Raises SeqcovError if there is none."""
+    if intervals := parse_regions(regions, contigs, aliases):
+        return intervals
+    raise SeqcovError(
+        f"{key}: there are no intervals in {', '.join(regions)}; add some, or leave out {key} to"
+        " predict the whole genome"
     )
-    if section["regions"] and not include:
-        raise SeqcovError(
-            f"genome.regions: there are no intervals in {', '.join(section['regions'])}; add some,"
-            " or leave out genome.regions to predict the whole genome"
-        )
-    return _Genome(check_letters(fasta), include if section["regions"] else None, exclude)
+
+
+def _check_annotation(section: Mapping[str, Any], genome: _Genome) -> Annotation | None:
+    """Return the file of genes of the config's section `genome`, if it names one."""
+    if section["annotation"] is None:
+        return None
+    path = Path(section["annotation"])
+    return check_annotation(path, genome.fasta.contigs, genome.aliases)
 
 
 def _initial_view(genome: _Genome) -> Interval:
