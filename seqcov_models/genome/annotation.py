@@ -165,9 +165,11 @@ def _read_ends(annotation: Annotation) -> dict[str, tuple[int, str]]:
             circular.add(row.contig)
     ends |= {contig: (0, ends[contig][1]) for contig in circular}
     lines = {contig: (end, at.rpartition(" ")[2]) for contig, (end, at) in ends.items()}
-    with suppress(OSError, SeqcovError):
-        with write_atomically(make_cache_folder() / "digests" / name) as part:
-            part.write_text(json.dumps(lines))
+    with (
+        suppress(OSError, SeqcovError),
+        write_atomically(make_cache_folder() / "digests" / name) as part,
+    ):
+        part.write_text(json.dumps(lines))
     return ends
 
 

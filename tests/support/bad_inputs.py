@@ -136,6 +136,7 @@ def groups() -> dict[str, list[Case]]:
         "The config": bad_settings.CASES,
         "The FASTA and its index": bad_files.FASTAS,
         "Regions and BED files": bad_files.REGIONS,
+        "Genes": bad_files.ANNOTATIONS,
         "Track tables and selections": bad_files.TRACKS,
         "Peaks": bad_files.PEAKS,
         "Checkpoints": bad_checkpoints.CASES,
