@@ -32,6 +32,8 @@ class SharedPlan:
         view: The interval that browsers show first (contig, start, end), 0-based half-open.
         models: Names of the models of coverage.
         profiles: Names of the BPNets.
+        labels: What browsers and tables call a model, by its name.
+        entries: The key of the entry in the config that has several models, by a model's name.
         annotation: The file of genes; None without one.
     """
 
@@ -40,6 +42,8 @@ class SharedPlan:
     view: Interval
     models: list[str]
     profiles: list[str]
+    labels: dict[str, str]
+    entries: dict[str, str]
     annotation: Annotation | None = None
 
     @classmethod
@@ -59,6 +63,8 @@ class RunPlan:
         view: The interval that browsers show first (contig, start, end), 0-based half-open.
         models: The plans of the models of coverage, by name.
         profiles: The plans of the BPNets, by name.
+        labels: What browsers and tables call a model, by its name.
+        entries: The key of the entry in the config that has several models, by a model's name.
         works: What the models of coverage still have to do, by name; not part of the documents.
         annotation: The file of genes; None without one.
     """
@@ -68,6 +74,8 @@ class RunPlan:
     view: Interval
     models: dict[str, CoveragePlan]
     profiles: dict[str, ProfilePlan]
+    labels: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, str] = field(default_factory=dict)
     works: dict[str, Workload] = field(default_factory=dict)
     annotation: Annotation | None = None
 
@@ -143,13 +151,9 @@ class RunPlan:
     def _documents(self, paths: Paths) -> dict[Path, dict[str, Any]]:
         """Return the packed content of every document, by its path."""
         shared = SharedPlan(
-            dict(self.config),
-            self.fasta,
-            self.view,
-            [*self.models],
-            [*self.profiles],
-            self.annotation,
-        )
+            dict(self.config), self.fasta, self.view, [*self.models], [*self.profiles],
+            self.labels, self.entries, self.annotation,
+        )  # fmt: skip
         plans = (*self.models.values(), *self.profiles.values())
         return {paths.run_plan: pack(shared)} | {
             paths.plan(plan.name): plan.contents() for plan in plans
@@ -165,6 +169,8 @@ class RunPlan:
             shared.view,
             {name: CoveragePlan.load(paths.plan(name)) for name in shared.models},
             {name: ProfilePlan.load(paths.plan(name)) for name in shared.profiles},
+            shared.labels,
+            shared.entries,
             annotation=shared.annotation,
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 from seqcov_models.checkpoints.sources import ADDRESSES
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import describe_encoding_error
+from seqcov_models.run.entries import NAME, suggest_name
 
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
 """The JSON schema of configs: description and default of every key."""
@@ -199,11 +200,19 @@ def find_path_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
                     f"{location}: {path} is an address, not a path; download the file and write"
                     " its path"
                 )
-            elif re.search("[{}]", path) and setting not in CONTIGS:
+            elif re.search("[{}]", path) and not (setting in CONTIGS or _has_names(location, path)):
+                advice = f"; {NAME} is possible once, in a single path" * (setting == WEIGHTS)
                 yield (
                     f"{location}: {path}: braces in a path are wildcards for Snakemake; rename the"
-                    " file or folder"
+                    f" file or folder{advice}"
                 )
+
+
+def _has_names(location: str, path: str) -> bool:
+    """Return whether a setting is a pattern of the weights of several models."""
+    keys = location.split(".")
+    is_entry = len(keys) == 3 and keys[0] == "models" and keys[2] == "weights"
+    return is_entry and not re.search("[{}]", path.replace(NAME, "", 1))
 
 
 def _expand_home(path: str) -> Path:
@@ -225,8 +234,8 @@ def _find_settings(section: Any, keys: list[str], location: str) -> Iterator[tup
     elif isinstance(section, list | Mapping):
         entries = section.items() if isinstance(section, Mapping) else enumerate(section)
         for key, value in entries:
-            if isinstance(value, str):
-                yield f"{location}.{key}", value
+            if isinstance(value, str | list):
+                yield from _find_settings(value, [], f"{location}.{key}")
 
 
 def non_string_keys(config: Any, location: str = "") -> Iterator[str]:
@@ -302,6 +311,8 @@ def _describe_mistake(error: Any) -> str:
     }
     if error.validator in ("minItems", "minLength", "minProperties"):
         text = "it is empty; fill it, or leave out the key"
+    elif "propertyNames" in error.absolute_schema_path and (suggestion := suggest_name(value)):
+        text = f"{value!r} is not allowed; write {suggestion!r}"
     else:
         text = f"{value!r} {problems.get(error.validator, 'does not fit; see what the key means')}"
     return f"{text} ({about})" if about else text
