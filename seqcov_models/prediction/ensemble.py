@@ -55,12 +55,13 @@ class FoldEnsemble(Generic[Model]):
         self._prepared: dict[tuple[str, str], list[Model]] = {}
 
     @torch.inference_mode()
-    def predict(self, sequences: Sequence[str] | Codes) -> npt.NDArray[np.float32]:
+    def predict(self, sequences: str | Sequence[str] | Codes) -> npt.NDArray[np.float32]:
         """Predict the coverage of windows, averaged over all members.
 
         Args:
-            sequences: IUPAC nucleotide letters in either case, each exactly `geometry.window` long;
-                or codes (batch, window) ``uint8``: A 0, C 1, G 2, T 3, unknown 4.
+            sequences: One sequence or several: IUPAC nucleotide letters in either case, each
+                exactly `geometry.window` long; or codes (batch, window) ``uint8``: A 0, C 1, G 2,
+                T 3, unknown 4.
 
         Returns:
             Coverage (batch, bins, columns) ``float32``, on the strand that was given. Bin i of a
@@ -70,9 +71,15 @@ class FoldEnsemble(Generic[Model]):
 
         Raises:
             SeqcovError: If there is no sequence, or one has another length or other letters.
+            TypeError: If a sequence is neither text nor codes.
         """
         if isinstance(sequences, np.ndarray):
             codes: Codes = sequences
+            if codes.dtype != np.uint8 or codes.ndim != 2:
+                raise TypeError(
+                    f"codes are {codes.dtype} of shape {codes.shape}; give uint8 (batch, window),"
+                    " or text"
+                )
         else:
             codes = encode_windows(sequences, self.geometry.window)
         return self.compute_coverage(codes).cpu().numpy()

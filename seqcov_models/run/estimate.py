@@ -12,7 +12,7 @@ from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.profile_plan import ProfilePlan
-from seqcov_models.run.speeds import Speed, assumed_gpu, find_speed
+from seqcov_models.run.speeds import Speed, assumed_gpu, find_speed, has_gpu
 from seqcov_models.run.track_set import count_windows
 
 Peaks = Mapping[str, tuple[int, int]]
@@ -147,6 +147,29 @@ def estimate(run: RunPlan, peaks: Peaks) -> dict[str, Cost]:
         sizes = profile.output_bytes(peaks[name][0])
         costs[name] = Cost(windows, operations, _find_speed(run, profile), *sizes)
     return costs
+
+
+def check_gpu(run: RunPlan, peaks: Peaks) -> None:
+    """Check that this machine has a GPU if the precision needs one and something is predicted.
+
+    Not for a cluster, where other machines predict.
+
+    Args:
+        run: The plan.
+        peaks: Numbers of peaks by BPNet.
+
+    Raises:
+        SeqcovError: If it has none.
+    """
+    options = run.config["prediction"]
+    needs_gpu = options["precision"] == "tf32" and options["device"] == "auto"
+    if not needs_gpu or has_gpu():
+        return
+    if any(cost.windows for cost in estimate(run, peaks).values()):
+        raise SeqcovError(
+            "prediction.precision: tf32 needs a GPU, and this machine has none; use float32"
+            " (exact) or bfloat16"
+        )
 
 
 def _find_speed(run: RunPlan, model: CoveragePlan | ProfilePlan) -> Speed:

@@ -75,7 +75,8 @@ def complete_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if mistakes := list(find_mistakes(completed)):
         raise SeqcovError("config: " + "\n".join(mistakes))
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    if text := describe_mistakes(completed, schema):
+    text = "\n".join(find_unnamed_peaks(completed)) or describe_mistakes(completed, schema)
+    if text:
         raise SeqcovError(f"config: {text}")
     check_properties = Draft202012Validator.VALIDATORS["properties"]
 
@@ -178,6 +179,41 @@ def find_mistakes(config: Any, location: str = "") -> Iterator[str]:
             f"{location}: {config!r} has a line break or another control character; write it in"
             " one line and in quotes (in YAML, text after | or > ends with a line break)"
         )
+
+
+def find_unnamed_peaks(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line per model whose peaks are the maxima of a track without a name of their set.
+
+    Args:
+        config: The config, which may not fit the schema.
+    """
+    models = config.get("models")
+    if not isinstance(models, Mapping):
+        return
+    for name, entry in models.items():
+        peaks = entry.get("peaks") if isinstance(entry, Mapping) else None
+        if (
+            isinstance(peaks, Mapping)
+            and peaks.keys() <= {"model", "track", "threshold", "number"}
+            and not any(isinstance(value, Mapping) for value in peaks.values())
+            and (str(peaks.get("model")) in models or peaks.keys() & {"threshold", "number"})
+        ):
+            text = ", ".join(f"{key}: {value}" for key, value in peaks.items())
+            yield f"models.{name}.peaks: a set of peaks needs a name; write {{open: {{{text}}}}}"
+
+
+def find_displaced_path(config: Mapping[str, Any], folder: Path) -> str | None:
+    """Return a path of a config that exists in another folder, but not in the current one.
+
+    Args:
+        config: The config.
+        folder: The other folder.
+    """
+    for setting in PATHS:
+        for _, path in _find_settings(config, setting.split("."), ""):
+            if not Path(path).exists() and (folder / path).exists():
+                return path
+    return None
 
 
 def find_path_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
