@@ -103,15 +103,6 @@ def _build_parser() -> argparse.ArgumentParser:
         "seqcov estimate hg38.yaml", _estimate,
     )  # fmt: skip
     estimate.add_argument("config", type=Path, help="the config that `snakemake --configfile` gets")
-<<<<<<< HEAD
-    serve = commands.add_parser(
-        "serve",
-        help="show results in a web browser: serve a folder on this machine",
-        epilog="example: seqcov serve results/hg38",
-    )
-    serve.set_defaults(run=_serve)
-    serve.add_argument("folder", type=Path, help="the folder of results of a genome")
-=======
 
     init = _add_command(
         commands, "init", "write a commented config for a genome and a checkpoint",
@@ -129,7 +120,6 @@ def _build_parser() -> argparse.ArgumentParser:
         "seqcov serve results/hg38", _serve,
     )  # fmt: skip
     serve.add_argument("folder", type=Path, help="the folder of a genome's results")
->>>>>>> main
     serve.add_argument("--port", type=int, help="port (default: 8000, or a free one)")
     serve.add_argument(
         "--address",
