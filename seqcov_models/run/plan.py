@@ -19,6 +19,7 @@ from seqcov_models.run.model_document import share_tracks
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.reuse import Workload
+from seqcov_models.tracks.labels import TrackName
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class RunPlan:
         """A text that changes with anything that browsers show besides the tracks."""
         name, assembly = self.genome["name"], self.genome["assembly"]
         contigs = list(self.fasta.contigs.items())
-        return digest(name, assembly, self.view, contigs, self.fasta.sha256)
+        browsers = self.config.get("browsers")
+        return digest(name, assembly, self.view, contigs, self.fasta.sha256, browsers)
 
     @property
     def provenance_digest(self) -> str:
@@ -96,7 +98,8 @@ class RunPlan:
     def table_digest(self) -> str:
         """A text that changes with anything that the table of tracks says besides statistics."""
         names = {name: [*plan.tasks] for name, plan in self.profiles.items()}
-        return digest([plan.labels_digest for plan in self.models.values()], names)
+        labels = [plan.labels_digest for plan in self.models.values()]
+        return digest(labels, names, TrackName._fields)
 
     def save(self, paths: Paths) -> None:
         """Write the documents of the run and of its models if their content has changed."""

@@ -18,6 +18,7 @@ from seqcov_models.genome.fasta import Fasta, open_fasta
 from seqcov_models.genome.letters import check_letters
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
 from seqcov_models.networks.registry import NETWORKS
+from seqcov_models.run.browser_settings import check_shown, parse_locus
 from seqcov_models.run.changes import describe_work
 from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import CoveragePlan
@@ -105,7 +106,10 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
                 models[name], works[name] = plan, replace(work, reason=reason)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
-    run = RunPlan(config, genome.fasta, _initial_view(genome), models, profiles, works)
+    browsers, aliases = config["browsers"], config["genome"]["contig_aliases"]
+    check_shown(browsers, models, profiles)
+    view = parse_locus(browsers, genome.fasta.contigs, aliases) or _initial_view(genome)
+    run = RunPlan(config, genome.fasta, view, models, profiles, works)
     check_dates(run)
     return run
 

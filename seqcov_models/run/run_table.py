@@ -10,6 +10,8 @@ from seqcov_models.run.paths import TRACK_TABLE, Paths
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.track_table import read_table, table_row, write_table
+from seqcov_models.tracks.labels import label_tracks, name_track
+from seqcov_models.tracks.table import Track
 
 
 def write_run_table(path: Path, run: RunPlan) -> None:
@@ -21,6 +23,8 @@ def write_run_table(path: Path, run: RunPlan) -> None:
     """
     rows = [row for plan in run.models.values() for row in _coverage_rows(plan, run.paths)]
     rows += [row for plan in run.profiles.values() for row in _profile_rows(plan, run.paths)]
+    labels = label_tracks(rows)
+    rows = [row | {"label": label} for row, label in zip(rows, labels, strict=True)]
     with write_atomically(path) as part:
         write_table(part, rows)
 
@@ -39,7 +43,8 @@ def _coverage_rows(plan: CoveragePlan, paths: Paths) -> Iterator[dict[str, Any]]
             plan.name, bigwig.group, bigwig.track, plan.geometry.bin, plan.unit(bigwig.track),
             tables[bigwig.group][file.name],
         )  # fmt: skip
-        yield row | {"file": file.relative_to(paths.folder).as_posix()}
+        name = name_track(bigwig.track, plan.name, bigwig.group)
+        yield row | {"file": file.relative_to(paths.folder).as_posix()} | name._asdict()
 
 
 def _profile_rows(plan: ProfilePlan, paths: Paths) -> Iterator[dict[str, Any]]:
@@ -48,4 +53,6 @@ def _profile_rows(plan: ProfilePlan, paths: Paths) -> Iterator[dict[str, Any]]:
         table = paths.task_table(plan.name, task)
         for row in read_table(table):
             file = (table.parent / row["file"]).relative_to(paths.folder)
-            yield {**row, "file": file.as_posix()}
+            track = Track(-1, -1, row["identifier"], row["description"])
+            name = name_track(track, plan.name, row["group"])
+            yield {**row, "file": file.as_posix()} | name._asdict()
