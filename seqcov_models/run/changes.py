@@ -49,7 +49,7 @@ def describe_profile_work(plan: ProfilePlan, peaks: int, earlier: ProfilePlan | 
         return "nothing to predict: all bigWigs are finished"
     changes = list(_list_shared_changes(earlier, plan)) if earlier else []
     if earlier and earlier.peaks_digest != plan.peaks_digest:
-        changes.append("the peaks, genome.regions or genome.exclude changed")
+        changes.append("the peaks, regions or exclude changed")
     reason = f", everything, because {'; '.join(changes)}" if changes else ""
     return f"{peaks:,} peaks to predict{reason}"
 
@@ -77,7 +77,7 @@ def list_changes(earlier: CoveragePlan, plan: CoveragePlan) -> Iterator[str]:
     if rounding[0] != rounding[1]:
         yield _change("significant_bits", *rounding)
     if earlier.fasta.contigs == plan.fasta.contigs and not _equal_bins(earlier, plan):
-        yield "genome.regions or genome.exclude changed"
+        yield "regions or exclude changed"
 
 
 def _list_shared_changes(

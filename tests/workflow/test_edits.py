@@ -230,7 +230,14 @@ EDITS = [
         "everything",
         setting("genome.regions", ["c", "d", "e"]),
         BOTH,
-        "6 windows to predict, everything, because genome.regions or genome.exclude changed",
+        "6 windows to predict, everything, because regions or exclude changed",
+    ),
+    Edit(
+        "regions of a model",
+        "everything of this model",
+        setting("models.toy.regions", ["c", "d:1-9"]),
+        ALL,
+        "4 windows to predict, everything, because regions or exclude changed",
     ),
     Edit("dates of FASTA and weights", "nothing", edit_files(touch_inputs)),
     Edit(
