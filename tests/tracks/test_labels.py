@@ -80,9 +80,6 @@ def test_labels_of_bpnets_say_the_task_or_else_the_model():
     assert describe(["Oct4"], "oskn", 2) == ["Oct4 profile +", "Oct4 profile -"]
     assert describe(["signal"], "k562") == ["k562 profile"]
     assert describe(["signal"], "k562_procap") == ["k562_procap PROCAP"]
-        "k562_procap PROCAP +",
-        "k562_procap PROCAP -",
-    ]
     assert describe(["chrombpnet_nobias"], "atac") == ["atac without bias"]
     assert describe(["bias"], "liver") == ["liver bias"]
     at_peaks = [
