@@ -46,14 +46,15 @@ class TrackName(NamedTuple):
     strand: str
 
 
-def name_track(track: Track, model: str, group: str = "") -> TrackName:
+def name_track(track: Track, model: str, group: str = "", biosample: str = "") -> TrackName:
     """Return what a track shows.
 
     Args:
         track: The track: its identifier, description and strand pair are read.
-        model: Name of the model.
+        model: Name of the model, which may say the assay of a BPNet.
         group: The group of the track's bigWig: "tracks" if descriptions do not begin with assays,
             "profiles" for a BPNet's profiles at peaks, "mask" for the share of unknown bases.
+        biosample: Biosample of the tracks of which nothing else says it; empty if unknown.
 
     Example:
         >>> name_track(Track(0, 0, "ENCFF1", "CHIP:H3K27ac:HepG2", pair=0), "borzoi")
@@ -63,11 +64,11 @@ def name_track(track: Track, model: str, group: str = "") -> TrackName:
     if group == "mask":
         return TrackName(MASK, "", "", ".")
     if (task := _PROFILE_DESCRIPTION.fullmatch(description)) and ":" not in description:
-        return _name_task(track, task[1], task[2], model, group)
+        return _name_task(track, task[1], task[2], model, group, biosample)
     strand = find_strand(track)
     assay, colon, sample = description.partition(":")
     if not colon or re.fullmatch(r"tracks(_\d+)?", group) or not re.match(r"\s*[A-Za-z]", assay):
-        return TrackName("", "", _clean(description), strand)
+        return TrackName("", "", _clean(description) or biosample, strand)
     assay, target = assay.strip(), ""
     if assay.upper().startswith(_CHIP):
         target, colon, rest = sample.partition(":")
@@ -84,7 +85,7 @@ def name_track(track: Track, model: str, group: str = "") -> TrackName:
 
 
 def _name_task(
-    track: Track, task: str, strand_word: str | None, model: str, group: str
+    track: Track, task: str, strand_word: str | None, model: str, group: str, biosample: str
 ) -> TrackName:
     """Return what a task of a BPNet shows, whose name may say more or less."""
     strand = _STRANDS[strand_word]
@@ -94,10 +95,10 @@ def _name_task(
     known = _ASSAY_IN_NAME.search(f"{task} {model}")
     assay = known[0].upper().replace("-", "") if known else PROFILE
     if task in _TASKS_OF_CHROMBPNET:
-        return TrackName(assay, _TASKS_OF_CHROMBPNET[task], model, strand)
+        return TrackName(assay, _TASKS_OF_CHROMBPNET[task], biosample or model, strand)
     if _TASKS_WITHOUT_NAME.fullmatch(task):
-        return TrackName(assay, "", model, strand)
-    return TrackName(assay, task, "", strand)
+        return TrackName(assay, "", biosample or model, strand)
+    return TrackName(assay, task, biosample, strand)
 
 
 def find_strand(track: Track) -> str:
@@ -141,8 +142,8 @@ def _describe(row: Mapping[str, str]) -> str:
     if row["assay"] == MASK:
         return "N or beyond contig"
     words = [row["biosample"], row["target"] or row["assay"]]
-    if row["target"] and not row["biosample"]:
-        words.append(row["assay"])
+    if row["target"] and (not row["biosample"] or row["target"] in _TASKS_OF_CHROMBPNET.values()):
+        words.insert(1 if row["biosample"] else 2, row["assay"])
     words.append(row["strand"].strip("."))
     if is_deviation(row["description"]):
         words.append("SD")

@@ -80,8 +80,10 @@ def test_labels_of_bpnets_say_the_task_or_else_the_model():
     assert describe(["Oct4"], "oskn", 2) == ["Oct4 profile +", "Oct4 profile -"]
     assert describe(["signal"], "k562") == ["k562 profile"]
     assert describe(["signal"], "k562_procap") == ["k562_procap PROCAP"]
-    assert describe(["chrombpnet_nobias"], "atac") == ["atac without bias"]
-    assert describe(["bias"], "liver") == ["liver bias"]
+    assert describe(["chrombpnet_nobias"], "atac") == ["atac ATAC without bias"]
+    assert describe(["bias"], "liver") == ["liver profile bias"]
+    [task] = build_strand_tracks(["chrombpnet_nobias"], 1)
+    assert name_track(task, "atac", biosample="K562") == ("ATAC", "without bias", "K562", ".")
     at_peaks = [
         Track(-1, -1, "CTCF+", "CTCF profile, plus strand"),
         Track(-1, -1, "CTCF", "CTCF profile"),
