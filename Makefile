@@ -19,8 +19,9 @@ BIN := .venv/bin
 run: .venv/run
 	$(BIN)/snakemake --cores all
 
+# Three workers on two cores, since the tests of Slurm mostly wait
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: .venv/test
 	$(BIN)/python -m pytest -m "not slow and not workflow"

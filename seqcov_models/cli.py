@@ -1,9 +1,13 @@
-"""The command line: `seqcov describe`, `convert` and `estimate`, or `python -m seqcov_models`."""
+"""The command line: `seqcov describe`, `convert`, `estimate` and `serve`.
+
+`python -m seqcov_models` is the same.
+"""
 
 import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,8 +49,8 @@ def _build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="seqcov",
-        description="Look at checkpoints of sequence-to-coverage models, convert them, or estimate"
-        " what a run costs.",
+        description="Look at checkpoints of sequence-to-coverage models, convert them, estimate"
+        " what a run costs, or look at its results.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     describe = commands.add_parser(
@@ -84,6 +88,20 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     estimate.set_defaults(run=_estimate)
     estimate.add_argument("config", type=Path, help="the config that `snakemake --configfile` gets")
+    serve = commands.add_parser(
+        "serve",
+        help="show results in a web browser: serve a folder on this machine",
+        epilog="example: seqcov serve results/hg38",
+    )
+    serve.set_defaults(run=_serve)
+    serve.add_argument("folder", type=Path, help="a folder of results, with index.html")
+    serve.add_argument("--port", type=int, help="port (default: 8000, or a free one)")
+    serve.add_argument(
+        "--address",
+        default="127.0.0.1",
+        help="address to listen at (default: 127.0.0.1, which only this machine reaches);"
+        " with 0.0.0.0 everybody in your network can read the folder",
+    )
     return parser
 
 
@@ -195,3 +213,24 @@ def _estimate(options: argparse.Namespace) -> None:
     peaks = count_peaks(run.profiles)
     print(describe(run, peaks))
     check_space(run, peaks)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    """Serve a folder of results until Ctrl-C, and print the addresses of its pages.
+
+    Args:
+        options: The words of the command line: folder, port, address.
+
+    Raises:
+        SeqcovError: If the folder does not exist, or the address or port cannot be used.
+
+    Example:
+        seqcov serve results/hg38
+    """
+    from seqcov_models.browsers.serve import make_server
+
+    with make_server(options.folder, options.address, options.port) as server:
+        for page in server.pages() or [server.address]:
+            print(f"Open {page} in a web browser; end with Ctrl-C", flush=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()

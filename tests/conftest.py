@@ -20,11 +20,21 @@ settings.load_profile("seqcov")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `data` every test that asks for a file of the real data."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark as `data` every test that asks for a file of the real data.
+
+    Among several workers the longest files begin first, so that no worker ends long after others.
+    """
     for item in items:
         if {"real_input", "real_data"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.data)
+    if hasattr(config, "workerinput"):
+        items.sort(
+            key=lambda item: (
+                "cluster" not in getattr(item, "fixturenames", ()),
+                "workflow" not in item.keywords,
+            )
+        )
 
 
 @pytest.fixture(scope="session")

@@ -166,8 +166,8 @@ def combine_peaks(
     overlaps = PyRanges(summits[columns]).overlap(PyRanges(regions))
     if not len(overlaps):
         raise SeqcovError(
-            f"all {len(peaks):,} summits of peaks lie outside the selected regions; check"
-            " genome.regions and genome.exclude"
+            f"all {len(peaks):,} summits of peaks lie outside the selected regions; check the"
+            " keys regions and exclude"
         )
     peaks = peaks.iloc[np.sort(overlaps.df["Row"].to_numpy())]
     number = {name: index for index, name in enumerate(contigs)}

@@ -53,7 +53,7 @@ def describe_profile_work(plan: ProfilePlan, peaks: int, earlier: ProfilePlan | 
         return "nothing to predict: all bigWigs are finished"
     changes = list(_list_shared_changes(earlier, plan)) if earlier else []
     if earlier and earlier.peaks_digest != plan.peaks_digest:
-        changes.append("the peaks, genome.regions or genome.exclude changed")
+        changes.append("the peaks, regions or exclude changed")
     reason = f", everything, because {'; '.join(changes)}" if changes else ""
     return f"{peaks:,} peaks to predict{reason}"
 
@@ -82,7 +82,7 @@ def list_changes(earlier: CoveragePlan, plan: CoveragePlan) -> Iterator[str]:
         yield _change("significant_bits", *rounding)
     same_contigs = earlier.fasta.contigs == plan.fasta.contigs
     if same_contigs and not earlier.extent.has_equal_bins(plan.extent):
-        yield "genome.regions or genome.exclude changed"
+        yield "regions or exclude changed"
 
 
 def _list_shared_changes(

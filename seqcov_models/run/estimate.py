@@ -157,7 +157,7 @@ def _describe_coverage(run: RunPlan, model: CoveragePlan) -> str:
 def _describe_profiles(profile: ProfilePlan, predicted: int, omitted: int) -> str:
     """Return the line of a BPNet."""
     strands = " on both strands" if len(profile.strands) > 1 else ""
-    omission = f", {omitted:,} left out (duplicates, or outside genome.regions)"
+    omission = f", {omitted:,} left out (duplicates, or outside the regions)"
     open_ended = any(track.number is None for track in profile.peak_tracks)
     return (
         f"model {profile.name}: profiles of {profile.geometry.core:,} bp for"

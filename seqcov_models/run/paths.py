@@ -14,6 +14,9 @@ TRACK_TABLE = "tracks.tsv"
 IDENTITY = "identity.json"
 """In a folder of bigWigs, the file that says what they were made from."""
 
+PAGE = "index.html"
+"""The page with the tracks, for a web browser."""
+
 TWO_BIT = "genome.2bit"
 """The sequence beside a hub, for an assembly that UCSC does not know."""
 
@@ -59,6 +62,11 @@ class Paths:
     def two_bit(self) -> Path:
         """The sequence, for a hub of an assembly that UCSC does not know."""
         return self.folder / TWO_BIT
+
+    @property
+    def page(self) -> Path:
+        """The page with the tracks, for a web browser."""
+        return self.folder / PAGE
 
     @property
     def igv_session(self) -> Path:

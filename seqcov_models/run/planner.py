@@ -5,7 +5,7 @@ the checkpoints and the track tables are enough, so planning imports no torch.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.run.changes import describe_work
 from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import CoveragePlan
-from seqcov_models.run.coverage_planner import plan_coverage, recognise_folds
+from seqcov_models.run.coverage_planner import plan_coverage, recognise_entry
 from seqcov_models.run.genome_profiles import check_entry, is_at_peaks
 from seqcov_models.run.limits import check_dates, check_genome
 from seqcov_models.run.paths import Paths
@@ -39,20 +39,41 @@ INITIAL_VIEW = 100_000
 
 @dataclass(frozen=True)
 class _Genome:
-    """The genome and the regions of a run. include: None for the whole genome."""
+    """The genome, and the regions of a run or of a model.
+
+    include: None for the whole genome.
+    """
 
     fasta: Fasta
     include: list[Interval] | None
     exclude: list[Interval]
+    aliases: Mapping[str, str]
+
+    def narrow(self, regions: Sequence[str]) -> "_Genome":
+        """Return the genome with only what a model's `regions` name of it, if they name any."""
+        if not regions:
+            return self
+        contigs = self.fasta.contigs
+        include = _parse_include("regions", regions, contigs, self.aliases)
+        if self.include is not None:
+            outside = select_bins(contigs, 1, include, self.include)
+            inside = select_bins(contigs, 1, include, _list_intervals(outside))
+            if not inside:
+                raise SeqcovError("regions: none of them lies in genome.regions; name others")
+            include = _list_intervals(inside)
+        return replace(self, include=include)
 
     def select_bins(self, bin_size: int) -> dict[str, BinIntervals]:
         """Return the bins to predict, by contig. Raises SeqcovError if there is none."""
         bins = select_bins(self.fasta.contigs, bin_size, self.include, self.exclude)
         if not bins:
-            raise SeqcovError(
-                "genome.exclude leaves nothing of genome.regions to predict; exclude less"
-            )
+            raise SeqcovError("genome.exclude leaves nothing of the regions; exclude less")
         return bins
+
+
+def _list_intervals(bases: Mapping[str, BinIntervals]) -> list[Interval]:
+    """Return intervals of bases by contig as one list."""
+    return [(contig, *row) for contig, rows in bases.items() for row in rows.tolist()]
 
 
 def plan_run(config: Mapping[str, Any]) -> RunPlan:
@@ -87,6 +108,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
         config["bigwig"]["tracks_per_job"],
         config["bigwig"]["significant_bits"],
     )
+    genomes: dict[str, _Genome] = {}
     models: dict[str, CoveragePlan] = {}
     works: dict[str, Workload] = {}
     profiles: dict[str, ProfilePlan] = {}
@@ -94,17 +116,21 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     for name, entry in profiles_last:  # their peaks may come from another model's track
         try:
             _check_architecture(entry)
+            genomes[name] = genome.narrow(entry["regions"])
             if is_at_peaks(entry):
-                profiles[name] = _plan_profiles(name, entry, config, genome, models)
+                profiles[name] = _plan_profiles(name, entry, config, genomes[name], models)
             else:
-                plan = plan_coverage(name, entry, config, genome.fasta, genome.select_bins)
+                plan = plan_coverage(name, entry, config, genome.fasta, genomes[name].select_bins)
                 earlier = read_plan(paths.plan(name))
                 plan, work = add_sets(plan, earlier, paths, options)
                 reason = describe_work(plan, work, earlier)
                 models[name], works[name] = plan, replace(work, reason=reason)
         except SeqcovError as error:
             raise SeqcovError(f"models.{name}: {error}") from None
-    run = RunPlan(config, genome.fasta, _initial_view(genome), models, profiles, works)
+    view = next(
+        (genomes[name] for name, entry in config["models"].items() if entry["regions"]), genome
+    )
+    run = RunPlan(config, genome.fasta, _initial_view(view), models, profiles, works)
     check_dates(run)
     return run
 
@@ -129,15 +155,22 @@ def _open_genome(section: Mapping[str, Any], folder: Path) -> _Genome:
     check_genome(fasta, section["assembly"])
     aliases = section["contig_aliases"]
     check_aliases(aliases, fasta.contigs)
-    include, exclude = (
-        parse_regions(section[key], fasta.contigs, aliases) for key in ("regions", "exclude")
+    regions = section["regions"]
+    include = _parse_include("genome.regions", regions, fasta.contigs, aliases) if regions else None
+    exclude = parse_regions(section["exclude"], fasta.contigs, aliases)
+    return _Genome(check_letters(fasta), include, exclude, aliases)
+
+
+def _parse_include(
+    key: str, regions: Sequence[str], contigs: Mapping[str, int], aliases: Mapping[str, str]
+) -> list[Interval]:
+    """Return the intervals of a list of regions. Raises SeqcovError if there is none."""
+    if intervals := parse_regions(regions, contigs, aliases):
+        return intervals
+    raise SeqcovError(
+        f"{key}: there are no intervals in {', '.join(regions)}; add some, or leave out {key} to"
+        " predict the whole genome"
     )
-    if section["regions"] and not include:
-        raise SeqcovError(
-            f"genome.regions: there are no intervals in {', '.join(section['regions'])}; add some,"
-            " or leave out genome.regions to predict the whole genome"
-        )
-    return _Genome(check_letters(fasta), include if section["regions"] else None, exclude)
 
 
 def _initial_view(genome: _Genome) -> Interval:
@@ -167,7 +200,7 @@ def _plan_profiles(
     plan = ProfilePlan(
         name=name,
         fasta=genome.fasta,
-        folds=recognise_folds(entry),
+        folds=recognise_entry(entry),
         options=ProfileOptions(
             reverse_complement=entry["reverse_complement"],
             precision=prediction["precision"],

@@ -17,12 +17,12 @@ SCHEMA = Path(__file__).with_name("config.schema.yaml")
 
 PATHS = (
     "output", "genome.fasta", "genome.regions", "genome.exclude", "models.*.weights",
-    "models.*.targets", "models.*.peaks",
+    "models.*.regions", "models.*.targets", "models.*.peaks",
 )  # fmt: skip
 """Settings that may be paths, or lists or mappings of paths."""
 WEIGHTS = "models.*.weights"
 """The setting that may also be addresses."""
-CONTIGS = ("genome.regions", "genome.exclude")
+CONTIGS = ("genome.regions", "genome.exclude", "models.*.regions")
 """Settings that may also be contigs, whose names may hold braces. No job reads their files."""
 
 
@@ -199,7 +199,7 @@ def find_path_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
                     f"{location}: {path} is an address, not a path; download the file and write"
                     " its path"
                 )
-            elif re.search("[{}]", path) and not location.startswith(CONTIGS):
+            elif re.search("[{}]", path) and setting not in CONTIGS:
                 yield (
                     f"{location}: {path}: braces in a path are wildcards for Snakemake; rename the"
                     " file or folder"

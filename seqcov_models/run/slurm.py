@@ -1,6 +1,6 @@
 """Ask Slurm what a run must know: its configuration, its nodes, and the jobs of this folder.
 
-Only Slurm's own programs are called (scontrol, sinfo, squeue, scancel). workflow/rules/slurm.smk
+Only Slurm's own programs are called (scontrol, sinfo, squeue, scancel). `run.slurm_executor`
 uses this in the process that submits jobs.
 """
 

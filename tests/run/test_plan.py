@@ -89,6 +89,26 @@ def test_regions_and_exclusions_narrow_the_plan(config: Config) -> None:
     }
 
 
+def test_a_model_may_name_regions_of_its_own(config: Config, tmp_path: Path) -> None:
+    """They lie within those of the genome, base by base; the other model does not change."""
+    config = changed(config, "genome.regions", ["chr1:1-100", "chr2"])
+    config["models"]["other"] = {**config["models"]["borzoi"]}
+    before = plan_run(config)
+    bed = tmp_path / "open.bed"
+    bed.write_text("chr1\t10\t12\nchr1\t98\t300\nchr2\t1000\t1003\nscaffold\t0\t3\n")
+    after = plan_run(changed(config, "models.borzoi.regions", [str(bed)]))
+    assert {name: bins.tolist() for name, bins in after.models["borzoi"].selected_bins.items()} == {
+        "chr1": [[2, 3], [24, 25]],  # bins of 4 bp
+        "chr2": [[250, 251]],
+    }
+    assert after.view == ("chr2", 1000, 1003)
+    assert after.models["other"].contents() == before.models["other"].contents()
+    assert after.models["borzoi"].sets[0].digest != before.models["borzoi"].sets[0].digest
+    bed.write_text("chr1\t13\t14\n")
+    edited = plan_run(changed(config, "models.borzoi.regions", [str(bed)])).models["borzoi"]
+    assert edited.selected_bins["chr1"].tolist() == [[3, 4]]
+
+
 def test_two_models_are_planned_side_by_side(config: Config, tmp_path: Path) -> None:
     other = dataclasses.replace(TINY, upsamples=1, crop=2)  # bins of 8 bp
     config["models"]["coarse"] = {

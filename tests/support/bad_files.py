@@ -126,6 +126,15 @@ def aliased(**settings: Any) -> Case:
     return f"`genome: {settings}`".replace("'", ""), refused
 
 
+def apart(config: Config) -> None:
+    """Refuse regions of a model that lie outside those of the run, though in the same bin."""
+    plan(
+        changed(
+            changed(config, "genome.regions", ["chrI:1-2"]), "models.tiny.regions", ["chrI:3-4"]
+        )
+    )
+
+
 REGIONS: list[Case] = [
     setting('genome.regions', ['chrI:1,900-2,100']),
     setting('genome.regions', ['chr1:1-100']),
@@ -145,6 +154,11 @@ REGIONS: list[Case] = [
     setting("genome.regions", [""]),
     setting("genome.regions", [5]),
     aliased(regions=["chrI:101-200"], exclude=["chrI"]),
+    setting("models.bpnet.regions", ["chr1:1-100"]),
+    setting("models.tiny.regions", "open.bed"),
+    setting("models.tiny.regions", ["~/open.bed"]),
+    ("`genome.regions` and regions of a model that do not overlap", apart),
+    file("an empty BED file of a model", "open.bed", "", models__tiny__regions=["open.bed"]),
     bed("an empty BED file", ""),
     bed("a BED file of comments", "# x\n"),
     bed("a BED line with words for numbers", "# loci\nchrI\t10\t20\nchrI\tten\t20\n"),

@@ -243,14 +243,21 @@ EDITS = [
         "predictions of the new windows; all bigWigs, which copy the other windows",
         setting("genome.regions", ["c", "d", "e"]),
         BOTH,
-        "1 window to predict, 5 windows copied from earlier bigWigs, because genome.regions or",
+        "1 window to predict, 5 windows copied from earlier bigWigs, because regions or exclude",
     ),
     Edit(
         "a region is removed, exclude is larger",
         "all bigWigs, which are copied",
         setting("genome.regions", ["c"]),
         ONE_CHUNK,
-        "no windows to predict, 3 windows copied from earlier bigWigs, because genome.regions or",
+        "no windows to predict, 3 windows copied from earlier bigWigs, because regions or exclude",
+    ),
+    Edit(
+        "regions of a model",
+        "the same for this model",
+        setting("models.toy.regions", ["c", "d:1-9"]),
+        ALL,
+        "no windows to predict, 4 windows copied from earlier bigWigs, because regions or exclude",
     ),
     Edit(
         "a contig is added to the FASTA or removed",

@@ -33,6 +33,13 @@ from support.runs import bigwigs, digests, every_base, snakemake, start, wait_fo
 
 pytestmark = pytest.mark.workflow
 
+OPEN = [(0, 3), (430, 505), (515, 700), (690, 800), (1_234, 1_235), (1_990, 2_000)]
+"""Accessible stretches of chrI: at its ends, beside what is left out, overlapping, of one base."""
+REGIONS = {
+    "chrom": [*(("chrI", *stretch) for stretch in OPEN), ("chrII", 0, 100)],
+    "norm": [("chrII", 0, 300)],
+}
+"""What two models predict of the genome."""
 Values = npt.NDArray[np.float32]
 
 
@@ -60,19 +67,34 @@ def predict_windows(
 
 
 def test_each_base_has_the_mean_of_its_windows(tmp_path: Path) -> None:
-    """BPNET has same padding, CHERIMOYA normalises: their windows are predicted one by one."""
+    """BPNET has same padding, CHERIMOYA normalises: their windows are predicted one by one.
+
+    Two models name regions of their own: a BED file of accessible stretches, and a contig.
+    """
     write_fasta(tmp_path / "g.fa", LETTERS)
+    (tmp_path / "open.bed").write_text("".join(f"chrI\t{a}\t{b}\n" for a, b in OPEN))
     lite = write_model(tmp_path, BPNET_LITE, peaks="genome", reverse_complement=True)
     high = {"high": {"model": "lite", "track": "signal+", "number": 5}}
     process = snakemake(
         tmp_path,
         {
-            "genome": {"name": "g", "fasta": "g.fa", "exclude": ["chrI:501-520"]},
+            "genome": {
+                "name": "g",
+                "fasta": "g.fa",
+                "exclude": ["chrI:501-520"],
+                "contig_aliases": {"2": "chrII"},
+            },
             "models": {
                 "lite": lite,
                 "same": write_model(tmp_path, BPNET, stride=7, tracks=["two-"]),
-                "chrom": write_model(tmp_path, CHROMBPNET, stride=11, reverse_complement=True),
-                "norm": write_model(tmp_path, CHERIMOYA, stride=13),
+                "chrom": write_model(
+                    tmp_path,
+                    CHROMBPNET,
+                    stride=11,
+                    reverse_complement=True,
+                    regions=["open.bed", "2:1-100"],
+                ),
+                "norm": write_model(tmp_path, CHERIMOYA, stride=13, regions=["chrII"]),
                 "at_peaks": write_model(tmp_path, UNSTRANDED, peaks=high),
             },
             "prediction": {"windows_per_chunk": 150},
@@ -89,6 +111,12 @@ def test_each_base_has_the_mean_of_its_windows(tmp_path: Path) -> None:
         assert set(written) == {f"{model}.{name}.bw" for name in (*names, "unknown")}
         expected = predict_windows(tmp_path, config, step, both_strands=model in ("lite", "chrom"))
         expected["chrI"][500:520] = np.nan
+        if model in REGIONS:
+            outside = {contig: np.ones(len(values), bool) for contig, values in expected.items()}
+            for contig, start, end in REGIONS[model]:
+                outside[contig][start:end] = False
+            for contig, values in expected.items():
+                values[outside[contig]] = np.nan
         for name, column in names.items():
             file = f"{model}/tracks/tracks/{model}.{name}.bw"
             assert table[file]["bin"] == "1"

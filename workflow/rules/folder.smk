@@ -3,7 +3,6 @@
 
 import atexit
 import functools
-import functools
 import shutil
 import time
 
@@ -68,7 +67,9 @@ def begin_run():
         if not lock_and_name(paths.folder):
             return
         if workflow.executor_plugin.name == "slurm":
-            prepare_slurm(paths.folder)
+            from seqcov_models.run.slurm_executor import prepare_slurm
+
+            prepare_slurm(workflow, paths.folder)
         run.save(paths)
     except SeqcovError as error:
         raise WorkflowError(str(error)) from None
