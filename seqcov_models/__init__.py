@@ -9,8 +9,13 @@ Example:
     (625, 2)
 """
 
+import os
 from importlib import import_module
 from typing import Any
+
+# Read when torch is imported. Threads that spin while they wait take the cores from other work on
+# the same machine (benchmarks/README.md).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"
 
@@ -38,11 +43,12 @@ _MODULES = {
     "SeqcovError": "errors",
     "Track": "tracks.table",
     "Ensemble": "prediction.ensemble",
+    "ProfileEnsemble": "prediction.ensemble",
     "RegionPrediction": "prediction.region",
-    "load_ensemble": "prediction.load",
     "load_model": "prediction.load",
     "predict_region": "prediction.region",
     "save_model": "checkpoints.load",
+    "write_bigwigs": "prediction.region",
 }
 __all__ = ["__version__", *_MODULES]
 

@@ -6,14 +6,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyBigWig
 import pytest
 
 from goldens.common import unpack
-from seqcov_models import load_model
+from seqcov_models import load_model, predict_region
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.cli import main
 from seqcov_models.files import sha256
+from seqcov_models.run.planner import plan_run
+from seqcov_models.run.settings import complete_config, read_config
+from support.calico import write_stranded_fold
 from support.data import REPOSITORY
+from support.fasta import write_fasta
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -129,6 +135,85 @@ def test_a_full_disk_is_reported_and_leaves_no_file(tmp_path: Path) -> None:
     assert "needs more than" in process.stderr
     assert "Traceback" not in process.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_tracks_are_searched(run: Run, tmp_path: Path) -> None:
+    folder = write_stranded_fold(tmp_path / "fold", 1)
+    lines = run("tracks", folder)[1].splitlines()
+    assert lines[0].split("\t") == ["index", "identifier", "description"]
+    assert lines[1].split("\t") == ["0", "id0+", "RNA:track 0"]
+    assert len(lines) == 8
+    _, output, _ = run("tracks", folder, "assay:RNA", "track [25]")
+    assert output.splitlines()[1:] == [
+        "2\tid2\tRNA:track 2", "5\tid5\tRNA:track 5",
+        "# 2 of 7 tracks; for a config or --tracks:", "# tracks: [2, 5]",
+    ]  # fmt: skip
+    status, _, err = run("tracks", folder, "track 2", "id5")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "none matches all: track 2, id5" in err
+    assert "does not match any track" in run("tracks", folder, "liver")[2]
+
+
+def test_predict_writes_what_predict_region_returns(run: Run, tmp_path: Path) -> None:
+    """Without the workflow, from any folder: bigWigs, or arrays."""
+    folder = write_stranded_fold(tmp_path / "fold", 1)
+    letters = "".join(np.random.default_rng(3).choice(list("ACGT"), 2_000))
+    fasta = write_fasta(tmp_path / "g.fa", {"one": letters, "two": letters[:700]})
+    options = ["--tracks", "2", "id3+", "--reverse-complement", "--overlap", "0.5"]
+    words = [folder, fasta, "one:501-900", "two", "--out"]
+    model = load_model("borzoi", folder, tracks=[2, "id3+"], reverse_complement=True)
+    expected = predict_region(model, fasta, ["one:501-900", "two"], overlap=0.5)
+    status, output, _ = run("predict", *words, tmp_path / "x/loci.npz", *options)
+    assert (status, output) == (0, f"{tmp_path / 'x/loci.npz'}\n")
+    with np.load(tmp_path / "x/loci.npz", allow_pickle=False) as arrays:
+        assert arrays["contigs"].tolist() == ["one", "two"]
+        assert arrays["tracks"].tolist() == ["id2", "id3+"]
+        for number, item in enumerate(expected):
+            assert (arrays["starts"][number], arrays["ends"][number]) == (item.start, item.end)
+            np.testing.assert_array_equal(arrays[f"values_{number}"], item.values)
+    status, output, _ = run("predict", *words, tmp_path / "out", *options)
+    files = [Path(line) for line in output.splitlines()]
+    assert [file.name for file in files] == ["id2.bw", "id3.plus.bw"]
+    with pyBigWig.open(str(files[1])) as bigwig:
+        bases = np.repeat(expected[1].values[:, 1], expected[1].bin)[:700]
+        np.testing.assert_array_equal(bigwig.values("two", 0, 700, numpy=True), bases)
+    for words, message in (
+        ([folder, fasta, "three"], "'three' is not a contig"),
+        ([folder, fasta, "one", "--stride", "5"], "stride: only networks of profiles have it"),
+        ([folder, fasta, "one", "--counts", "expm1"], "counts: borzoi predicts bins; leave it out"),
+        ([folder, fasta, "one", "--device", "cuda:9"], "torch sees"),
+    ):
+        status, output, err = run("predict", *words, "--out", tmp_path / "new")
+        assert (status, output, err.count("\n")) == (1, "", 1)
+        assert message in err
+        assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("kind", ["bins", "peaks", "genome"])
+def test_init_writes_a_config_that_can_be_planned(run: Run, tmp_path: Path, kind: str) -> None:
+    fasta = write_fasta(tmp_path / "my genome: a.fa", {"1": "ACGT" * 2_000, "b": "ACGT" * 300})
+    (tmp_path / "p.bed").write_text("1\t3000\t3100\n")
+    weights = (
+        write_stranded_fold(tmp_path / "fold", 1)
+        if kind == "bins"
+        else unpack("bpnet_lite", tmp_path / "lite")
+    )
+    words = [tmp_path / "new/one", fasta, weights, *(["--assembly", "hg38"] * (kind == "bins"))]
+    words += ["--peaks", tmp_path / "p.bed"] if kind == "peaks" else []
+    status, output, err = run("init", *words)
+    assert (status, err) == (0, "")
+    path = tmp_path / "new/one/config.yaml"
+    assert f"seqcov estimate {path}" in output
+    config = complete_config(read_config(path))
+    config["output"] = str(tmp_path / "results")
+    plan = plan_run(config)
+    assert plan.genome["name"] == "my_genome_a"
+    assert plan.genome["assembly"] == ("hg38" if kind == "bins" else None)
+    assert len(plan.models) == (kind != "peaks")
+    assert len(plan.profiles) == (kind == "peaks")
+    status, _, err = run("init", *words)
+    assert (status, err.count("\n")) == (1, 1)
+    assert "already exists; name a new folder" in err
 
 
 def test_wrong_arguments_are_reported(capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,7 @@ def string_literals(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_every_path_in_results_is_spelt_once() -> None:
+    """Regions are written to a folder of the user's, not to results."""
     names = names_in_results()
     assert {"genome.2bit", "plan.json", "chunks", ".bw", ".table.npy", "tracks.tsv"} <= names
     # A folder's name is an everyday word, too: it is a path if a slash follows.
@@ -114,7 +115,7 @@ def test_every_path_in_results_is_spelt_once() -> None:
     violations = [
         f"{path.relative_to(REPOSITORY)}:{line}: {literal}"
         for path in files
-        if path != PACKAGE / "run/paths.py"
+        if path not in (PACKAGE / "run/paths.py", PACKAGE / "prediction/region.py")
         for line, literal in string_literals(path)
         if any(spelling in literal for spelling in spellings) and "{LOGS}/" not in literal
     ]

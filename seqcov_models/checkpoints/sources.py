@@ -51,14 +51,18 @@ def find_sources(spec: str | Path) -> list[Path]:
     if name.startswith(SCHEMES):
         return [download(name)]
     if has_magic(name):
-        if not (matches := sorted(_match_paths(Path(name)))):
+        if not (matches := sorted(match_paths(Path(name)))):
             raise SeqcovError(f"weights {name}: nothing matches this pattern")
         return matches
     return [Path(name)]
 
 
-def _match_paths(pattern: Path) -> Iterator[Path]:
-    """Yield the paths that a relative or absolute pattern matches."""
+def match_paths(pattern: Path) -> Iterator[Path]:
+    """Yield the paths that a pattern matches.
+
+    Args:
+        pattern: A relative or absolute path with the patterns of `Path.glob`.
+    """
     parts = pattern.parts[bool(pattern.anchor) :]
     return Path(pattern.anchor).glob("/".join(parts))
 

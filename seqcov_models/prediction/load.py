@@ -2,98 +2,157 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, overload
+from typing import overload
 
 import torch
 
+from seqcov_models.checkpoints.folds import check_members, recognise_folds
 from seqcov_models.checkpoints.load import find_device, load_checkpoint
-from seqcov_models.checkpoints.recognise import Checkpoint, recognise
+from seqcov_models.checkpoints.recognise import Checkpoint
+from seqcov_models.errors import SeqcovError
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.base import CoverageModel
 from seqcov_models.networks.shared.profiles import ProfileModel
 from seqcov_models.prediction.ensemble import Ensemble, ProfileEnsemble
 from seqcov_models.tracks.selection import select
 from seqcov_models.tracks.table import Track
-from seqcov_models.tracks.units import Untransform
+from seqcov_models.tracks.units import SCALES, Untransform
+
+COUNTS = ("exp", "expm1")
+"""How reads follow from a predicted log count."""
 
 
 @overload
 def load_model(
-    architecture: str,
-    path: str | Path,
+    architecture: str | None,
+    weights: str | Path,
     *,
     species: str = ...,
     tracks: str | Sequence[str | int] = ...,
     targets: str | Path | None = ...,
-    reverse_complement: Literal[False] = ...,
     device: str | torch.device = ...,
     n_encoding: str | None = ...,
     hidden_act: str | None = ...,
 ) -> CoverageModel: ...
 @overload
 def load_model(
-    architecture: str,
-    path: str | Path,
+    architecture: str | None,
+    weights: str | Path | Sequence[str | Path],
     *,
     species: str = ...,
     tracks: str | Sequence[str | int] = ...,
     targets: str | Path | None = ...,
-    reverse_complement: bool,
+    reverse_complement: bool = ...,
+    shifts: Sequence[int] = ...,
+    scale: str = ...,
+    transform: str | None = ...,
+    standard_deviation: bool = ...,
+    counts: str = ...,
     device: str | torch.device = ...,
     n_encoding: str | None = ...,
     hidden_act: str | None = ...,
 ) -> CoverageModel | Ensemble | ProfileEnsemble: ...
 def load_model(
-    architecture: str,
-    path: str | Path,
+    architecture: str | None,
+    weights: str | Path | Sequence[str | Path],
     *,
     species: str = "human",
     tracks: str | Sequence[str | int] = "all",
     targets: str | Path | None = None,
     reverse_complement: bool = False,
+    shifts: Sequence[int] = (0,),
+    scale: str = "model",
+    transform: str | None = None,
+    standard_deviation: bool = False,
+    counts: str = "exp",
     device: str | torch.device = "cpu",
     n_encoding: str | None = None,
     hidden_act: str | None = None,
 ) -> CoverageModel | Ensemble | ProfileEnsemble:
-    """Load a network with its weights, in evaluation mode, its head reduced to selected tracks.
+    """Load a model with its weights, in evaluation mode, its head reduced to selected tracks.
+
+    The parameters are keys of the config and mean the same. `shifts`, `scale`, `transform` and
+    `standard_deviation` belong to networks that predict bins, `counts` to networks of profiles.
 
     Args:
         architecture: 'basenji2', 'enformer', 'borzoi', 'bpnet', 'bpnetlite', 'chrombpnet' or
-            'cherimoya'.
-        path: A folder or weights file of any supported format, or hf://owner/name[@revision].
+            'cherimoya'; None for the network that the weights say.
+        weights: A folder or weights file of any supported format, a pattern such as
+            fold_*/model.h5, hf://owner/name[@revision][/path], an address, or ARCHIVE.tar::MEMBER.
+            Several, or a pattern with several matches, are folds, which are averaged.
         species: The species whose head predicts.
         tracks: Selectors as in `select`; 'all' selects the entire head.
         targets: The track table, if it is not in the folder of the weights.
-        reverse_complement: Whether to average the predictions of both strands, as the config's
-            `reverse_complement` does. Strand partners of the tracks are loaded, too.
+        reverse_complement: Whether to average the predictions of both strands. Strand partners of
+            the tracks are loaded, too.
+        shifts: bp by which windows are shifted to the right; their predictions are averaged.
+        scale: 'model', or 'raw' for coverage before the transform of the training.
+        transform: The transform that 'raw' undoes, if other than the network's: 'old', 'new' or
+            'scale'.
+        standard_deviation: Whether to predict the standard deviation over all folds, shifts and
+            strands, too.
+        counts: How reads follow from a predicted log count: 'exp' or 'expm1'.
         device: The device that predicts: 'cpu', 'cuda', 'cuda:1'.
         n_encoding: How an unknown base is encoded, if other than in the original network: 'zeros',
             'uniform' or 'multimolecule'.
         hidden_act: The activation, if other than the file says.
 
     Returns:
-        The network. With `reverse_complement` it is an ensemble, which predicts as the network does
-        but cannot be trained or saved. The `tracks` of both are the selected ones, in the order of
-        the table.
+        The network. With several folds, or with any parameter from `reverse_complement` to
+        `counts`, it is an ensemble, which predicts as the network does but cannot be trained or
+        saved. The `tracks` of both are the selected ones, in the order of the table.
 
     Raises:
-        SeqcovError: If a file is damaged, missing or does not fit, or the device does not exist.
+        SeqcovError: If a file is damaged, missing or does not fit, a parameter has no meaning for
+            this network, or the device does not exist.
 
     Example:
         >>> model = load_model("borzoi", "weights/", tracks=["assay:CAGE"])
-        >>> model.predict(["ACGT" * 131_072]).shape  # (batch, bins, tracks)
+        >>> model.predict("ACGT" * 131_072).shape  # (windows, bins, tracks)
         (1, 6144, 638)
     """
     target = find_device(device)
-    checkpoint = recognise(
-        architecture, path, species, targets, n_encoding=n_encoding, hidden_act=hidden_act
+    folds = recognise_folds(
+        architecture, weights, species, targets, n_encoding=n_encoding, hidden_act=hidden_act
     )
-    selected = select(checkpoint.tracks, tracks)
-    if not reverse_complement:
-        return load_checkpoint(checkpoint, selected).to(target)
-    if NETWORKS[checkpoint.architecture].output == "profiles":
-        return load_profile_ensemble([checkpoint], selected, reverse_complement=True).to(target)
-    return load_ensemble([checkpoint], selected, reverse_complement=True).to(target)
+    selected = select(folds[0].tracks, tracks)
+    network = NETWORKS[folds[0].architecture]
+    of_bins = {
+        "shifts": tuple(shifts) != (0,),
+        "scale": scale != "model",
+        "transform": transform is not None,
+        "standard_deviation": standard_deviation,
+    }
+    of_profiles = {"counts": counts != "exp"}
+    used, unused = (of_bins, of_profiles) if network.output == "bins" else (of_profiles, of_bins)
+    if wrong := [name for name, is_chosen in unused.items() if is_chosen]:
+        raise SeqcovError(f"{wrong[0]}: {network.name} predicts {network.output}; leave it out")
+    for name, value, choices in (("scale", scale, SCALES), ("counts", counts, COUNTS)):
+        if value not in choices:
+            raise SeqcovError(f"{name} {value!r}: choose one of {', '.join(choices)}")
+    if len(folds) == 1 and not reverse_complement and not any(used.values()):
+        return load_checkpoint(folds[0], selected).to(target)
+    check_members(
+        len(folds),
+        selected,
+        folds[0].config.geometry,
+        reverse_complement=reverse_complement,
+        shifts=shifts,
+        standard_deviation=standard_deviation,
+    )
+    if network.output == "profiles":
+        return load_profile_ensemble(
+            folds, selected, reverse_complement=reverse_complement, expm1=counts == "expm1"
+        ).to(target)
+    inverse = transform or network.default_transform(len(folds[0].tracks))
+    return load_ensemble(
+        folds,
+        selected,
+        reverse_complement=reverse_complement,
+        shifts=shifts,
+        untransform=Untransform(selected, inverse) if scale == "raw" else None,
+        standard_deviation=standard_deviation,
+    ).to(target)
 
 
 def load_ensemble(

@@ -1,7 +1,7 @@
 """Say what a run costs before it starts: windows, hours of a device, bytes on the disk."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seqcov_models.errors import SeqcovError
@@ -13,11 +13,13 @@ from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.profile_plan import ProfilePlan
-from seqcov_models.run.speeds import Speed, assumed_gpu, find_speed
+from seqcov_models.run.speeds import Speed, assumed_gpu, find_speed, has_gpu
 from seqcov_models.run.track_set import count_windows
 
 Peaks = Mapping[str, tuple[int, int]]
 """Numbers of predicted and of omitted peaks by BPNet; see `run.peak_sets.count_peaks`."""
+LABELS = 5
+"""Maximum number of names of models that a line lists."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,19 @@ def describe(run: RunPlan, peaks: Peaks) -> str:
     ]
     costs = estimate(run, peaks)
     precision = run.config["prediction"]["precision"]
-    for name, cost in costs.items():
-        if name in run.models:
-            lines.append(_describe_coverage(run, run.models[name]))
-            lines.append(f"plan of {name}: {run.works[name].reason}")
-        else:
-            profile = run.profiles[name]
-            lines.append(_describe_profiles(profile, *peaks[name]))
-            earlier = _read_earlier(profile, run.paths)
-            lines.append(f"plan of {name}: {describe_profile_work(profile, cost.windows, earlier)}")
-        lines.append(f"cost of {name}: {_describe_cost(cost, precision)}")
+    entries: dict[str, list[str]] = {}
+    for name in costs:
+        entries.setdefault(run.entries.get(name, name), []).append(name)
+    for entry, names in entries.items():
+        lines.append(f"model {entry}: {_describe_models(run, names, peaks)}")
+        reasons: dict[str, list[str]] = {}
+        for name in names:
+            reasons.setdefault(_describe_work(run, name, costs[name].windows), []).append(name)
+        for reason, concerned in reasons.items():
+            models = f"{_list_labels(run, concerned)}: " if names != [entry] else ""
+            lines.append(f"plan of {entry}: {models}{reason}")
+        cost = _add_costs([costs[name] for name in names])
+        lines.append(f"cost of {entry}: {_describe_cost(cost, precision)}")
     times = [
         format_time(sum(cost.seconds for cost in chosen), unit)
         for unit, is_gpu in (("GPU", True), ("CPU", False))
@@ -82,6 +87,43 @@ def describe(run: RunPlan, peaks: Peaks) -> str:
         f" {format_bytes(free)} are free in {folder}"
     )
     return "\n".join(lines)
+
+
+def _describe_models(run: RunPlan, names: Sequence[str], peaks: Peaks) -> str:
+    """Return what the models of an entry predict, which is nearly the same for all of them."""
+    name = names[0]
+    if name in run.models:
+        text = _describe_coverage(run, run.models[name])
+    else:
+        text = _describe_profiles(run.profiles[name], *peaks[name])
+    return f"{_list_labels(run, names)}, each {text}" if name in run.entries else text
+
+
+def _describe_work(run: RunPlan, name: str, windows: int) -> str:
+    """Return what is predicted of a model, and why."""
+    if name in run.models:
+        return run.works[name].reason
+    profile = run.profiles[name]
+    return describe_profile_work(profile, windows, _read_earlier(profile, run.paths))
+
+
+def _list_labels(run: RunPlan, names: Sequence[str]) -> str:
+    """Return the number of some models of an entry, and a few of their names."""
+    labels = ", ".join(run.labels[name] for name in names[:LABELS])
+    models = "1 model" if len(names) == 1 else f"{len(names):,} models"
+    return f"{models} ({labels}{', …' * (len(names) > LABELS)})"
+
+
+def _add_costs(costs: Sequence[Cost]) -> Cost:
+    """Return the cost of several models with the same network."""
+    windows, operations, temporary, bigwigs = (
+        sum(values)
+        for values in zip(
+            *((cost.windows, cost.operations, cost.temporary, cost.bigwigs) for cost in costs),
+            strict=True,
+        )
+    )
+    return Cost(int(windows), operations, costs[0].speed, int(temporary), int(bigwigs))
 
 
 def estimate(run: RunPlan, peaks: Peaks) -> dict[str, Cost]:
@@ -113,6 +155,29 @@ def estimate(run: RunPlan, peaks: Peaks) -> dict[str, Cost]:
         speed = _find_speed(run, profile)
         costs[name] = Cost(windows, operations, speed, temporary if windows else 0, bigwigs)
     return costs
+
+
+def check_gpu(run: RunPlan, peaks: Peaks) -> None:
+    """Check that this machine has a GPU if the precision needs one and something is predicted.
+
+    Not for a cluster, where other machines predict.
+
+    Args:
+        run: The plan.
+        peaks: Numbers of peaks by BPNet.
+
+    Raises:
+        SeqcovError: If it has none.
+    """
+    options = run.config["prediction"]
+    needs_gpu = options["precision"] == "tf32" and options["device"] == "auto"
+    if not needs_gpu or has_gpu():
+        return
+    if any(cost.windows for cost in estimate(run, peaks).values()):
+        raise SeqcovError(
+            "prediction.precision: tf32 needs a GPU, and this machine has none; use float32"
+            " (exact) or bfloat16"
+        )
 
 
 def _find_speed(run: RunPlan, model: CoveragePlan | ProfilePlan) -> Speed:
@@ -147,7 +212,7 @@ def _describe_coverage(run: RunPlan, model: CoveragePlan) -> str:
     chunks = [n for tracks in model.needed_sets for n in map(count_windows, tracks.chunks.values())]
     chosen = run.config["prediction"]["windows_per_chunk"] == "auto"
     return (
-        f"model {model.name}: {len(model.tracks):,} of {len(model.checkpoint_tracks):,} tracks,"
+        f"{len(model.tracks):,} of {len(model.checkpoint_tracks):,} tracks,"
         f" {model.bin_count:,} bins of {model.geometry.bin} bp; {sum(chunks):,} windows of"
         f" {model.geometry.window:,} bp in {len(chunks):,} chunks of up to {max(chunks):,} windows"
         f"{' (windows_per_chunk: auto)' * chosen}"
@@ -160,7 +225,7 @@ def _describe_profiles(profile: ProfilePlan, predicted: int, omitted: int) -> st
     omission = f", {omitted:,} left out (duplicates, or outside the regions)"
     open_ended = any(track.number is None for track in profile.peak_tracks)
     return (
-        f"model {profile.name}: profiles of {profile.geometry.core:,} bp for"
+        f"profiles of {profile.geometry.core:,} bp for"
         f" {', '.join(profile.config.tasks)}{strands} at {predicted:,} peaks"
         f"{' and at all maxima of tracks above their threshold, not in the cost' * open_ended}"
         f" ({', '.join(profile.peaks)}){omission * bool(omitted)}"

@@ -1,7 +1,6 @@
 """Run a script of the workflow: write its log, print each error in one line, report its memory.
 
-A script does its work inside `with job_log(snakemake.log[0]):`. It imports this module first, so
-that the environment is set before torch reads it.
+A script does its work inside `with job_log(snakemake.log[0]):`.
 """
 
 import logging
@@ -18,10 +17,6 @@ from seqcov_models.files import DiskFullError, find_disk_full
 from seqcov_models.locks import check_run
 
 log = logging.getLogger("seqcov")
-
-# Read when torch is imported. Threads that spin while they wait take the cores from other jobs of
-# the same machine (benchmarks/README.md).
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @contextmanager

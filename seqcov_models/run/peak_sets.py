@@ -52,8 +52,12 @@ def count_peaks(plans: Mapping[str, ProfilePlan]) -> dict[str, tuple[int, int]]:
     Raises:
         SeqcovError: If a file cannot be read, or none of its peaks lies in the selected bases.
     """
-    counts = {}
+    counts: dict[str, tuple[int, int]] = {}
+    counted: dict[str, tuple[int, int]] = {}  # by digest: many models may share their peaks
     for plan in plans.values():
+        if plan.peaks_digest in counted:
+            counts[plan.name] = counted[plan.peaks_digest]
+            continue
         try:
             sets = _read_files(plan)
             total = predicted = sum(map(len, sets))
@@ -63,7 +67,7 @@ def count_peaks(plans: Mapping[str, ProfilePlan]) -> dict[str, tuple[int, int]]:
         except SeqcovError as error:
             raise SeqcovError(f"models.{plan.name}: {error}") from None
         maxima = sum(track.number or 0 for track in plan.peak_tracks)
-        counts[plan.name] = predicted + maxima, total - predicted
+        counts[plan.name] = counted[plan.peaks_digest] = predicted + maxima, total - predicted
     return counts
 
 

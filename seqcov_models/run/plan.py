@@ -31,6 +31,8 @@ class SharedPlan:
         view: The interval that browsers show first (contig, start, end), 0-based half-open.
         models: Names of the models of coverage.
         profiles: Names of the BPNets.
+        labels: What browsers and tables call a model, by its name.
+        entries: The key of the entry in the config that has several models, by a model's name.
     """
 
     config: dict[str, Any]
@@ -38,6 +40,8 @@ class SharedPlan:
     view: Interval
     models: list[str]
     profiles: list[str]
+    labels: dict[str, str]
+    entries: dict[str, str]
 
     @classmethod
     def load(cls, path: str | Path) -> "SharedPlan":
@@ -56,6 +60,8 @@ class RunPlan:
         view: The interval that browsers show first (contig, start, end), 0-based half-open.
         models: The plans of the models of coverage, by name.
         profiles: The plans of the BPNets, by name.
+        labels: What browsers and tables call a model, by its name.
+        entries: The key of the entry in the config that has several models, by a model's name.
         works: What the models of coverage still have to do, by name; not part of the documents.
     """
 
@@ -64,6 +70,8 @@ class RunPlan:
     view: Interval
     models: dict[str, CoveragePlan]
     profiles: dict[str, ProfilePlan]
+    labels: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, str] = field(default_factory=dict)
     works: dict[str, Workload] = field(default_factory=dict)
 
     @property
@@ -148,8 +156,9 @@ class RunPlan:
     def _documents(self, paths: Paths) -> dict[Path, dict[str, Any]]:
         """Return the packed content of every document, by its path."""
         shared = SharedPlan(
-            dict(self.config), self.fasta, self.view, [*self.models], [*self.profiles]
-        )
+            dict(self.config), self.fasta, self.view, [*self.models], [*self.profiles],
+            self.labels, self.entries,
+        )  # fmt: skip
         plans = (*self.models.values(), *self.profiles.values())
         return {paths.run_plan: pack(shared)} | {
             paths.plan(plan.name): plan.contents() for plan in plans
@@ -165,6 +174,8 @@ class RunPlan:
             shared.view,
             {name: CoveragePlan.load(paths.plan(name)) for name in shared.models},
             {name: ProfilePlan.load(paths.plan(name)) for name in shared.profiles},
+            shared.labels,
+            shared.entries,
         )
 
     def leftovers(self, paths: Paths) -> tuple[list[Path], list[Path]]:

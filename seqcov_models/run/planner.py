@@ -5,8 +5,9 @@ the checkpoints and the track tables are enough, so planning imports no torch.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from seqcov_models.run.changes import describe_work
 from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.coverage_planner import plan_coverage, recognise_entry
+from seqcov_models.run.entries import Model, list_models
 from seqcov_models.run.genome_profiles import check_entry, is_at_peaks
 from seqcov_models.run.limits import check_dates, check_genome
 from seqcov_models.run.paths import Paths
@@ -63,7 +65,12 @@ class _Genome:
             include = _list_intervals(inside)
         return replace(self, include=include)
 
-    def select_bins(self, bin_size: int) -> dict[str, BinIntervals]:
+    @cached_property
+    def select_bins(self) -> Callable[[int], dict[str, BinIntervals]]:
+        """A function that returns the bins to predict by contig, once per bin size."""
+        return cache(self._select_bins)
+
+    def _select_bins(self, bin_size: int) -> dict[str, BinIntervals]:
         """Return the bins to predict, by contig. Raises SeqcovError if there is none."""
         bins = select_bins(self.fasta.contigs, bin_size, self.include, self.exclude)
         if not bins:
@@ -99,7 +106,8 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
             " bfloat16"
         )
     paths = Paths.from_config(config)
-    for folder in (paths.folder.parent, *map(paths.model, config["models"])):
+    wanted = list_models(config["models"])
+    for folder in (paths.folder.parent, *map(paths.model, wanted)):
         check_writable(folder)
     genome = _open_genome(config["genome"], paths.folder)
     size = config["prediction"]["windows_per_chunk"]
@@ -112,27 +120,45 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     models: dict[str, CoveragePlan] = {}
     works: dict[str, Workload] = {}
     profiles: dict[str, ProfilePlan] = {}
-    profiles_last = sorted(config["models"].items(), key=lambda item: is_at_peaks(item[1]))
-    for name, entry in profiles_last:  # their peaks may come from another model's track
+    profiles_last = sorted(wanted.values(), key=lambda model: is_at_peaks(model.settings))
+    for model in profiles_last:  # their peaks may come from another model's track
+        name, entry = model.name, model.settings
         try:
             _check_architecture(entry)
-            genomes[name] = genome.narrow(entry["regions"])
+            if model.entry not in genomes:
+                genomes[model.entry] = genome.narrow(entry["regions"])
+            part = genomes[model.entry]
             if is_at_peaks(entry):
-                profiles[name] = _plan_profiles(name, entry, config, genomes[name], models)
+                profiles[name] = _plan_profiles(name, entry, config, part, models)
             else:
-                plan = plan_coverage(name, entry, config, genome.fasta, genomes[name].select_bins)
+                plan = plan_coverage(name, entry, config, genome.fasta, part.select_bins)
                 earlier = read_plan(paths.plan(name))
                 plan, work = add_sets(plan, earlier, paths, options)
                 reason = describe_work(plan, work, earlier)
                 models[name], works[name] = plan, replace(work, reason=reason)
         except SeqcovError as error:
-            raise SeqcovError(f"models.{name}: {error}") from None
-    view = next(
-        (genomes[name] for name, entry in config["models"].items() if entry["regions"]), genome
+            raise SeqcovError(f"{model.location}: {error}") from None
+    _check_copies(wanted.values(), {**models, **profiles})
+    view = next((genomes[m.entry] for m in wanted.values() if m.settings["regions"]), genome)
+    labels = {name: model.label for name, model in wanted.items()}
+    entries = {name: model.entry for name, model in wanted.items() if model.entry != name}
+    run = RunPlan(
+        config, genome.fasta, _initial_view(view), models, profiles, labels, entries, works
     )
-    run = RunPlan(config, genome.fasta, _initial_view(view), models, profiles, works)
     check_dates(run)
     return run
+
+
+def _check_copies(wanted: Iterable[Model], plans: Mapping[str, CoveragePlan | ProfilePlan]) -> None:
+    """Raise SeqcovError if two models of one entry have the same weights."""
+    first: dict[tuple[str, str], Model] = {}
+    for model in wanted:
+        other = first.setdefault((model.entry, plans[model.name].card_digest), model)
+        if other is not model:
+            raise SeqcovError(
+                f"{model.location}: the weights are those of {other.label} again; name other"
+                " weights, or leave one of the two out"
+            )
 
 
 def _check_architecture(entry: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from seqcov_models.checkpoints.sources import ADDRESSES
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import describe_encoding_error
+from seqcov_models.run.entries import NAME, suggest_name
 
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
 """The JSON schema of configs: description and default of every key."""
@@ -74,7 +75,8 @@ def complete_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if mistakes := list(find_mistakes(completed)):
         raise SeqcovError("config: " + "\n".join(mistakes))
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    if text := describe_mistakes(completed, schema):
+    text = "\n".join(find_unnamed_peaks(completed)) or describe_mistakes(completed, schema)
+    if text:
         raise SeqcovError(f"config: {text}")
     check_properties = Draft202012Validator.VALIDATORS["properties"]
 
@@ -179,6 +181,41 @@ def find_mistakes(config: Any, location: str = "") -> Iterator[str]:
         )
 
 
+def find_unnamed_peaks(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line per model whose peaks are the maxima of a track without a name of their set.
+
+    Args:
+        config: The config, which may not fit the schema.
+    """
+    models = config.get("models")
+    if not isinstance(models, Mapping):
+        return
+    for name, entry in models.items():
+        peaks = entry.get("peaks") if isinstance(entry, Mapping) else None
+        if (
+            isinstance(peaks, Mapping)
+            and peaks.keys() <= {"model", "track", "threshold", "number"}
+            and not any(isinstance(value, Mapping) for value in peaks.values())
+            and (str(peaks.get("model")) in models or peaks.keys() & {"threshold", "number"})
+        ):
+            text = ", ".join(f"{key}: {value}" for key, value in peaks.items())
+            yield f"models.{name}.peaks: a set of peaks needs a name; write {{open: {{{text}}}}}"
+
+
+def find_displaced_path(config: Mapping[str, Any], folder: Path) -> str | None:
+    """Return a path of a config that exists in another folder, but not in the current one.
+
+    Args:
+        config: The config.
+        folder: The other folder.
+    """
+    for setting in PATHS:
+        for _, path in _find_settings(config, setting.split("."), ""):
+            if not Path(path).exists() and (folder / path).exists():
+                return path
+    return None
+
+
 def find_path_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield one line per path that is not a path for Snakemake: ~, addresses, braces.
 
@@ -199,11 +236,19 @@ def find_path_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
                     f"{location}: {path} is an address, not a path; download the file and write"
                     " its path"
                 )
-            elif re.search("[{}]", path) and setting not in CONTIGS:
+            elif re.search("[{}]", path) and not (setting in CONTIGS or _has_names(location, path)):
+                advice = f"; {NAME} is possible once, in a single path" * (setting == WEIGHTS)
                 yield (
                     f"{location}: {path}: braces in a path are wildcards for Snakemake; rename the"
-                    " file or folder"
+                    f" file or folder{advice}"
                 )
+
+
+def _has_names(location: str, path: str) -> bool:
+    """Return whether a setting is a pattern of the weights of several models."""
+    keys = location.split(".")
+    is_entry = len(keys) == 3 and keys[0] == "models" and keys[2] == "weights"
+    return is_entry and not re.search("[{}]", path.replace(NAME, "", 1))
 
 
 def _expand_home(path: str) -> Path:
@@ -225,8 +270,8 @@ def _find_settings(section: Any, keys: list[str], location: str) -> Iterator[tup
     elif isinstance(section, list | Mapping):
         entries = section.items() if isinstance(section, Mapping) else enumerate(section)
         for key, value in entries:
-            if isinstance(value, str):
-                yield f"{location}.{key}", value
+            if isinstance(value, str | list):
+                yield from _find_settings(value, [], f"{location}.{key}")
 
 
 def non_string_keys(config: Any, location: str = "") -> Iterator[str]:
@@ -302,6 +347,8 @@ def _describe_mistake(error: Any) -> str:
     }
     if error.validator in ("minItems", "minLength", "minProperties"):
         text = "it is empty; fill it, or leave out the key"
+    elif "propertyNames" in error.absolute_schema_path and (suggestion := suggest_name(value)):
+        text = f"{value!r} is not allowed; write {suggestion!r}"
     else:
         text = f"{value!r} {problems.get(error.validator, 'does not fit; see what the key means')}"
     return f"{text} ({about})" if about else text

@@ -59,7 +59,7 @@ def request_of_job(job: Any) -> slurm.Request:
     """Return what a job of Snakemake asks of Slurm."""
     resources = job.resources
     gpus, gpu_type = resources.get("gpu") or 0, resources.get("gpu_model") or ""
-    gres = re.fullmatch(r"gpu(?::([^:]*\D[^:]*))?(?::(\d+))?", str(resources.get("gres")))
+    gres = re.fullmatch(r"gpu(?::([^:]*[^:\d][^:]*))?(?::(\d+))?", str(resources.get("gres")))
     if gres:
         gpu_type, gpus = gres[1] or "", int(gres[2] or 1)
     per_gpu = (resources.get("cpus_per_gpu") or 0) * gpus

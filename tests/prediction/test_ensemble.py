@@ -1,6 +1,5 @@
 """Strands, shifts, folds, overlap and regions, against loops over windows and bins."""
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +7,18 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from seqcov_models import Ensemble, load_ensemble, load_model, predict_region
+from seqcov_models import Ensemble, load_model
 from seqcov_models.checkpoints.recognise import Checkpoint, recognise
 from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.networks.shared.base import TokenPredictionModel
+from seqcov_models.prediction.load import load_ensemble
 from seqcov_models.run.predict import predict_chunk
 from seqcov_models.tiling import Tiling, select_bins, split_into_chunks, tile
 from seqcov_models.tracks.units import Untransform
-from support.calico import Tiny, draw_keras_weights, write_calico
-from support.fasta import build_fasta, write_fasta, write_gzip
+from support.calico import PAIRS, write_stranded_fold
+from support.fasta import write_fasta
 
-PAIRS = [1, 0, 2, 4, 3, 5, 6]
 COMPLEMENT = str.maketrans("ACGTRYNacgt", "TGCAYRNtgca")
 # A mean of n float32 numbers of size y errs by at most n roundings: n · 2^-24 · y.
 ROUNDING = 24 * 2**-24
@@ -29,18 +28,7 @@ Floats = npt.NDArray[np.float32]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_fold(tmp_path_factory.mktemp("weights") / "fold0", 1)
-
-
-def write_fold(path: Path, seed: int) -> Path:
-    tiny = Tiny()
-    write_calico(path, tiny, draw_keras_weights(tiny, seed))
-    rows = ["\tidentifier\tscale\tclip_soft\tsum_stat\tstrand_pair\tdescription"]
-    for row, pair in enumerate(PAIRS):
-        sign = "" if pair == row else "+-"[pair < row]
-        rows.append(f"{row}\tid{row}{sign}\t0.5\t2\tsum_sqrt\t{pair}\tRNA:track {row}")
-    (path / "targets.txt").write_text("\n".join(rows) + "\n")
-    return path
+    return write_stranded_fold(tmp_path_factory.mktemp("weights") / "fold0", 1)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +121,7 @@ def test_shifts_move_the_sequence_and_not_the_prediction(
 
 @pytest.mark.slow
 def test_folds_are_averaged_after_the_inverse_transform(tmp_path: Path) -> None:
-    paths = [write_fold(tmp_path / f"fold{seed}", seed) for seed in range(3)]
+    paths = [write_stranded_fold(tmp_path / f"fold{seed}", seed) for seed in range(3)]
     folds = [recognise("borzoi", path) for path in paths]
     tracks = folds[0].tracks
     sequence = letters(512)
@@ -279,54 +267,6 @@ def test_min_acgt_omits_windows_and_the_mask_is_the_unknown_fraction(
         assert rows[-1] == pytest.approx(1 - fraction, abs=2**-24)
         assert np.isnan(rows[:-1]).all() == (fraction < 0.3)
     assert np.isnan(coverage[:-1]).all(0).sum() > geometry.bins, "no window was dropped here"
-
-
-@pytest.mark.parametrize(("overlap", "blend"), [(0.0, "crop"), (0.5, "mean")])
-def test_a_region_equals_the_same_bins_of_its_contig(
-    fold: Checkpoint, tmp_path: Path, overlap: float, blend: str
-) -> None:
-    contigs = {"a": letters(3_000, 8), "b": letters(901, 9)}
-    genome = open_genome(tmp_path, contigs)
-    ensemble = load_ensemble(
-        [fold], fold.tracks[:3], reverse_complement=True, standard_deviation=True
-    )
-    tiling = Tiling.from_overlap(ensemble.geometry, overlap, blend)
-    contig_rows = run(ensemble, tiling, genome, tmp_path)
-    size = tiling.geometry.bin
-    for region, contig, start, end in (
-        ("a:1,001-1,300", "a", 1_000, 1_300),
-        ("b", "b", 0, 901),
-        ("a:2,999-3,000", "a", 2_998, 3_000),
-        ("a:1-1", "a", 0, 1),
-    ):
-        coverage = predict_region(
-            ensemble, tmp_path / "genome.fa", region, overlap=overlap, blend=blend
-        )
-        first, last = start // size, -(-end // size)
-        assert (coverage.contig, coverage.bin, coverage.start) == (contig, size, first * size)
-        assert coverage.end == min(last * size, len(contigs[contig]))
-        np.testing.assert_allclose(
-            coverage.values.T, contig_rows[contig][:-1, first:last], rtol=1e-6
-        )
-        frame = coverage.to_dataframe()
-        assert list(frame.columns[:6]) == ["contig", "start", "end", "id0+", "id1-", "id2"]
-        assert frame["end"].iloc[-1] == coverage.end
-        assert len(frame) == last - first
-
-
-def test_a_planted_copy_of_a_genome_is_not_used(
-    fold: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Anybody can write a folder `seqcov` with an unpacked genome into a shared temporary one."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    path = write_gzip(tmp_path, build_fasta({"a": letters(300, 8)}))
-    planted = write_fasta(tmp_path / "tmp/seqcov/genome.fa.unpacked.fa", {"b": letters(300, 9)})
-    source = f"{path.resolve()}\t{path.stat().st_size}\t{path.stat().st_mtime_ns}\n"
-    planted.with_name(f"{planted.name}.source").write_text(source)
-    ensemble = load_ensemble([fold], fold.tracks[:1])
-    assert predict_region(ensemble, path, "a").contig == "a"
-    assert (tmp_path / "cache/seqcov/genomes/genome.fa.unpacked.fa").is_file()
 
 
 def test_a_strand_pair_that_does_not_point_back_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import yaml
 
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.cli import main
+from seqcov_models.errors import SeqcovError
 from seqcov_models.run import speeds
 from seqcov_models.run.chunk_size import OPERATIONS_PER_SECOND, operations_per_window
-from seqcov_models.run.estimate import describe, estimate, format_time
+from seqcov_models.run.estimate import check_gpu, describe, estimate, format_time
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.speeds import CPU_OPERATIONS_PER_SECOND, find_speed, record_speed
 from seqcov_models.run.track_set import count_windows
@@ -145,3 +147,45 @@ def test_the_command_prints_the_same_without_snakemake_and_torch(
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == ""
     assert done.stdout.startswith(expected.splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("has_gpu", "windows", "device", "is_refused"),
+    [(False, 3, "auto", True), (True, 3, "auto", False), (False, 0, "auto", False)],
+)
+def test_tf32_is_refused_if_this_machine_predicts_and_has_no_gpu(
+    has_gpu: bool,
+    windows: int,
+    device: str,
+    is_refused: bool,
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("seqcov_models.run.estimate.has_gpu", lambda: has_gpu)
+    config["prediction"] |= {"precision": "tf32", "device": device}
+    run = plan_run(config)
+    run.works["borzoi"] = replace(run.works["borzoi"], set_windows={1: windows})
+    if is_refused:
+        with pytest.raises(SeqcovError, match=r"^prediction.precision: tf32 needs a GPU, and this"):
+            check_gpu(run, {})
+    else:
+        check_gpu(run, {})
+
+
+def test_an_estimate_in_another_folder_names_the_folder_of_relative_paths(
+    config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config["genome"]["fasta"] = "genome.fa"
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["estimate", "../run.yaml"]) == 1
+    assert capsys.readouterr().err == (
+        "error: FASTA genome.fa: no such file; correct it. Relative paths begin in the current"
+        f" folder, but genome.fa is in {tmp_path}; run the command there\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["estimate", "run.yaml"]) == 0

@@ -1,7 +1,5 @@
 """Slurm as a site may have set it up; its programs are stand-ins here."""
 
-import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,8 +17,7 @@ from seqcov_models.run.slurm import (
     read_configuration,
     read_nodes,
 )
-
-Program = Callable[[str, str], None]
+from support.programs import Program
 
 SINFO = """\
 cpu|2|16000|(null)|7-00:00:00
@@ -29,20 +26,6 @@ gpu|64|512000|gpu:h100:8(S:0-3)|4:00:00
 mig|16|64000|gpu:1g.10gb:7,gpu:3g.40gb:2|infinite
 big|96|2000000|craynetwork:4|30:00
 """
-
-
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """Return a function that installs a shell script as one of Slurm's programs."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-
-    def install(name: str, script: str) -> None:
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-        (folder / name).chmod(stat.S_IRWXU)
-
-    return install
 
 
 def test_accounting_is_what_sacct_answers(program: Program) -> None:

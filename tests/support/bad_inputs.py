@@ -42,8 +42,9 @@ What is refused, and with which message. seqcov finds these mistakes before anyt
 run (`snakemake --dry-run` and `seqcov estimate yours.yaml` do only that), or, if only the weights show them, when it
 checks the checkpoints. A message says what is wrong, where, and what to do.
 
-Snakemake reads the file of `--configfile` itself, before seqcov starts. If that file is missing or is not UTF-8,
-Snakemake ends with a traceback; `seqcov estimate yours.yaml` names the mistake in one line.
+Snakemake reads the file of `--configfile` itself, before seqcov starts. If it cannot, it ends with a line of
+the [second table](#a-config-that-snakemake-cannot-read), often below a traceback. `seqcov estimate yours.yaml` names
+the mistake in one line, as in the first table.
 
 A job that fails prints its message and writes it to its log (`logs/…`, named by Snakemake). Run the same command
 again when the cause is removed: finished work is kept. If a message says that an error is unexpected, please report
@@ -134,6 +135,7 @@ def groups() -> dict[str, list[Case]]:
 
     return {
         "The config": bad_settings.CASES,
+        "A config that Snakemake cannot read": bad_settings.UNREADABLE,
         "The FASTA and its index": bad_files.FASTAS,
         "Regions and BED files": bad_files.REGIONS,
         "Track tables and selections": bad_files.TRACKS,

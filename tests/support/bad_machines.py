@@ -17,6 +17,8 @@ from seqcov_models.prediction.devices import Device, lease, use_precision
 from seqcov_models.run.chunk_files import chunk_writer
 from seqcov_models.run.costs import check_space, check_writable
 from seqcov_models.run.coverage_plan import CoveragePlan
+from seqcov_models.run.estimate import check_gpu
+from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.slurm import Nodes, Request, end_jobs, find_unmet, read_configuration
 from support.bad_inputs import Case, plan, setting
@@ -64,8 +66,15 @@ def linked_lock(_: Config) -> None:
     lease(["GPU-0"], Path("locks"))
 
 
+def tf32_without_gpu(config: Config, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("seqcov_models.run.estimate.has_gpu", lambda: False)
+    run = plan_run(complete(changed(config, "prediction", {"precision": "tf32"})))
+    check_gpu(run, count_peaks(run.profiles))
+
+
 DEVICES: list[Case] = [
     setting("prediction", {"precision": "tf32", "device": "cpu"}),
+    patched("`precision: tf32`, `device: auto` and no GPU, without a cluster", tf32_without_gpu),
     ("tf32 on a processor", lambda _: use_precision("tf32", torch.device("cpu"))),
     patched("`device: cuda`, and torch is built without GPUs", built_without_gpus),
     patched("`device: cuda` on a machine without a GPU", without_gpu(None)),

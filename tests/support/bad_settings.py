@@ -1,6 +1,11 @@
 """Configs with one wrong setting, or that cannot be read."""
 
-from support.bad_inputs import Case, command, setting, without
+from pathlib import Path
+
+from snakemake.common.configfile import load_configfile
+
+from seqcov_models.errors import SeqcovError
+from support.bad_inputs import Case, Config, command, setting, without
 
 CASES: list[Case] = [
     command("the config does not exist", None),
@@ -56,6 +61,15 @@ CASES: list[Case] = [
     setting("models.tiny.scale", "counts"),
     setting("models.tiny.transform", "square"),
     setting("models.tiny.weights", []),
+    setting("models.tiny.weights", {}),
+    setting("models.tiny.weights", {"K 562": "tiny"}),
+    setting("models.tiny.weights", {"K562": {"fold": "tiny"}}),
+    setting("models.tiny.weights", [{"K562": "tiny"}]),
+    setting("models.tiny.weights", {"K562": "tiny", "HepG2": "nowhere"}),
+    setting("models.tiny.weights", {"K562": "tiny", "HepG2": "./tiny/model.h5"}),
+    setting("models.tiny.weights", "nets/{name}/fold_*.h5"),
+    setting("models.tiny.weights", "hf://owner/{name}"),
+    setting("models.tiny.weights", ["{name}/fold_0.h5", "{name}/fold_1.h5"]),
     setting("models.tiny.shifts", []),
     setting("models.tiny.shifts", [0, 0]),
     setting("models.tiny.shifts", 1),
@@ -113,3 +127,27 @@ CASES: list[Case] = [
     setting('models.bpnet.peaks', {'x': {'model': 'tiny', 'track': 0}}),
     setting('models.bpnet.peaks', {'x': {'model': 'tiny', 'track': 0, 'treshold': 5}}),
 ]  # fmt: skip
+
+
+def unreadable(what: str, name: str, content: bytes | None = None) -> Case:
+    """Return the case of a file that Snakemake cannot read as `--configfile`."""
+
+    def refused(_: Config) -> None:
+        if content is not None:
+            Path(name).write_bytes(content)
+        try:
+            load_configfile(name)
+        except Exception as error:
+            raise SeqcovError(f"{type(error).__name__}: {error}") from None
+
+    return what, refused
+
+
+UNREADABLE: list[Case] = [
+    unreadable("it does not exist", "hg38.yaml"),
+    unreadable("it is a folder", "tiny"),
+    unreadable("it is Latin-1 text", "hg38.yaml", b"genome: {name: caf\xe9}\n"),
+    unreadable("it is UTF-16 text", "hg38.yaml", "genome: {name: g}\n".encode("utf-16")),
+    unreadable("it is not YAML", "hg38.yaml", b"genome: {name: g\nmodels: {}\n"),
+    unreadable("it has no keys", "hg38.yaml", b""),
+]

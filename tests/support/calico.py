@@ -157,3 +157,19 @@ def write_calico(folder: Path, tiny: Tiny, weights: Weights) -> Path:
     rows = [f"{row}\tid{row}\tASSAY:track {row}\n" for row in range(tiny.tracks)]
     (folder / "targets.txt").write_text("\tidentifier\tdescription\n" + "".join(rows))
     return folder
+
+
+PAIRS = [1, 0, 2, 4, 3, 5, 6]
+"""Row of the other strand of each track of `write_stranded_fold`."""
+
+
+def write_stranded_fold(path: Path, seed: int) -> Path:
+    """Write a fold of `Tiny()` whose track table has strand pairs; return its folder."""
+    tiny = Tiny()
+    write_calico(path, tiny, draw_keras_weights(tiny, seed))
+    rows = ["\tidentifier\tscale\tclip_soft\tsum_stat\tstrand_pair\tdescription"]
+    for row, pair in enumerate(PAIRS):
+        sign = "" if pair == row else "+-"[pair < row]
+        rows.append(f"{row}\tid{row}{sign}\t0.5\t2\tsum_sqrt\t{pair}\tRNA:track {row}")
+    (path / "targets.txt").write_text("\n".join(rows) + "\n")
+    return path

@@ -14,8 +14,9 @@ import pyBigWig
 import pytest
 import torch
 
-from seqcov_models import load_ensemble, load_model, predict_region, save_model
+from seqcov_models import load_model, predict_region, save_model
 from seqcov_models.checkpoints.recognise import recognise
+from seqcov_models.prediction.load import load_ensemble
 from seqcov_models.run.track_table import read_table
 from seqcov_models.sequence import encode
 from seqcov_models.tracks.units import Untransform

@@ -9,6 +9,7 @@ import time
 from snakemake.path_modifier import PathModifier
 
 from seqcov_models.locks import begin_run as lock_and_name
+from seqcov_models.run.estimate import check_gpu
 from seqcov_models.run.finished import find_damaged_table
 
 
@@ -66,6 +67,8 @@ def begin_run():
     try:
         if not lock_and_name(paths.folder):
             return
+        if workflow.executor_plugin.name == "local":
+            check_gpu(run, peaks)
         if workflow.executor_plugin.name == "slurm":
             from seqcov_models.run.slurm_executor import prepare_slurm
 

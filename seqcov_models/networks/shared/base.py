@@ -286,12 +286,12 @@ class CoverageModel(SequenceModel):
         return self
 
     @torch.inference_mode()
-    def predict(self, sequences: Sequence[str]) -> npt.NDArray[np.float32]:
+    def predict(self, sequences: str | Sequence[str]) -> npt.NDArray[np.float32]:
         """Predict the coverage of sequences.
 
         Args:
-            sequences: IUPAC nucleotide letters in either case, each exactly `geometry.window` long.
-                Letters other than A, C, G, T are read as N.
+            sequences: One sequence or several: IUPAC nucleotide letters in either case, each
+                exactly `geometry.window` long. Letters other than A, C, G, T are read as N.
 
         Returns:
             Non-negative coverage (batch, bins, tracks) ``float32``, in the units of the training
@@ -300,9 +300,10 @@ class CoverageModel(SequenceModel):
 
         Raises:
             SeqcovError: If there is no sequence, or one has another length or other letters.
+            TypeError: If a sequence is not text.
 
         Example:
-            >>> load_model("enformer", "weights/").predict(["ACGT" * 49_152]).shape
+            >>> load_model("enformer", "weights/").predict("ACGT" * 49_152).shape
             (1, 896, 5313)
         """
         codes = torch.from_numpy(encode_windows(sequences, self.geometry.window))
@@ -406,19 +407,27 @@ class TokenPredictionModel(CoverageModel):
         self.config = self.config.with_tracks(len(rows))
 
 
-def encode_windows(sequences: Sequence[str], window: int) -> Codes:
+def encode_windows(sequences: str | Sequence[str], window: int) -> Codes:
     """Encode sequences as codes, (batch, window) ``uint8``.
 
     Args:
-        sequences: IUPAC nucleotide letters in either case.
+        sequences: One sequence or several, IUPAC nucleotide letters in either case.
         window: The length that each sequence must have, in bp.
 
     Raises:
         SeqcovError: If there is no sequence, or one has another length or other letters.
+        TypeError: If a sequence is not text.
     """
-    if not sequences:
+    if isinstance(sequences, str):
+        sequences = [sequences]
+    if not len(sequences):
         raise SeqcovError("the list of sequences is empty; give at least one")
     for number, letters in enumerate(sequences):
+        if not isinstance(letters, str):
+            raise TypeError(
+                f"sequence {number} is of type {type(letters).__name__}; give text of the letters"
+                " A, C, G, T and N"
+            )
         if len(letters) != window:
             raise SeqcovError(
                 f"sequence {number} has {len(letters):,} bp; this network reads windows of"
