@@ -5,7 +5,7 @@ nothing else about the run. Every model has a document of its own (`Paths.plan`)
 or a `ProfilePlan`. `run.digests` decides which jobs run again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -139,14 +139,31 @@ class RunPlan:
 
     @property
     def finished_folders(self) -> set[Path]:
-        """The folders of finished bigWigs of the models of coverage, whose space is not freed."""
+        """The folders of bigWigs of the models of coverage whose space is not freed early.
+
+        These are the finished ones, and those from which values are copied until the end.
+        """
         existing = {path for name in self.models for path in self.paths.group_folders(name)}
-        return existing - {
+        replaced = {
             self.paths.tracks(name, group)
             for name, work in self.works.items()
             for groups in work.groups.values()
             for group in groups
         }
+        return existing - replaced | {*self.source_folders()}
+
+    def source_folders(self, models: Iterable[str] | None = None) -> list[Path]:
+        """Return the folders of earlier bigWigs from which values are copied.
+
+        Args:
+            models: Names of models of coverage; by default all.
+        """
+        return [
+            self.paths.tracks(name, group)
+            for name in (self.models if models is None else models)
+            for source in self.models[name].sources
+            for group in source.folders
+        ]
 
     def is_finished(self, paths: Paths) -> bool:
         """Return whether an earlier run with the same plan has written its results.

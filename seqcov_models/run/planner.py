@@ -136,8 +136,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
             else:
                 plan = plan_coverage(name, entry, config, genome.fasta, part.select_bins)
                 earlier = read_plan(paths.plan(name))
-                sets = earlier.sets if earlier else []
-                plan, work = add_sets(plan, sets, paths, options)
+                plan, work = add_sets(plan, earlier, paths, options)
                 reason = describe_work(plan, work, earlier)
                 models[name], works[name] = plan, replace(work, reason=reason)
             planned = (models | profiles)[name]
