@@ -36,6 +36,11 @@ class Paths:
         """Return the paths of the run that a validated config describes."""
         return cls(Path(config["output"], config["genome"]["name"]))
 
+    @classmethod
+    def from_plan(cls, plan: Path) -> Self:
+        """Return the paths of the run that has the document of a model at `plan`."""
+        return cls(plan.parent.parent)
+
     # The run
 
     @property

@@ -5,7 +5,7 @@ nothing else about the run. Every model has a document of its own (`Paths.plan`)
 or a `ProfilePlan`. `run.digests` decides which jobs run again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,7 @@ from seqcov_models.run.observed import ObservedTrack
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.reuse import Workload
+from seqcov_models.tracks.labels import TrackName
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class RunPlan:
         """A text that changes with anything that browsers show besides the tracks."""
         name, assembly = self.genome["name"], self.genome["assembly"]
         contigs = list(self.fasta.contigs.items())
-        return digest(name, assembly, self.view, contigs, self.fasta.sha256)
+        browsers = self.config.get("browsers")
+        return digest(name, assembly, self.view, contigs, self.fasta.sha256, browsers)
 
     @property
     def annotation_digest(self) -> str:
@@ -139,7 +141,8 @@ class RunPlan:
     def table_digest(self) -> str:
         """A text that changes with anything that the table of tracks says besides statistics."""
         names = {name: [*plan.tasks] for name, plan in self.profiles.items()}
-        return digest([plan.labels_digest for plan in self.models.values()], names)
+        labels = [plan.labels_digest for plan in self.models.values()]
+        return digest(labels, names, TrackName._fields, self.entries, self.labels)
 
     def save(self, paths: Paths) -> None:
         """Write the documents of the run and of its models if their content has changed."""
@@ -148,14 +151,31 @@ class RunPlan:
 
     @property
     def finished_folders(self) -> set[Path]:
-        """The folders of finished bigWigs of the models of coverage, whose space is not freed."""
+        """The folders of bigWigs of the models of coverage whose space is not freed early.
+
+        These are the finished ones, and those from which values are copied until the end.
+        """
         existing = {path for name in self.models for path in self.paths.group_folders(name)}
-        return existing - {
+        replaced = {
             self.paths.tracks(name, group)
             for name, work in self.works.items()
             for groups in work.groups.values()
             for group in groups
         }
+        return existing - replaced | {*self.source_folders()}
+
+    def source_folders(self, models: Iterable[str] | None = None) -> list[Path]:
+        """Return the folders of earlier bigWigs from which values are copied.
+
+        Args:
+            models: Names of models of coverage; by default all.
+        """
+        return [
+            self.paths.tracks(name, group)
+            for name in (self.models if models is None else models)
+            for source in self.models[name].sources
+            for group in source.folders
+        ]
 
     def is_finished(self, paths: Paths) -> bool:
         """Return whether an earlier run with the same plan has written its results.
