@@ -48,4 +48,4 @@ def _profile_rows(plan: ProfilePlan, paths: Paths) -> Iterator[dict[str, Any]]:
         table = paths.task_table(plan.name, task)
         for row in read_table(table):
             file = (table.parent / row["file"]).relative_to(paths.folder)
-            yield {**row, "file": file.as_posix()}
+            yield {"crc32c": "", **row, "file": file.as_posix()}
