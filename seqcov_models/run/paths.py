@@ -39,6 +39,11 @@ class Paths:
         """Return the paths of the run that a validated config describes."""
         return cls(Path(config["output"], config["genome"]["name"]))
 
+    @classmethod
+    def from_plan(cls, plan: Path) -> Self:
+        """Return the paths of the run that has the document of a model at `plan`."""
+        return cls(plan.parent.parent)
+
     # The run
 
     @property
@@ -72,9 +77,29 @@ class Paths:
         return self.folder / "igv_session.xml"
 
     @property
+    def genes(self) -> Path:
+        """The genes of the annotation: BED12, and a column with identifiers."""
+        return self.folder / "genes.bed"
+
+    @property
+    def genes_bigbed(self) -> Path:
+        """The genes of the annotation, for browsers."""
+        return self.folder / "genes.bb"
+
+    @property
+    def gene_table(self) -> Path:
+        """The table of genes and tracks."""
+        return self.folder / "genes.tsv.gz"
+
+    @property
     def provenance(self) -> Path:
         """The config, versions and hashes that the results were made from."""
         return self.folder / "provenance.json"
+
+    @property
+    def agreement_table(self) -> Path:
+        """The correlations of predicted and measured tracks."""
+        return self.folder / "agreement.tsv"
 
     # A model
 
@@ -97,6 +122,10 @@ class Paths:
     def chunk(self, model: str, chunk: str | int) -> Path:
         """The predictions of one job (see `run.chunk_files`)."""
         return self.chunks(model) / f"{chunk}.npy"
+
+    def agreement(self, model: str, track: str) -> Path:
+        """How a track agrees with a measured one. track: its bigWig's name without .bw."""
+        return self.model(model) / "agreement" / f"{track}.agreement.json"
 
     # A model of coverage
 

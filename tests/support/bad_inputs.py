@@ -131,15 +131,17 @@ def command(what: str, content: str | bytes | None, *arguments: str) -> Case:
 
 def groups() -> dict[str, list[Case]]:
     """Return all cases, by the title of their table."""
-    from support import bad_checkpoints, bad_files, bad_machines, bad_settings
+    from support import bad_checkpoints, bad_files, bad_machines, bad_observed, bad_settings
 
     return {
         "The config": bad_settings.CASES,
         "A config that Snakemake cannot read": bad_settings.UNREADABLE,
         "The FASTA and its index": bad_files.FASTAS,
         "Regions and BED files": bad_files.REGIONS,
+        "Genes": bad_files.ANNOTATIONS,
         "Track tables and selections": bad_files.TRACKS,
         "Peaks": bad_files.PEAKS,
+        "Measured bigWigs": bad_observed.CASES,
         "Checkpoints": bad_checkpoints.CASES,
         "Devices": bad_machines.DEVICES,
         "Disk and permissions": bad_machines.DISKS,

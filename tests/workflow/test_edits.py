@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyBigWig
 import pytest
 import torch
 import yaml
@@ -28,6 +29,7 @@ CONTIGS = {"c": 60, "d": 40, "e": 8}
 """Bins per contig, in cores of 24 bins: 3, 2 and 1 windows."""
 ASSAYS = ["CAGE", "CAGE", "DNASE", "DNASE", "CAGE", "RNA"]
 SUMMARY = {"write_track_table": 1, "write_browser_files": 1, "write_provenance": 1}
+MEASURED = {"compare_observed": 1, "write_agreement": 1, "write_provenance": 1}
 PROVENANCE = {"write_provenance": 1}
 BROWSERS = {"write_browser_files": 1, "write_provenance": 1}
 NEW = {"predict_coverage": 2, "compress_range": 2}
@@ -35,6 +37,12 @@ NEW = {"predict_coverage": 2, "compress_range": 2}
 ALL = NEW | {"write_coverage_bigwigs": 3, "write_mask": 1} | SUMMARY
 """Jobs of one model whose values change."""
 BOTH = {rule: 2 * count if rule not in SUMMARY else count for rule, count in ALL.items()}
+
+
+ONE_CHUNK = {rule: count for rule, count in BOTH.items() if rule != "compress_range"} | {
+    "predict_coverage": 2
+}
+"""Jobs of both models if they have one chunk each."""
 
 
 def write_table(folder: Path, names: str = "id") -> None:
@@ -102,6 +110,13 @@ def change_weights(folder: Path) -> None:
     save_file({name: weight + torch.ones(()) for name, weight in weights.items()}, file)
 
 
+def add_contig(folder: Path) -> None:
+    write_fasta(
+        folder / "g.fa",
+        {name: letters(bins) for name, bins in (CONTIGS | {"f": 10}).items()},
+    )
+
+
 def touch_inputs(folder: Path) -> None:
     for name in ("g.fa", "net/model.safetensors", "net/config.json"):
         os.utime(folder / name)
@@ -119,6 +134,18 @@ def replace_sequence(folder: Path) -> None:
 def cut_bigwig(folder: Path) -> None:
     file = folder / "results/g/toy/tracks/DNASE/toy.id2.bw"
     file.write_bytes(file.read_bytes()[:-1])
+
+
+def write_measured(path: Path, value: float) -> None:
+    """Write a measured bigWig with this value in the first bin of contig c."""
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader([("c", CONTIGS["c"] * len(letters(1)))])
+        file.addEntries(["c"], [0], ends=[len(letters(1))], values=[value])
+
+
+def add_measured(config: Config, folder: Path) -> Config:
+    write_measured(folder / "id1.bw", 1.0)
+    return changed(config, "models.toy.observed", {"id1": "{identifier}.bw"})
 
 
 def new_model(config: Config, folder: Path) -> Config:
@@ -206,10 +233,10 @@ EDITS = [
     ),
     Edit(
         "significant_bits",
-        "everything; a run that is not finished keeps its predictions",
+        "all bigWigs, which are copied if they are not rounded; else everything",
         setting("bigwig", {"significant_bits": 5}),
         BOTH,
-        "5 windows to predict, everything, because significant_bits changed from null to 5",
+        "5 windows copied from earlier bigWigs, because significant_bits changed from null to 5",
     ),
     Edit(
         "weights, number of folds",
@@ -220,24 +247,38 @@ EDITS = [
     ),
     Edit(
         "sequence of the FASTA",
-        "everything",
+        "predictions of the contigs that differ; all bigWigs, which copy the other contigs",
         edit_files(replace_sequence),
         BOTH,
         "everything, because the sequence in the FASTA changed",
     ),
     Edit(
-        "regions, exclude, contigs of the FASTA",
-        "everything",
+        "a region is added, exclude is smaller",
+        "predictions of the new windows; all bigWigs, which copy the other windows",
         setting("genome.regions", ["c", "d", "e"]),
         BOTH,
-        "6 windows to predict, everything, because regions or exclude changed",
+        "1 window to predict, 5 windows copied from earlier bigWigs, because regions or exclude",
+    ),
+    Edit(
+        "a region is removed, exclude is larger",
+        "all bigWigs, which are copied",
+        setting("genome.regions", ["c"]),
+        ONE_CHUNK,
+        "no windows to predict, 3 windows copied from earlier bigWigs, because regions or exclude",
     ),
     Edit(
         "regions of a model",
-        "everything of this model",
+        "the same for this model",
         setting("models.toy.regions", ["c", "d:1-9"]),
         ALL,
-        "4 windows to predict, everything, because regions or exclude changed",
+        "no windows to predict, 4 windows copied from earlier bigWigs, because regions or exclude",
+    ),
+    Edit(
+        "a contig is added to the FASTA or removed",
+        "predictions of new contigs; all bigWigs, which copy the other contigs",
+        edit_files(add_contig),
+        BOTH,
+        "no windows to predict, 5 windows copied from earlier bigWigs, because the contigs of the",
     ),
     Edit("dates of FASTA and weights", "nothing", edit_files(touch_inputs)),
     Edit(
@@ -249,7 +290,7 @@ EDITS = [
     Edit("tracks_per_job", "provenance", setting("bigwig", {"tracks_per_job": 1}), PROVENANCE),
     Edit("assembly", "hub and session", setting("genome.assembly", None), BROWSERS),
     Edit(
-        "a bigWig is cut or deleted",
+        "a bigWig is cut, changed or deleted",
         "predictions and bigWigs of the tracks in its folder",
         edit_files(cut_bigwig),
         NEW | {"write_coverage_bigwigs": 1} | SUMMARY,
@@ -260,6 +301,12 @@ EDITS = [
         "this model; table, hub and session",
         new_model,
         ALL | {"check_checkpoint": 1, "write_coverage_bigwigs": 2},
+    ),
+    Edit(
+        "a measured bigWig is added or changes",
+        "its comparison; agreement.tsv, provenance",
+        add_measured,
+        MEASURED,
     ),
     Edit("a model is left out", "table, hub and session", without_model, SUMMARY),
 ]
@@ -325,6 +372,20 @@ def test_added_tracks_leave_other_bigwigs_alone_and_removed_ones_are_found_again
         name: content for name, (_, content) in after.items()
     }
     assert all(written[name][0] > date for name, (date, _) in after.items())
+
+
+def test_measured_bigwigs_are_compared_again_only_if_something_changes(run: Path) -> None:
+    config = add_measured(read_config(run), run)
+    process = snakemake(run, config)
+    assert process.returncode == 0, process.stderr
+    assert count_jobs(process.stderr) == MEASURED
+    os.utime(run / "id1.bw")
+    assert count_jobs(snakemake(run, config, "--dry-run").stdout) == {}
+    write_measured(run / "id2.bw", 1.0)
+    both = changed(config, "models.toy.observed", {"id1": "id1.bw", "id2": "id2.bw"})
+    assert count_jobs(snakemake(run, both, "--dry-run").stdout) == MEASURED
+    write_measured(run / "id1.bw", 2.0)
+    assert count_jobs(snakemake(run, config, "--dry-run").stdout) == MEASURED
 
 
 def test_a_first_config_that_was_wrong_costs_nothing(run: Path) -> None:

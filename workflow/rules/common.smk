@@ -80,6 +80,7 @@ def any_of(names):
 
 
 wildcard_constraints:
+    track=any_of({track.name for track in run.observed}),
     model=any_of([*run.models, *run.profiles]),
     task=any_of(task for profile in run.profiles.values() for task in profile.tasks),
     chunk=r"(\d+-)?\d+",
@@ -109,6 +110,11 @@ def coverage_plan(wildcards):
 def profile_plan(wildcards):
     """Return the plan of the BPNet that the wildcards name."""
     return run.profiles[wildcards.model]
+
+
+def observed_track(wildcards):
+    """Return the track that the wildcards name, which is compared with a measured one."""
+    return run.find_observed(wildcards.model, wildcards.track)
 
 
 def model_plan(wildcards):
@@ -218,6 +224,13 @@ def genome_order(wildcards):
     """
     chunks = coverage_plan(wildcards).find_set(wildcards.chunk).chunks
     return 1 - list(chunks).index(wildcards.chunk) / len(chunks)
+
+
+def gpus_of_chunk(wildcards):
+    """Return the number of GPUs that a chunk needs: none if its windows are copied."""
+    plan, chunk = coverage_plan(wildcards), wildcards.chunk
+    is_predicted = plan.count_predicted(plan.find_set(chunk), chunk) > 0
+    return int(is_predicted and config["prediction"]["device"] != "cpu")
 
 
 def chunks_of_profiles(wildcards):
