@@ -290,7 +290,7 @@ EDITS = [
     Edit("tracks_per_job", "provenance", setting("bigwig", {"tracks_per_job": 1}), PROVENANCE),
     Edit("assembly", "hub and session", setting("genome.assembly", None), BROWSERS),
     Edit(
-        "a bigWig is cut or deleted",
+        "a bigWig is cut, changed or deleted",
         "predictions and bigWigs of the tracks in its folder",
         edit_files(cut_bigwig),
         NEW | {"write_coverage_bigwigs": 1} | SUMMARY,
@@ -413,4 +413,6 @@ def test_an_unfinished_run_keeps_its_chunks_if_job_sizes_change(run: Path) -> No
 
 def test_the_manual_has_the_same_table() -> None:
     table = "".join(f"| {edit.name} | {edit.effect} |\n" for edit in EDITS)
-    assert f"| edit | runs again |\n|---|---|\n{table}\n" in (REPOSITORY / "README.md").read_text()
+    assert (
+        f"| edit | runs again |\n|---|---|\n{table}\n" in (REPOSITORY / "docs/edits.md").read_text()
+    )
