@@ -3,6 +3,7 @@
 import gc
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,6 +17,7 @@ from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.settings import check_duplicate_keys, complete_config
+from seqcov_models.run.shared_jobs import plan_shared_jobs
 from seqcov_models.run.track_set import MASK
 
 try:
@@ -35,6 +37,7 @@ try:
         check_writable(Path(logs), "log folder")
         run = plan_run(config)
         peaks = count_peaks(run.profiles)
+        run = replace(run, shared_jobs=plan_shared_jobs(run, peaks))
         print(describe(run, peaks), file=sys.stderr)
         check_space(run, peaks)
     else:
@@ -66,6 +69,37 @@ def plan_of_run(wildcards):
 def plan_of_model(wildcards):
     """Return the document of the model that the wildcards name."""
     return planned(paths.plan(wildcards.model))
+
+
+def plans_of_job(job):
+    """Return a function that returns the documents of the models that share a job."""
+    return lambda wildcards: [planned(paths.plan(name)) for name in job.models]
+
+
+def shared_jobs(rule_name):
+    """Yield the name of a rule, and a job that several models share as its only job.
+
+    The rule is preferred to the one for single models, whose resources it has.
+    """
+    for number, job in enumerate(run.shared_jobs):
+        if job.rule == rule_name:
+            name = f"{rule_name}_{number}"
+            workflow.ruleorder(name, rule_name)
+            single, shared = map(workflow.modifier.modify_rulename, (rule_name, name))
+            settings = workflow.resource_settings
+            for chosen in (settings.overwrite_threads, settings.overwrite_resources):
+                if single in chosen:
+                    chosen[shared] = chosen[single]
+            yield name, job
+
+
+def digest_of_job(plan, digest):
+    """Return a digest for params; "" for a model that may share jobs with others.
+
+    Which models share a job differs between runs, and Snakemake has one record for all of a job's
+    outputs. Outdated ones are found when the run is planned, see `run.shared_jobs`.
+    """
+    return "" if plan.name in run.entries else digest
 
 
 def plans_of_models(wildcards):
@@ -121,9 +155,13 @@ def weights_of_model(wildcards):
 
     ancient, as the FASTA and the files of peaks: the digests in params follow the contents.
     """
-    return ancient(
-        [file for fold in model_plan(wildcards).folds for file in fold.files]
-    )
+    return ancient(files_of_weights([wildcards.model]))
+
+
+def files_of_weights(names):
+    """Return the files of all folds of models."""
+    plans = [(run.models | run.profiles)[name] for name in names]
+    return [file for plan in plans for fold in plan.folds for file in fold.files]
 
 
 def set_of_group(wildcards, group=None):
