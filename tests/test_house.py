@@ -29,6 +29,7 @@ FLOORS = (
     {"prediction"},
     {"run"},
     {"browsers"},
+    {"report"},
     {"cli"},
     {"__init__", "__main__"},
 )
@@ -37,7 +38,7 @@ FLOORS = (
 LIGHT = (
     "errors", "sequence", "genome.fasta", "tiling", "tracks.table", "networks.registry",
     "checkpoints.recognise", "run.coverage_plan", "run.profile_plan", "run.plan", "run.planner",
-    "run.peak_sets", "browsers",
+    "run.peak_sets", "run.observed", "browsers",
 )  # fmt: skip
 """Modules that planning imports: they import no torch."""
 

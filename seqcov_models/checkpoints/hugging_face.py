@@ -7,25 +7,18 @@ commit never changes.
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from glob import has_magic
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from seqcov_models.checkpoints.containers.safetensors_file import shards_in_index
 from seqcov_models.checkpoints.containers.tensor_bundle import data_files
+from seqcov_models.checkpoints.published_files import is_half, select_files
 from seqcov_models.errors import SeqcovError
 
 _SPEC = re.compile(
     r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>refs/pr/\d+|[\w.-]+))?(?P<path>(?:/[\w*?\[][\w.*?!\[\]-]*)+)?/?"
-)
-_DESCRIPTIONS = re.compile(r"(config|params)\.json|config\.yaml|targets\w*\.txt")
-_WEIGHTS = (  # the first of these that a repository has is what is downloaded
-    r"model\.safetensors",
-    r"model-\d+-of-\d+\.safetensors|model\.safetensors\.index\.json",
-    r"pytorch_model\.bin",
-    r"pytorch_model-\d+-of-\d+\.bin|pytorch_model\.bin\.index\.json",
-    r".*\.(h5|torch|pth?|safetensors|index|data-\d+-of-\d+)",
 )
 _SINGLE_FILE = r"(?!(pytorch_)?model-\d+-of-).*\.(h5|torch|pth?|safetensors)"
 
@@ -90,9 +83,10 @@ def _fetch_snapshot(spec: str | Path) -> tuple[Path, str]:
             f"weights {spec}: needs the package huggingface_hub (pip install huggingface_hub)"
         ) from None
     folder = _find_cached(huggingface_hub, name, revision)
-    is_cached = folder and (any(folder.glob(path)) if path else _is_complete(folder))
-    if folder is None or not is_cached or has_magic(path):
-        # Only the repository knows all matches of a pattern; the cache may have some of them
+    found = [*folder.glob(path)] if folder and path else [folder] if folder else []
+    is_cached = bool(found) if path else bool(folder and _is_complete(folder))
+    if folder is None or not is_cached or has_magic(path) or any(map(_is_half, found)):
+        # Only the repository knows all files of a pattern or folder; the cache may have some
         try:
             folder = _download(huggingface_hub, name, revision, path, str(spec))
         except SeqcovError:
@@ -104,9 +98,17 @@ def _fetch_snapshot(spec: str | Path) -> tuple[Path, str]:
 
 def _find_cached(hub: Any, name: str, revision: str | None) -> Path | None:
     try:
-        return Path(hub.snapshot_download(name, revision=revision, local_files_only=True))
+        # No pattern: the folder counts, though it never has all files of the repository
+        return Path(
+            hub.snapshot_download(name, revision=revision, local_files_only=True, allow_patterns=[])
+        )
     except Exception:  # not there, or not a possible name: the download says which
         return None
+
+
+def _is_half(path: Path) -> bool:
+    """Return whether a folder has one network of a ChromBPNet alone: a download was cut."""
+    return path.is_dir() and is_half([file.name for file in path.iterdir()])
 
 
 def _is_complete(folder: Path) -> bool:
@@ -124,36 +126,50 @@ def _is_complete(folder: Path) -> bool:
     return any(re.fullmatch(_SINGLE_FILE, name) for name in names)
 
 
-def _select_files(names: Iterable[str]) -> list[str]:
-    """Return a repository's descriptions and one form of its weights."""
-    top_level = [name for name in names if "/" not in name]
-    chosen = [name for name in top_level if _DESCRIPTIONS.fullmatch(name)]
-    for kind in _WEIGHTS:
-        if weights := [name for name in top_level if re.fullmatch(kind, name)]:
-            return chosen + weights
-    return chosen
-
-
 def _download(hub: Any, name: str, revision: str | None, path: str, spec: str) -> Path:
     try:
         siblings = hub.HfApi().model_info(name, revision=revision).siblings or []
         names = [sibling.rfilename for sibling in siblings]
-        chosen = _match_files(names, path) if path else _select_files(names)
-        folder = hub.snapshot_download(name, revision=revision, allow_patterns=chosen)
+        if chosen := _match_files(names, path):
+            return Path(hub.snapshot_download(name, revision=revision, allow_patterns=chosen))
     except Exception as error:
         raise SeqcovError(f"weights {spec}: {_reason(error)}") from None
-    if not chosen:
-        raise SeqcovError(f"weights {spec}: not among its files: {', '.join(names) or 'none'}")
-    return Path(folder)
+    raise SeqcovError(f"weights {spec}: {_describe_files(names, name)}")
 
 
-def _match_files(names: Iterable[str], pattern: str) -> list[str]:
-    """Return the files of a repository that match a pattern, or are in a folder that does."""
+def _match_files(names: Sequence[str], pattern: str) -> list[str]:
+    """Return the files of a repository that match a pattern, and of folders that do those to read.
+
+    pattern: "" for the repository itself.
+    """
     depth = len(PurePosixPath(pattern).parts)
-    starts = {name: PurePosixPath(*PurePosixPath(name).parts[:depth]) for name in names}
-    return [
-        name for name, start in starts.items() if len(start.parts) == depth and start.match(pattern)
-    ]
+    folders: dict[PurePosixPath, list[str]] = {}
+    for path in map(PurePosixPath, names):
+        if not pattern or PurePosixPath(*path.parts[:depth]).match(pattern):
+            folders.setdefault(path.parent, []).append(path.name)
+    chosen = []
+    for folder, files in folders.items():
+        if len(folder.parts) < depth:
+            chosen += [str(folder / file) for file in files]
+        elif len(folder.parts) == depth:
+            chosen += [str(folder / file) for file in select_files(files)]
+    return chosen
+
+
+def _describe_files(names: Sequence[str], name: str) -> str:
+    """Return what a repository has instead of what is asked for."""
+    files = [path for path in map(PurePosixPath, names) if re.fullmatch(_SINGLE_FILE, path.name)]
+    if folders := sorted({str(file.parent) for file in files if file.parent.parts}):
+        return (
+            f"no weights there, but in the folders {_shorten(folders)}; name one of them, as"
+            f" hf://{name}/{folders[0]}"
+        )
+    return f"not among its files: {_shorten(names) or 'none'}"
+
+
+def _shorten(names: Sequence[str]) -> str:
+    """Return the first names."""
+    return ", ".join([*names[:10], *["…"] * (len(names) > 10)])
 
 
 def _reason(error: Exception) -> str:

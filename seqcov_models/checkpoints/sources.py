@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from seqcov_models.checkpoints import hugging_face
 from seqcov_models.checkpoints.download import SCHEMES, download
+from seqcov_models.checkpoints.published_files import is_readable
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import make_cache_folder, write_atomically
 
@@ -101,12 +102,14 @@ def _extract(archive: Path, pattern: str, spec: str) -> list[Path]:
 
 
 def _unpack(archive: Path, pattern: PurePosixPath, folder: Path) -> None:
-    """Write the regular files of a tar into a folder if they, or a folder they are in, match."""
+    """Write the files of a tar that match, and those to read of folders that match."""
     folder.mkdir()
     depth = len(pattern.parts)
     with tarfile.open(archive) as tar:
         for member in tar:
             name = PurePosixPath(member.name)  # without "./"
             start = PurePosixPath(*name.parts[:depth])
-            if member.isreg() and len(start.parts) == depth and start.match(str(pattern)):
+            if not (member.isreg() and len(start.parts) == depth and start.match(str(pattern))):
+                continue
+            if name == start or (name.parent == start and is_readable(name.name)):
                 tar.extract(member, folder, filter="data")  # not outside of the folder

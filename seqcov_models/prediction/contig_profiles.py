@@ -317,10 +317,7 @@ class _Contig:
             return self._unknown[len(codes)]
         members = []
         for output in self.ensemble.predict_positions(codes, self.precision):
-            terms = [
-                term[0, reach : term.shape[1] - reach].double()
-                for term, reach in zip(output.count_terms, output.count_reach, strict=True)
-            ]
+            terms = [term[0].double() for term in output.count_terms]
             logits = output.profile_logits[0].double()
             members.append(Positions(logits, tuple(terms), output.count_reach))
         if is_unknown:

@@ -6,7 +6,7 @@ coverage, if asked for. Then folds are averaged. This is the order of calico's o
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Generic, Self, TypeVar
 
@@ -35,6 +35,7 @@ from seqcov_models.tracks.table import Track
 from seqcov_models.tracks.units import Untransform
 
 Model = TypeVar("Model", bound=CoverageModel)
+Part = TypeVar("Part")
 
 
 class FoldEnsemble(Generic[Model]):
@@ -44,14 +45,15 @@ class FoldEnsemble(Generic[Model]):
         folds: The networks.
         tracks: The tracks, in the order of the last axis of `predict`.
         reverse_complement: Whether the other strand of the sequence is predicted, too.
-        max_windows: Windows per forward pass at most; lowered once memory has run out.
+        max_count: Windows (or bases, along a contig) per forward pass at most; lowered once memory
+            has run out.
     """
 
     def __init__(self, folds: Sequence[Model], reverse_complement: bool = False) -> None:
         self.folds = [fold.eval() for fold in folds]
         self.tracks = list(self.folds[0].tracks)
         self.reverse_complement = reverse_complement
-        self.max_windows = sys.maxsize
+        self.max_count = sys.maxsize
         self._prepared: dict[tuple[str, str], list[Model]] = {}
 
     @torch.inference_mode()
@@ -126,24 +128,43 @@ class FoldEnsemble(Generic[Model]):
         Raises:
             SeqcovError: If the memory does not suffice for one window.
         """
+        return self.compute_parts(
+            len(windows),
+            lambda part: PendingCoverage(
+                self.compute_coverage(_select(windows, part), precision), dtype
+            ),
+        )
+
+    def compute_parts(
+        self, count: int, compute: Callable[[range], Part], smallest: int = 1
+    ) -> list[Part]:
+        """Compute windows, or bases along a contig, in as few parts as the device's memory allows.
+
+        If it does not suffice, the parts of this and of all later calls have half the size.
+
+        Args:
+            count: Number of windows or bases.
+            compute: Computes some of them.
+            smallest: Size of a part that is not halved.
+
+        Returns:
+            What `compute` returned for each part, in order.
+
+        Raises:
+            SeqcovError: If the memory does not suffice for `smallest`.
+        """
+        numbers = range(count)
         while True:
+            size = min(count, self.max_count)
             try:
-                numbers = range(len(windows))
-                size = min(len(windows), self.max_windows)
-                batches = [numbers[start : start + size] for start in numbers[::size]]
-                return [
-                    PendingCoverage(
-                        self.compute_coverage(_select(windows, batch), precision), dtype
-                    )
-                    for batch in batches
-                ]
+                return [compute(numbers[start : start + size]) for start in numbers[::size]]
             except torch.OutOfMemoryError as error:
-                if size == 1:
+                if size <= smallest:
                     raise SeqcovError(
                         f"{self.device}: out of memory with a single window. Choose fewer tracks,"
                         " precision: bfloat16, or a device with more memory"
                     ) from error
-                self.max_windows = size // 2
+                self.max_count = max(smallest, size // 2)
             torch.cuda.empty_cache()
 
     def prepare_networks(self, precision: str) -> list[Model]:
@@ -353,15 +374,27 @@ class ProfileEnsemble(FoldEnsemble[ProfileModel]):
             precision: float32, tf32 or bfloat16, of the weights; see also `use_precision`.
 
         Returns:
-            The prediction of each fold and strand, given on the plus strand; see
-            `ProfileModel.predict_positions`.
+            The prediction of each fold and strand, given on the plus strand, of the sequence
+            without the context of a window at each end; see `PositionOutput`. Terms of the counts
+            have as many positions as logits.
+
+        Raises:
+            SeqcovError: If the memory does not suffice for one window.
         """
-        members = []
+        context, members = 2 * self.geometry.context, []
         for fold in self.prepare_networks(precision):
-            members.append(fold.predict_positions(copy_codes(codes[None], self.device)))
-            if self.reverse_complement:
-                other = copy_codes(sequence.reverse_complement(codes[None]), self.device)
-                members.append(fold.predict_positions(other).flip())
+            for reverse in (False, True) if self.reverse_complement else (False,):
+                strand = sequence.reverse_complement(codes[None]) if reverse else codes[None]
+
+                def predict(
+                    part: range, fold: ProfileModel = fold, strand: Codes = strand
+                ) -> PositionOutput:
+                    span = copy_codes(strand[:, part.start : part.stop + context], self.device)
+                    return fold.predict_positions(span).trim_terms()
+
+                parts = self.compute_parts(len(codes) - context, predict, self.geometry.core)
+                output = PositionOutput.join(parts)
+                members.append(output.flip() if reverse else output)
         return members
 
     @property

@@ -153,13 +153,19 @@ def _predict_batch(
 ) -> tuple[Floats, Floats]:
     """Return values (windows, length, tasks, strands), and statistics up to the entropy."""
     use_precision(precision, ensemble.device)
-    with torch.inference_mode():
-        profile, logs = ensemble.average(codes, minus, precision)
+
+    def predict(rows: range) -> tuple[Floats, Floats]:
+        span = slice(rows.start, rows.stop)
+        profile, logs = ensemble.average(codes[span], minus[span], precision)
         values = reads_per_base(profile, logs, expm1, ensemble.config.added_reads)
         shape = profile / profile.sum(1, keepdim=True)  # per strand, also if strands are joint
         entropy = -torch.xlogy(shape, shape).sum(1) / np.log(2)
         statistics = [logs.flatten(1), values.sum(1).flatten(1), entropy.flatten(1)]
         return values.cpu().numpy(), torch.cat(statistics, 1).cpu().numpy()
+
+    with torch.inference_mode():
+        values, statistics = zip(*ensemble.compute_parts(len(codes), predict), strict=True)
+    return np.concatenate(values), np.concatenate(statistics)
 
 
 def _check_finite(profiles: Floats, windows: Windows, names: list[str], precision: str) -> None:

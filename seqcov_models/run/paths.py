@@ -78,6 +78,11 @@ class Paths:
         """The config, versions and hashes that the results were made from."""
         return self.folder / "provenance.json"
 
+    @property
+    def agreement_table(self) -> Path:
+        """The correlations of predicted and measured tracks."""
+        return self.folder / "agreement.tsv"
+
     # A model
 
     def model(self, model: str) -> Path:
@@ -99,6 +104,10 @@ class Paths:
     def chunk(self, model: str, chunk: str | int) -> Path:
         """The predictions of one job (see `run.chunk_files`)."""
         return self.chunks(model) / f"{chunk}.npy"
+
+    def agreement(self, model: str, track: str) -> Path:
+        """How a track agrees with a measured one. track: its bigWig's name without .bw."""
+        return self.model(model) / "agreement" / f"{track}.agreement.json"
 
     # A model of coverage
 

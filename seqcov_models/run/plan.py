@@ -16,6 +16,7 @@ from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.digests import digest
 from seqcov_models.run.document import is_saved, pack, read_document, write_document
 from seqcov_models.run.model_document import share_tracks
+from seqcov_models.run.observed import ObservedTrack
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.reuse import Workload
@@ -33,6 +34,7 @@ class SharedPlan:
         profiles: Names of the BPNets.
         labels: What browsers and tables call a model, by its name.
         entries: The key of the entry in the config that has several models, by a model's name.
+        observed: The tracks that are compared with measured ones.
     """
 
     config: dict[str, Any]
@@ -42,6 +44,7 @@ class SharedPlan:
     profiles: list[str]
     labels: dict[str, str]
     entries: dict[str, str]
+    observed: list[ObservedTrack] = field(default_factory=list)
 
     @classmethod
     def load(cls, path: str | Path) -> "SharedPlan":
@@ -88,6 +91,7 @@ class RunPlan:
         profiles: The plans of the BPNets, by name.
         labels: What browsers and tables call a model, by its name.
         entries: The key of the entry in the config that has several models, by a model's name.
+        observed: The tracks that are compared with measured ones.
         works: What the models of coverage still have to do, by name; not part of the documents.
         shared_jobs: The jobs that several models share.
     """
@@ -99,6 +103,7 @@ class RunPlan:
     profiles: dict[str, ProfilePlan]
     labels: dict[str, str] = field(default_factory=dict)
     entries: dict[str, str] = field(default_factory=dict)
+    observed: list[ObservedTrack] = field(default_factory=list)
     works: dict[str, Workload] = field(default_factory=dict)
     shared_jobs: list[SharedJob] = field(default_factory=list)
 
@@ -126,7 +131,25 @@ class RunPlan:
         peaks = [plan.peaks for plan in self.profiles.values()]
         plans = (*self.models.values(), *self.profiles.values())
         tables = [fold.table_digest for plan in plans for fold in plan.folds]
-        return digest(self.config, self.fasta.sha256, peaks, tables)
+        observed = [track.sha256 for track in self.observed]
+        return digest(self.config, self.fasta.sha256, peaks, tables, *observed)
+
+    def find_observed(self, model: str, name: str) -> ObservedTrack:
+        """Return the compared track of a model whose bigWig has this name without its ending."""
+        return next(track for track in self.observed if (track.model, track.name) == (model, name))
+
+    def comparison_digest(self, track: ObservedTrack) -> str:
+        """Return a text that changes with anything that a comparison depends on."""
+        return digest(track.digest, [plan.peaks_digest for plan in self.profiles.values()])
+
+    @property
+    def agreement_digest(self) -> str:
+        """A text that changes with anything that the table of agreement says."""
+        rows = [
+            (track.model, track.name, track.identifier, track.path, self.comparison_digest(track))
+            for track in self.observed
+        ]
+        return digest(rows)
 
     @property
     def table_digest(self) -> str:
@@ -170,7 +193,7 @@ class RunPlan:
         """Return the packed content of every document, by its path."""
         shared = SharedPlan(
             dict(self.config), self.fasta, self.view, [*self.models], [*self.profiles],
-            self.labels, self.entries,
+            self.labels, self.entries, self.observed,
         )  # fmt: skip
         plans = (*self.models.values(), *self.profiles.values())
         return {paths.run_plan: pack(shared)} | {
@@ -192,6 +215,7 @@ class RunPlan:
             {name: ProfilePlan.load(paths.plan(name)) for name in shared.profiles},
             shared.labels,
             shared.entries,
+            shared.observed,
             shared_jobs=jobs.jobs,
         )
 

@@ -26,6 +26,7 @@ from seqcov_models.run.coverage_planner import plan_coverage, recognise_entry
 from seqcov_models.run.entries import Model, list_models
 from seqcov_models.run.genome_profiles import check_entry, is_at_peaks
 from seqcov_models.run.limits import check_dates, check_genome
+from seqcov_models.run.observed import ObservedTrack, plan_observed
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.profile_plan import PeakFile, ProfileOptions, ProfilePlan, TrackPeaks
@@ -120,6 +121,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     models: dict[str, CoveragePlan] = {}
     works: dict[str, Workload] = {}
     profiles: dict[str, ProfilePlan] = {}
+    observed: list[ObservedTrack] = []
     profiles_last = sorted(wanted.values(), key=lambda model: is_at_peaks(model.settings))
     for model in profiles_last:  # their peaks may come from another model's track
         name, entry = model.name, model.settings
@@ -137,6 +139,8 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
                 plan, work = add_sets(plan, sets, paths, options)
                 reason = describe_work(plan, work, earlier)
                 models[name], works[name] = plan, replace(work, reason=reason)
+            planned = (models | profiles)[name]
+            observed += plan_observed(planned, model, config["genome"]["contig_aliases"], paths)
         except SeqcovError as error:
             raise SeqcovError(f"{model.location}: {error}") from None
     _check_copies(wanted.values(), {**models, **profiles})
@@ -144,8 +148,9 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     labels = {name: model.label for name, model in wanted.items()}
     entries = {name: model.entry for name, model in wanted.items() if model.entry != name}
     run = RunPlan(
-        config, genome.fasta, _initial_view(view), models, profiles, labels, entries, works
-    )
+        config, genome.fasta, _initial_view(view), models, profiles, labels, entries, observed,
+        works,
+    )  # fmt: skip
     check_dates(run)
     return run
 

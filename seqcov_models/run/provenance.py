@@ -11,6 +11,7 @@ from typing import Any
 from seqcov_models import __version__
 from seqcov_models.files import content_digest, write_atomically
 from seqcov_models.run.digests import RESULTS_VERSION
+from seqcov_models.run.observed import ObservedTrack
 from seqcov_models.run.plan import RunPlan
 
 PACKAGES = ("torch", "numpy", "pyfaidx", "snakemake")
@@ -35,6 +36,7 @@ def write_provenance(
         | {package: _installed_version(package) for package in PACKAGES},
         "fasta": _file_facts(run.fasta.path) | {"sha256": run.fasta.sha256},
         "peaks": [_file_facts(file) | {"sha256": content_digest(file)} for file in peaks],
+        **_describe_observed(run.observed),
         "models": {card.parent.name: _describe_model(run, card) for card in cards},
         **_describe_rounding(run.config["bigwig"]["significant_bits"]),
         "config": run.config,
@@ -52,6 +54,13 @@ def _describe_model(run: RunPlan, card: Path) -> list[dict[str, Any]]:
         tracks = {"tracks": [track.row for track in plan.tracks], **plan.units}
         facts.append(checked | tracks | {"sha256": checked["sha256"] | table})
     return facts
+
+
+def _describe_observed(tracks: Sequence[ObservedTrack]) -> dict[str, Any]:
+    """Return the entry of the measured files; nothing if there are none."""
+    if not tracks:
+        return {}
+    return {"observed": [_file_facts(track.path) | {"sha256": track.sha256} for track in tracks]}
 
 
 def _describe_rounding(bits: int | None) -> dict[str, Any]:

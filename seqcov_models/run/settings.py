@@ -18,7 +18,8 @@ SCHEMA = Path(__file__).with_name("config.schema.yaml")
 
 PATHS = (
     "output", "genome.fasta", "genome.regions", "genome.exclude", "models.*.weights",
-    "models.*.regions", "models.*.targets", "models.*.peaks",
+    "models.*.regions", "models.*.targets", "models.*.peaks", "models.*.observed",
+    "models.*.folds",
 )  # fmt: skip
 """Settings that may be paths, or lists or mappings of paths."""
 WEIGHTS = "models.*.weights"
@@ -245,8 +246,10 @@ def find_path_mistakes(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _has_names(location: str, path: str) -> bool:
-    """Return whether a setting is a pattern of the weights of several models."""
+    """Return whether a setting is a pattern of weights of several models, or of measured files."""
     keys = location.split(".")
+    if keys[2:3] == ["observed"]:
+        return not re.search("[{}]", path.replace(NAME, "").replace("{identifier}", ""))
     is_entry = len(keys) == 3 and keys[0] == "models" and keys[2] == "weights"
     return is_entry and not re.search("[{}]", path.replace(NAME, "", 1))
 

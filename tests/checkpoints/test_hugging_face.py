@@ -1,16 +1,24 @@
-"""Checkpoints on the Hugging Face Hub, without a network."""
+"""Checkpoints on the Hugging Face Hub, without the internet."""
 
+import functools
+import gzip
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
-from goldens.common import unpack
+from goldens.common import GOLDENS_FOLDER, unpack
 from seqcov_models import load_model
 from seqcov_models.checkpoints.hugging_face import fetch
 from seqcov_models.checkpoints.recognise import recognise
@@ -176,6 +184,112 @@ def test_one_form_of_the_weights_is_downloaded(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     assert fetch(f"hf://someone/tiny@v2{file}") == tmp_path / file.strip("/")
     assert downloads == [("someone/tiny", "v2", expected)]
+
+
+class Hub(ThreadingHTTPServer):
+    """A Hugging Face Hub with one repository. requests: the files that were asked for, in order."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), HubHandler)
+        self.files = files
+        self.requests: list[str] = []
+
+
+class HubHandler(BaseHTTPRequestHandler):
+    server: Hub
+
+    def do_HEAD(self) -> None:
+        self.answer()
+
+    def do_GET(self) -> None:
+        self.wfile.write(self.answer())
+
+    def answer(self) -> bytes:
+        path = self.path.partition("?")[0]
+        name = unquote(path).partition(f"/resolve/{COMMIT}/")[2]
+        if path.startswith("/api/models/someone/tiny"):
+            files = self.server.files.items()
+            listing: Any = [
+                {"type": "file", "path": file, "size": len(content), "oid": "0"}
+                for file, content in files
+            ]
+            if "/tree/" not in path:
+                siblings = [{"rfilename": file} for file, _ in files]
+                listing = {"id": "someone/tiny", "sha": COMMIT, "siblings": siblings}
+            content = json.dumps(listing).encode()
+        elif name in self.server.files:
+            content = self.server.files[name]
+            if self.command == "GET":
+                self.server.requests.append(name)
+        else:
+            self.send_error(404)
+            return b""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("ETag", hashlib.sha256(content).hexdigest())
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        return content
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+FOLD = "fold_0/model.{}.fold_0.ENCSR868FGK"
+"""How ENCODE names the files of a fold."""
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    golden = GOLDENS_FOLDER / "keras_chrombpnet"
+    files = {"README.md": b"text", "fold_0/logs/training.txt": b"text"}
+    for kind, name in (("chrombpnet", "chrombpnet"), ("chrombpnet_nobias", "chrombpnet_nobias"),
+                       ("bias_scaled", "bias_model_scaled")):  # fmt: skip
+        files[f"{FOLD.format(kind)}.h5"] = gzip.decompress((golden / f"{name}.h5.gz").read_bytes())
+        files[f"{FOLD.format(kind)}.tar"] = b"a SavedModel"
+        files[f"{FOLD.format(kind)}/saved_model.pb"] = b"a SavedModel"
+        files[f"{FOLD.format(kind)}/variables/variables.index"] = b"a SavedModel"
+    with Hub(files) as hub:
+        thread = threading.Thread(target=functools.partial(hub.serve_forever, 0.01))
+        thread.start()
+        yield hub
+        hub.shutdown()
+        thread.join()
+
+
+def test_of_a_fold_of_chrombpnet_only_what_is_read_is_downloaded(hub: Hub, tmp_path: Path) -> None:
+    """The Hub is a server on loopback that notes requests."""
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}",
+        "HF_HOME": str(tmp_path),
+        "HF_HUB_CACHE": str(tmp_path / "hub"),
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    environment.pop("HF_HUB_OFFLINE", None)
+
+    def describe(path: str, **settings: str) -> str:
+        hub.requests.clear()
+        completed = subprocess.run(
+            [sys.executable, "-m", "seqcov_models", "describe", f"hf://someone/tiny{path}"],
+            env=environment | settings, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        return completed.stdout + completed.stderr
+
+    nobias, bias = (f"{FOLD.format(kind)}.h5" for kind in ("chrombpnet_nobias", "bias_scaled"))
+    assert "tracks:        1 (chrombpnet_nobias)\n" in describe(f"/{nobias}")
+    assert hub.requests == [nobias]
+    text = describe("/fold_0", HF_HUB_OFFLINE="1")
+    assert "only the local cache was searched" in text, "it has one of the two networks"
+    assert "tracks:        1 (chrombpnet)\n" in describe("/fold_0")
+    assert hub.requests == [bias]
+    assert "tracks:        1 (chrombpnet)\n" in describe("/fold_0", HF_HUB_OFFLINE="1")
+    assert "tracks:        1 (chrombpnet)\n" in describe("/fold_*")
+    assert hub.requests == []
+    assert describe("") == (
+        "error: weights hf://someone/tiny: no weights there, but in the folders fold_0; name one of"
+        " them, as hf://someone/tiny/fold_0\n"
+    )
 
 
 def test_the_message_without_a_network_names_the_command_to_run(tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ def folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for fold in range(3):
         folder = tmp_path / "models" / f"fold_{fold}"
         folder.mkdir(parents=True)
-        for name in ("nobias.h5", "bias.h5"):
+        for name in ("nobias.h5", "bias.h5", "nobias.tar", "nobias/saved_model.pb"):
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(f"{name} of fold {fold}")
     return tmp_path / "models"
 
@@ -192,6 +193,7 @@ def test_members_of_a_tar_are_unpacked_once(folds: Path, tmp_path: Path) -> None
     assert find_sources(f"{archive}::./fold_*/no*.h5")[0].read_text() == "nobias.h5 of fold 0"
     folder = find_source(f"{archive}::fold_1")
     assert sorted(file.name for file in folder.iterdir()) == ["bias.h5", "nobias.h5"]
+    assert not list(tmp_path.glob("cache/**/*.tar")), "a SavedModel, which is not read"
     dates = [file.stat().st_mtime_ns for file in found]
     again = find_sources(f"{archive}::fold_*/no*.h5")
     assert [file.stat().st_mtime_ns for file in again] == dates

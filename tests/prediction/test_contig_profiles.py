@@ -312,3 +312,33 @@ def test_regions_cost_little_more_than_their_windows(
             pass
     needed = 400 + 100 + 750 + 1_000 + 2 * config.geometry.context
     assert needed <= sum(lengths) < needed + 2 * config.geometry.context + 2_000
+
+
+def test_out_of_memory_halves_the_pieces_for_good(
+    genome: Genome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contig_profiles, "UNIT", 8)
+    fold, tiling = network(CHROMBPNET), Tiling(CHROMBPNET.geometry, 10, "mean")
+    expected = predict_contigs(ProfileEnsemble([fold], True), genome, tiling)
+    real, lengths = type(fold).predict_positions, []
+
+    def little_memory(self: ProfileModel, codes: torch.Tensor) -> Any:
+        lengths.append(codes.shape[1])
+        if lengths[-1] > 400:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, codes)
+
+    monkeypatch.setattr(type(fold), "predict_positions", little_memory)
+    results = predict_contigs(ProfileEnsemble([fold], True), genome, tiling)
+    failed = [length for length in lengths if length > 400]
+    assert failed == sorted(set(failed), reverse=True), "none of them is tried twice"
+    for contig, (values, unknown) in results.items():
+        np.testing.assert_allclose(values, expected[contig][0], rtol=1e-5)
+        np.testing.assert_array_equal(unknown, expected[contig][1])
+
+    def no_memory(self: ProfileModel, codes: torch.Tensor) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(type(fold), "predict_positions", no_memory)
+    with pytest.raises(SeqcovError, match="out of memory with a single window"):
+        predict_contigs(ProfileEnsemble([fold], True), genome, tiling)

@@ -272,6 +272,29 @@ def test_values_do_not_depend_on_the_order_of_peaks_jobs_or_batches(tmp_path: Pa
         np.testing.assert_allclose(values, expected, rtol=1e-6)
 
 
+def test_out_of_memory_halves_the_batch_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genome, contigs = genome_of(tmp_path, 2)
+    random_peaks(tmp_path, contigs, 2)
+    fold, bins = network(BPNET_LITE), select_bins(genome.contigs, 1, None, [])
+    run(tmp_path, [fold], genome, 1, False, bins, both_strands=True, batch_size=4)
+    expected = [np.load(tmp_path / name) for name in ("0.npy", "0.table.npy", "0.windows.npy")]
+    real, sizes = type(fold).forward, []
+
+    def little_memory(self: Any, input_ids: torch.Tensor) -> Any:
+        sizes.append(len(input_ids))
+        if sizes[-1] > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, input_ids)
+
+    monkeypatch.setattr(type(fold), "forward", little_memory)
+    run(tmp_path, [fold], genome, 1, False, bins, both_strands=True, batch_size=4)
+    assert [size for size in sizes if size > 1] == [4, 2]
+    for name, values in zip(("0.npy", "0.table.npy", "0.windows.npy"), expected, strict=True):
+        np.testing.assert_allclose(np.load(tmp_path / name), values, rtol=1e-5, atol=1e-9)
+
+
 def test_the_minus_strand_can_be_written_as_negative_values(tmp_path: Path) -> None:
     genome, contigs = genome_of(tmp_path, 1)
     random_peaks(tmp_path, contigs, 1)

@@ -131,7 +131,7 @@ def command(what: str, content: str | bytes | None, *arguments: str) -> Case:
 
 def groups() -> dict[str, list[Case]]:
     """Return all cases, by the title of their table."""
-    from support import bad_checkpoints, bad_files, bad_machines, bad_settings
+    from support import bad_checkpoints, bad_files, bad_machines, bad_observed, bad_settings
 
     return {
         "The config": bad_settings.CASES,
@@ -140,6 +140,7 @@ def groups() -> dict[str, list[Case]]:
         "Regions and BED files": bad_files.REGIONS,
         "Track tables and selections": bad_files.TRACKS,
         "Peaks": bad_files.PEAKS,
+        "Measured bigWigs": bad_observed.CASES,
         "Checkpoints": bad_checkpoints.CASES,
         "Devices": bad_machines.DEVICES,
         "Disk and permissions": bad_machines.DISKS,

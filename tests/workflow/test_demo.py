@@ -10,10 +10,13 @@ from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
+import pyBigWig
 import pytest
 import yaml
 
 from seqcov_models import load_model
+from seqcov_models.run.track_table import read_table
+from seqcov_models.tracks.table import read_tracks
 from support.data import REPOSITORY
 from support.runs import every_base, snakemake
 
@@ -50,11 +53,53 @@ def stated_correlations() -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the results of `make run`, which is config.yaml from the repository's folder."""
+def binding(simulate: ModuleType, genome: dict[str, str]) -> dict[str, Array]:
+    """Return the expected reads of each contig, (bases, tracks), computed from its letters."""
+    return {
+        name: simulate.simulate_binding(letters).reshape(len(letters), -1)
+        for name, letters in genome.items()
+    }
+
+
+def write_measured(
+    path: Path, lengths: dict[str, int], values: dict[str, Array], bin_size: int
+) -> None:
+    """Write values as a measured bigWig has them: without zeros, and chrA is called A."""
+    names = {name: name.removeprefix("chr") for name in lengths}
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader([(names[name], length) for name, length in lengths.items()])
+        for name, length in lengths.items():
+            if not len(bins := np.flatnonzero(values[name])):
+                continue
+            ends = np.minimum((bins + 1) * bin_size, length)
+            file.addEntries(
+                [names[name]] * len(bins), (bins * bin_size).tolist(), ends=ends.tolist(),
+                values=values[name][bins].astype(float).tolist(),
+            )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory,
+    genome: dict[str, str],
+    simulated: dict[str, Array],
+    binding: dict[str, Array],
+) -> Path:
+    """Return the results of config.yaml, compared with the simulation as if it were measured."""
     folder = tmp_path_factory.mktemp("demo")
     (folder / "demo").symlink_to(DEMO)
-    process = snakemake(folder, yaml.safe_load((REPOSITORY / "config.yaml").read_text()))
+    lengths = {name: len(letters) for name, letters in genome.items()}
+    for row, track in enumerate(read_tracks(DEMO / "borzoi/targets.txt")):
+        values = {name: bins[:, row] for name, bins in simulated.items()}
+        write_measured(folder / f"{track.identifier}.bw", lengths, values, BIN)
+    write_measured(folder / "ctcf.bw", lengths, {n: b[:, 0] for n, b in binding.items()}, 1)
+    folds = "A\t0\t100000\tfold0\nB\t0\t50000\tfold1\nB\t50000\t90000\tfold1\nother\t0\t9\tfold9\n"
+    (folder / "folds.bed").write_text(folds)
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config["genome"]["contig_aliases"] = {name.removeprefix("chr"): name for name in genome}
+    config["models"]["borzoi"] |= {"observed": {"all": "{identifier}.bw"}, "folds": "folds.bed"}
+    config["models"]["bpnet"]["observed"] = {"CTCF+": "ctcf.bw"}
+    process = snakemake(folder, config)
     assert process.returncode == 0, process.stderr
     return folder / "results" / "demo"
 
@@ -131,6 +176,34 @@ def test_predicted_and_simulated_coverage_agree_as_stated(
     assert (correlation > 0.8).all(), "agreement can no longer be seen by eye"
 
 
+@pytest.mark.workflow
+def test_agreement_with_measured_bigwigs_is_the_stated_one(
+    genome: dict[str, str], stated_correlations: list[float], binding: dict[str, Array], run: Path
+) -> None:
+    """`observed:` gives demo/README.md's table; sets of bins against numpy on the arrays."""
+    table = read_table(run / "agreement.tsv")
+    rows = {(row["track"], row["where"], row["name"]): row for row in table}
+    tracks = read_tracks(DEMO / "borzoi/targets.txt")
+    found = [float(rows[track.identifier, "genome", ""]["pearson"]) for track in tracks]
+    np.testing.assert_allclose(found, stated_correlations, atol=0.0006)
+    sets = {(row["where"], row["name"]) for row in table if row["model"] == "borzoi"}
+    assert sets == {
+        ("genome", ""), ("peaks", ""), ("fold", "fold0"), ("fold", "fold1"),
+        *(("contig", name) for name in genome),
+    }  # fmt: skip
+
+    x = {name: every_base(run / "bpnet/CTCF.plus.bw", name, len(t)) for name, t in genome.items()}
+    both = [(x[name], binding[name][:, 0]) for name in genome]
+    for key, pairs in (("genome", ""), both), (("contig", "chrB"), [both[1]]):
+        predicted, measured = map(np.concatenate, zip(*pairs, strict=True))
+        has_value = ~np.isnan(predicted)
+        row = rows["CTCF+", *key]
+        assert int(row["bins"]) == has_value.sum()
+        for column, scale in (("pearson", np.asarray), ("pearson_log1p", np.log1p)):
+            expected = np.corrcoef(scale(predicted[has_value]), scale(measured[has_value]))[0, 1]
+            assert float(row[column]) == pytest.approx(expected, abs=1e-5)
+
+
 def test_the_correlation_is_not_by_chance(
     simulated: dict[str, Array], genome: dict[str, str]
 ) -> None:
@@ -139,15 +212,6 @@ def test_the_correlation_is_not_by_chance(
     references = {name: values for name, values in simulated.items() if len(values) > 1_000}
     # RNA covers kilobases: moved by 3 kb it still resembles itself a little
     assert (correlations(shifted, references) < 0.55).all()
-
-
-@pytest.fixture(scope="module")
-def binding(simulate: ModuleType, genome: dict[str, str]) -> dict[str, Array]:
-    """Return the expected reads of each contig, (bases, tracks), computed from its letters."""
-    return {
-        name: simulate.simulate_binding(letters).reshape(len(letters), -1)
-        for name, letters in genome.items()
-    }
 
 
 def test_the_other_strand_binds_the_same_mirrored(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyBigWig
 import pytest
 import torch
 import yaml
@@ -28,6 +29,7 @@ CONTIGS = {"c": 60, "d": 40, "e": 8}
 """Bins per contig, in cores of 24 bins: 3, 2 and 1 windows."""
 ASSAYS = ["CAGE", "CAGE", "DNASE", "DNASE", "CAGE", "RNA"]
 SUMMARY = {"write_track_table": 1, "write_browser_files": 1, "write_provenance": 1}
+MEASURED = {"compare_observed": 1, "write_agreement": 1, "write_provenance": 1}
 PROVENANCE = {"write_provenance": 1}
 BROWSERS = {"write_browser_files": 1, "write_provenance": 1}
 NEW = {"predict_coverage": 2, "compress_range": 2}
@@ -119,6 +121,18 @@ def replace_sequence(folder: Path) -> None:
 def cut_bigwig(folder: Path) -> None:
     file = folder / "results/g/toy/tracks/DNASE/toy.id2.bw"
     file.write_bytes(file.read_bytes()[:-1])
+
+
+def write_measured(path: Path, value: float) -> None:
+    """Write a measured bigWig with this value in the first bin of contig c."""
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader([("c", CONTIGS["c"] * len(letters(1)))])
+        file.addEntries(["c"], [0], ends=[len(letters(1))], values=[value])
+
+
+def add_measured(config: Config, folder: Path) -> Config:
+    write_measured(folder / "id1.bw", 1.0)
+    return changed(config, "models.toy.observed", {"id1": "{identifier}.bw"})
 
 
 def new_model(config: Config, folder: Path) -> Config:
@@ -261,6 +275,12 @@ EDITS = [
         new_model,
         ALL | {"check_checkpoint": 1, "write_coverage_bigwigs": 2},
     ),
+    Edit(
+        "a measured bigWig is added or changes",
+        "its comparison; agreement.tsv, provenance",
+        add_measured,
+        MEASURED,
+    ),
     Edit("a model is left out", "table, hub and session", without_model, SUMMARY),
 ]
 
@@ -325,6 +345,20 @@ def test_added_tracks_leave_other_bigwigs_alone_and_removed_ones_are_found_again
         name: content for name, (_, content) in after.items()
     }
     assert all(written[name][0] > date for name, (date, _) in after.items())
+
+
+def test_measured_bigwigs_are_compared_again_only_if_something_changes(run: Path) -> None:
+    config = add_measured(read_config(run), run)
+    process = snakemake(run, config)
+    assert process.returncode == 0, process.stderr
+    assert count_jobs(process.stderr) == MEASURED
+    os.utime(run / "id1.bw")
+    assert count_jobs(snakemake(run, config, "--dry-run").stdout) == {}
+    write_measured(run / "id2.bw", 1.0)
+    both = changed(config, "models.toy.observed", {"id1": "id1.bw", "id2": "id2.bw"})
+    assert count_jobs(snakemake(run, both, "--dry-run").stdout) == MEASURED
+    write_measured(run / "id1.bw", 2.0)
+    assert count_jobs(snakemake(run, config, "--dry-run").stdout) == MEASURED
 
 
 def test_a_first_config_that_was_wrong_costs_nothing(run: Path) -> None:

@@ -114,6 +114,7 @@ def any_of(names):
 
 
 wildcard_constraints:
+    track=any_of({track.name for track in run.observed}),
     model=any_of([*run.models, *run.profiles]),
     task=any_of(task for profile in run.profiles.values() for task in profile.tasks),
     chunk=r"(\d+-)?\d+",
@@ -143,6 +144,11 @@ def coverage_plan(wildcards):
 def profile_plan(wildcards):
     """Return the plan of the BPNet that the wildcards name."""
     return run.profiles[wildcards.model]
+
+
+def observed_track(wildcards):
+    """Return the track that the wildcards name, which is compared with a measured one."""
+    return run.find_observed(wildcards.model, wildcards.track)
 
 
 def model_plan(wildcards):

@@ -1,7 +1,9 @@
 """What networks that predict profiles at peaks share: the product of fractions and reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from seqcov_models.networks.shared.base import CoverageModel, ModelOutput
@@ -48,6 +50,26 @@ class PositionOutput:
         """Return this prediction on the other strand: positions and strands are reversed."""
         terms = tuple(term.flip(1, 3) for term in self.count_terms)
         return PositionOutput(self.profile_logits.flip(1, 3), terms, self.count_reach)
+
+    def trim_terms(self) -> "PositionOutput":
+        """Return this prediction without the positions of the terms that have no logits."""
+        terms = (
+            term[:, reach : term.shape[1] - reach]
+            for term, reach in zip(self.count_terms, self.count_reach, strict=True)
+        )
+        return PositionOutput(self.profile_logits, tuple(terms), self.count_reach)
+
+    @classmethod
+    def join(cls, parts: Sequence["PositionOutput"]) -> "PositionOutput":
+        """Join the trimmed predictions of neighbouring sequences, whose contexts overlap."""
+        if len(parts) == 1:
+            return parts[0]
+        terms = zip(*(part.count_terms for part in parts), strict=True)
+        return cls(
+            torch.cat([part.profile_logits for part in parts], 1),
+            tuple(torch.cat(term, 1) for term in terms),
+            parts[0].count_reach,
+        )
 
 
 class ProfileModel(CoverageModel):
