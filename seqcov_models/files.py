@@ -222,15 +222,29 @@ CLOCK_STEP = 2_000_000_000
 """Nanoseconds within which two changes of a file may get the same date, in any file system."""
 
 
-def content_digest(path: Path, check: Callable[[HashedFile], None] | None = None) -> str:
+def content_digest(path: Path) -> str:
     """Return the SHA-256 of a file, which is read once as long as nobody changes it.
 
     The digest is remembered in the user's cache folder, with the state of the file.
 
     Args:
         path: The file.
-        check: A function that reads the file and raises SeqcovError if its content is wrong. It is
-            called once per content, too.
+
+    Raises:
+        SeqcovError: If the file changes while it is read.
+    """
+    return read_content(path)[0]
+
+
+def read_content(
+    path: Path, check: Callable[[HashedFile], list[str]] | None = None
+) -> tuple[str, list[str]]:
+    """Return the SHA-256 of a file, and what `check` returns. Both are remembered.
+
+    Args:
+        path: The file.
+        check: A function that reads the file, returns facts about it, and raises SeqcovError if its
+            content is wrong. It is called once per content, too.
 
     Raises:
         SeqcovError: If the file changes while it is read, or by `check`.
@@ -239,23 +253,22 @@ def content_digest(path: Path, check: Callable[[HashedFile], None] | None = None
     state = FileState.read(path)
     with suppress(OSError, ValueError, SeqcovError):
         if state.size >= REMEMBERED_FILE:
-            *known, digest = json.loads(_digest_note(path, check).read_text())
+            *known, digest, facts = json.loads(_digest_note(path, check).read_text())
             if tuple(known) == state:
-                return str(digest)
+                return str(digest), facts
     if state.size >= LARGE_FILE:
         print(f"reading {path} once, to know its content ({state.size:,} bytes)", file=sys.stderr)
     with path.open("rb") as file:
         reader = HashedFile(file)
-        if check:
-            check(reader)
+        facts = check(reader) if check else []
         digest = reader.digest()
     if FileState.read(path) != state:
         raise SeqcovError(f"{path} is being written; start again when it is complete")
     # A change within the same step of the clock would leave the state as it is
     if state.size >= REMEMBERED_FILE and time.time_ns() - state.changed > CLOCK_STEP:
         with suppress(OSError, SeqcovError), write_atomically(_digest_note(path, check)) as part:
-            part.write_text(json.dumps([*state, digest]))
-    return digest
+            part.write_text(json.dumps([*state, digest, facts]))
+    return digest, facts
 
 
 def _digest_note(path: Path, check: object) -> Path:

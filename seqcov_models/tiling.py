@@ -8,7 +8,7 @@ Coordinates are 0-based half-open. Lengths are in bp unless a name says bins or 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -265,6 +265,45 @@ def select_bins(
         names[number]: remaining[begin:end]
         for number, begin, end in zip(selected.tolist(), first.tolist(), ends.tolist(), strict=True)
     }
+
+
+def subtract_bins(
+    selected: Mapping[str, BinIntervals], covered: Iterable[Mapping[str, BinIntervals]]
+) -> dict[str, BinIntervals]:
+    """Return the bins of `selected` that none of `covered` has.
+
+    Args:
+        selected: Intervals of bins by contig.
+        covered: The same, several times.
+
+    Returns:
+        Intervals of bins by contig, in the order of `selected`; contigs without any are left out.
+    """
+    ends = {contig: int(intervals[-1, 1]) for contig, intervals in selected.items()}
+    return select_bins(ends, 1, _list_intervals([selected]), _list_intervals(covered))
+
+
+def unite_bins(
+    contigs: Iterable[str], parts: Sequence[Mapping[str, BinIntervals]]
+) -> dict[str, BinIntervals]:
+    """Return the bins that any of `parts` has, by contig, in the order of `contigs`.
+
+    Args:
+        contigs: The names of all contigs.
+        parts: Intervals of bins by contig.
+    """
+    ends = dict.fromkeys(contigs, 0)
+    for contig, _, end in _list_intervals(parts):
+        ends[contig] = max(ends[contig], end)
+    return select_bins(ends, 1, _list_intervals(parts), [])
+
+
+def _list_intervals(parts: Iterable[Mapping[str, BinIntervals]]) -> Iterator[Interval]:
+    """Yield every interval of every part with its contig."""
+    for part in parts:
+        for contig, intervals in part.items():
+            for start, end in intervals.tolist():
+                yield contig, start, end
 
 
 def _line_up(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -10,7 +10,7 @@ import shutil
 import sys
 import zlib
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,14 @@ class Fasta:
         index: Its .fai. The .gzi of a bgzip file lies beside it.
         contigs: Lengths in bp by name, in the order of the file; contigs of 0 bp are left out.
         sha256: Digest of the file's content; "" unless `genome.letters.check_letters` has read it.
+        contig_digests: Digests of the letters of `contigs`, in their order; empty like `sha256`.
     """
 
     path: Path
     index: Path
     contigs: dict[str, int]
     sha256: str = ""
+    contig_digests: list[str] = field(default_factory=list)
 
 
 def open_fasta(path: str | Path, folder: str | Path) -> Fasta:

@@ -1,8 +1,9 @@
-"""Check every letter of a FASTA in one pass, which also finds the digest of the file."""
+"""Check every letter of a FASTA in one pass, which also finds the digests of file and contigs."""
 
 import gzip
+import hashlib
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import HashedFile, content_digest
+from seqcov_models.files import HashedFile, read_content
 from seqcov_models.genome.fasta import DAMAGED_BGZIP, Fasta, compression, describe_ragged_lines
 from seqcov_models.genome.index import IndexedContig, read_index
 from seqcov_models.sequence import IUPAC
@@ -21,10 +22,11 @@ BLOCK = 1 << 20
 
 _LETTERS = (IUPAC + IUPAC.lower()).encode()
 _LINE_ENDS = b"\r\n"
+_CAPITALS = bytes(range(256)).upper()
 
 
 def check_letters(fasta: Fasta) -> Fasta:
-    """Check that a FASTA has nucleotide letters only; return it with the digest of its content.
+    """Check that a FASTA has nucleotide letters only; return it with the digests of its content.
 
     A file is read once: the result is remembered until the file changes.
 
@@ -36,25 +38,34 @@ def check_letters(fasta: Fasta) -> Fasta:
             length, if a compressed file is damaged, or if the file changes while it is read.
     """
 
-    def nucleotide_letters(file: HashedFile) -> None:
+    def select(digests: Mapping[str, str]) -> list[str]:
+        return [digests[name] for name in fasta.contigs]
+
+    def contig_letters(file: HashedFile) -> list[str]:
         contigs = sorted(read_index(fasta.index, fasta.path), key=attrgetter("offset"))
         if compression(fasta.path) != "bgzip":
-            return _check_contigs(fasta.path, contigs, file.read)
+            return select(_check_contigs(fasta.path, contigs, file.read))
         source: Any = file  # gzip needs nothing but `read`
+        unpacked = gzip.GzipFile(fileobj=source, mode="rb")
         try:
-            _check_contigs(fasta.path, contigs, gzip.GzipFile(fileobj=source, mode="rb").read)
+            return select(_check_contigs(fasta.path, contigs, unpacked.read))
         except (OSError, EOFError, zlib.error):
             raise SeqcovError(f"FASTA {fasta.path}: {DAMAGED_BGZIP}") from None
 
-    return replace(fasta, sha256=content_digest(fasta.path, nucleotide_letters))
+    digest, contig_digests = read_content(fasta.path, contig_letters)
+    return replace(fasta, sha256=digest, contig_digests=contig_digests)
 
 
 def _check_contigs(
     path: Path, contigs: Sequence[IndexedContig], read: Callable[[int], bytes]
-) -> None:
-    """Check the lines of all contigs, given in the order of the file, and read it to its end."""
-    position = 0
+) -> dict[str, str]:
+    """Check the lines of all contigs, given in the order of the file, and read it to its end.
+
+    Return a digest of each contig's letters, which does not depend on their case and lines.
+    """
+    position, digests = 0, {}
     for contig in contigs:
+        letters = hashlib.sha256()
         while position < contig.end:
             is_header = position < contig.offset
             end = contig.offset if is_header else contig.end
@@ -66,9 +77,12 @@ def _check_contigs(
                 )
             if not is_header:
                 _check_lines(path, contig, block, position - contig.offset)
+                letters.update(block.translate(_CAPITALS, _LINE_ENDS))
             position += len(block)
+        digests[contig.name] = letters.hexdigest()[:16]
     while read(BLOCK):
         pass
+    return digests
 
 
 def _check_lines(path: Path, contig: IndexedContig, block: bytes, start: int) -> None:

@@ -21,17 +21,21 @@ def describe_work(plan: CoveragePlan, work: Workload, earlier: CoveragePlan | No
     total = len(plan.items)
     if work.finished == total:
         return f"nothing to predict: all {total:,} bigWigs are finished"
-    windows = f"{work.windows:,} windows to predict"
+    windows = f"{_count(work.windows or 'no', 'window')} to predict"
     parts = [f"{work.finished:,} of {total:,} bigWigs are finished"] if work.finished else []
     for number in work.continued:
         chunks = next(tracks.chunks for tracks in plan.sets if tracks.number == number)
         done = len(chunks) - len(work.chunks[number])
         parts.append(f"continues: {done:,} of {len(chunks):,} chunks are finished")
+    if work.copied:
+        parts.append(f"{_count(work.copied, 'window')} copied from earlier bigWigs")
     changes = list(list_changes(earlier, plan)) if earlier else []
     added = [number for number in work.groups if number not in work.continued]
-    if changes and not work.finished and not work.continued:
+    if changes and work.copied:
+        parts[-1] += f", because {'; '.join(changes)}"
+    elif changes and not work.finished and not work.continued:
         parts.append(f"everything, because {'; '.join(changes)}")
-    elif added and earlier:
+    elif added and earlier and not work.copied:
         count = sum(len(tracks.table_rows) for tracks in plan.sets if tracks.number in added)
         parts.append(f"{count:,} {'tracks are' if count > 1 else 'track is'} new or missing")
     return ", ".join([windows, *parts]) if len(parts) < 2 else f"{windows}: {'; '.join(parts)}"
@@ -76,7 +80,8 @@ def list_changes(earlier: CoveragePlan, plan: CoveragePlan) -> Iterator[str]:
     rounding = [other.needed_sets[-1].significant_bits for other in (earlier, plan)]
     if rounding[0] != rounding[1]:
         yield _change("significant_bits", *rounding)
-    if earlier.fasta.contigs == plan.fasta.contigs and not _equal_bins(earlier, plan):
+    same_contigs = earlier.fasta.contigs == plan.fasta.contigs
+    if same_contigs and not earlier.extent.has_equal_bins(plan.extent):
         yield "regions or exclude changed"
 
 
@@ -103,9 +108,7 @@ def _change(name: str, before: Any, after: Any) -> str:
     return f"{name} changed from {json.dumps(before)} to {json.dumps(after)}"
 
 
-def _equal_bins(earlier: CoveragePlan, plan: CoveragePlan) -> bool:
-    """Return whether two plans select the same bins."""
-    before, after = earlier.selected_bins, plan.selected_bins
-    return before.keys() == after.keys() and all(
-        before[contig].tolist() == bins.tolist() for contig, bins in after.items()
-    )
+def _count(number: int | str, noun: str) -> str:
+    """Return a number with its noun: 1 window, 2 windows, no windows."""
+    text = f"{number:,}" if isinstance(number, int) else number
+    return f"{text} {noun}{'s' * (number != 1)}"

@@ -1,6 +1,6 @@
 """The plan of a model of coverage: what it predicts along a genome, in which sets of tracks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -12,8 +12,22 @@ from seqcov_models.run import digests
 from seqcov_models.run.chunk_files import DTYPES
 from seqcov_models.run.digests import digest, identify_checkpoints
 from seqcov_models.run.model_document import ModelDocument, count_positions, describe_reads
-from seqcov_models.run.track_set import MASK, MASK_ITEM, Item, TrackSet, set_number
-from seqcov_models.tiling import BinIntervals, Geometry, Tiling
+from seqcov_models.run.sources import (
+    Bins,
+    Extent,
+    MissingWindows,
+    Source,
+    find_missing_windows,
+    shared_bins,
+)
+from seqcov_models.run.track_set import (
+    MASK,
+    MASK_ITEM,
+    Item,
+    TrackSet,
+    set_number,
+)
+from seqcov_models.tiling import BinIntervals, Geometry, Segment, Tiling
 from seqcov_models.tracks.table import Track
 from seqcov_models.tracks.units import Untransform, describe_unit
 
@@ -81,6 +95,8 @@ class CoveragePlan(ModelDocument):
             group's name, which is also the name of a folder.
         sets: The sets of these groups, and those of earlier configs whose bigWigs still exist.
         results_version: The `RESULTS_VERSION` that the plan was made with.
+        extents: What sets of earlier configs cover if it is not what this plan covers, by number.
+        sources: Earlier bigWigs from which sets copy values instead of predicting them.
     """
 
     name: str
@@ -94,6 +110,8 @@ class CoveragePlan(ModelDocument):
     group_sets: dict[str, int]
     sets: list[TrackSet]
     results_version: int = field(default_factory=lambda: digests.RESULTS_VERSION)
+    extents: dict[str, Extent] = field(default_factory=dict)
+    sources: list[Source] = field(default_factory=list)
 
     @property
     def predicts_profiles(self) -> bool:
@@ -253,6 +271,55 @@ class CoveragePlan(ModelDocument):
             (bigwig.group, bigwig.track.file_name)
             for bigwig in self.bigwigs
             if self.groups[bigwig.group].item(bigwig.row) == (track.row, False)
+        )
+
+    @property
+    def extent(self) -> Extent:
+        """What the sets of this plan cover."""
+        return Extent(self.fasta, self.selected_bins)
+
+    def find_extent(self, track_set: TrackSet) -> Extent:
+        """Return what a set covers, which may be one of an earlier config."""
+        return self.extents.get(str(track_set.number), self.extent)
+
+    def shared_bins(self, extent: Extent) -> Bins:
+        """Return the bins of an earlier extent whose values are the same in this plan."""
+        config = self.folds[0].config
+        by_runs = isinstance(config, ProfileConfig) and config.is_window_independent
+        return shared_bins(extent, self.extent, self.tiling, by_runs)
+
+    def missing_windows(self, sources: Sequence[Source], rows: int) -> list[Segment]:
+        """Return the runs of windows to predict for chunks of so many rows, beside sources."""
+        return find_missing_windows(sources, rows, self.extent, self.tiling)
+
+    def find_sources(self, track_set: TrackSet) -> list[Source]:
+        """Return the earlier bigWigs from which a set copies values."""
+        return [source for source in self.sources if source.set_number == track_set.number]
+
+    @cached_property
+    def _missing_by_set(self) -> dict[int, MissingWindows]:
+        """The windows to predict of each set that copies others."""
+        missing = {}
+        for number in {source.set_number for source in self.sources}:
+            track_set = self._set_by_number[number]
+            runs = self.missing_windows(self.find_sources(track_set), track_set.row_count)
+            missing[number] = MissingWindows(runs, self.tiling)
+        return missing
+
+    def split_segment(
+        self, track_set: TrackSet, segment: Segment
+    ) -> Iterable[tuple[Segment, bool]]:
+        """Return the parts of a segment of a set, each with whether it is predicted or copied."""
+        missing = self._missing_by_set.get(track_set.number)
+        return missing.split(segment) if missing else [(segment, True)]
+
+    def count_predicted(self, track_set: TrackSet, chunk: str) -> int:
+        """Return how many windows of a chunk are predicted and not copied."""
+        return sum(
+            part.windows
+            for segment in track_set.chunks[chunk]
+            for part, is_predicted in self.split_segment(track_set, segment)
+            if is_predicted
         )
 
     @property

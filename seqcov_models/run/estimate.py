@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.files import count_bytes
 from seqcov_models.run.changes import describe_profile_work
 from seqcov_models.run.chunk_size import operations_per_window
 from seqcov_models.run.costs import format_bytes, nearest_existing
@@ -29,8 +30,9 @@ class Cost:
         windows: Windows that are still to be predicted.
         operations: Multiplications and additions for them.
         speed: How fast the device computes the network.
-        temporary: Approximate bytes of temporary files at any time.
+        temporary: Approximate bytes of temporary files at any time; 0 if none are written.
         bigwigs: Approximate bytes of all bigWigs.
+        earlier: Bytes of earlier bigWigs that are copied from, and are replaced at the end.
     """
 
     windows: int
@@ -38,6 +40,7 @@ class Cost:
     speed: Speed
     temporary: int
     bigwigs: int
+    earlier: int = 0
 
     @property
     def seconds(self) -> float:
@@ -140,12 +143,17 @@ def estimate(run: RunPlan, peaks: Peaks) -> dict[str, Cost]:
             operations += windows * operations_per_window(network, model.tiling)
         operations *= model.member_count
         speed = _find_speed(run, model)
-        costs[name] = Cost(work.windows, operations, speed, *model.output_bytes)
+        temporary, bigwigs = model.output_bytes
+        earlier = sum(map(count_bytes, run.source_folders([name])))
+        costs[name] = Cost(
+            work.windows, operations, speed, temporary if work.groups else 0, bigwigs, earlier
+        )
     for name, profile in run.profiles.items():
         windows = _remaining_peaks(profile, peaks[name][0], run.paths)
         operations = float(windows * profile.member_count * profile.config.operations)
-        sizes = profile.output_bytes(peaks[name][0])
-        costs[name] = Cost(windows, operations, _find_speed(run, profile), *sizes)
+        temporary, bigwigs = profile.output_bytes(peaks[name][0])
+        speed = _find_speed(run, profile)
+        costs[name] = Cost(windows, operations, speed, temporary if windows else 0, bigwigs)
     return costs
 
 
@@ -233,7 +241,7 @@ def _describe_cost(cost: Cost, precision: str) -> str:
     """Return the windows, hours and bytes of a model in words."""
     speed = cost.speed
     if not cost.windows:
-        return f"nothing to predict; about {format_bytes(cost.bigwigs)} of bigWigs"
+        return f"nothing to predict; {_describe_bytes({'': cost})}"
     per_window = f"{cost.seconds / cost.windows:.2g} s per window"
     device = f" on {speed.device}" if speed.is_gpu else f" and thread of {speed.device}"
     basis = f"{'measured' if speed.is_measured else 'assumed'}: {per_window}{device}"
@@ -247,11 +255,12 @@ def _describe_cost(cost: Cost, precision: str) -> str:
 def _describe_bytes(costs: Mapping[str, Cost]) -> str:
     """Return the bytes on the disk in words."""
     bigwigs = sum(cost.bigwigs for cost in costs.values())
-    temporary = sum(cost.temporary for cost in costs.values() if cost.windows)
+    temporary = sum(cost.temporary for cost in costs.values())
+    earlier = sum(cost.earlier for cost in costs.values())
     text = f"about {format_bytes(bigwigs)} of bigWigs"
-    return (
-        f"{text} and {format_bytes(temporary)} of temporary files at a time" if temporary else text
-    )
+    if temporary:
+        text += f" and {format_bytes(temporary)} of temporary files at a time"
+    return f"{text}, beside {format_bytes(earlier)} of earlier bigWigs" if earlier else text
 
 
 def format_time(seconds: float, unit: str) -> str:

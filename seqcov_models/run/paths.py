@@ -36,6 +36,11 @@ class Paths:
         """Return the paths of the run that a validated config describes."""
         return cls(Path(config["output"], config["genome"]["name"]))
 
+    @classmethod
+    def from_plan(cls, plan: Path) -> Self:
+        """Return the paths of the run that has the document of a model at `plan`."""
+        return cls(plan.parent.parent)
+
     # The run
 
     @property
@@ -72,6 +77,21 @@ class Paths:
     def igv_session(self) -> Path:
         """The session of IGV desktop."""
         return self.folder / "igv_session.xml"
+
+    @property
+    def genes(self) -> Path:
+        """The genes of the annotation: BED12, and a column with identifiers."""
+        return self.folder / "genes.bed"
+
+    @property
+    def genes_bigbed(self) -> Path:
+        """The genes of the annotation, for browsers."""
+        return self.folder / "genes.bb"
+
+    @property
+    def gene_table(self) -> Path:
+        """The table of genes and tracks."""
+        return self.folder / "genes.tsv.gz"
 
     @property
     def provenance(self) -> Path:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from seqcov_models.genome.fasta import Genome
@@ -25,11 +24,13 @@ from seqcov_models.prediction.load import load_ensemble, load_profile_ensemble
 from seqcov_models.prediction.profiles import predict_profiles
 from seqcov_models.prediction.timings import Seconds
 from seqcov_models.progress import progress
-from seqcov_models.run.chunk_files import chunk_writer, rows_writer, write_behind
+from seqcov_models.run.chunk_files import chunk_writer, rows_writer
 from seqcov_models.run.chunk_size import operations_per_window
+from seqcov_models.run.coverage_chunk import EarlierBigwigs, Predict, write_coverage_chunk
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.inputs import check_inputs
 from seqcov_models.run.job import log
+from seqcov_models.run.paths import Paths
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.speeds import processor_name, record_speed
 from seqcov_models.sequence import Coverage
@@ -40,6 +41,7 @@ def predict_coverage_chunk(
     plan: CoveragePlan,
     chunk: str,
     path: Path,
+    paths: Paths,
     *,
     device: str = "auto",
     threads: int = 1,
@@ -51,6 +53,7 @@ def predict_coverage_chunk(
         plan: The model's plan.
         chunk: The name of a chunk.
         path: The chunk file to write.
+        paths: The paths of the run's results, from which windows may be copied.
         device: "auto", "cpu" or "cuda".
         threads: CPU threads.
         batch_size: Windows per forward pass, or "auto" (see `choose_batch_size`).
@@ -65,7 +68,9 @@ def predict_coverage_chunk(
     check = check_inputs(plan)
     check()
     torch.set_num_threads(threads)
-    lease, options, track_set = Device(device), plan.options, plan.find_set(chunk)
+    options, track_set = plan.options, plan.find_set(chunk)
+    earlier = EarlierBigwigs(plan, track_set, paths) if plan.find_sources(track_set) else None
+    lease = Device(device)
     tracks = plan.set_tracks(track_set)
     ensemble: Ensemble | ProfileEnsemble
     if plan.predicts_profiles:
@@ -104,9 +109,12 @@ def predict_coverage_chunk(
         min_acgt=options.min_acgt,
         identity=plan.chunk_identity(chunk),
         check=check,
+        earlier=earlier,
     )
-    operations = operations_per_window(plan.folds[0].config.with_tracks(len(tracks)), plan.tiling)
-    _record_speed(plan, lease, threads, operations, seconds)
+    if not earlier:
+        config = plan.folds[0].config.with_tracks(len(tracks))
+        operations = operations_per_window(config, plan.tiling)
+        _record_speed(plan, lease, threads, operations, seconds)
     return seconds, lease.name
 
 
@@ -201,6 +209,7 @@ def predict_chunk(
     min_acgt: float = 0.0,
     identity: str | None = None,
     check: Callable[[], None] = lambda: None,
+    earlier: EarlierBigwigs | None = None,
 ) -> Seconds:
     """Predict the windows of `segments` and write the chunk file.
 
@@ -224,45 +233,34 @@ def predict_chunk(
             call with the same text continues this one after its last window.
         check: Function that raises an error if the sequence has changed. It is called after every
             window is read and before it is written.
+        earlier: Earlier bigWigs from which windows are copied.
 
     Returns:
         The time spent in each stage.
 
     Raises:
-        SeqcovError: If the network's output is NaN or infinite, or the sequence cannot be read.
+        SeqcovError: If the network's output is NaN or infinite, if the sequence cannot be read, or
+            if an earlier bigWig is damaged.
     """
-    seconds = Seconds()
-    bins = sum(segment.bins for segment in segments)
-    windows = sum(segment.windows for segment in segments)
-    with (
-        chunk_writer(path, ensemble.columns + 1, bins, dtype, identity) as write_now,
-        write_behind(write_now, route(ensemble.device).asynchronous) as write,
-    ):
-        remaining = list(_remaining(segments, write_now.finished, tiling.step))
-        count = sum(segment.windows for _, segment in remaining)
-        if count < windows:
-            log.info("continuing after %d of %d windows", windows - count, windows)
-        predict = (
-            _along_contigs(ensemble, tiling, genome, segments, selected)
-            if is_window_independent(ensemble)
-            else partial(predict_segment, ensemble, tiling, genome, batch_size=batch_size)
-        )
-        with progress(count, "windows") as advance, seconds.measure("elapsed"):
-            for offset, segment in remaining:
-                excluded = ~_selection_mask(selected[segment.contig], segment, tiling.step)
-                for first, values, unknown in predict(
-                    segment, precision=precision, min_acgt=min_acgt, seconds=seconds, dtype=dtype
-                ):
-                    mask = excluded[first : first + len(values)]
-                    values[mask] = np.nan
-                    unknown[mask] = np.nan
-                    check()
-                    with seconds.measure("writing"):
-                        write(offset + first, values, unknown[:, None])
-                    advance(-(-len(values) // tiling.step))
-        check()
-    seconds.windows = count
-    return seconds
+    predict: Predict = (
+        _along_contigs(ensemble, tiling, genome, segments, selected)
+        if is_window_independent(ensemble)
+        else partial(predict_segment, ensemble, tiling, genome, batch_size=batch_size)
+    )
+    return write_coverage_chunk(
+        path,
+        ensemble.columns + 1,
+        segments,
+        selected,
+        tiling.step,
+        earlier.complete(predict) if earlier else predict,
+        dtype=dtype,
+        asynchronous=route(ensemble.device).asynchronous,
+        identity=identity,
+        check=check,
+        precision=precision,
+        min_acgt=min_acgt,
+    )
 
 
 def _along_contigs(
@@ -285,35 +283,6 @@ def _along_contigs(
     return predict
 
 
-def _remaining(
-    segments: Sequence[Segment], finished: int, step: int
-) -> Iterator[tuple[int, Segment]]:
-    """Yield what is left of `segments` after `finished` bins, each with its first bin's column."""
-    column = 0
-    for segment in segments:
-        windows = min(segment.windows, max(0, finished - column + step - 1) // step)
-        bins = min(segment.bins, windows * step)
-        if windows < segment.windows:
-            yield (
-                column + bins,
-                Segment(
-                    segment.contig,
-                    segment.first_window + windows,
-                    segment.windows - windows,
-                    segment.bins - bins,
-                ),
-            )
-        column += segment.bins
-
-
-def _selection_mask(selected: BinIntervals, segment: Segment, step: int) -> npt.NDArray[np.bool_]:
-    """Return which bins of a segment are selected, (bins,)."""
-    mask = np.zeros(segment.bins, np.bool_)
-    for start, end in (selected - segment.first_window * step).clip(0).tolist():
-        mask[start:end] = True
-    return mask
-
-
 def predict_peaks(
     ensemble: ProfileEnsemble,
     genome: Genome,
@@ -329,10 +298,12 @@ def predict_peaks(
     batch_size: int = 32,
     precision: str = "float32",
     min_acgt: float = 0.0,
-    identity: str = "",
+    identity: str | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Seconds:
     """Predict the windows of a chunk of peaks and write its files.
+
+    A job that is killed can be continued: batches that it has written are not predicted again.
 
     Args:
         ensemble: The model.
@@ -349,9 +320,10 @@ def predict_peaks(
         batch_size: Windows per forward pass.
         precision: "float32", "tf32" or "bfloat16".
         min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
-        identity: A text that differs if any predicted value may differ.
-        check: Function that raises an error if the sequence has changed. It is called before the
-            files get their names.
+        identity: A text that differs if any predicted value may differ. If it is given, a later
+            call with the same text continues this one after its last batch.
+        check: Function that raises an error if the sequence has changed. It is called after every
+            batch is read and before it is written.
 
     Returns:
         The time spent in each stage.
@@ -365,26 +337,30 @@ def predict_peaks(
     columns = len(statistic_names(config.tasks, config.num_strands, config.joint_strands))
     shape = (count, ensemble.geometry.core, len(config.tasks), config.num_strands)
     with (
-        chunk_writer(
-            values, config.num_labels, chunk.bases, identity=identity, resume=False
-        ) as write_values,
+        chunk_writer(values, config.num_labels, chunk.bases, identity=identity) as write_values,
         rows_writer(statistics, (count, columns), np.float64, identity) as write_statistics,
         (
             rows_writer(profiles, shape, np.float32, identity) if profiles else nullcontext()
         ) as write_profiles,
-        seconds.measure("elapsed"),
-        progress(len(chunk.covering_windows), "peaks") as advance,
     ):
-        for batch in predict_profiles(
-            ensemble, genome, windows, chunk, selected, overlap=overlap, expm1=expm1,
-            batch_size=batch_size, precision=precision, min_acgt=min_acgt, seconds=seconds,
-        ):  # fmt: skip
-            with seconds.measure("writing"):
-                write_values(batch.column, batch.values)
-                write_statistics(batch.row, batch.statistics)
-                if write_profiles:
-                    write_profiles(batch.row, batch.profiles)
-            advance(batch.windows)
+        writers = [write_statistics, write_profiles] if write_profiles else [write_statistics]
+        rows, total = min(writer.finished for writer in writers), len(chunk.covering_windows)
+        first = chunk.count_finished(write_values.finished, rows) // batch_size * batch_size
+        if first:
+            log.info("continuing after %d of %d windows", first, total)
+        with progress(total - first, "peaks") as advance, seconds.measure("elapsed"):
+            for batch in predict_profiles(
+                ensemble, genome, windows, chunk, selected, overlap=overlap, expm1=expm1,
+                batch_size=batch_size, precision=precision, min_acgt=min_acgt, first=first,
+                seconds=seconds,
+            ):  # fmt: skip
+                check()
+                with seconds.measure("writing"):
+                    write_values(batch.column, batch.values)
+                    write_statistics(batch.row, batch.statistics)
+                    if write_profiles:
+                        write_profiles(batch.row, batch.profiles)
+                advance(batch.windows)
         check()
-    seconds.windows = len(chunk.covering_windows)
+    seconds.windows = total - first
     return seconds

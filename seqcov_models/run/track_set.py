@@ -96,6 +96,11 @@ class TrackSet:
         count = len(self.table_rows)
         return MASK_ITEM if row < 0 else (self.table_rows[row % count], row >= count)
 
+    @property
+    def row_items(self) -> list[Item]:
+        """The contents of all rows of the chunks, in order."""
+        return [self.item(row) for row in [*range(self.row_count - 1), -1]]
+
     def items(self, group: str) -> list[Item]:
         """Return the contents of a group's bigWigs."""
         return [self.item(row) for row in self.groups[group]]
@@ -173,6 +178,6 @@ def set_number(name: str) -> int:
     return int(name.rpartition("-")[0] or 1)
 
 
-def count_windows(chunk: list[Segment]) -> int:
-    """Return the number of windows of a chunk."""
-    return sum(segment.windows for segment in chunk)
+def count_windows(segments: Iterable[Segment]) -> int:
+    """Return the number of windows of some segments."""
+    return sum(segment.windows for segment in segments)

@@ -111,10 +111,11 @@ def test_a_file_that_is_still_being_copied_is_refused(
     fasta = open_fasta(path, tmp_path)
     check = letters._check_contigs
 
-    def check_while_written(*arguments: object) -> None:
-        check(*arguments)  # type: ignore[arg-type]
+    def check_while_written(*arguments: object) -> dict[str, str]:
+        digests = check(*arguments)  # type: ignore[arg-type]
         with path.open("a") as file:
             file.write("A")
+        return digests
 
     monkeypatch.setattr(letters, "_check_contigs", check_while_written)
     with pytest.raises(SeqcovError, match=r"g\.fa is being written"):

@@ -39,6 +39,12 @@ ALL = NEW | {"write_coverage_bigwigs": 3, "write_mask": 1} | SUMMARY
 BOTH = {rule: 2 * count if rule not in SUMMARY else count for rule, count in ALL.items()}
 
 
+ONE_CHUNK = {rule: count for rule, count in BOTH.items() if rule != "compress_range"} | {
+    "predict_coverage": 2
+}
+"""Jobs of both models if they have one chunk each."""
+
+
 def write_table(folder: Path, names: str = "id") -> None:
     """Write a track table with assays, strand pairs and the constants of `scale: raw`."""
     columns = ["", "identifier", "clip_soft", "scale", "sum_stat", "strand_pair", "description"]
@@ -102,6 +108,13 @@ def change_weights(folder: Path) -> None:
     file = folder / "net/model.safetensors"
     weights = load_file(file)
     save_file({name: weight + torch.ones(()) for name, weight in weights.items()}, file)
+
+
+def add_contig(folder: Path) -> None:
+    write_fasta(
+        folder / "g.fa",
+        {name: letters(bins) for name, bins in (CONTIGS | {"f": 10}).items()},
+    )
 
 
 def touch_inputs(folder: Path) -> None:
@@ -220,10 +233,10 @@ EDITS = [
     ),
     Edit(
         "significant_bits",
-        "everything; a run that is not finished keeps its predictions",
+        "all bigWigs, which are copied if they are not rounded; else everything",
         setting("bigwig", {"significant_bits": 5}),
         BOTH,
-        "5 windows to predict, everything, because significant_bits changed from null to 5",
+        "5 windows copied from earlier bigWigs, because significant_bits changed from null to 5",
     ),
     Edit(
         "weights, number of folds",
@@ -234,24 +247,38 @@ EDITS = [
     ),
     Edit(
         "sequence of the FASTA",
-        "everything",
+        "predictions of the contigs that differ; all bigWigs, which copy the other contigs",
         edit_files(replace_sequence),
         BOTH,
         "everything, because the sequence in the FASTA changed",
     ),
     Edit(
-        "regions, exclude, contigs of the FASTA",
-        "everything",
+        "a region is added, exclude is smaller",
+        "predictions of the new windows; all bigWigs, which copy the other windows",
         setting("genome.regions", ["c", "d", "e"]),
         BOTH,
-        "6 windows to predict, everything, because regions or exclude changed",
+        "1 window to predict, 5 windows copied from earlier bigWigs, because regions or exclude",
+    ),
+    Edit(
+        "a region is removed, exclude is larger",
+        "all bigWigs, which are copied",
+        setting("genome.regions", ["c"]),
+        ONE_CHUNK,
+        "no windows to predict, 3 windows copied from earlier bigWigs, because regions or exclude",
     ),
     Edit(
         "regions of a model",
-        "everything of this model",
+        "the same for this model",
         setting("models.toy.regions", ["c", "d:1-9"]),
         ALL,
-        "4 windows to predict, everything, because regions or exclude changed",
+        "no windows to predict, 4 windows copied from earlier bigWigs, because regions or exclude",
+    ),
+    Edit(
+        "a contig is added to the FASTA or removed",
+        "predictions of new contigs; all bigWigs, which copy the other contigs",
+        edit_files(add_contig),
+        BOTH,
+        "no windows to predict, 5 windows copied from earlier bigWigs, because the contigs of the",
     ),
     Edit("dates of FASTA and weights", "nothing", edit_files(touch_inputs)),
     Edit(
@@ -386,4 +413,6 @@ def test_an_unfinished_run_keeps_its_chunks_if_job_sizes_change(run: Path) -> No
 
 def test_the_manual_has_the_same_table() -> None:
     table = "".join(f"| {edit.name} | {edit.effect} |\n" for edit in EDITS)
-    assert f"| edit | runs again |\n|---|---|\n{table}\n" in (REPOSITORY / "README.md").read_text()
+    assert (
+        f"| edit | runs again |\n|---|---|\n{table}\n" in (REPOSITORY / "docs/edits.md").read_text()
+    )

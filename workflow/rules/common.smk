@@ -264,6 +264,13 @@ def genome_order(wildcards):
     return 1 - list(chunks).index(wildcards.chunk) / len(chunks)
 
 
+def gpus_of_chunk(wildcards):
+    """Return the number of GPUs that a chunk needs: none if its windows are copied."""
+    plan, chunk = coverage_plan(wildcards), wildcards.chunk
+    is_predicted = plan.count_predicted(plan.find_set(chunk), chunk) > 0
+    return int(is_predicted and config["prediction"]["device"] != "cpu")
+
+
 def chunks_of_profiles(wildcards):
     """Return the chunks of all jobs of a BPNet, in order."""
     name = wildcards.model

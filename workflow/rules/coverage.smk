@@ -23,7 +23,7 @@ rule predict_coverage:
         "../../envs/seqcov.yaml"
     threads: config["prediction"]["threads"]
     resources:
-        gpu=0 if config["prediction"]["device"] == "cpu" else 1,
+        gpu=gpus_of_chunk,
         batch_size=config["prediction"]["batch_size"],
         device=config["prediction"]["device"],
     params:
