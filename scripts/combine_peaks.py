@@ -8,6 +8,7 @@ from seqcov_models.run.job import job_log, list_files, log
 with job_log(snakemake.log[0]):
     from seqcov_models.files import write_atomically
     from seqcov_models.peaks.read import write_peaks
+    from seqcov_models.run.finished import write_seal
     from seqcov_models.run.peak_sets import combine_peak_sets
     from seqcov_models.run.profile_plan import ProfilePlan
 
@@ -18,4 +19,6 @@ with job_log(snakemake.log[0]):
     for other in others:
         with write_atomically(other) as part:
             shutil.copyfile(first, part)
+    for file in (first, *others):
+        write_seal(file)
     log.info("%d peaks", len(peaks))

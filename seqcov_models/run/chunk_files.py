@@ -75,8 +75,10 @@ class ChunkWriter:
         The rows of one array (columns, rows) follow those of another one. What an earlier attempt
         has written is left out.
         """
-        done = self._array.finished - first
-        assert done == 0 or (done > 0 and self._array.finished == self.finished), "without a gap"
+        if not len(arrays[0]):
+            return
+        done, is_first = self._array.finished - first, self._array.finished == self.finished
+        assert done == 0 or (done > 0 and is_first), "in order, without a gap"
         if done >= len(arrays[0]):
             return
         arrays = tuple(values[done:] for values in arrays)
