@@ -96,7 +96,7 @@ def _describe_models(run: RunPlan, names: Sequence[str], peaks: Peaks) -> str:
         text = _describe_coverage(run, run.models[name])
     else:
         text = _describe_profiles(run.profiles[name], *peaks[name])
-    return f"{_list_labels(run, names)}, each {text}" if name in run.entries else text
+    return f"{_list_labels(run, names)} with {text}" if name in run.entries else text
 
 
 def _describe_work(run: RunPlan, name: str, windows: int) -> str:

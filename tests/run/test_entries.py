@@ -102,7 +102,7 @@ def test_the_cost_of_an_entry_is_one_line(several: Config) -> None:
     lines = [line for line in text.splitlines() if " atac" in line]
     assert len(lines) == 3
     assert lines[0].startswith(
-        "model atac: 7 models (a, b, c, d, e, …), each profiles of 30 bp for a, b at 2 peaks (p)"
+        "model atac: 7 models (a, b, c, d, e, …) with profiles of 30 bp for a, b at 2 peaks (p)"
     )
     assert lines[1] == "plan of atac: 7 models (a, b, c, d, e, …): 2 peaks to predict"
     assert lines[2].startswith("cost of atac: 14 windows to predict, ")

@@ -73,6 +73,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     process = snakemake(folder, write_inputs(folder))
     assert process.returncode == 0, process.stderr
     jobs = count_jobs(process.stderr)
+    dry = snakemake(folder, write_inputs(folder) | {"output": "other"}, "--dry-run")
+    assert count_jobs(dry.stdout) == jobs
     assert jobs["check_checkpoint"] == 2
     assert jobs["combine_peaks"] == 1
     assert jobs["predict_profiles"] == 1

@@ -73,7 +73,8 @@ def plan_of_model(wildcards):
 
 def plans_of_job(job):
     """Return a function that returns the documents of the models that share a job."""
-    return lambda wildcards: [planned(paths.plan(name)) for name in job.models]
+    documents = [paths.plan(name) for name in job.models]
+    return lambda wildcards: list(filter(None, map(planned, documents)))
 
 
 def shared_jobs(rule_name):
