@@ -52,13 +52,15 @@ def plan_shared_jobs(run: RunPlan, peaks: Peaks) -> list[SharedJob]:
 
 
 def list_outdated(run: RunPlan) -> Iterator[Path]:
-    """Yield the cards and chunks of models that share jobs if they were made from something else.
+    """Yield the cards and chunks that were made from something else.
+
+    Digests in params find those that jobs of one model wrote, but not those of shared jobs.
 
     Args:
         run: The plan.
     """
     paths = run.paths
-    for name in run.entries:
+    for name in (*run.models, *run.profiles):
         if paths.card(name).exists() and not _has_card(run, name):
             yield paths.card(name)
         combined = paths.peaks(name)

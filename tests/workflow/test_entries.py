@@ -115,8 +115,12 @@ def test_the_bytes_are_those_of_separate_entries(run: Path) -> None:
         for model in ("open_K562", "open_HepG2", "open_A549"):
             paths = [run / folder / "g" / model / name for folder in ("results", "separate")]
             assert paths[0].read_bytes() == paths[1].read_bytes()
-    models = {row["model"] for row in read_table(run / "results/g/tracks.tsv")}
-    assert models == {*separate}
+    rows = read_table(run / "results/g/tracks.tsv")
+    assert {row["model"] for row in rows} == {*separate}
+    assert {row["biosample"] for row in rows} == {"K562", "HepG2", "A549", "H1"}
+    for other in (config | {"output": "separate"}, config | {"models": separate}):
+        process = snakemake(run, other, "--dry-run")
+        assert count_jobs(process.stdout) == SUMMARY, "one config is rewritten as the other"
 
 
 def add_name(config: Config, folder: Path) -> Config:

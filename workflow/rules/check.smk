@@ -13,8 +13,8 @@ rule check_checkpoint:
     conda:
         "../../envs/seqcov.yaml"
     params:
-        digest=lambda wildcards: digest_of_job(
-            model_plan(wildcards), model_plan(wildcards).card_digest
+        digest=lambda wildcards: digest_unless_shared(
+            paths.card(wildcards.model), model_plan(wildcards).card_digest
         ),
     script:
         "../../scripts/check_checkpoint.py"

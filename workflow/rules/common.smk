@@ -94,13 +94,13 @@ def shared_jobs(rule_name):
             yield name, job
 
 
-def digest_of_job(plan, digest):
-    """Return a digest for params; "" for a model that may share jobs with others.
+def digest_unless_shared(file, digest):
+    """Return a digest for params; "" if a job that several models shared has written the file.
 
     Which models share a job differs between runs, and Snakemake has one record for all of a job's
-    outputs. Outdated ones are found when the run is planned, see `run.shared_jobs`.
+    outputs. Outdated files are found when the run is planned, see `run.shared_jobs`.
     """
-    return "" if plan.name in run.entries else digest
+    return "" if workflow.persistence.params(str(file)) == [repr("")] else digest
 
 
 def plans_of_models(wildcards):

@@ -27,8 +27,8 @@ rule predict_coverage:
         batch_size=config["prediction"]["batch_size"],
         device=config["prediction"]["device"],
     params:
-        digest=lambda wildcards: digest_of_job(
-            coverage_plan(wildcards),
+        digest=lambda wildcards: digest_unless_shared(
+            paths.chunk(wildcards.model, wildcards.chunk),
             coverage_plan(wildcards).find_set(wildcards.chunk).digest,
         ),
     script:

@@ -75,8 +75,9 @@ rule predict_profiles:
         batch_size=config["profiles"]["batch_size"],
         device=config["prediction"]["device"],
     params:
-        digest=lambda wildcards: digest_of_job(
-            profile_plan(wildcards), profile_plan(wildcards).prediction_digest
+        digest=lambda wildcards: digest_unless_shared(
+            paths.chunk(wildcards.model, wildcards.chunk),
+            profile_plan(wildcards).prediction_digest,
         ),
     script:
         "../../scripts/predict_profiles.py"
