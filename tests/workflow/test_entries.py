@@ -25,7 +25,7 @@ pytestmark = pytest.mark.workflow
 
 Config = dict[str, Any]
 
-SUMMARY = {"write_track_table": 1, "write_browser_files": 1, "write_provenance": 1}
+SUMMARY = {"write_track_table": 1, "write_browser_files": 1, "write_page": 1, "write_provenance": 1}
 
 
 def write_inputs(folder: Path) -> Config:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import IOFile
 
 from seqcov_models import SeqcovError
 from seqcov_models.locks import check_run
@@ -100,7 +101,8 @@ def digest_unless_shared(file, digest):
     Which models share a job differs between runs, and Snakemake has one record for all of a job's
     outputs. Outdated files are found when the run is planned, see `run.shared_jobs`.
     """
-    return "" if workflow.persistence.params(str(file)) == [repr("")] else digest
+    recorded = workflow.persistence.params(IOFile(str(file)))
+    return "" if recorded == [repr("")] else digest
 
 
 def plans_of_models(wildcards):
