@@ -218,19 +218,18 @@ class Paths:
             results |= {*self.group_folders(model), *self.model(model).glob("[!.]*.bw")}
         return results
 
+    def bigwigs(self) -> list[Path]:
+        """Return all finished bigWigs."""
+        return [file for name in ("*/tracks/*/*.bw", "*/*.bw") for file in self.folder.glob(name)]
+
     def written_bytes(self, without: Collection[Path] = ()) -> int:
         """Return the size in bytes of all existing chunks, compressed ranges and bigWigs.
 
         without: folders of bigWigs that are not counted.
         """
         temporary = ("*/chunks/*.npy", "*/chunks/*.packed", "*/chunks/*.joined/*.bw")
-        patterns = (*temporary, "*/tracks/*/*.bw", "*/*.bw")
-        states = [
-            file.stat()
-            for pattern in patterns
-            for file in self.folder.glob(pattern)
-            if file.parent not in without
-        ]
+        files = [*self.bigwigs(), *(file for name in temporary for file in self.folder.glob(name))]
+        states = [file.stat() for file in files if file.parent not in without]
         sizes = {(state.st_dev, state.st_ino): state.st_size for state in states}
         return sum(sizes.values())  # a bigWig with two names is counted once
 

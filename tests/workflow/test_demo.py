@@ -4,6 +4,7 @@ import csv
 import gzip
 import importlib
 import math
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -101,7 +102,19 @@ def run(
     config["models"]["bpnet"]["observed"] = {"CTCF+": "ctcf.bw"}
     process = snakemake(folder, config)
     assert process.returncode == 0, process.stderr
+    (folder / "printed.txt").write_text(process.stderr, encoding="utf-8")
     return folder / "results" / "demo"
+
+
+def test_a_run_ends_with_a_summary(run: Path) -> None:
+    files = len(list(run.rglob("*.bw")))
+    summary, advice = (run.parents[1] / "printed.txt").read_text().splitlines()[-2:]
+    assert re.fullmatch(
+        rf"results/demo: {files} bigWigs, [\d.]+ MB, in (\d+ min )?\d+ s,"
+        r" 478 windows \([\d.]+ per second\)",
+        summary,
+    )
+    assert advice.startswith("Look at them: seqcov serve results/demo, or open results/demo/igv_")
 
 
 def test_the_committed_files_are_what_the_script_writes(
