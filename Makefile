@@ -4,12 +4,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-fast test-peers check demo demo-train clean
+.PHONY: run test test-fast test-peers check docs demo demo-train clean
 
 .venv/run: envs/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement envs/requirements.txt
+	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
 .venv/test: .venv/run envs/requirements-test.txt
@@ -41,6 +42,15 @@ check: .venv/test
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+# The manual, in site/, without the network; in an environment of its own, since it needs no torch.
+.venv-docs/done: envs/requirements-docs.txt
+	test -d .venv-docs || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --no-deps --requirement envs/requirements-docs.txt
+	touch $@
+
+docs: .venv-docs/done
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 
 demo: .venv/test
 	$(BIN)/python -m demo.simulate

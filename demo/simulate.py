@@ -83,6 +83,14 @@ class Factor(NamedTuple):
     helpers: tuple[str, ...] = ()
 
 
+class Gene(NamedTuple):
+    """A gene without introns: its interval and strand."""
+
+    start: int
+    end: int
+    strand: str
+
+
 FACTORS = {
     "CTCF": Factor("CTCF", 40, 9, 5, 0.7),
     "GATA": Factor("GATA", 50, 7, 4, 0.8, ("GATA",)),
@@ -146,15 +154,15 @@ def plant_gene(rng: np.random.Generator, codes: Codes) -> None:
     plant(rng, codes, len(codes) - 300 + int(rng.integers(18, 26)), "GU-rich")
 
 
-def draw_contig(rng: np.random.Generator, length: int) -> Codes:
-    """Draw a contig: elements one after the other, 0.3 to 2 kb apart."""
-    codes = draw_background(rng, length)
+def draw_contig(rng: np.random.Generator, length: int) -> tuple[Codes, list[Gene]]:
+    """Draw a contig and its genes: elements one after the other, 0.3 to 2 kb apart."""
+    codes, genes = draw_background(rng, length), list[Gene]()
     index = 300
     while True:
         kind = rng.choice(["gene", "GATA", "AP-1", "CTCF"], p=[0.4, 0.25, 0.2, 0.15])
         size = {"gene": int(rng.integers(2_000, 8_000)) + 600, "CTCF": 40}.get(kind, 240)
         if index + size > length:
-            return codes
+            return codes, genes
         element = codes[index : index + size]
         if kind == "gene":
             plant_gene(rng, element)
@@ -162,8 +170,11 @@ def draw_contig(rng: np.random.Generator, length: int) -> Codes:
             plant(rng, element, 10, "CTCF")
         else:
             plant_enhancer(rng, element, kind)
-        if rng.random() < 0.5:
+        is_minus = rng.random() < 0.5
+        if is_minus:
             element[:] = reverse_complement(element)
+        if kind == "gene":
+            genes.append(Gene(index + 300, index + size - 300, "-" if is_minus else "+"))
         index += size + int(rng.integers(300, 2_000))
 
 
@@ -188,9 +199,19 @@ def simulate_genome(seed: int, contigs: dict[str, int]) -> Genome:
     """Return the letters of each contig, by name; the first contig has gaps."""
     rng = np.random.default_rng(seed)
     return {
-        name: add_assembly_features(rng, draw_contig(rng, length), gaps=number == 0)
+        name: add_assembly_features(rng, draw_contig(rng, length)[0], gaps=number == 0)
         for number, (name, length) in enumerate(contigs.items())
     }
+
+
+def simulate_genes(seed: int, contigs: dict[str, int]) -> dict[str, list[Gene]]:
+    """Return the genes of each contig of `simulate_genome`, by name, from Inr to poly(A)."""
+    rng, genes = np.random.default_rng(seed), dict[str, list[Gene]]()
+    for number, (name, length) in enumerate(contigs.items()):
+        codes, genes[name] = draw_contig(rng, length)
+        letters = add_assembly_features(rng, codes, gaps=number == 0).upper()
+        genes[name] = [gene for gene in genes[name] if "NN" not in letters[gene.start : gene.end]]
+    return genes
 
 
 # --- reading DNA ---------------------------------------------------------------------------------
@@ -431,6 +452,20 @@ def write_fasta(path: Path, genome: Genome) -> None:
             )
 
 
+def write_genes(path: Path, genes: dict[str, list[Gene]]) -> None:
+    """Write genes, by contig, as GTF: one exon each. Their names count along the genome."""
+    number = 0
+    with path.open("w", encoding="ascii", newline="\n") as handle:
+        for contig, contig_genes in genes.items():
+            for start, end, strand in contig_genes:
+                number += 1
+                names = f'gene_id "SIM{number:04}"; gene_name "sim-{number}";'
+                transcript = f'{names} transcript_id "SIM{number:04}.1";'
+                for feature, text in (("gene", names), ("exon", transcript)):
+                    cells = contig, "simulated", feature, start + 1, end, ".", strand, ".", text
+                    handle.write("\t".join(map(str, cells)) + "\n")
+
+
 def write_peaks(path: Path, task: str, peaks: dict[str, list[Peak]]) -> None:
     """Write a task's peaks, by contig, as narrowPeak.
 
@@ -460,13 +495,14 @@ def write_peaks(path: Path, task: str, peaks: dict[str, list[Peak]]) -> None:
 
 
 def main() -> None:
-    """Write genome.fa, simulated/ and peaks/ of the demo."""
+    """Write genome.fa, genes.gtf, simulated/ and peaks/ of the demo."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=DEMO, help="folder to write to (demo/)")
     folder: Path = parser.parse_args().out
     genome = simulate_genome(DEMO_SEED, DEMO_CONTIGS)
     (folder / "simulated").mkdir(parents=True, exist_ok=True)
     write_fasta(folder / "genome.fa", genome)
+    write_genes(folder / "genes.gtf", simulate_genes(DEMO_SEED, DEMO_CONTIGS))
     write_tracks(folder / "simulated" / "targets.txt", build_track_table())
     for name, letters in genome.items():
         # not compressed: other versions of zlib would write other bytes

@@ -20,4 +20,6 @@ with job_log(snakemake.log[0]):
         hub=Path(snakemake.output.hub),
         igv_session=Path(snakemake.output.igv),
         two_bit=Path(snakemake.output.two_bit) if snakemake.output.two_bit else None,
+        show=plan.config["browsers"]["show"],
+        email=plan.config["browsers"]["email"],
     )

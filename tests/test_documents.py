@@ -9,7 +9,7 @@ from support.data import REPOSITORY
 
 DOCUMENTS = [
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "demo/README.md", "benchmarks/README.md",
-    "profiles/README.md",
+    "profiles/README.md", *(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md")),
 ]  # fmt: skip
 FOLDERS = [
     REPOSITORY,
@@ -18,8 +18,8 @@ FOLDERS = [
     REPOSITORY / "seqcov_models/checkpoints",
 ]
 """Folders that a path in a document may be relative to, besides that of the document."""
-OTHER_PATHS = ("results/", ".venv", "yours.yaml", "hg38.yaml")
-"""Beginnings of paths that a run writes or a user names."""
+OTHER_PATHS = ("results/", ".venv", "yours.yaml", "hg38.yaml", "hg38/", "models/enformer/")
+"""Beginnings of paths that a run writes, a user names, or that are elsewhere."""
 ROOMS = "benchmarks|demo|envs|networks|profiles|run|scripts|seqcov_models|tests|workflow"
 PATH = re.compile(rf"[\w.-]+(/[\w.-]+)*(/|\.(py|md|smk|yaml))|({ROOMS})(/[\w.-]+)+")
 """Code that is a path: of a folder, of source or text, or below a folder of the repository."""

@@ -6,24 +6,57 @@ enters a file in which it could be taken for syntax.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import zip_longest
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.genome.regions import Interval
+from seqcov_models.tracks.labels import MASK, is_deviation
+from seqcov_models.tracks.selection import select
+from seqcov_models.tracks.table import Track
+
+MAX_SHOWN = 40
+"""Maximum number of tracks shown at first: browsers read all of them before they draw."""
 
 TrackRow = Mapping[str, str]
 """A row of the run's table of tracks: model, group, identifier, file, bin, minimum, maximum, …"""
 
 COLOURS = {
-    "CAGE": (213, 94, 0),
-    "DNASE": (0, 114, 178),
-    "ATAC": (86, 180, 233),
-    "CHIP": (0, 158, 115),
-    "RNA": (204, 121, 167),
+    "DNASE": (0, 112, 190),
+    "ATAC": (0, 152, 210),
+    "CAGE": (214, 99, 1),
+    "RNA": (201, 103, 161),
+    "CHIP": (0, 160, 111),
+    "CTCF": (0, 117, 65),
+    "enhancer": (168, 128, 64),
+    "promoter": (183, 16, 23),
+    "repressed": (110, 110, 110),
+    "transcribed": (58, 97, 21),
+    "polymerase": (114, 54, 146),
+    "mask": (20, 20, 20),
+    "": (60, 60, 60),
 }
-"""RGB colour per assay, from the colour-blind safe palette of Okabe and Ito (2008)."""
-OTHER_COLOUR = (90, 90, 90)
+"""RGB colour per kind of track. Every one has a contrast of 3:1 or more on white, and people who do
+not tell red and green apart see all of them as different (the distance in CIE Lab is 15 or more).
+"""
+
+_KINDS_OF_ASSAYS = {
+    "DNASE": r"DNASE.*",
+    "ATAC": r".*ATAC.*",
+    "CAGE": r"CAGE.*|GRO.*|PRO-?(CAP|SEQ).*|RAMPAGE.*",
+    "RNA": r".*RNA.*",
+    "CHIP": r"CHIP.*|CUT.*|NEXUS|PROFILE",
+    "mask": r"MASK",
+}
+_KINDS_OF_TARGETS = {
+    "CTCF": r"CTCF|RAD21|SMC3",
+    "enhancer": r"H3K27ac|H3K4me1|EP300",
+    "promoter": r"H3K4me[23]|H3K9ac|H2AFZ",
+    "repressed": r"H3K27me3|H3K9me[23]|EZH2.*|SUZ12",
+    "transcribed": r"H3K36me3|H3K79me2|H4K20me1",
+    "polymerase": r"POLR2A.*|Pol(II|2).*|RNAP.*|RPB\d",
+}
+"""Regular expressions of assays and of targets, by the kind of track in `COLOURS`."""
 
 
 def format_locus(interval: Interval) -> str:
@@ -40,31 +73,120 @@ def group_rows(rows: Iterable[TrackRow]) -> dict[tuple[str, str], list[TrackRow]
     return groups
 
 
-def initial_rows(rows: Sequence[TrackRow], per_assay: int, limit: int) -> list[TrackRow]:
+def first_rows(
+    rows: Sequence[TrackRow], selectors: Sequence[str | int] = (), limit: int = MAX_SHOWN
+) -> list[TrackRow]:
     """Choose the rows to show first, in the order of the table.
 
-    Models and assays take turns until `limit` rows are chosen, at most `per_assay` of each assay of
-    each model.
+    Each biosample and assay comes once before any comes twice, with the target that most biosamples
+    have. Biosamples with most assays come first; among equal ones the assays take turns. Strand
+    pairs stay together. Shares of unknown bases come last. Standard deviations, and sums of
+    strands, are only shown if asked for.
+
+    Args:
+        rows: The table of a run.
+        selectors: What the user wants to see, in the words of the config's `tracks`; empty for
+            anything.
+        limit: Maximum number of rows.
+
+    Raises:
+        SeqcovError: If a selector does not match any row.
     """
-    assays: dict[tuple[str, str], list[int]] = {}
-    for number, row in enumerate(rows):
-        assays.setdefault((row["model"], assay_name(row)), []).append(number)
-    rounds = zip_longest(*(members[:per_assay] for members in assays.values()))
-    chosen = [number for round_ in rounds for number in round_ if number is not None][:limit]
-    return [rows[number] for number in sorted(chosen)]
+    numbers: list[int] = []
+    if selectors:
+        chosen = select(row_tracks(rows), selectors)
+        numbers = [track.row for track in chosen]
+    units: dict[tuple[str, ...], list[int]] = {}
+    for number in numbers or range(len(rows)):
+        units.setdefault(strand_unit(rows[number]), []).append(number)
+    if not selectors:
+        units = _without_extras(rows, units)
+    first: list[int] = []
+    for members in _by_variety(rows, [*units.values()]):
+        if len(first) + len(members) <= limit:
+            first += members
+    return [rows[number] for number in sorted(first)]
 
 
-def assay_name(row: TrackRow) -> str:
-    """Return the row's group without the number of a divided group: CHIP_02 is CHIP."""
-    return re.sub(r"_\d+$", "", row["group"])
+def row_tracks(rows: Iterable[Mapping[str, str]]) -> list[Track]:
+    """Return tracks that selectors can be matched with, numbered as the rows of a run's table."""
+    return [
+        Track(number, int(row["index"] or -1), row["identifier"], row["description"])
+        for number, row in enumerate(rows)
+    ]
+
+
+def strand_unit(row: TrackRow) -> tuple[str, ...]:
+    """Return what the tracks of a strand pair, and their sum, have in common with no other row."""
+    stranded = row["strand"] in ("+", "-")
+    identifier = row["identifier"][:-1] if stranded else row["identifier"]
+    deviation = str(is_deviation(row["description"]))
+    return row["model"], row["assay"], row["target"], row["biosample"], identifier, deviation
+
+
+def _without_extras(
+    rows: Sequence[TrackRow], units: Mapping[tuple[str, ...], list[int]]
+) -> dict[tuple[str, ...], list[int]]:
+    """Return units without sums of strands and, if others are left, standard deviations."""
+    chosen = {}
+    for unit, members in units.items():
+        stranded = [number for number in members if rows[number]["strand"] != "."]
+        if not is_deviation(rows[members[0]]["description"]):
+            chosen[unit] = stranded or members
+    return chosen or dict(units)
+
+
+def _by_variety(rows: Sequence[TrackRow], units: Sequence[list[int]]) -> list[list[int]]:
+    """Return units in the order in which they are shown; see `first_rows`."""
+    heads = [rows[members[0]] for members in units]
+    kinds: dict[str, set[tuple[str, str]]] = {}
+    targets: Counter[tuple[str, str]] = Counter()
+    for row in heads:
+        kinds.setdefault(row["biosample"], set()).add((row["assay"], row["target"]))
+    for assays in kinds.values():
+        targets.update(assays)
+    rounds: Counter[tuple[str, str, str]] = Counter()
+    turns: Counter[tuple[object, ...]] = Counter()
+    ranked = []
+    by_target = sorted(
+        range(len(units)), key=lambda n: (-targets[heads[n]["assay"], heads[n]["target"]], n)
+    )
+    for number in by_target:
+        row = heads[number]
+        key = row["model"], row["biosample"], row["assay"]
+        rounds[key] += 1
+        different = len({assay for assay, _ in kinds[row["biosample"]]})
+        is_mask = row["assay"] == MASK
+        wealth = (-different, -len(kinds[row["biosample"]])) if row["biosample"] else (0, 0)
+        turns[rounds[key], wealth, row["model"], row["assay"]] += 1
+        turn = turns[rounds[key], wealth, row["model"], row["assay"]]
+        ranked.append((is_mask, rounds[key], wealth, turn, number))
+    return [units[number] for *_, number in sorted(ranked)]
+
+
+def scale_group(row: TrackRow) -> tuple[str, ...]:
+    """Return what tracks with one y scale have in common: model, assay, target and unit."""
+    kind = "SD" if is_deviation(row["description"]) else ""
+    return row["model"], row["assay"], row["target"], row["unit"], kind
+
+
+def fixed_range(row: TrackRow) -> tuple[float, float] | None:
+    """Return the y range of a row that does not follow from its data: 0 to 1 for a share."""
+    return (0.0, 1.0) if row["assay"] == MASK else None
+
+
+def rgb_colour(row: TrackRow) -> tuple[int, int, int]:
+    """Return the RGB colour of the row's assay and target, the same for both strands."""
+    for column, kinds in (("target", _KINDS_OF_TARGETS), ("assay", _KINDS_OF_ASSAYS)):
+        for kind, pattern in kinds.items():
+            if re.fullmatch(pattern, row[column], re.IGNORECASE):
+                return COLOURS[kind]
+    return COLOURS[""]
 
 
 def track_colour(row: TrackRow) -> str:
-    """Return 'red,green,blue' of the row's assay, lighter for the minus strand."""
-    colour = COLOURS.get(assay_name(row).upper(), OTHER_COLOUR)
-    if row["identifier"].endswith("-"):
-        colour = (colour[0] + 255) // 2, (colour[1] + 255) // 2, (colour[2] + 255) // 2
-    return ",".join(map(str, colour))
+    """Return `rgb_colour` as 'red,green,blue'."""
+    return ",".join(map(str, rgb_colour(row)))
 
 
 def window_function(row: TrackRow) -> str:

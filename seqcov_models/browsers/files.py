@@ -24,6 +24,8 @@ def write_browser_files(
     hub: Path,
     igv_session: Path,
     two_bit: Path | None,
+    show: Sequence[str | int] = (),
+    email: str = "nobody@example.org",
 ) -> None:
     """Write a UCSC hub and a session of IGV desktop.
 
@@ -37,6 +39,8 @@ def write_browser_files(
         hub: The hub to write.
         igv_session: The session to write.
         two_bit: The sequence for the hub; None if UCSC knows the assembly.
+        show: Selectors of the tracks shown first; empty for a varied choice.
+        email: Address of the person to ask about the hub.
 
     Raises:
         SeqcovError: If a file of the table is not safe to name, or the FASTA cannot be read.
@@ -45,11 +49,11 @@ def write_browser_files(
         with write_atomically(two_bit) as partial_file:
             write_two_bit(partial_file, fasta)
     with write_atomically(hub) as partial_file:
-        partial_file.write_text(build_hub(name, assembly, rows, view), "utf-8")
+        partial_file.write_text(build_hub(name, assembly, rows, view, show, email), "utf-8")
     folder = igv_session.parent
     peak_files = [os.path.relpath(file, folder) for file in peaks]
     sequence = os.path.relpath(fasta.path.parent.resolve() / fasta.path.name, folder.resolve())
     with write_atomically(igv_session) as partial_file:
         partial_file.write_text(
-            build_igv_session(sequence, rows, view, folder, peak_files), "utf-8"
+            build_igv_session(sequence, rows, view, folder, peak_files, show), "utf-8"
         )

@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 
 from seqcov_models.browsers.display import (
     TrackRow,
+    first_rows,
     format_locus,
     group_rows,
-    initial_rows,
     relative_file,
     single_line,
     track_colour,
@@ -23,16 +23,20 @@ from seqcov_models.browsers.display import (
 from seqcov_models.genome.regions import Interval
 from seqcov_models.run.paths import TWO_BIT
 
-MAX_SHOWN_PER_ASSAY, MAX_SHOWN = 10, 40
-"""Maximum number of tracks shown at first: UCSC draws all of them on one page."""
-
 SHORT_LABEL, LONG_LABEL, HUB_SHORT_LABEL, HUB_LONG_LABEL = 17, 76, 20, 70
 """Maximum number of characters that UCSC's documentation allows."""
 
 Stanza = dict[str, str]
 
 
-def build_hub(name: str, assembly: str | None, rows: Sequence[TrackRow], view: Interval) -> str:
+def build_hub(
+    name: str,
+    assembly: str | None,
+    rows: Sequence[TrackRow],
+    view: Interval,
+    show: Sequence[str | int] = (),
+    email: str = "nobody@example.org",
+) -> str:
     """Build the text of a hub.txt with one composite track per model and group.
 
     Args:
@@ -41,6 +45,8 @@ def build_hub(name: str, assembly: str | None, rows: Sequence[TrackRow], view: I
             the hub then names `TWO_BIT` as its sequence.
         rows: Rows of the table of tracks, beside which the hub lies.
         view: The interval shown first (contig, start, end), 0-based half-open.
+        show: Selectors of the tracks shown first; empty for a varied choice.
+        email: Address of the person to ask.
 
     Returns:
         The text, in ASCII. The first tracks of each assay are visible, the others can be chosen.
@@ -55,7 +61,7 @@ def build_hub(name: str, assembly: str | None, rows: Sequence[TrackRow], view: I
             "shortLabel": _label(f"seqcov {name}", HUB_SHORT_LABEL),
             "longLabel": _label(f"Predicted coverage along {name}", HUB_LONG_LABEL),
             "useOneFile": "on",
-            "email": "nobody@example.org",  # the format requires an address
+            "email": single_line(email),
         },
         {"genome": assembly}
         if assembly
@@ -68,7 +74,7 @@ def build_hub(name: str, assembly: str | None, rows: Sequence[TrackRow], view: I
             "defaultPos": format_locus(view),
         },
     ]
-    visible = {row["file"] for row in initial_rows(rows, MAX_SHOWN_PER_ASSAY, MAX_SHOWN)}
+    visible = {row["file"] for row in first_rows(rows, show)}
     identifiers = Counter(row["identifier"] for row in rows)
     names: set[str] = set()
     for (model, group), members in group_rows(rows).items():

@@ -7,22 +7,24 @@ from pathlib import Path, PurePosixPath
 
 from seqcov_models.browsers.display import (
     TrackRow,
+    first_rows,
     format_locus,
-    group_rows,
-    initial_rows,
     relative_file,
+    scale_group,
     single_line,
     track_colour,
     window_function,
 )
 from seqcov_models.genome.regions import Interval
 
-MAX_SHOWN = 100
-"""Maximum number of tracks in a session: IGV reads all of them before it draws the first."""
-
 
 def build_igv_session(
-    fasta: str, rows: Sequence[TrackRow], view: Interval, folder: Path, peaks: Sequence[str] = ()
+    fasta: str,
+    rows: Sequence[TrackRow],
+    view: Interval,
+    folder: Path,
+    peaks: Sequence[str] = (),
+    show: Sequence[str | int] = (),
 ) -> str:
     """Build the XML of an IGV session with the first tracks of each assay.
 
@@ -35,6 +37,7 @@ def build_igv_session(
         view: The interval shown first (contig, start, end), 0-based half-open.
         folder: Folder that the session will lie in.
         peaks: Paths of narrowPeak files, relative to `folder`.
+        show: Selectors of the tracks to show; empty for a varied choice.
 
     Returns:
         The XML. Tracks of one model and group share one vertical scale.
@@ -42,10 +45,10 @@ def build_igv_session(
     Raises:
         SeqcovError: If the path of a track file could lead outside the table's folder.
     """
-    visible = initial_rows(rows, MAX_SHOWN, MAX_SHOWN)
+    visible = first_rows(rows, show)
     file_names = Counter(PurePosixPath(row["file"]).name for row in visible)
-    scales = {key: str(number) for number, key in enumerate(group_rows(visible), 1)}
-    models = {row["model"] for row in visible}
+    groups = dict.fromkeys(scale_group(row) for row in visible)
+    scales = {group: str(number) for number, group in enumerate(groups, 1)}
     session = ET.Element(
         "Session",
         {"genome": fasta, "locus": format_locus(view), "version": "8"},
@@ -54,7 +57,6 @@ def build_igv_session(
     resources = ET.SubElement(session, "Resources")
     panel = ET.SubElement(session, "Panel", name="DataPanel", width="1200", height="800")
     for row in visible:
-        labels = [row["model"] if len(models) > 1 else "", row["identifier"], row["description"]]
         path = relative_file(row)
         if file_names[PurePosixPath(path).name] > 1:
             path = (folder.resolve() / path).as_posix()
@@ -64,11 +66,11 @@ def build_igv_session(
             "Track",
             clazz="org.broad.igv.track.DataSourceTrack",
             id=path,
-            name=single_line(" ".join(labels)),
+            name=single_line(row["label"]),
             color=track_colour(row),
             height="40",
             autoScale="true",  # without it IGV guesses a range that cuts peaks
-            autoscaleGroup=scales[row["model"], row["group"]],
+            autoscaleGroup=scales[scale_group(row)],
             renderer="BAR_CHART",
             windowFunction=window_function(row)[:3],
             visible="true",

@@ -170,38 +170,52 @@ def read_bed_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
     Raises:
         SeqcovError: If a line is anything else (with its number), or the file is not text.
     """
+    for number, line in read_lines(path, "BED"):
+        words = line.split()
+        if not words or line.startswith("#") or words[0] in ("track", "browser"):
+            continue
+        cells = [cell.strip() for cell in line.rstrip().split("\t")]  # names hold spaces
+        cells = cells if len(cells) >= 3 else words
+        location = f"BED {path}, line {number}"
+        if len(cells) < 3 or not all(is_number(cell.removeprefix("-")) for cell in cells[1:3]):
+            raise SeqcovError(
+                f"{location}: {line.rstrip()[:60]!r} does not begin with contig, start,"
+                " end; write numbers in digits, and a tab between columns"
+            )
+        yield location, cells
+
+
+def read_lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:
+    """Read the lines of a text file, plain or gzip.
+
+    Args:
+        path: The file.
+        kind: What the file is, for messages.
+
+    Yields:
+        The number of a line, counted from 1, and the line.
+
+    Raises:
+        SeqcovError: If the file cannot be read, is cut off, or is not UTF-8 text.
+    """
     try:
         with path.open("rb") as file:
             packed = path.suffix.lower() == ".gz" or file.read(2) == b"\x1f\x8b"
         with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig") as handle:
-            for number, line in enumerate(handle, 1):
-                words = line.split()
-                if not words or line.startswith("#") or words[0] in ("track", "browser"):
-                    continue
-                cells = [cell.strip() for cell in line.rstrip().split("\t")]  # names hold spaces
-                cells = cells if len(cells) >= 3 else words
-                location = f"BED {path}, line {number}"
-                if len(cells) < 3 or not all(
-                    is_number(cell.removeprefix("-")) for cell in cells[1:3]
-                ):
-                    raise SeqcovError(
-                        f"{location}: {line.rstrip()[:60]!r} does not begin with contig, start,"
-                        " end; write numbers in digits, and a tab between columns"
-                    )
-                yield location, cells
+            yield from enumerate(handle, 1)
     except UnicodeDecodeError as error:
-        raise SeqcovError(f"BED {path}: {describe_encoding_error(error)}") from None
+        raise SeqcovError(f"{kind} {path}: {describe_encoding_error(error)}") from None
     except gzip.BadGzipFile:
         raise SeqcovError(
-            f"BED {path}: not a gzip file, or a damaged one; copy it again, or remove .gz from its"
-            " name if it is not compressed"
+            f"{kind} {path}: not a gzip file, or a damaged one; copy it again, or remove .gz from"
+            " its name if it is not compressed"
         ) from None
     except (EOFError, zlib.error):
         raise SeqcovError(
-            f"BED {path}: the compressed file is cut off or damaged; copy it again"
+            f"{kind} {path}: the compressed file is cut off or damaged; copy it again"
         ) from None
     except OSError as error:
-        raise SeqcovError(f"BED {path}: {error.strerror}; correct the path") from None
+        raise SeqcovError(f"{kind} {path}: {error.strerror}; correct the path") from None
 
 
 def _check_interval(

@@ -111,6 +111,18 @@ class PeakChunk:
             return int(self.column[window - self.covering_windows.start])
         return self.bases
 
+    def count_finished(self, columns: int, rows: int) -> int:
+        """Return how many of the leading covering windows need not be predicted.
+
+        Args:
+            columns: Leading columns of the chunk's file that are finished.
+            rows: Leading windows of `windows` whose statistics are finished.
+        """
+        is_missing = self.column + np.maximum(self.high - self.low, 0) > columns
+        before = self.windows.start - self.covering_windows.start
+        is_missing[before + rows : before + len(self.windows)] = True
+        return int(np.argmax(is_missing)) if is_missing.any() else len(is_missing)
+
 
 def split_windows(
     windows: Windows, contigs: Mapping[str, int], geometry: Geometry, count: int

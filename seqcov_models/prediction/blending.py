@@ -77,12 +77,13 @@ class WeightedMean(_Blend):
 class PeakOverlap(_Blend):
     """The value of the nearest summit, or the mean or maximum of all windows that cover a base."""
 
-    def __init__(self, rule: str, columns: int) -> None:
-        """Begin at base 0.
+    def __init__(self, rule: str, columns: int, first: int = 0) -> None:
+        """Begin at base `first`.
 
         Args:
             rule: One of `OVERLAPS`.
             columns: Values per base.
+            first: The first base.
 
         Raises:
             SeqcovError: If the rule is unknown.
@@ -91,7 +92,7 @@ class PeakOverlap(_Blend):
         # With the other rules it is the number of windows.
         if rule not in OVERLAPS:
             raise SeqcovError(f"overlap {rule!r} is unknown: choose one of {', '.join(OVERLAPS)}")
-        super().__init__(0, columns, np.int32, empty_weight=-1 if rule == "nearest" else 0)
+        super().__init__(first, columns, np.int32, empty_weight=-1 if rule == "nearest" else 0)
         self.rule = rule
 
     def add(self, first: int, values: Floats, distances: npt.NDArray[np.int64]) -> None:

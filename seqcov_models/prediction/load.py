@@ -78,7 +78,8 @@ def load_model(
         architecture: 'basenji2', 'enformer', 'borzoi', 'bpnet', 'bpnetlite', 'chrombpnet' or
             'cherimoya'; None for the network that the weights say.
         weights: A folder or weights file of any supported format, a pattern such as
-            fold_*/model.h5, hf://owner/name[@revision][/path], an address, or ARCHIVE.tar::MEMBER.
+            ``fold_*/model.h5``, ``hf://owner/name[@revision][/path]``, an address, or
+            ``ARCHIVE.tar::MEMBER``.
             Several, or a pattern with several matches, are folds, which are averaged.
         species: The species whose head predicts.
         tracks: Selectors as in `select`; 'all' selects the entire head.

@@ -61,6 +61,7 @@ def predict_profiles(
     batch_size: int = 32,
     precision: str = "float32",
     min_acgt: float = 0.0,
+    first: int = 0,
     seconds: Seconds | None = None,
 ) -> Iterator[ProfileBatch]:
     """Yield the values and statistics of a chunk's windows, batch by batch.
@@ -81,6 +82,8 @@ def predict_profiles(
         batch_size: Windows per forward pass; values do not depend on it.
         precision: float32, tf32 or bfloat16.
         min_acgt: Least fraction of A, C, G and T in a window that counts, 0 … 1.
+        first: Number of covering windows of the chunk that are left out because no value is missing
+            that depends on them, a multiple of the batch size.
         seconds: Receives the time spent in each stage.
 
     Yields:
@@ -99,12 +102,14 @@ def predict_profiles(
     """
     seconds = seconds or Seconds()
     geometry = ensemble.geometry
-    blend = PeakOverlap(overlap, ensemble.config.num_labels)
+    remaining = chunk.covering_windows[first:]
+    begin = chunk.columns_before(remaining.start)
+    blend = PeakOverlap(overlap, ensemble.config.num_labels, begin)
 
     def read(batch: range) -> Codes:
         return _read_windows(genome, windows.select(batch), geometry)
 
-    for batch, codes in read_batches(chunk.covering_windows, batch_size, read, seconds):
+    for batch, codes in read_batches(remaining, batch_size, read, seconds):
         batch_windows = windows.select(batch)
         known = codes != UNKNOWN
         unknown = 1 - known.mean(1)

@@ -6,8 +6,6 @@ tile a genome, the last row is the fraction of unknown bases. The values of a ro
 the file because a bigWig is written from one row of every chunk.
 """
 
-import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,15 +17,12 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from seqcov_models.files import remove, reserve_space, write_atomically
 from seqcov_models.run.sealed_array import (
     SealedArray,
     discard,
-    pack_checksums,
     row_checksums,
-    seal,
 )
-from seqcov_models.run.unfinished import UnfinishedArray, continue_array, npy_header
+from seqcov_models.run.unfinished import UnfinishedArray, UnfinishedRows, continue_array
 from seqcov_models.tiling import Segment
 
 Values = npt.NDArray[np.float32]
@@ -64,19 +59,29 @@ def write_behind(write: Callable[..., None], asynchronous: bool) -> Iterator[Cal
 
 
 class ChunkWriter:
-    """Fills a chunk file from left to right.
+    """Fills a file from left to right, or from top to bottom.
 
     Attributes:
-        finished: Bins that need not be predicted: an earlier attempt has written them.
+        finished: Columns (or rows) that need not be predicted: an earlier attempt has written them.
     """
 
-    def __init__(self, array: UnfinishedArray, limit: float | None) -> None:
+    def __init__(self, array: UnfinishedArray, limit: float | None = None) -> None:
         self._array, self._limit = array, limit
         self.finished = array.finished
 
-    def __call__(self, first: int, *arrays: Values) -> None:
-        """Write the bins from `first` on: arrays (bins, rows), the rows of one after another's."""
-        assert first == self._array.finished, "bins are written in order"
+    def __call__(self, first: int, *arrays: npt.NDArray[Any]) -> None:
+        """Write what follows from `first` on: arrays (columns, rows), or rows.
+
+        The rows of one array (columns, rows) follow those of another one. What an earlier attempt
+        has written is left out.
+        """
+        if not len(arrays[0]):
+            return
+        done, is_first = self._array.finished - first, self._array.finished == self.finished
+        assert done == 0 or (done > 0 and is_first), "in order, without a gap"
+        if done >= len(arrays[0]):
+            return
+        arrays = tuple(values[done:] for values in arrays)
         if self._limit is not None:
             arrays = tuple(np.clip(values, -self._limit, self._limit) for values in arrays)
         self._array.append(arrays)
@@ -84,12 +89,7 @@ class ChunkWriter:
 
 @contextmanager
 def chunk_writer(
-    path: Path,
-    rows: int,
-    bins: int,
-    dtype: str = "float32",
-    identity: str | None = None,
-    resume: bool = True,
+    path: Path, rows: int, bins: int, dtype: str = "float32", identity: str | None = None
 ) -> Iterator[ChunkWriter]:
     """Yield a function write(first_bin, *arrays) that fills a chunk file from left to right.
 
@@ -102,25 +102,18 @@ def chunk_writer(
         rows: Rows of the file.
         bins: Bins of all of the chunk's segments.
         dtype: "float32" or "float16".
-        identity: A text that differs if any value may differ.
-        resume: Whether the file is kept if the job is killed or fails, so that the next job with
-            the same identity continues it.
+        identity: As of `rows_writer`.
     """
     limit = float(np.finfo(np.float16).max) if dtype == "float16" else None
-    resume = resume and identity is not None
-    with continue_array(path, (rows, bins), DTYPES[dtype], identity or "", resume) as array:
-        try:
-            yield ChunkWriter(array, limit)
-        except BaseException:
-            if not resume:
-                remove(array.path)
-            raise
+    resume, shape = identity is not None, (rows, bins)
+    with continue_array(path, shape, DTYPES[dtype], identity or "", resume) as array:
+        yield ChunkWriter(array, limit)
 
 
 @contextmanager
 def rows_writer(
     path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, identity: str | None = None
-) -> Iterator[Callable[[int, npt.NDArray[Any]], None]]:
+) -> Iterator[ChunkWriter]:
     """Yield a function write(first_row, rows) that fills an .npy of `shape` from top to bottom.
 
     `path` appears when the block ends without error. It is mapped anew for every write, so that
@@ -130,24 +123,12 @@ def rows_writer(
         path: The .npy to write.
         shape: Its shape; the first axis are the rows.
         dtype: Type of its values.
-        identity: A text that differs if any value may differ.
+        identity: A text that differs if any value may differ. If it is given, the file is kept if
+            the job is killed or fails, so that the next job with the same identity continues it.
     """
-    header, checksums = npy_header(shape, dtype), [0] * shape[0]
-    with write_atomically(path) as part:
-        with part.open("wb") as file:
-            reserve_space(file, len(header) + math.prod(shape) * np.dtype(dtype).itemsize, path)
-            file.write(header)
-
-        def write(first: int, rows: npt.NDArray[Any]) -> None:
-            array = np.lib.format.open_memmap(part, mode="r+")
-            array[first : first + len(rows)] = rows
-            checksums[first : first + len(rows)] = row_checksums(array[first : first + len(rows)])
-
-        yield write
-        with part.open("ab") as file:
-            file.write(seal(header, identity or "") + pack_checksums(checksums))
-            file.flush()
-            os.fsync(file.fileno())
+    resume = identity is not None
+    with continue_array(path, shape, dtype, identity or "", resume, UnfinishedRows) as array:
+        yield ChunkWriter(array)
 
 
 class ChunkFile(NamedTuple):

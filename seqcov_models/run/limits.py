@@ -27,7 +27,8 @@ def check_dates(run: RunPlan) -> None:
     plans = [*run.models.values(), *run.profiles.values()]
     weights = [file for plan in plans for fold in plan.folds for file in fold.files]
     peaks = [file for plan in run.profiles.values() for file in plan.peak_files]
-    for file in (run.fasta.path, *weights, *peaks):
+    annotation = [run.annotation.path] if run.annotation else []
+    for file in (run.fasta.path, *weights, *peaks, *annotation):
         if (modified := file.stat().st_mtime) > time.time() + SLACK:
             date = datetime.fromtimestamp(modified).isoformat(" ", timespec="seconds")
             raise SeqcovError(

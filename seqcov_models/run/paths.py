@@ -74,6 +74,21 @@ class Paths:
         return self.folder / "igv_session.xml"
 
     @property
+    def genes(self) -> Path:
+        """The genes of the annotation: BED12, and a column with identifiers."""
+        return self.folder / "genes.bed"
+
+    @property
+    def genes_bigbed(self) -> Path:
+        """The genes of the annotation, for browsers."""
+        return self.folder / "genes.bb"
+
+    @property
+    def gene_table(self) -> Path:
+        """The table of genes and tracks."""
+        return self.folder / "genes.tsv.gz"
+
+    @property
     def provenance(self) -> Path:
         """The config, versions and hashes that the results were made from."""
         return self.folder / "provenance.json"

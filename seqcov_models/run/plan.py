@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from seqcov_models.genome.annotation import Annotation
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.genome.regions import Interval
 from seqcov_models.run.coverage_plan import CoveragePlan
@@ -20,6 +21,7 @@ from seqcov_models.run.observed import ObservedTrack
 from seqcov_models.run.paths import Paths
 from seqcov_models.run.profile_plan import ProfilePlan
 from seqcov_models.run.reuse import Workload
+from seqcov_models.tracks.labels import TrackName
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class SharedPlan:
         labels: What browsers and tables call a model, by its name.
         entries: The key of the entry in the config that has several models, by a model's name.
         observed: The tracks that are compared with measured ones.
+        annotation: The file of genes; None without one.
     """
 
     config: dict[str, Any]
@@ -45,6 +48,7 @@ class SharedPlan:
     labels: dict[str, str]
     entries: dict[str, str]
     observed: list[ObservedTrack] = field(default_factory=list)
+    annotation: Annotation | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> "SharedPlan":
@@ -67,6 +71,7 @@ class RunPlan:
         entries: The key of the entry in the config that has several models, by a model's name.
         observed: The tracks that are compared with measured ones.
         works: What the models of coverage still have to do, by name; not part of the documents.
+        annotation: The file of genes; None without one.
     """
 
     config: Mapping[str, Any]
@@ -78,6 +83,7 @@ class RunPlan:
     entries: dict[str, str] = field(default_factory=dict)
     observed: list[ObservedTrack] = field(default_factory=list)
     works: dict[str, Workload] = field(default_factory=dict)
+    annotation: Annotation | None = None
 
     @property
     def paths(self) -> Paths:
@@ -95,7 +101,15 @@ class RunPlan:
         """A text that changes with anything that browsers show besides the tracks."""
         name, assembly = self.genome["name"], self.genome["assembly"]
         contigs = list(self.fasta.contigs.items())
-        return digest(name, assembly, self.view, contigs, self.fasta.sha256)
+        browsers = self.config.get("browsers")
+        return digest(name, assembly, self.view, contigs, self.fasta.sha256, browsers)
+
+    @property
+    def annotation_digest(self) -> str:
+        """A text that changes with the genes and the contigs that they are placed on."""
+        aliases, annotation = self.genome["contig_aliases"], self.annotation
+        contigs = list(self.fasta.contigs.items())
+        return digest(annotation.sha256 if annotation else None, contigs, aliases)
 
     @property
     def provenance_digest(self) -> str:
@@ -127,7 +141,8 @@ class RunPlan:
     def table_digest(self) -> str:
         """A text that changes with anything that the table of tracks says besides statistics."""
         names = {name: [*plan.tasks] for name, plan in self.profiles.items()}
-        return digest([plan.labels_digest for plan in self.models.values()], names)
+        labels = [plan.labels_digest for plan in self.models.values()]
+        return digest(labels, names, TrackName._fields, self.entries, self.labels)
 
     def save(self, paths: Paths) -> None:
         """Write the documents of the run and of its models if their content has changed."""
@@ -180,7 +195,7 @@ class RunPlan:
         """Return the packed content of every document, by its path."""
         shared = SharedPlan(
             dict(self.config), self.fasta, self.view, [*self.models], [*self.profiles],
-            self.labels, self.entries, self.observed,
+            self.labels, self.entries, self.observed, self.annotation,
         )  # fmt: skip
         plans = (*self.models.values(), *self.profiles.values())
         return {paths.run_plan: pack(shared)} | {
@@ -200,6 +215,7 @@ class RunPlan:
             shared.labels,
             shared.entries,
             shared.observed,
+            annotation=shared.annotation,
         )
 
     def leftovers(self, paths: Paths) -> tuple[list[Path], list[Path]]:

@@ -15,10 +15,12 @@ import numpy as np
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import content_digest
+from seqcov_models.genome.annotation import Annotation, check_annotation
 from seqcov_models.genome.fasta import Fasta, open_fasta
 from seqcov_models.genome.letters import check_letters
 from seqcov_models.genome.regions import Interval, check_aliases, parse_regions
 from seqcov_models.networks.registry import NETWORKS
+from seqcov_models.run.browser_settings import check_shown, parse_locus
 from seqcov_models.run.changes import describe_work
 from seqcov_models.run.costs import check_writable
 from seqcov_models.run.coverage_plan import CoveragePlan
@@ -143,12 +145,15 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
         except SeqcovError as error:
             raise SeqcovError(f"{model.location}: {error}") from None
     _check_copies(wanted.values(), {**models, **profiles})
-    view = next((genomes[m.entry] for m in wanted.values() if m.settings["regions"]), genome)
+    check_shown(config["browsers"], models, profiles)
+    part = next((genomes[m.entry] for m in wanted.values() if m.settings["regions"]), genome)
+    locus = parse_locus(config["browsers"], genome.fasta.contigs, genome.aliases)
     labels = {name: model.label for name, model in wanted.items()}
     entries = {name: model.entry for name, model in wanted.items() if model.entry != name}
+    view = locus or _initial_view(part)
     run = RunPlan(
-        config, genome.fasta, _initial_view(view), models, profiles, labels, entries, observed,
-        works,
+        config, genome.fasta, view, models, profiles, labels, entries, observed, works,
+        _check_annotation(config["genome"], genome),
     )  # fmt: skip
     check_dates(run)
     return run
@@ -202,6 +207,14 @@ def _parse_include(
         f"{key}: there are no intervals in {', '.join(regions)}; add some, or leave out {key} to"
         " predict the whole genome"
     )
+
+
+def _check_annotation(section: Mapping[str, Any], genome: _Genome) -> Annotation | None:
+    """Return the file of genes of the config's section `genome`, if it names one."""
+    if section["annotation"] is None:
+        return None
+    path = Path(section["annotation"])
+    return check_annotation(path, genome.fasta.contigs, genome.aliases)
 
 
 def _initial_view(genome: _Genome) -> Interval:

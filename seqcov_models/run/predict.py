@@ -298,10 +298,12 @@ def predict_peaks(
     batch_size: int = 32,
     precision: str = "float32",
     min_acgt: float = 0.0,
-    identity: str = "",
+    identity: str | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Seconds:
     """Predict the windows of a chunk of peaks and write its files.
+
+    A job that is killed can be continued: batches that it has written are not predicted again.
 
     Args:
         ensemble: The model.
@@ -318,9 +320,10 @@ def predict_peaks(
         batch_size: Windows per forward pass.
         precision: "float32", "tf32" or "bfloat16".
         min_acgt: Fraction of a window (0 to 1) that must be A, C, G or T for it to count.
-        identity: A text that differs if any predicted value may differ.
-        check: Function that raises an error if the sequence has changed. It is called before the
-            files get their names.
+        identity: A text that differs if any predicted value may differ. If it is given, a later
+            call with the same text continues this one after its last batch.
+        check: Function that raises an error if the sequence has changed. It is called after every
+            batch is read and before it is written.
 
     Returns:
         The time spent in each stage.
@@ -334,26 +337,30 @@ def predict_peaks(
     columns = len(statistic_names(config.tasks, config.num_strands, config.joint_strands))
     shape = (count, ensemble.geometry.core, len(config.tasks), config.num_strands)
     with (
-        chunk_writer(
-            values, config.num_labels, chunk.bases, identity=identity, resume=False
-        ) as write_values,
+        chunk_writer(values, config.num_labels, chunk.bases, identity=identity) as write_values,
         rows_writer(statistics, (count, columns), np.float64, identity) as write_statistics,
         (
             rows_writer(profiles, shape, np.float32, identity) if profiles else nullcontext()
         ) as write_profiles,
-        seconds.measure("elapsed"),
-        progress(len(chunk.covering_windows), "peaks") as advance,
     ):
-        for batch in predict_profiles(
-            ensemble, genome, windows, chunk, selected, overlap=overlap, expm1=expm1,
-            batch_size=batch_size, precision=precision, min_acgt=min_acgt, seconds=seconds,
-        ):  # fmt: skip
-            with seconds.measure("writing"):
-                write_values(batch.column, batch.values)
-                write_statistics(batch.row, batch.statistics)
-                if write_profiles:
-                    write_profiles(batch.row, batch.profiles)
-            advance(batch.windows)
+        writers = [write_statistics, write_profiles] if write_profiles else [write_statistics]
+        rows, total = min(writer.finished for writer in writers), len(chunk.covering_windows)
+        first = chunk.count_finished(write_values.finished, rows) // batch_size * batch_size
+        if first:
+            log.info("continuing after %d of %d windows", first, total)
+        with progress(total - first, "peaks") as advance, seconds.measure("elapsed"):
+            for batch in predict_profiles(
+                ensemble, genome, windows, chunk, selected, overlap=overlap, expm1=expm1,
+                batch_size=batch_size, precision=precision, min_acgt=min_acgt, first=first,
+                seconds=seconds,
+            ):  # fmt: skip
+                check()
+                with seconds.measure("writing"):
+                    write_values(batch.column, batch.values)
+                    write_statistics(batch.row, batch.statistics)
+                    if write_profiles:
+                        write_profiles(batch.row, batch.profiles)
+                advance(batch.windows)
         check()
-    seconds.windows = len(chunk.covering_windows)
+    seconds.windows = total - first
     return seconds

@@ -17,9 +17,9 @@ SCHEMA = Path(__file__).with_name("config.schema.yaml")
 """The JSON schema of configs: description and default of every key."""
 
 PATHS = (
-    "output", "genome.fasta", "genome.regions", "genome.exclude", "models.*.weights",
-    "models.*.regions", "models.*.targets", "models.*.peaks", "models.*.observed",
-    "models.*.folds",
+    "output", "genome.fasta", "genome.annotation", "genome.regions", "genome.exclude",
+    "models.*.weights", "models.*.regions", "models.*.targets", "models.*.peaks",
+    "models.*.observed", "models.*.folds",
 )  # fmt: skip
 """Settings that may be paths, or lists or mappings of paths."""
 WEIGHTS = "models.*.weights"

@@ -1,10 +1,10 @@
 """Continue an array that a killed job left unfinished: a file (.npy) with a journal behind its end.
 
-The columns of the array are written from left to right. After each step the journal says how many
-columns are finished, and their checksum. A job that is killed leaves the file under its temporary
-name. The next attempt takes it over if it has the same identity and no process is writing it, and
-continues behind the last column whose checksum is right. In the finished file, the checksums of the
-rows take the place of the journal; see `run.sealed_array`.
+The columns of the array are written from left to right, or its rows from top to bottom. After each
+step the journal says how many of them are finished, and their checksum. A job that is killed leaves
+the file under its temporary name. The next attempt takes it over if it has the same identity and no
+process is writing it, and continues behind the last step whose checksum is right. In the finished
+file, the checksums of the rows take the place of the journal; see `run.sealed_array`.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ import io
 import math
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -31,10 +31,16 @@ from seqcov_models.files import (
     temporary_path,
 )
 from seqcov_models.locks import check_run
-from seqcov_models.run.sealed_array import extend_checksums, pack_checksums, seal
+from seqcov_models.run.sealed_array import (
+    extend_checksums,
+    pack_checksums,
+    row_checksums,
+    seal,
+)
 
 _RECORD = struct.Struct("<QII")
-"""A step in the journal: finished columns, checksum of the rows' checksums, checksum of both."""
+"""A step in the journal: finished columns or rows, checksum of the checksums of all rows that the
+step has changed, checksum of both."""
 
 
 class UnfinishedArray:
@@ -46,7 +52,7 @@ class UnfinishedArray:
     """
 
     def __init__(
-        self, path: Path, shape: tuple[int, int], dtype: npt.DTypeLike, identity: str
+        self, path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, identity: str
     ) -> None:
         self.path, self.finished = path, 0
         self._file: IO[bytes] = path.open("r+b" if path.exists() else "w+b", buffering=0)
@@ -88,10 +94,10 @@ class UnfinishedArray:
             end, checksum, check = _RECORD.unpack(record)
             if google_crc32c.value(record[:-4]) != check or end <= self.finished:
                 break
-            checksums = extend_checksums(self._checksums, array[:, self.finished : end])
+            rows, checksums = self._find_changes(array, end)
             if _checksum(checksums) != checksum:
                 break
-            self._checksums = checksums
+            self._checksums[rows] = checksums
             self.finished, place = end, place + _RECORD.size
         self._file.truncate(place)
         return True
@@ -102,8 +108,17 @@ class UnfinishedArray:
         for values in block:
             array[row : row + values.shape[1], self.finished : end] = values.T
             row += values.shape[1]
-        self._checksums = extend_checksums(self._checksums, array[:, self.finished : end])
-        record = struct.pack("<QI", end, _checksum(self._checksums))
+        self._record(array, end)
+
+    def _find_changes(self, array: npt.NDArray[Any], end: int) -> tuple[slice, list[int]]:
+        """Return which rows change if the step up to `end` is finished, and their checksums."""
+        return slice(None), extend_checksums(self._checksums, array[:, self.finished : end])
+
+    def _record(self, array: npt.NDArray[Any], end: int) -> None:
+        """Append to the journal that the step up to `end` is finished."""
+        rows, checksums = self._find_changes(array, end)
+        self._checksums[rows] = checksums
+        record = struct.pack("<QI", end, _checksum(checksums))
         self._file.seek(0, io.SEEK_END)
         self._file.write(record + struct.pack("<I", google_crc32c.value(record)))
         self.finished = end
@@ -133,9 +148,32 @@ class UnfinishedArray:
         self._file.write(content)
 
 
+class UnfinishedRows(UnfinishedArray):
+    """An array of any shape in a file, to be filled from top to bottom.
+
+    Attributes:
+        finished: Rows that are written; the next ones begin here.
+    """
+
+    def append(self, block: Sequence[npt.NDArray[Any]]) -> None:
+        """Write the next rows, given as arrays of rows that follow each other."""
+        array, end = self.map(), self.finished + sum(map(len, block))
+        np.concatenate(block, out=array[self.finished : end])
+        self._record(array, end)
+
+    def _find_changes(self, array: npt.NDArray[Any], end: int) -> tuple[slice, list[int]]:
+        rows = slice(self.finished, end)
+        return rows, row_checksums(array[rows])
+
+
 @contextmanager
 def continue_array(
-    target: Path, shape: tuple[int, int], dtype: npt.DTypeLike, identity: str, resume: bool = True
+    target: Path,
+    shape: tuple[int, ...],
+    dtype: npt.DTypeLike,
+    identity: str,
+    resume: bool = True,
+    kind: type[UnfinishedArray] = UnfinishedArray,
 ) -> Iterator[UnfinishedArray]:
     """Yield the array that becomes `target` when the block ends without error.
 
@@ -145,17 +183,18 @@ def continue_array(
 
     Args:
         target: The .npy to write.
-        shape: Rows and columns.
+        shape: Its shape; the first axis are the rows.
         dtype: Type of the values.
         identity: A text that differs if any value of the array may differ.
-        resume: Whether an earlier attempt is continued.
+        resume: Whether an earlier attempt is continued, and this one can be.
+        kind: Whether it is filled by columns or by rows.
 
     Raises:
         SeqcovError: If the run that started this job has ended.
     """
     check_run()
-    continued = _take_over(target, shape, dtype, identity, resume)
-    array = continued or UnfinishedArray(temporary_path(target), shape, dtype, identity)
+    continued = _take_over(target, lambda path: kind(path, shape, dtype, identity), resume)
+    array = continued or kind(temporary_path(target), shape, dtype, identity)
     try:
         if continued is None:
             array.begin(target)
@@ -174,16 +213,18 @@ def continue_array(
         raise DiskFullError(target, number, f"more than {count_bytes(array.path):,}") from None
     finally:
         array.close()
+        if not resume:
+            remove(array.path)
 
 
 def _take_over(
-    target: Path, shape: tuple[int, int], dtype: npt.DTypeLike, identity: str, resume: bool
+    target: Path, open_array: Callable[[Path], UnfinishedArray], resume: bool
 ) -> UnfinishedArray | None:
     """Return the array that an earlier attempt left, if any; remove all other leftovers."""
     found = None
     for leftover in leftover_paths(target):
         try:
-            array = UnfinishedArray(leftover, shape, dtype, identity)
+            array = open_array(leftover)
         except PermissionError:  # another user's, in a folder of the group
             remove(leftover)
             continue

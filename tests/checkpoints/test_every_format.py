@@ -1,8 +1,9 @@
 """Every published format is loaded and predicts what its project predicted.
 
 The goldens of multimolecule, enformer-pytorch, borzoi-pytorch and bpnet-lite were written by these
-(tests/goldens/make.py), those of Keras by Keras, of networks put together as their projects do, and
-Sonnet's by Sonnet, of enformer-pytorch's weights (tests/goldens/make_tensorflow.py).
+(tests/goldens/make.py), those of Keras by Keras, of networks put together as their projects do
+(tests/goldens/make_borzoi.py, too), and Sonnet's by Sonnet, of enformer-pytorch's weights
+(tests/goldens/make_tensorflow.py).
 """
 
 import subprocess

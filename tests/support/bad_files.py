@@ -283,3 +283,25 @@ PEAKS: list[Case] = [
     ("no summit in `genome.regions`", outside),
     ("peaks of a track that the run does not predict", not_predicted),
 ]
+
+
+def annotation(what: str, content: str, name: str = "genes.gtf") -> Case:
+    """Return the case of a wrong file of genes."""
+    return file(what, name, content, genome__annotation=name)
+
+
+def exon(contig: str, start: int, end: int) -> str:
+    """Return a line of a GTF."""
+    return f'{contig}\t.\texon\t{start}\t{end}\t.\t+\t.\tgene_id "x";\n'
+
+
+ANNOTATIONS: list[Case] = [
+    setting("genome.annotation", "missing.gtf"),
+    annotation("a file of genes without genes", "#!genome-build x\n"),
+    annotation("genes separated by spaces", "chrI 1 5 x\n"),
+    annotation("a line of a GTF that is cut", exon("chrI", 1, 5) + "chrI\t.\texon\n"),
+    annotation("a gene whose end is before its start", exon("chrI", 9, 5)),
+    annotation("genes with other names of contigs", exon("1", 1, 5) + exon("2", 1, 5)),
+    annotation("genes of another genome", exon("NC_000913.3", 1, 5)),
+    annotation("a gene beyond its contig", exon("chrII", 290, 301)),
+]

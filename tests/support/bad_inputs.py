@@ -138,6 +138,7 @@ def groups() -> dict[str, list[Case]]:
         "A config that Snakemake cannot read": bad_settings.UNREADABLE,
         "The FASTA and its index": bad_files.FASTAS,
         "Regions and BED files": bad_files.REGIONS,
+        "Genes": bad_files.ANNOTATIONS,
         "Track tables and selections": bad_files.TRACKS,
         "Peaks": bad_files.PEAKS,
         "Measured bigWigs": bad_observed.CASES,

@@ -126,6 +126,11 @@ CASES: list[Case] = [
     setting('models.bpnet.peaks', {'x': {'model': 'tiny', 'track': 'assay:CAGE', 'number': 5}}),
     setting('models.bpnet.peaks', {'x': {'model': 'tiny', 'track': 0}}),
     setting('models.bpnet.peaks', {'x': {'model': 'tiny', 'track': 0, 'treshold': 5}}),
+    setting('browsers', {'show': ['assay:ATAC']}),
+    setting('browsers', {'locus': 'chrI:1-100000000'}),
+    setting('browsers', {'locus': 'YFG1'}),
+    setting('browsers', {'email': 'me'}),
+    setting('browsers', {'tracks': ['all']}),
 ]  # fmt: skip
 
 

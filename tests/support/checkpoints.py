@@ -32,6 +32,8 @@ GOLDENS = {
     "bpnet_lite_controls": ("bpnetlite", "bpnet-lite"),
     "keras_basenji_2020": ("basenji2", "calico"),
     "keras_basenji_2022": ("basenji2", "calico"),
+    "keras_borzoi_prime": ("borzoi", "calico"),
+    "keras_borzoi_micro": ("borzoi", "calico"),
     "keras_bpnet": ("bpnet", "bpnet-keras"),
     "keras_bpnet_encode": ("bpnet", "bpnet-encode"),
     "keras_chrombpnet": ("chrombpnet", "chrombpnet-keras"),

@@ -110,7 +110,7 @@ def test_the_committed_files_are_what_the_script_writes(
     monkeypatch.setattr(sys, "argv", ["simulate.py", "--out", str(tmp_path)])
     simulate.main()
     paths = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(paths) == 7 + 4
+    assert len(paths) == 8 + 4
     for path in paths:
         assert (tmp_path / path).read_bytes() == (DEMO / path).read_bytes(), path
 

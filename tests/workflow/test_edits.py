@@ -413,4 +413,6 @@ def test_an_unfinished_run_keeps_its_chunks_if_job_sizes_change(run: Path) -> No
 
 def test_the_manual_has_the_same_table() -> None:
     table = "".join(f"| {edit.name} | {edit.effect} |\n" for edit in EDITS)
-    assert f"| edit | runs again |\n|---|---|\n{table}\n" in (REPOSITORY / "README.md").read_text()
+    assert (
+        f"| edit | runs again |\n|---|---|\n{table}\n" in (REPOSITORY / "docs/edits.md").read_text()
+    )

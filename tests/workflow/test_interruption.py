@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from support.fasta import write_fasta
 from support.position_coded import write_long_run
+from support.profiles import write_profile_run
 from support.runs import command, digests, snakemake, start, wait_for
 
 pytestmark = pytest.mark.workflow
@@ -84,6 +87,37 @@ def test_a_run_of_some_targets_keeps_unfinished_chunks(
     completed = subprocess.run(some, cwd=tmp_path, capture_output=True, text=True)
     assert completed.returncode == 0, completed.stderr
     assert part.exists()
+
+
+def test_killed_job_at_peaks_and_again(tmp_path: Path) -> None:
+    """Its three files, of values, statistics and windows, are continued together."""
+    draw = np.random.default_rng(1)
+    (tmp_path / "inputs").mkdir()
+    config = write_profile_run(tmp_path / "inputs")
+    write_fasta(tmp_path / "inputs/g.fa", {"c": "".join(draw.choice(list("ACGTN"), 30_000))})
+    summits = draw.integers(0, 30_000, 2_000).tolist()
+    peaks = tmp_path / "inputs/peaks.bed"
+    peaks.write_text("".join(f"c\t{summit}\t{summit + 1}\n" for summit in summits))
+    config["genome"]["fasta"] = str(tmp_path / "inputs/g.fa")
+    config["models"]["plain"] |= {"weights": str(tmp_path / "inputs/plain"), "peaks": str(peaks)}
+    config["profiles"] = {"batch_size": 1, "windows": True}
+    undisturbed = snakemake(tmp_path / "undisturbed", config)
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    folder = tmp_path / "killed"
+    running = start(folder, config)
+    part = wait_for(folder, "results/g/plain/chunks/.0.npy.*.part")
+    wait_for_windows(part, 20)
+    os.kill(int(part.name.split(".")[-2]), signal.SIGKILL)
+    assert running.wait() != 0
+    again = subprocess.run(command(), cwd=folder, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    log = (folder / "logs/g/predict_profiles/plain.0.log").read_text()
+    assert "continuing after" in log
+    assert not list(folder.rglob("*.part"))
+    results = [path / "results/g/plain" for path in (tmp_path / "undisturbed", folder)]
+    assert digests(results[0]) == digests(results[1])
+    for name in ("peaks.tsv.gz", "profiles.h5"):
+        assert (results[0] / name).read_bytes() == (results[1] / name).read_bytes()
 
 
 def wait_for_windows(part: Path, count: int) -> None:

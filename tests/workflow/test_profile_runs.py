@@ -94,7 +94,8 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
     assert {row["bin"] for row in table.values()} == {"1"}
     hub = (tmp_path / "results/g/hub.txt").read_text()
     session = (tmp_path / "results/g/igv_session.xml").read_text()
-    assert all(f"plain/{name}" in hub and f"plain/{name}" in session for name in files)
+    assert all(f"plain/{name}" in hub for name in files)
+    assert {row["strand"] for row in table.values()} == {"+", "-", "."}
     assert '<Resource path="plain/peaks.narrowPeak" type="narrowPeak"' in session
     assert "shortLabel one+ plain" in hub
     facts = json.loads((tmp_path / "results/g/provenance.json").read_text())
