@@ -120,26 +120,28 @@ class Campaign:
                 cwd=folder, stdout=log, stderr=log, env=environment,
             )  # fmt: skip
 
-    def kill(self, number: int) -> None:
-        """Start a run of a config and kill it, or a part of it, at a random moment."""
+    def kill(self, number: int) -> bool:
+        """Start a run of a config and kill it, or a part of it, at a random moment.
+
+        Return False if the run ended before.
+        """
         run = self.start(self.folder / "run", self.configs[number])
         kind = self.draw.choice(KINDS)
-        deadline = time.monotonic() + self.draw.uniform(0.5, self.seconds)
+        rules, seconds = set[str | None](), self.draw.uniform(0.5, self.seconds)
+        if self.draw.random() < 0.5:
+            rules, seconds = {"predict_coverage"}, self.draw.uniform(0, 6)
+        while run.poll() is None and not rules <= {*map(name_rule, find_jobs(run.pid))}:
+            time.sleep(0.01)
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and run.poll() is None:
             time.sleep(0.01)
-        rules = {"predict_coverage"} if self.draw.random() < 0.5 else set()
         jobs = find_jobs(run.pid)
-        while run.poll() is None and not rules <= {*map(name_rule, jobs)}:
-            time.sleep(0.01)
-            jobs = find_jobs(run.pid)
-        if rules:
-            time.sleep(self.draw.uniform(0, 4))  # the job imports for a while before it predicts
-            jobs = find_jobs(run.pid)
         while kind == "job" and run.poll() is None and not jobs:
             time.sleep(0.01)
             jobs = find_jobs(run.pid)
         if run.poll() is not None:
-            return self.check_end(run.returncode, number)
+            self.check_end(run.returncode, number)
+            return False
         self.rules.update(filter(None, map(name_rule, jobs)) if jobs else ["no job"])
         self.kills[kind] += 1
         if kind == "job":
@@ -156,6 +158,7 @@ class Campaign:
             self.orphans += children if kind == "main process" else []
             run.wait()
         self.check_bigwigs()
+        return True
 
     def finish(self, number: int) -> None:
         """Let a config run to its end, and compare every file."""
@@ -284,12 +287,14 @@ def main(arguments: list[str] | None = None) -> int:
     options.folder.mkdir(parents=True)
     campaign, number = Campaign(options.folder.resolve(), options.seed), 0
     while campaign.kills.total() < options.kills and len(campaign.problems) < 10:
-        if campaign.draw.random() < 0.5:
-            number = campaign.draw.randrange(len(campaign.configs))
-        campaign.kill(number)
+        is_finished = not campaign.kill(number)
         print(f"{campaign.kills.total()} kills", file=sys.stderr, flush=True)
-        if campaign.draw.random() < 0.1:
+        if not is_finished and campaign.draw.random() < 0.1:
             campaign.finish(number)
+            is_finished = True
+        if is_finished or campaign.draw.random() < 0.5:
+            others = {*range(len(campaign.configs))} - {number}
+            number = campaign.draw.choice(sorted(others))
     for number in range(len(campaign.configs)):
         campaign.finish(number)
     campaign.check_orphans()
