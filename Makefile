@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-fast test-peers check docs demo demo-train clean
+.PHONY: run test test-fast test-peers check docs package demo demo-train clean
 
 .venv/run: envs/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -44,6 +44,7 @@ check: .venv/test
 	$(BIN)/snakemake --lint
 
 # The manual, in site/, without the network; in an environment of its own, since it needs no torch.
+# The package is built there, too.
 .venv-docs/done: envs/requirements-docs.txt
 	test -d .venv-docs || $(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/pip install --quiet --no-deps --requirement envs/requirements-docs.txt
@@ -51,6 +52,12 @@ check: .venv/test
 
 docs: .venv-docs/done
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
+# Source and wheel, in dist/.
+package: .venv-docs/done
+	rm -rf dist build
+	.venv-docs/bin/python -m build --quiet
+	.venv-docs/bin/twine check --strict dist/*
 
 demo: .venv/test
 	$(BIN)/python -m demo.simulate

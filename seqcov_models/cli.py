@@ -104,6 +104,12 @@ def _build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     estimate.add_argument("config", type=Path, help="the config that `snakemake --configfile` gets")
 
+    check = _add_command(
+        commands, "check", "read all results of a genome, and name files whose bytes have changed",
+        "seqcov check results/hg38", _check,
+    )  # fmt: skip
+    check.add_argument("folder", type=Path, help="the folder of a genome's results")
+
     init = _add_command(
         commands, "init", "write a commented config for a genome and a checkpoint",
         "seqcov init hg38/ /data/hg38.fa.gz /data/borzoi/f0 --assembly hg38", _init,
@@ -440,6 +446,36 @@ def _estimate(options: argparse.Namespace) -> None:
     peaks = count_peaks(run.profiles)
     print(describe(run, peaks))
     check_space(run, peaks)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Read all bigWigs and peaks of a folder of results, and name those that are damaged.
+
+    Args:
+        options: The words of the command line: folder.
+
+    Raises:
+        SeqcovError: If a file is damaged or missing, or if the folder has no results.
+
+    Example:
+        seqcov check results/hg38
+    """
+    from seqcov_models.run.finished import check_results
+
+    problems = dict(check_results(options.folder))
+    if not problems:
+        raise SeqcovError(
+            f"{options.folder}: no bigWigs of seqcov are in this folder; name another"
+        )
+    damaged = list(filter(None, problems.values()))
+    for problem in damaged:
+        print(problem)
+    if damaged:
+        raise SeqcovError(
+            f"{len(damaged):,} of {len(problems):,} files are damaged; delete them, and the command"
+            " that made them makes them again"
+        )
+    print(f"{len(problems):,} files have the bytes that were written")
 
 
 def _serve(options: argparse.Namespace) -> None:

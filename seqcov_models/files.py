@@ -1,9 +1,11 @@
 """Write files atomically, know them by content, lock a folder, and find the user's own folders."""
 
 import errno
+import functools
 import glob
 import hashlib
 import json
+import operator
 import os
 import re
 import shutil
@@ -15,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple, Self
+
+import google_crc32c
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.locks import check_run
@@ -169,6 +173,40 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def crc32c(file: "IO[bytes] | HashedFile") -> int:
+    """Return the CRC-32C of the rest of a file."""
+    value = 0
+    while content := file.read(1 << 20):
+        value = google_crc32c.extend(value, content)
+    return value
+
+
+def combine_crc32c(first: int, second: int, length: int) -> int:
+    """Return the CRC-32C of bytes that follow others, from the CRC-32C of both.
+
+    A CRC of n zero bytes more is a linear function of the CRC before, here as the images of its 32
+    bits. That of 2 n zero bytes is this function twice.
+
+    Args:
+        first: CRC-32C of the first bytes.
+        second: CRC-32C of the second bytes.
+        length: Number of the second bytes.
+    """
+
+    def append_zeros(value: int) -> int:
+        images = (image for bit, image in enumerate(bits) if value >> bit & 1)
+        return functools.reduce(operator.xor, images, 0)
+
+    zero = google_crc32c.extend(0, b"\0")
+    bits = [google_crc32c.extend(1 << bit, b"\0") ^ zero for bit in range(32)]
+    while length:
+        if length & 1:
+            first = append_zeros(first)
+        bits = [append_zeros(image) for image in bits]
+        length >>= 1
+    return first ^ second
 
 
 class FileState(NamedTuple):

@@ -9,10 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import pytest
 
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import (
+    combine_crc32c,
     make_cache_folder,
     make_runtime_folder,
     write_atomically,
@@ -213,3 +215,11 @@ def test_a_cache_that_is_a_link_of_the_user_is_followed(home: Path) -> None:
     (home / ".cache").mkdir()
     (home / ".cache/seqcov").symlink_to(scratch)
     assert make_cache_folder().resolve() == scratch
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 64, 1_000, 65_537])
+def test_checksums_of_two_parts_give_that_of_both(length: int) -> None:
+    content = bytes(number * number % 251 for number in range(70_000))
+    first, second = content[: -length or None], content[len(content) - length :]
+    checksums = google_crc32c.value(first), google_crc32c.value(second)
+    assert combine_crc32c(*checksums, length) == google_crc32c.value(content)

@@ -12,7 +12,7 @@ follow the order of the given contigs, so that values may come in the order of t
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO
 
 import deflate
@@ -112,6 +112,7 @@ class Summary:
         maximum: Highest value; 0 without values.
         sum: Sum over bases: the value of a bin counts once per base.
         sum_squares: Sum of squares over bases.
+        crc32c: CRC-32C of the file that holds them.
     """
 
     bases: int
@@ -119,6 +120,7 @@ class Summary:
     maximum: float
     sum: float
     sum_squares: float
+    crc32c: int = field(default=0, compare=False, repr=False)
 
     @property
     def mean(self) -> float:

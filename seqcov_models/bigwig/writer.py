@@ -11,10 +11,13 @@ window is summed only when all of its values are known.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, cast
+
+import google_crc32c
 
 from seqcov_models.bigwig.layout import (
     BUFFER,
@@ -46,7 +49,7 @@ from seqcov_models.bigwig.zooms import (
     write_zoom,
 )
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import write_atomically
+from seqcov_models.files import combine_crc32c, write_atomically
 
 __all__ = ["Summary", "join_bigwig", "write_bigwig"]
 
@@ -142,6 +145,27 @@ def _check_arguments(contigs: Mapping[str, int], bin_size: int) -> None:
     check_contigs(contigs)
 
 
+class _ChecksumWriter:
+    """Appends to a file, and knows the checksum of what was appended.
+
+    Attributes:
+        crc32c: CRC-32C of these bytes.
+    """
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle, self.crc32c = handle, 0
+        self.tell = handle.tell
+
+    def write(self, content: bytes) -> int:
+        """Append bytes; return their number."""
+        self.crc32c = google_crc32c.extend(self.crc32c, content)
+        return self._handle.write(content)
+
+    def writelines(self, blocks: Sequence[bytes]) -> None:
+        """Append blocks of bytes."""
+        self.write(b"".join(blocks))
+
+
 def _write(
     handle: IO[bytes],
     contigs: Mapping[str, int],
@@ -155,6 +179,8 @@ def _write(
     write_contigs(handle, contigs, sizes.fan)
     data_offset = handle.tell()
     handle.write(bytes(SECTION_COUNT.size))
+    begin, writer = handle.tell(), _ChecksumWriter(handle)
+    body = cast(IO[bytes], writer)
     reductions = [sizes.window * bin_size * 4**level for level in range(LEVELS)]
     zooms: list[tuple[int, int, int, int]] = []
     leaves: list[Rows] = []
@@ -163,25 +189,26 @@ def _write(
         SpooledTemporaryFile(_SPOOL, dir=str(folder)) as second_spool,
     ):
         spool, next_spool = first_spool, second_spool
-        records = _write_data(handle, batches, leaves)
+        records = _write_data(body, batches, leaves)
         fill_spool(spool, reduce_records(records, reductions[0]))
         summary = summarise_track(spool, sizes.records)
-        index_offset = handle.tell()
-        sections = write_index(handle, leaves, sizes.fan)
+        index_offset = body.tell()
+        sections = write_index(body, leaves, sizes.fan)
         for reduction in reductions:
             count = count_records(spool)
             if count < (sizes.least_records if zooms else 1):
                 break
             if zooms and reduction > max(contigs.values()):
                 break
-            leaves, zoom_offset = [], handle.tell()
-            handle.write(RECORD_COUNT.pack(count))
-            level = write_zoom(handle, spool, leaves, sizes)
+            leaves, zoom_offset = [], body.tell()
+            body.write(RECORD_COUNT.pack(count))
+            level = write_zoom(body, spool, leaves, sizes)
             fill_spool(next_spool, reduce_records(level, 4 * reduction))
             spool, next_spool = next_spool, spool
-            zooms.append((reduction, 0, zoom_offset, handle.tell()))
-            write_index(handle, leaves, sizes.fan)
-    handle.write(MAGIC)
+            zooms.append((reduction, 0, zoom_offset, body.tell()))
+            write_index(body, leaves, sizes.fan)
+    body.write(MAGIC)
+    end = handle.tell()
     handle.seek(data_offset)
     handle.write(SECTION_COUNT.pack(sections))
     handle.seek(0)
@@ -192,7 +219,9 @@ def _write(
         handle.write(ZOOM_HEADER.pack(*zoom))
     handle.seek(total_offset)
     handle.write(pack_total(summary))
-    return summary
+    handle.seek(0)
+    head = google_crc32c.value(handle.read(begin))
+    return replace(summary, crc32c=combine_crc32c(head, writer.crc32c, end - begin))
 
 
 def _write_data(handle: IO[bytes], batches: Iterable[Packed], leaves: list[Rows]) -> Iterator[Rows]:

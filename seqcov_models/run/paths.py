@@ -14,6 +14,9 @@ TRACK_TABLE = "tracks.tsv"
 IDENTITY = "identity.json"
 """In a folder of bigWigs, the file that says what they were made from."""
 
+SEAL = ".seal.json"
+"""End of the name of the hidden file that knows the bytes of a file; see `seal_of`."""
+
 PAGE = "index.html"
 """The page with the tracks, for a web browser."""
 
@@ -230,6 +233,22 @@ class Paths:
         ]
         sizes = {(state.st_dev, state.st_ino): state.st_size for state in states}
         return sum(sizes.values())  # a bigWig with two names is counted once
+
+
+def seal_of(file: Path) -> Path:
+    """Return the hidden file beside a file that knows its bytes."""
+    return file.with_name(f".{file.name}{SEAL}")
+
+
+def list_sealed_files(folder: Path) -> list[Path]:
+    """Return the files of a folder and its folders that have a seal; they may be missing."""
+    seals = sorted(folder.rglob(f".*{SEAL}"))
+    return [seal.with_name(seal.name[1:].removesuffix(SEAL)) for seal in seals]
+
+
+def list_tables(folder: Path) -> list[Path]:
+    """Return the tables of bigWigs in a folder and its folders, and those of other programs."""
+    return sorted(folder.rglob("*.tsv"))
 
 
 def bigwig_name(model: str, track: str) -> str:

@@ -57,7 +57,7 @@ def _profile_rows(plan: ProfilePlan, run: RunPlan) -> Iterator[dict[str, Any]]:
             file = (table.parent / row["file"]).relative_to(paths.folder)
             track = Track(-1, -1, row["identifier"], row["description"])
             name = name_track(track, entry, row["group"], biosample)
-            yield {**row, "file": file.as_posix()} | name._asdict()
+            yield {"crc32c": "", **row, "file": file.as_posix()} | name._asdict()
 
 
 def _find_names(model: str, run: RunPlan) -> tuple[str, str]:

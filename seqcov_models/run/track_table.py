@@ -20,6 +20,7 @@ def statistics_row(path: Path, summary: Summary, jumps: tuple[str, str]) -> dict
     return {
         "file": path.name,
         "bytes": path.stat().st_size,
+        "crc32c": f"{summary.crc32c:08x}",
         "bases": summary.bases,
         "minimum": f"{summary.minimum:.6g}",
         "maximum": f"{summary.maximum:.6g}",
@@ -51,6 +52,7 @@ def table_row(
         "bin": bin_size,
         "unit": unit,
         **statistics,
+        "crc32c": statistics.get("crc32c", ""),  # earlier versions wrote none
         "description": track.description,
     }
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
 import pybigtools
@@ -54,6 +55,7 @@ def test_every_base(bin_size: int, draw_coverage: Draw, tmp_path: Path) -> None:
     assert summary.sum_squares == pytest.approx(math.fsum(values**2), rel=1e-12)
     assert summary.mean == pytest.approx(values.mean(), rel=1e-12)
     assert walk(tmp_path / "a.bw").summary == summary
+    assert summary.crc32c == google_crc32c.value((tmp_path / "a.bw").read_bytes())
     with pyBigWig.open(str(tmp_path / "a.bw")) as reader:
         assert reader.header()["nBasesCovered"] == values.size
     info = pybigtools.open(str(tmp_path / "a.bw")).info()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from seqcov_models.cli import main
 from support.fasta import write_fasta
 from support.position_coded import position_coded_bin, save_position_coded
 from support.profiles import write_profile_run
@@ -45,12 +46,9 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
-def zero_end(path: Path) -> None:
-    """What a crash of the machine leaves of a file whose last block was not written."""
-    path.write_bytes(path.read_bytes()[:-50] + bytes(50))
-
-
-def test_bigwigs_that_are_cut_or_deleted_are_made_again(config: Config, tmp_path: Path) -> None:
+def test_bigwigs_that_are_cut_deleted_or_changed_are_made_again(
+    config: Config, tmp_path: Path
+) -> None:
     assert snakemake(tmp_path, config).returncode == 0
     expected, files = digests(tmp_path), bigwigs(tmp_path)
     assert len(expected) == 6
@@ -66,24 +64,33 @@ def test_bigwigs_that_are_cut_or_deleted_are_made_again(config: Config, tmp_path
     again = snakemake(tmp_path, config)
     assert again.returncode == 0, again.stderr
     assert digests(tmp_path) == expected
-    zero_end(files["toy.track_3.bw"])
+    flip(files["toy.track_3.bw"])
     again = snakemake(tmp_path, config)
     assert again.returncode == 0, again.stderr
-    assert "toy.track_3.bw does not end as a bigWig" in again.stderr
+    assert "toy.track_3.bw has other bytes than were written; it is made again" in again.stderr
     assert digests(tmp_path) == expected
     assert "Nothing to be done" in snakemake(tmp_path, config).stderr
+    assert main(["check", str(tmp_path / "results/g")]) == 0
 
 
-def test_profile_bigwigs_that_are_cut_are_made_again(tmp_path: Path) -> None:
+def test_peaks_and_profile_bigwigs_that_are_cut_or_changed_are_made_again(tmp_path: Path) -> None:
     config = write_profile_run(tmp_path)
     assert snakemake(tmp_path, config).returncode == 0
     expected, files = digests(tmp_path), bigwigs(tmp_path)
     (name,) = [name for name in files if name.endswith("minus.bw")][:1]
-    cut(files[name])
-    again = snakemake(tmp_path, config)
-    assert again.returncode == 0, again.stderr
-    assert f"{name} has " in again.stderr
-    assert digests(tmp_path) == expected
+    peaks = tmp_path / "results/g/plain/peaks.narrowPeak"
+    lines = peaks.read_text()
+    for damage, message in ((cut, "has "), (flip, "has other bytes than were written; it is made")):
+        damage(files[name])
+        peaks.write_text(lines.replace("\t", "\t1", 1))
+        again = snakemake(tmp_path, config)
+        assert again.returncode == 0, again.stderr
+        assert f"{name} {message}" in again.stderr
+        assert "peaks.narrowPeak has other bytes than were written; it is made" in again.stderr
+        assert digests(tmp_path) == expected
+        assert peaks.read_text() == lines
+    assert "Nothing to be done" in snakemake(tmp_path, config).stderr
+    assert main(["check", str(tmp_path / "results/g")]) == 0
 
 
 @pytest.mark.parametrize(

@@ -334,7 +334,7 @@ EDITS = [
     Edit("tracks_per_job", "provenance", setting("bigwig", {"tracks_per_job": 1}), PROVENANCE),
     Edit("assembly", "hub and session", setting("genome.assembly", None), BROWSERS),
     Edit(
-        "a bigWig is cut or deleted",
+        "a bigWig is cut, changed or deleted",
         "predictions and bigWigs of the tracks in its folder",
         edit_files(cut_bigwig),
         NEW | {"write_coverage_bigwigs": 1} | SUMMARY,

@@ -10,7 +10,7 @@ from snakemake.path_modifier import PathModifier
 
 from seqcov_models.locks import begin_run as lock_and_name
 from seqcov_models.run.estimate import check_gpu
-from seqcov_models.run.finished import find_damaged_table
+from seqcov_models.run.finished import find_damaged_file, find_damaged_table
 
 
 def take_prefix(*folders):
@@ -88,7 +88,7 @@ def begin_run():
 
 @functools.cache
 def remake_damaged():
-    """Let Snakemake make bigWigs of BPNets again that are missing or cut, and say why; once.
+    """Let Snakemake make peaks and bigWigs of BPNets again that are damaged, and say why; once.
 
     Snakemake compares the dates of files that exist. Bigwigs of models of coverage are compared
     when the run is planned, see `run.reuse`.
@@ -96,11 +96,16 @@ def remake_damaged():
     if not workflow.is_main_process:
         return
     for profile in run.profiles.values():
-        for task in profile.tasks:
-            table = paths.task_table(profile.name, task)
-            if table.exists() and (damage := find_damaged_table(table)):
+        tables = [paths.task_table(profile.name, task) for task in profile.tasks]
+        peaks = paths.peaks(profile.name)
+        damages = {
+            table: find_damaged_table(table) for table in tables if table.exists()
+        }
+        damages |= {peaks: find_damaged_file(peaks)} if peaks.exists() else {}
+        for file, damage in damages.items():
+            if damage:
                 print(f"{damage}; it is made again", file=sys.stderr)
-                workflow.dag.forcefiles.add(str(table))
+                workflow.dag.forcefiles.add(str(file))
 
 
 def name_failures(folder):
