@@ -205,7 +205,10 @@ def test_agreement_with_measured_bigwigs_is_the_stated_one(
         *(("contig", name) for name in genome),
     }  # fmt: skip
 
-    x = {name: every_base(run / "bpnet/CTCF.plus.bw", name, len(t)) for name, t in genome.items()}
+    x = {
+        name: every_base(run / "bpnet/bpnet.CTCF.plus.bw", name, len(t))
+        for name, t in genome.items()
+    }
     both = [(x[name], binding[name][:, 0]) for name in genome]
     for key, pairs in (("genome", ""), both), (("contig", "chrB"), [both[1]]):
         predicted, measured = map(np.concatenate, zip(*pairs, strict=True))
@@ -260,7 +263,7 @@ def test_predicted_and_simulated_binding_agree_as_stated(
         assert correlation == pytest.approx(float(stated_correlations[track]), abs=0.002)
 
     for index, track in enumerate(tracks):
-        path = run / "bpnet" / f"{track[:-1]}.{'plus' if track[-1] == '+' else 'minus'}.bw"
+        path = run / "bpnet" / f"bpnet.{track[:-1]}.{'plus' if track[-1] == '+' else 'minus'}.bw"
         values = np.concatenate(
             [every_base(path, name, len(text)) for name, text in genome.items()]
         )
