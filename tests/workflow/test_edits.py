@@ -95,8 +95,8 @@ def finished_peaks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished_peaks")
     write_fasta(folder / "g.fa", {name: letters(bins) for name, bins in CONTIGS.items()})
     save_model(network(BPNET), folder / "net")
-    for name, start in (("one", 100), ("two", 500)):
-        (folder / f"{name}.bed").write_text(f"c\t{start}\t{start + 9}\n")
+    for name, first in (("one", 100), ("two", 500)):
+        (folder / f"{name}.bed").write_text(f"c\t{first}\t{first + 9}\n")
     model = {"architecture": "bpnet", "weights": "net", "peaks": {"one": "one.bed"}}
     config = {
         "genome": {"name": "g", "fasta": "g.fa", "assembly": "hg38"},
