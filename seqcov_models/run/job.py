@@ -8,7 +8,7 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ log = logging.getLogger("seqcov")
 
 @contextmanager
 def job_log(path: str) -> Iterator[None]:
-    """Write the log to `path` and to stderr; exit with status 1 on any error.
+    """Write the log to `path`, and warnings and errors to stderr; exit with status 1 on any error.
 
     A SeqcovError is one line for the user. Any other error has its traceback, and a last line that
     names the log.
@@ -30,10 +30,12 @@ def job_log(path: str) -> Iterator[None]:
         path: The log file.
     """
     logging.raiseExceptions = False  # no traceback if the disk is too full for a line of the log
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
-        handlers=[*_open_log(path), logging.StreamHandler()],
+        handlers=[*_open_log(path), terminal],
     )
     try:
         check_run()
@@ -59,6 +61,15 @@ def _open_log(path: str) -> list[logging.Handler]:
     except OSError as error:
         print(f"{path}: the log cannot be written: {error.strerror}", file=sys.stderr)
         return []
+
+
+def list_files(files: str | Sequence[str]) -> list[Path]:
+    """Return the files of a job under one keyword: one, or one per model.
+
+    Args:
+        files: What `snakemake.input` or `snakemake.output` has under the keyword.
+    """
+    return [Path(files)] if isinstance(files, str) else list(map(Path, files))
 
 
 def peak_memory() -> float:
