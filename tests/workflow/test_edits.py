@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from support.fasta import write_fasta
 from support.plans import changed
 from support.position_coded import position_coded_bin, save_position_coded
 from support.profiles import BPNET, network
-from support.runs import SNAKEFILE, snakemake
+from support.runs import SNAKEFILE, snakemake, start, wait_for
 
 Config = dict[str, Any]
 Change = Callable[[Config, Path], Config]
@@ -94,8 +96,8 @@ def finished_peaks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished_peaks")
     write_fasta(folder / "g.fa", {name: letters(bins) for name, bins in CONTIGS.items()})
     save_model(network(BPNET), folder / "net")
-    for name, start in (("one", 100), ("two", 500)):
-        (folder / f"{name}.bed").write_text(f"c\t{start}\t{start + 9}\n")
+    for name, first in (("one", 100), ("two", 500)):
+        (folder / f"{name}.bed").write_text(f"c\t{first}\t{first + 9}\n")
     model = {"architecture": "bpnet", "weights": "net", "peaks": {"one": "one.bed"}}
     config = {
         "genome": {"name": "g", "fasta": "g.fa", "assembly": "hg38"},
@@ -347,7 +349,7 @@ EDITS = [
         "5 windows to predict: 3 of 5 bigWigs are finished; 2 tracks are new or missing",
     ),
     Edit(
-        "a model is added",
+        "a model, or a name in weights, is added",
         "this model; table, browser files",
         new_model,
         ALL | {"check_checkpoint": 1, "write_coverage_bigwigs": 2},
@@ -359,7 +361,12 @@ EDITS = [
         MEASURED,
     ),
     Edit("an annotation is added or changes", "genes.*, page", add_annotation, GENES),
-    Edit("a model is left out", "table, browser files", without_model, SUMMARY),
+    Edit(
+        "a model, or a name in weights, is left out",
+        "table, browser files",
+        without_model,
+        SUMMARY,
+    ),
     Edit(
         "a set of peaks is added",
         "everything of this BPNet",
@@ -458,12 +465,18 @@ def test_added_tracks_leave_other_bigwigs_alone_and_removed_ones_are_found_again
     assert all(written[name][0] > date for name, (date, _) in after.items())
 
 
-def test_windows_that_are_copied_have_the_bytes_of_a_new_run(run: Path) -> None:
+def test_windows_that_are_copied_have_the_bytes_of_a_new_run_after_a_kill(run: Path) -> None:
     config = without_model(read_config(run), run)
     wanted = changed(config, "genome.regions", ["c", "d:201-640", "e"])
+    running = start(run, wanted)
+    part = wait_for(run, "results/g/toy/chunks/.2-*.npy.*.part")
+    running.kill()
+    with suppress(ProcessLookupError):  # the job may have ended just now
+        os.kill(int(part.name.split(".")[-2]), signal.SIGKILL)
+    running.wait()
     process = snakemake(run, wanted)
     assert process.returncode == 0, process.stderr
-    assert "1 window to predict, 5 windows copied from earlier bigWigs" in process.stderr
+    assert "windows copied from earlier bigWigs" in process.stderr
     logs = [path.read_text() for path in (run / "logs/g/predict_coverage").glob("toy.2-*.log")]
     assert ["copied from earlier" in log for log in sorted(logs)].count(True) == 1
     fresh = snakemake(run, wanted | {"output": "fresh"})

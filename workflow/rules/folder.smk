@@ -11,6 +11,7 @@ from snakemake.path_modifier import PathModifier
 from seqcov_models.locks import begin_run as lock_and_name
 from seqcov_models.run.estimate import check_gpu
 from seqcov_models.run.finished import find_damaged_file, find_damaged_table
+from seqcov_models.run.shared_jobs import list_outdated
 
 
 def take_prefix(*folders):
@@ -96,6 +97,7 @@ def remake_damaged():
     """
     if not workflow.is_main_process:
         return
+    workflow.dag.forcefiles.update(map(str, list_outdated(run)))
     for profile in run.profiles.values():
         tables = [paths.task_table(profile.name, task) for task in profile.tasks]
         peaks = paths.peaks(profile.name)
