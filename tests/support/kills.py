@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,6 @@ from support.profiles import LETTERS, write_profile_run
 from support.runs import command, digests
 
 Config = dict[str, Any]
-
-KINDS = ("run", "main process", "job")
-"""What is killed."""
 
 SLOW_START = """
 import importlib.util, os, random, sys, time
@@ -72,6 +70,9 @@ if any(".snakemake/scripts" in argument for argument in sys.orig_argv):
 class Campaign:
     """Runs of two configs in one folder, and what undisturbed runs of them write."""
 
+    kinds = ("run", "main process", "job")
+    """What is killed."""
+
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.draw = folder, random.Random(seed)
         self.kills: Counter[str] = Counter()
@@ -79,7 +80,8 @@ class Campaign:
         self.problems: list[str] = []
         self.orphans: list[psutil.Process] = []
         self.compared = 0
-        self.configs = write_inputs(folder)
+        self.configs = self.write_configs(folder)
+        self.environment = {"PYTHONPATH": str(folder), "SIMULATED_GPU": str(folder / "gpu")}
         self.expected = []
         start = time.monotonic()
         for number, config in enumerate(self.configs):
@@ -89,23 +91,25 @@ class Campaign:
             self.expected.append(digests(fresh / "results"))
         self.seconds = (time.monotonic() - start) / len(self.configs)
 
+    def write_configs(self, folder: Path) -> list[Config]:
+        """Write the inputs; return two configs."""
+        return write_inputs(folder)
+
     def start(self, folder: Path, config: Config) -> subprocess.Popen[bytes]:
         """Start a run and return at once."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "run.yaml").write_text(yaml.safe_dump(config))
-        environment = os.environ | {
-            "PYTHONPATH": str(self.folder), "SIMULATED_GPU": str(self.folder / "gpu")
-        }  # fmt: skip
         with (folder / "log").open("wb") as log:
             return subprocess.Popen(
                 command("--resources", "gpu=2", cores=3),
-                cwd=folder, stdout=log, stderr=log, env=environment,
+                cwd=folder, stdout=log, stderr=log,
+                env=os.environ | self.environment,
             )  # fmt: skip
 
     def kill(self, number: int) -> None:
         """Start a run of a config and kill it, or a part of it, at a random moment."""
         run = self.start(self.folder / "run", self.configs[number])
-        kind = self.draw.choice(KINDS)
+        kind = self.draw.choice(self.kinds)
         deadline = time.monotonic() + self.draw.uniform(0.5, self.seconds)
         while time.monotonic() < deadline and run.poll() is None:
             time.sleep(0.01)
@@ -169,7 +173,7 @@ class Campaign:
 
     def describe(self) -> str:
         """Return the result in one line."""
-        kinds = ", ".join(f"{kind} {self.kills[kind]}" for kind in KINDS)
+        kinds = ", ".join(f"{kind} {self.kills[kind]}" for kind in self.kinds)
         rules = ", ".join(f"{rule} {count}" for rule, count in self.rules.most_common())
         return (
             f"{self.kills.total()} kills ({kinds}; during {rules}): {self.compared:,} bigWigs"
@@ -234,15 +238,17 @@ def stop(processes: list[psutil.Process]) -> None:
             continue
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the campaign; return its exit status."""
+def main(
+    arguments: list[str] | None = None, create: Callable[[Path, int], Campaign] = Campaign
+) -> int:
+    """Run the campaign that `create` returns for a folder and a seed; return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--folder", type=Path, required=True, help="a folder, which is created")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True)
-    campaign, number = Campaign(options.folder.resolve(), options.seed), 0
+    campaign, number = create(options.folder.resolve(), options.seed), 0
     while campaign.kills.total() < options.kills and len(campaign.problems) < 10:
         if campaign.draw.random() < 0.5:
             number = 1 - number
