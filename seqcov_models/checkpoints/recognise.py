@@ -181,6 +181,11 @@ def _match_format(files: Files) -> tuple[Format, str]:
             f"{files.source}: these weights need the {CONFIG} that they came with in their folder;"
             " put it there"
         )
+    if any(name.startswith("model.embedding.") for name in names):
+        raise SeqcovError(
+            f"{files.source}: a network of gReLU, which cannot be read; use the weights that it was"
+            " made from: Borzoi's and Enformer's are published in the formats that README.md lists"
+        )
     if any("/vars/" in name for name in names):
         raise SeqcovError(
             f"{files.source}: weights of Keras 3 without the names of their layers; save the whole"

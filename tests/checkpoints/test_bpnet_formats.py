@@ -15,7 +15,7 @@ from seqcov_models.checkpoints.load import build
 from seqcov_models.checkpoints.recognise import recognise
 from seqcov_models.networks.bpnet.network import BPNetForProfilePrediction
 from seqcov_models.sequence import encode
-from support.checkpoints import are_equal, load_golden, refusal
+from support.checkpoints import are_equal, load_golden, read_state, refusal
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -73,6 +73,21 @@ def test_controls_that_are_zero_add_nothing(goldens: Callable[[str], Path]) -> N
         zeros = model(inputs_embeds=x, controls=torch.zeros(1, 2, x.shape[1]))
     assert torch.allclose(output.profile_logits, zeros.profile_logits, atol=1e-6)
     assert torch.allclose(output.count_logits, zeros.count_logits, atol=1e-6)
+
+
+def test_heads_without_a_bias_are_read(copy_golden: Callable[[str], Path]) -> None:
+    """bpnet-lite writes them with profile_output_bias=False and count_output_bias=False."""
+    folder = copy_golden("bpnet_lite")
+    state = read_state(folder / "model.torch")
+    state["fconv.bias"].zero_()
+    state["linear.bias"].zero_()
+    torch.save(state, folder / "model.torch")
+    expected = load_model("bpnetlite", folder)
+    torch.save(
+        {name: value for name, value in state.items() if name not in ("fconv.bias", "linear.bias")},
+        folder / "model.torch",
+    )
+    assert are_equal(load_model("bpnetlite", folder), expected)
 
 
 def test_an_older_bpnet_lite_file_with_a_column_too_many_is_read(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -194,6 +195,21 @@ def set_transformer(**values: Any) -> Edit:
     return edit
 
 
+def add_adapter(folder: Path) -> None:
+    """Add what baskerville's transfer learning adds to the .h5 for Houlsby's adapters."""
+    with h5py.File(folder / "model.h5", "r+") as handle:
+        handle["model_weights/adapter_houlsby/adapter_houlsby/dense/kernel:0"] = np.ones((12, 8))
+
+
+def write_torch_params(folder: Path) -> None:
+    """Write a params.json as calico/baskerville `releases/borzoi_prime` has it."""
+    names = ["ConvDNA", "ConvTower", "TransformerTower", "UnetTower", "Crop"]
+    head = {"name": "Final", "in_channels": 1536, "num_targets": 5431}
+    model = {"seq_length": 524_288, "act_func": "gelu", "untransform": "borzoi", "head_human": head}
+    trunk = [{"name": name} for name in names]
+    (folder / "params.json").write_text(json.dumps({"model": {**model, "trunk": trunk}}))
+
+
 def open_pipe(_: Config) -> None:
     os.mkfifo("model.h5")
     load(None, "model.h5")
@@ -230,6 +246,8 @@ CASES: list[Case] = [
     calico("another architecture is asked for", lambda folder: folder, "basenji2"),
     calico("the track table that `targets` names is missing", lambda folder: folder,
            targets="absent.txt"),
+    calico("adapters of transfer learning", add_adapter),
+    calico("params.json of baskerville for PyTorch", write_torch_params),
     calico("a SavedModel instead of weights", add_saved_model),
     saved("the weights are missing", delete("model.safetensors")),
     saved("the weights are cut", cut("model.safetensors")),
@@ -270,6 +288,7 @@ CASES: list[Case] = [
     calico("a transformer without dense layers", set_transformer(dense_expansion=0)),
     foreign("bpnet-lite: a pickle of the module", foreign_files.pickled_module),
     foreign("Lightning: a checkpoint with code", foreign_files.lightning_with_code),
+    foreign("gReLU: a Borzoi", foreign_files.grelu_borzoi),
     foreign("ChromBPNet: a SavedModel", foreign_files.saved_model),
     foreign("ChromBPNet: a SavedModel in a tar", foreign_files.saved_model_tar),
     foreign("ChromBPNet: an archive of folds", foreign_files.archive_of_folds),

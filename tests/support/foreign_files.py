@@ -24,6 +24,19 @@ def lightning_with_code(path: Path) -> Path:
     return path / "last.ckpt"
 
 
+def grelu_borzoi(path: Path) -> Path:
+    """Write what gReLU's LightningModel saves: Genentech/gReLU `model/trunks/borzoi.py`."""
+    weights = {
+        "model.embedding.conv_tower.blocks.0.conv.weight": torch.ones(512, 4, 15),
+        "model.head.channel_transform.conv.layer.weight": torch.ones(8, 1920, 1),
+    }
+    torch.save(
+        {"state_dict": weights, "hyper_parameters": {"model_params": {"n_tasks": 8}}},
+        path / "human_fold0.ckpt",
+    )
+    return path / "human_fold0.ckpt"
+
+
 def saved_model(path: Path) -> Path:
     (path / "variables").mkdir()
     (path / "saved_model.pb").write_bytes(b"\n")

@@ -15,7 +15,7 @@ from seqcov_models.networks.shared.config import Config, read_json
 from seqcov_models.networks.shared.fields import MAX_INT, MAX_LAYERS, is_integer
 
 _TRAINING = {
-    "l2_scale", "mha_l2_scale", "kernel_initializer", "mha_initializer", "bn_momentum",
+    "l1_scale", "l2_scale", "mha_l2_scale", "kernel_initializer", "mha_initializer", "bn_momentum",
     "norm_gamma", "dropout", "dropout_residual",
 }  # fmt: skip
 """Keys of any layer that do not change what it predicts."""
@@ -225,6 +225,12 @@ def architecture_of_params(path: Path) -> str:
     for architecture, trunk in _TRUNKS.items():
         if re.fullmatch(trunk.order, names):
             return architecture
+    if re.search(r"\b(ConvDNA|ConvTower|HydraTower)\b", names):
+        raise SeqcovError(
+            f"{path}: model.trunk: {names!r} are layers of baskerville for PyTorch, which cannot be"
+            " read; use the .h5 of calico's bucket with the older params.json, or borzoi-pytorch's"
+            " weights of the same network"
+        )
     orders = (f"'{re.sub('[()?*]', '', trunk.order)}'" for trunk in _TRUNKS.values())
     raise SeqcovError(
         f"{path}: model.trunk: the layers {names!r} are not those of a known network:"

@@ -11,6 +11,8 @@ window is 2,114 bp, whatever the depth, and counts are averaged over all of it.
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from seqcov_models.checkpoints.format import Files, Format, name_source, without_module
 from seqcov_models.checkpoints.infer import infer_fields
 from seqcov_models.checkpoints.keymap import (
@@ -60,7 +62,16 @@ def keys(config: Any, shapes: Shapes) -> KeyMap:
         return weight[:, :columns]
 
     rows = _keys(shapes)
-    return {**rows, "counts.weight": replace(rows["counts.weight"], layout=select_columns)}
+    rows["counts.weight"] = replace(rows["counts.weight"], layout=select_columns)
+    for layer in ("profile", "counts"):  # profile_output_bias=False, count_output_bias=False
+        if rows[f"{layer}.bias"].arrays[0] not in shapes:
+            rows[f"{layer}.bias"] = Row(rows[f"{layer}.weight"].arrays, combine=_zero_bias)
+    return rows
+
+
+def _zero_bias(weight: Array) -> Array:
+    """Return the bias of a layer that has none."""
+    return np.zeros(len(weight), np.float32)
 
 
 def config(files: Files, architecture: str, species: str) -> BPNetLiteConfig:
