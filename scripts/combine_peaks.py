@@ -13,5 +13,5 @@ with job_log(snakemake.log[0]):
     plan = ProfilePlan.load(snakemake.input.plan)
     peaks = combine_peak_sets(plan, [Path(folder) for folder in snakemake.input.tracks])
     write_peaks(Path(snakemake.output[0]), peaks)
-    write_seal(Path(snakemake.output[0]))
+    write_seal(Path(snakemake.output[0]), plan.peaks_digest)
     log.info("%d peaks", len(peaks))

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from support import kills
 from support.data import REPOSITORY
 from support.position_coded import write_long_run
 from support.runs import digests, snakemake
 from support.slurm import SLURM, Cluster, has_slurm, start_cluster
+from support.slurm_kills import SlurmCampaign
 
 DEMO = {
     "genome": {"name": "demo", "fasta": str(REPOSITORY / "demo" / "genome.fa")},
@@ -230,3 +232,15 @@ def test_jobs_that_slurm_forgets_at_once_are_not_awaited_for_ever(
         file.write_text(original)
         cluster.ask("scontrol", "reconfigure")
     assert digests(run.folder) == undisturbed
+
+
+def test_random_kills_change_no_byte(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = kills.main(
+        ["--kills", "2", "--folder", str(tmp_path / "campaign"), "--seed", "4"],
+        lambda folder, seed: SlurmCampaign(folder, seed, cluster),
+    )
+    output = capsys.readouterr().out
+    assert status == 0, output
+    assert output.endswith("nothing wrong\n")
