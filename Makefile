@@ -6,10 +6,11 @@ BIN := .venv/bin
 
 .PHONY: run test test-fast test-peers check docs package demo demo-train clean
 
-.venv/run: envs/requirements.txt
+.venv/run: envs/requirements.txt envs/requirements-igv.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement envs/requirements.txt
+	$(BIN)/pip install --quiet --no-deps --requirement envs/requirements-igv.txt
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 

@@ -161,8 +161,8 @@ def _match(checkpoint: Checkpoint, expected: Shapes) -> tuple[Arrays, dict[str, 
     if any(re.match(r"(.*/)?(adapter_houlsby|lora|ia3|locon|squeeze_excite)", n) for n in shapes):
         mismatch = (
             f"{source} has adapters of transfer learning, which are not supported; name the file of"
-            " the merged weights, model_best.mergeW.h5, which hound_transfer.py writes for LoRA,"
-            " IA3 and locon"
+            " the merged weights, model_best.mergeW.h5, which baskerville writes for LoRA, IA3 and"
+            " locon"
         )
     elif descriptions:
         mismatch = f"{source} does not fit its {descriptions[0]}; use the files of one model"

@@ -72,6 +72,16 @@ class Paths:
         return self.folder / PAGE
 
     @property
+    def page_script(self) -> Path:
+        """The copy of igv.js that the page uses."""
+        return self.folder / "igv.min.js"
+
+    @property
+    def sizes(self) -> Path:
+        """The lengths of the contigs, for the page."""
+        return self.folder / "genome.sizes"
+
+    @property
     def igv_session(self) -> Path:
         """The session of IGV desktop."""
         return self.folder / "igv_session.xml"

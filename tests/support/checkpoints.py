@@ -37,6 +37,8 @@ GOLDENS = {
     "keras_bpnet": ("bpnet", "bpnet-keras"),
     "keras_bpnet_encode": ("bpnet", "bpnet-encode"),
     "keras_chrombpnet": ("chrombpnet", "chrombpnet-keras"),
+    "keras_chrombpnet_lite": ("bpnet", "chrombpnet-lite"),
+    "keras_chrombpnet_lite_bias": ("bpnet", "chrombpnet-lite"),
     "multimolecule_chrombpnet": ("chrombpnet", "multimolecule"),
     "multimolecule_procapnet": ("bpnetlite", "multimolecule"),
     "cherimoya": ("cherimoya", "cherimoya"),

@@ -47,8 +47,11 @@ def matches(files: Files) -> str | None:
     shapes = files.shapes()
     if list_layers(shapes, "multihead_attention"):
         return "borzoi"
-    transposed_layers = list_layers(shapes, "conv2d_transpose")  # a BPNet's
-    return "basenji2" if "conv1d/kernel" in shapes and not transposed_layers else None
+    heads = (
+        *list_layers(shapes, "conv2d_transpose"),
+        *list_layers(shapes, "logcounts"),
+    )  # a BPNet's
+    return "basenji2" if "conv1d/kernel" in shapes and not heads else None
 
 
 def config(files: Files, architecture: str, species: str) -> Config:

@@ -1,0 +1,76 @@
+"""The page of a run in Chromium: every track opens, with the values of its bigWig."""
+
+from pathlib import Path
+
+import numpy as np
+import pyBigWig
+import pytest
+import yaml
+
+from seqcov_models.run.track_table import read_table
+from support.chromium import IS_INSTALLED, chromium, serving
+from support.data import REPOSITORY
+from support.runs import snakemake
+
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.skipif(not IS_INSTALLED, reason="chromium and chromedriver are not installed"),
+]
+
+OPEN = """
+const [index, locus] = arguments;
+const id = `track-${index}`;
+const row = () => [...document.querySelectorAll(".row")].find((row) => row.dataset.index == index);
+const list = document.getElementById("list");
+list.scrollTop = 40 * index;
+list.dispatchEvent(new Event("scroll"));
+const browser = window.igvBrowser;
+const find = () => browser.trackViews.map((view) => view.track).find((track) => track.id === id);
+if (!find()) row().click();
+while (!find()) await new Promise((resolve) => setTimeout(resolve, 20));
+const features = await find().featureSource.getFeatures(
+  {chr: locus[0], start: locus[1], end: locus[2], bpPerPixel: 1, windowFunction: "max"});
+const values = features.map((feature) => [feature.start, feature.end, feature.value]);
+row().click();
+while (find()) await new Promise((resolve) => setTimeout(resolve, 20));
+return values;
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "demo").symlink_to(REPOSITORY / "demo")
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    process = snakemake(folder, config)
+    assert process.returncode == 0, process.stderr
+    return folder / "results" / "demo"
+
+
+def test_every_track_opens_with_its_values_and_nothing_else_is_asked(results: Path) -> None:
+    rows = read_table(results / "tracks.tsv")
+    contig, start, end = locus = ("chrB", 60_000, 70_000)
+    with serving(results) as server, chromium() as page:
+        page.open(server.address)
+        page.wait("window.igvBrowser")
+        shown = page.run("return window.igvBrowser.trackViews.map(view => view.track.name)")
+        assert {"Genes", "bpnet peaks", "GATA cells DNASE DEMO0001"} <= set(shown)
+        compared = 0
+        for index, row in enumerate(rows):
+            values = np.full(end - start, np.nan)
+            for first, last, value in page.run(OPEN, index, locus):
+                values[max(0, first - start) : max(0, last - start)] = value
+            with pyBigWig.open(str(results / row["file"])) as file:
+                expected = file.values(contig, start, end, numpy=True)
+            np.testing.assert_array_equal(values, expected, err_msg=row["file"])
+            compared += int(np.isfinite(values).sum())
+        assert compared > 100_000
+        page.run("await window.igvBrowser.search('sim-40')")
+        assert page.run("return window.igvBrowser.referenceFrameList[0].chr") == "chrB"
+        letters = "await window.igvBrowser.genome.getSequence('chrC', 1000, 1040)"
+        text = "".join((REPOSITORY / "demo/genome.fa").read_text().split(">chrC")[1].split())
+        assert page.run(f"return {letters}").upper() == text[1_000:1_040].upper()
+        assert page.console() == []
+        assert page.hosts() == {f"127.0.0.1:{server.server_port}"}
+        page.open((results / "index.html").as_uri())
+        assert "seqcov serve" in page.run("return document.body.textContent")

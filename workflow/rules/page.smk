@@ -1,0 +1,23 @@
+# The page that shows the tracks in a web browser: `seqcov serve results/{genome}`.
+
+
+rule write_page:
+    input:
+        tracks=rules.write_track_table.output[0],
+        peaks=[paths.peaks(name) for name in run.profiles],
+        genes=paths.genes if run.annotation else [],
+        two_bit=[] if config["genome"]["assembly"] else paths.two_bit,
+        plan=plan_of_run,
+    output:
+        page=paths.page,
+        script=paths.page_script,
+        sizes=paths.sizes,
+    log:
+        f"{LOGS}/write_page.log",
+    localrule: True
+    conda:
+        "../../envs/seqcov.yaml"
+    params:
+        digest=run.browser_digest,
+    script:
+        "../../scripts/write_page.py"
