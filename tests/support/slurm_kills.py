@@ -28,14 +28,14 @@ class SlurmCampaign(Campaign):
         self.cluster = cluster
 
     def write_configs(self, folder: Path) -> list[Config]:
-        """Write the inputs; return two configs of some jobs each."""
+        """Write the inputs; return two configs of some jobs each, which share no results."""
         return [
             config
             | {
                 "models": {"toy": config["models"]["toy"]},
-                "prediction": {"windows_per_chunk": 120, "threads": 1},
+                "prediction": {"windows_per_chunk": 120, "threads": 1, "min_acgt": min_acgt},
             }
-            for config in super().write_configs(folder)
+            for config, min_acgt in zip(super().write_configs(folder), (0.2, 0.4), strict=True)
         ]
 
     def submit(self, number: int) -> "subprocess.Popen[bytes]":
