@@ -17,7 +17,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PEAK = re.compile(r"peak memory (\d+) MB")
-LINE = re.compile(r"^(\S+ \S+) INFO .*Seconds\((.*)\)$", re.MULTILINE)
+LINE = re.compile(r"^(\S+ \S+) INFO (.*\d s)$", re.MULTILINE)
 
 
 def main(config: Path, cores: str) -> None:
@@ -34,7 +34,7 @@ def main(config: Path, cores: str) -> None:
         for log in logs.rglob("*.log"):
             for stamp, message in LINE.findall(log.read_text()):
                 end = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S,%f").timestamp()
-                seconds = {k: float(v) for k, v in re.findall(r"(\w+)=([\d.e-]+)", message)}
+                seconds = {k: float(v) for k, v in re.findall(r"(\w+) ([\d.]+) s", message)}
                 if "bigwigs" in seconds:
                     spans.append((end - seconds["bigwigs"], end))
                 for step in steps:

@@ -17,4 +17,4 @@ with job_log(snakemake.log[0]):
         [Path(file) for file in snakemake.output],
         snakemake.threads,
     )
-    log.info("Seconds(bigwigs=%.3f)", time.perf_counter() - start)
+    log.info("bigwigs %.3f s", time.perf_counter() - start)

@@ -1,25 +1,55 @@
-"""Write the files that genome browsers open: a UCSC hub and a session of IGV desktop."""
+"""Write the files that genome browsers open: a UCSC hub, sessions of IGV desktop and JBrowse."""
 
 from pathlib import Path
 
 from seqcov_models.run.job import job_log
 
 with job_log(snakemake.log[0]):
-    from seqcov_models.browsers.files import write_browser_files
+    from seqcov_models.browsers.files import (
+        BrowserGenome,
+        find_view,
+        write_hub,
+        write_igv_session,
+        write_jbrowse_config,
+    )
     from seqcov_models.run.plan import SharedPlan
     from seqcov_models.run.track_table import read_table
 
     plan = SharedPlan.load(snakemake.input.plan)
-    write_browser_files(
-        plan.fasta,
-        plan.config["genome"]["name"],
-        plan.config["genome"]["assembly"],
-        plan.view,
-        read_table(Path(snakemake.input.tracks)),
-        [Path(peaks) for peaks in snakemake.input.peaks],
+    section, browsers = plan.config["genome"], plan.config["browsers"]
+    genes = [Path(file) for file in snakemake.input.genes]  # BED and bigBed, or none
+    rows = read_table(Path(snakemake.input.tracks))
+    folder = Path(snakemake.input.tracks).parent
+    view = (
+        None if browsers["locus"] else find_view(rows, folder, plan.fasta.contigs, browsers["show"])
+    )
+    genome = BrowserGenome(
+        plan.fasta, section["name"], section["assembly"], view or plan.view, *genes
+    )
+    peaks, tables = map(Path, snakemake.input.peaks), map(Path, snakemake.input.peak_tables)
+    files = zip(peaks, tables, map(Path, snakemake.output.peaks), strict=True)
+    peaks_of_models = dict(zip(plan.profiles, files, strict=True))
+    write_hub(
+        genome,
+        rows,
+        browsers,
+        peaks_of_models,
         hub=Path(snakemake.output.hub),
-        igv_session=Path(snakemake.output.igv),
+        pages=Path(snakemake.output.pages),
         two_bit=Path(snakemake.output.two_bit) if snakemake.output.two_bit else None,
-        show=plan.config["browsers"]["show"],
-        email=plan.config["browsers"]["email"],
+        networks={name: entry["architecture"] for name, entry in plan.config["models"].items()},
+    )
+    write_igv_session(
+        Path(snakemake.output.igv),
+        genome,
+        rows,
+        browsers,
+        {model: bigbed for model, (*_, bigbed) in peaks_of_models.items()},
+    )
+    write_jbrowse_config(
+        Path(snakemake.output.jbrowse),
+        genome,
+        rows,
+        browsers,
+        {model: bigbed for model, (*_, bigbed) in peaks_of_models.items()},
     )

@@ -16,4 +16,4 @@ with job_log(snakemake.log[0]):
         snakemake.wildcards.group,
         [Path(file) for file in snakemake.input.files],
     )
-    log.info("Seconds(bigwigs=%.3f)", time.perf_counter() - start)
+    log.info("bigwigs %.3f s", time.perf_counter() - start)

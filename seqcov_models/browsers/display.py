@@ -5,6 +5,7 @@ Identifiers and descriptions come from tables that other people wrote: text is c
 enters a file in which it could be taken for syntax.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -189,12 +190,24 @@ def track_colour(row: TrackRow) -> str:
     return ",".join(map(str, rgb_colour(row)))
 
 
+def is_below_zero(row: TrackRow) -> bool:
+    """Return whether a row's values are negative: the minus strand, if the config asks for it."""
+    return float(row["minimum"]) < 0 >= float(row["maximum"])
+
+
+def value_range(rows: Iterable[TrackRow]) -> tuple[float, float]:
+    """Return the range that encloses zero and all finite values of `rows`."""
+    values = [float(row[column]) for row in rows for column in ("minimum", "maximum")]
+    values = [0.0, *(value for value in values if math.isfinite(value))]
+    return min(values), max(values)
+
+
 def window_function(row: TrackRow) -> str:
     """Return which of several values per pixel is drawn: 'maximum' or 'minimum'.
 
     A mean would hide narrow peaks in a wide view. Tracks of negative values have their peaks below.
     """
-    return "minimum" if float(row["minimum"]) < 0 >= float(row["maximum"]) else "maximum"
+    return "minimum" if is_below_zero(row) else "maximum"
 
 
 def relative_file(row: TrackRow) -> str:

@@ -1,59 +1,167 @@
 """Write the files that genome browsers open, from the table of tracks."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from seqcov_models.browsers.display import TrackRow
-from seqcov_models.browsers.hub import build_hub
+from seqcov_models import __version__
+from seqcov_models.browsers.display import TrackRow, first_rows, fixed_range
+from seqcov_models.browsers.hub import HubOptions, build_hub
 from seqcov_models.browsers.igv import build_igv_session
+from seqcov_models.browsers.jbrowse import build_jbrowse_config
+from seqcov_models.browsers.locus import find_loci
+from seqcov_models.browsers.page import MAX_LOCI
+from seqcov_models.browsers.peaks import write_peaks_bigbed
 from seqcov_models.files import write_atomically
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.genome.regions import Interval
 from seqcov_models.genome.two_bit import write_two_bit
 
 
-def write_browser_files(
-    fasta: Fasta,
-    name: str,
-    assembly: str | None,
-    view: Interval,
-    rows: Sequence[TrackRow],
-    peaks: Sequence[Path],
-    *,
-    hub: Path,
-    igv_session: Path,
-    two_bit: Path | None,
-    show: Sequence[str | int] = (),
-    email: str = "nobody@example.org",
-) -> None:
-    """Write a UCSC hub and a session of IGV desktop.
+@dataclass(frozen=True)
+class BrowserGenome:
+    """What browsers show tracks along.
 
-    Args:
+    Attributes:
         fasta: The genome's sequence.
         name: The genome's name, as in the config.
         assembly: UCSC's name of the assembly; None if UCSC does not know it.
         view: The interval shown first (contig, start, end), 0-based half-open.
-        rows: The table of tracks, whose files are relative to the folder of `hub`.
-        peaks: narrowPeak files to show.
-        hub: The hub to write.
-        igv_session: The session to write.
-        two_bit: The sequence for the hub; None if UCSC knows the assembly.
+        genes: Genes as BED; None without an annotation.
+        genes_bigbed: The same genes as bigBed.
+    """
+
+    fasta: Fasta
+    name: str
+    assembly: str | None
+    view: Interval
+    genes: Path | None = None
+    genes_bigbed: Path | None = None
+
+
+def find_view(
+    rows: Sequence[TrackRow], folder: Path, contigs: Mapping[str, int], show: Sequence[str | int]
+) -> Interval | None:
+    """Return the most interesting interval of the tracks shown first; None if there is none.
+
+    Args:
+        rows: The table of tracks in `folder`.
+        folder: The folder of the results.
+        contigs: Contig lengths in bp, by name.
         show: Selectors of the tracks shown first; empty for a varied choice.
-        email: Address of the person to ask about the hub.
+    """
+    shown = [row for row in first_rows(rows, show) if fixed_range(row) is None]
+    loci = find_loci(shown, folder, contigs, MAX_LOCI) if shown else []
+    return loci[0] if loci else None
+
+
+def write_hub(
+    genome: BrowserGenome,
+    rows: Sequence[TrackRow],
+    browsers: Mapping[str, Any],
+    peaks: Mapping[str, tuple[Path, Path, Path]],
+    *,
+    hub: Path,
+    pages: Path,
+    two_bit: Path | None,
+    networks: Mapping[str, str],
+) -> None:
+    """Write a UCSC hub, its descriptions, and its peaks as bigBed.
+
+    Args:
+        genome: The genome.
+        rows: The table of tracks, whose files are relative to the folder of `hub`.
+        browsers: The config's section `browsers`.
+        peaks: By model, the combined peaks, the table of their predictions, the bigBed to write.
+        hub: The hub to write.
+        pages: The folder for descriptions and tables.
+        two_bit: The sequence for the hub; None if UCSC knows the assembly.
+        networks: The name of the network of each entry of the config, for the descriptions.
 
     Raises:
         SeqcovError: If a file of the table is not safe to name, or the FASTA cannot be read.
     """
     if two_bit:
         with write_atomically(two_bit) as partial_file:
-            write_two_bit(partial_file, fasta)
-    with write_atomically(hub) as partial_file:
-        partial_file.write_text(build_hub(name, assembly, rows, view, show, email), "utf-8")
-    folder = igv_session.parent
-    peak_files = [os.path.relpath(file, folder) for file in peaks]
-    sequence = os.path.relpath(fasta.path.parent.resolve() / fasta.path.name, folder.resolve())
-    with write_atomically(igv_session) as partial_file:
-        partial_file.write_text(
-            build_igv_session(sequence, rows, view, folder, peak_files, show), "utf-8"
-        )
+            write_two_bit(partial_file, genome.fasta)
+    for combined, table, bigbed in peaks.values():
+        write_peaks_bigbed(bigbed, combined, table, genome.fasta.contigs)
+    options = HubOptions(
+        assembly=genome.assembly,
+        view=genome.view,
+        show=browsers["show"],
+        email=browsers["email"],
+        peaks={model: os.path.relpath(files[2], hub.parent) for model, files in peaks.items()},
+        genes=os.path.relpath(genome.genes_bigbed, hub.parent) if genome.genes_bigbed else None,
+        folder=pages.name,
+        provenance=f"Predicted with seqcov {__version__}: "
+        + "; ".join(f"{entry} with the network {network}" for entry, network in networks.items())
+        + ".",
+    )
+    pages.mkdir(parents=True, exist_ok=True)
+    for path, text in build_hub(genome.name, rows, options).items():
+        with write_atomically(hub.parent / path if path else hub) as partial_file:
+            partial_file.write_text(text, "utf-8")
+
+
+def write_igv_session(
+    path: Path,
+    genome: BrowserGenome,
+    rows: Sequence[TrackRow],
+    browsers: Mapping[str, Any],
+    peaks: Mapping[str, Path],
+) -> None:
+    """Write a session of IGV desktop, in which all paths are relative.
+
+    Args:
+        path: The session to write.
+        genome: The genome.
+        rows: The table of tracks, whose files are relative to the folder of the session.
+        browsers: The config's section `browsers`.
+        peaks: bigBed files by model.
+    """
+    features = {"genes": genome.genes} if genome.genes else {}
+    features |= {f"{model} peaks": file for model, file in peaks.items()}
+    names = {os.path.relpath(file, path.parent): name for name, file in features.items()}
+    text = build_igv_session(
+        relative_fasta(genome.fasta, path.parent), rows, genome.view, names, browsers["show"]
+    )
+    with write_atomically(path) as partial_file:
+        partial_file.write_text(text, "utf-8")
+
+
+def write_jbrowse_config(
+    path: Path,
+    genome: BrowserGenome,
+    rows: Sequence[TrackRow],
+    browsers: Mapping[str, Any],
+    peaks: Mapping[str, Path],
+) -> None:
+    """Write a configuration of JBrowse 2, in which all addresses are relative.
+
+    Args:
+        path: The configuration to write.
+        genome: The genome.
+        rows: The table of tracks, whose files are relative to the folder of the configuration.
+        browsers: The config's section `browsers`.
+        peaks: bigBed files by model.
+    """
+    features = {"genes": genome.genes_bigbed} if genome.genes_bigbed else {}
+    features |= {f"{model} peaks": file for model, file in peaks.items()}
+    text = build_jbrowse_config(
+        genome.name,
+        relative_fasta(genome.fasta, path.parent),
+        rows,
+        genome.view,
+        {name: os.path.relpath(file, path.parent) for name, file in features.items()},
+        browsers["show"],
+    )
+    with write_atomically(path) as partial_file:
+        partial_file.write_text(text, "utf-8")
+
+
+def relative_fasta(fasta: Fasta, folder: Path) -> str:
+    """Return the path of the FASTA, relative to a folder. Links of folders are followed."""
+    return os.path.relpath(fasta.path.parent.resolve() / fasta.path.name, folder.resolve())

@@ -2,86 +2,136 @@
 
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
 from seqcov_models.browsers.display import (
     TrackRow,
     first_rows,
+    fixed_range,
     format_locus,
+    is_below_zero,
     relative_file,
     scale_group,
     single_line,
     track_colour,
+    value_range,
     window_function,
 )
 from seqcov_models.genome.regions import Interval
 
+PEAK_COLOUR = "60,60,60"
+
+HIDDEN_ATTRIBUTES = ("AUTOSCALE GROUP", "DATA FILE", "DATA TYPE", "NAME")
+"""Columns of IGV between names and data, which say nothing here."""
+
 
 def build_igv_session(
-    fasta: str,
+    genome: str,
     rows: Sequence[TrackRow],
     view: Interval,
-    folder: Path,
-    peaks: Sequence[str] = (),
+    features: Mapping[str, str] | None = None,
     show: Sequence[str | int] = (),
 ) -> str:
-    """Build the XML of an IGV session with the first tracks of each assay.
+    """Build the XML of an IGV session with the first tracks.
 
-    IGV takes files of the same name in two folders for one file, unless their paths are absolute.
-    Two BPNets with the same task have such files, so these get absolute paths.
+    All paths are relative to the session, so the folder can be moved. IGV takes files of one name
+    in two folders for one file; the names of a run's files differ.
 
     Args:
-        fasta: Path of the genome, relative to `folder`.
-        rows: Rows of the table of tracks in `folder`.
+        genome: Path of the FASTA, relative to the session.
+        rows: Rows of the table of tracks, beside which the session lies.
         view: The interval shown first (contig, start, end), 0-based half-open.
-        folder: Folder that the session will lie in.
-        peaks: Paths of narrowPeak files, relative to `folder`.
+        features: Names of peaks or genes by the paths of their files, relative to the session.
         show: Selectors of the tracks to show; empty for a varied choice.
 
     Returns:
-        The XML. Tracks of one model and group share one vertical scale.
+        The XML. Tracks of one model, assay and target share one vertical scale.
 
     Raises:
         SeqcovError: If the path of a track file could lead outside the table's folder.
     """
     visible = first_rows(rows, show)
-    file_names = Counter(PurePosixPath(row["file"]).name for row in visible)
     groups = dict.fromkeys(scale_group(row) for row in visible)
     scales = {group: str(number) for number, group in enumerate(groups, 1)}
     session = ET.Element(
         "Session",
-        {"genome": fasta, "locus": format_locus(view), "version": "8"},
+        {"genome": genome, "locus": format_locus(view), "version": "8"},
         nextAutoscaleGroup=str(len(scales) + 1),
     )
     resources = ET.SubElement(session, "Resources")
-    panel = ET.SubElement(session, "Panel", name="DataPanel", width="1200", height="800")
-    for row in visible:
+    height = max(20, min(40, 800 // max(1, len(visible))))
+    panel = ET.SubElement(
+        session, "Panel", name="DataPanel", width="1200", height=str(height * len(visible))
+    )
+    names = _shorten([single_line(row["label"]) for row in visible], visible)
+    for row, name in zip(visible, names, strict=True):
         path = relative_file(row)
-        if file_names[PurePosixPath(path).name] > 1:
-            path = (folder.resolve() / path).as_posix()
         ET.SubElement(resources, "Resource", path=path, type="bw")
+        _add_track(panel, row, name, height, scales[scale_group(row)])
+    if features:
+        panel = ET.SubElement(session, "Panel", name="FeaturePanel", width="1200", height="80")
+    for path, name in (features or {}).items():
+        # "narrowPeak" would be read as information on samples
+        ET.SubElement(resources, "Resource", path=path, type=PurePosixPath(path).suffix[1:].lower())
         ET.SubElement(
             panel,
             "Track",
-            clazz="org.broad.igv.track.DataSourceTrack",
+            clazz="org.broad.igv.track.FeatureTrack",
             id=path,
-            name=single_line(row["label"]),
-            color=track_colour(row),
-            height="40",
-            autoScale="true",  # without it IGV guesses a range that cuts peaks
-            autoscaleGroup=scales[scale_group(row)],
-            renderer="BAR_CHART",
-            windowFunction=window_function(row)[:3],
+            name=single_line(name),
+            color=PEAK_COLOUR,
+            displayMode="COLLAPSED",
             visible="true",
         )
-    if peaks:
-        panel = ET.SubElement(session, "Panel", name="FeaturePanel", width="1200", height="60")
-    for path in peaks:
-        path = path if len(peaks) == 1 else (folder.resolve() / path).as_posix()
-        ET.SubElement(resources, "Resource", path=path, type="narrowPeak")
-        name = f"{PurePosixPath(path).parent.name} peaks"
-        feature_track = "org.broad.igv.track.FeatureTrack"
-        ET.SubElement(panel, "Track", clazz=feature_track, id=path, name=name, visible="true")
+    if features:
+        ET.SubElement(session, "PanelLayout", dividerFractions="0.85")
+    hidden = ET.SubElement(session, "HiddenAttributes")
+    for name in HIDDEN_ATTRIBUTES:
+        ET.SubElement(hidden, "Attribute", name=name)
     ET.indent(session)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(session, "unicode")}\n'
+
+
+def _shorten(labels: Sequence[str], rows: Sequence[TrackRow]) -> list[str]:
+    """Return labels without identifiers if they are unique then: IGV has room for 25 characters."""
+    short = [
+        label.removesuffix(f" {row['identifier'].rstrip('+-')}")
+        for label, row in zip(labels, rows, strict=True)
+    ]
+    counts = Counter(short)
+    return [a if counts[a] == 1 else b for a, b in zip(short, labels, strict=True)]
+
+
+def _add_track(panel: ET.Element, row: TrackRow, name: str, height: int, scale: str) -> None:
+    """Add a bigWig to a panel. scale: the number of its scale group."""
+    low, high = fixed_range(row) or value_range([row])
+    track = ET.SubElement(
+        panel,
+        "Track",
+        clazz="org.broad.igv.track.DataSourceTrack",
+        id=relative_file(row),
+        name=name,
+        color=track_colour(row),
+        altColor=track_colour(row),
+        height=str(height),
+        renderer="BAR_CHART",
+        windowFunction=window_function(row)[:3],
+        fontSize="10",
+        visible="true",
+    )
+    if fixed_range(row):
+        track.set("autoScale", "false")
+    else:
+        track.set("autoScale", "true")  # without it IGV guesses a range that cuts peaks
+        track.set("autoscaleGroup", scale)
+    ET.SubElement(
+        track,
+        "DataRange",
+        minimum=f"{low:g}",
+        maximum=f"{high or 1:g}",
+        baseline="0",
+        drawBaseline="true",
+        flipAxis="true" if row["strand"] == "-" and not is_below_zero(row) else "false",
+        type="LINEAR",
+    )

@@ -36,8 +36,7 @@ PIECE = 1 << 17
 """Bases that a GPU computes at once. 512 channels of them are 0.27 GB in float32."""
 
 UNIT = 512
-"""Pieces at the ends of a run are multiples of about this many bases. oneDNN compiles its
-kernels again for each length."""
+"""Pieces at the ends of a run are multiples of about this many bases; see `_round_up`."""
 
 Reduce = Callable[[Tensor, int], Tensor]
 """`torch.sum` or `torch.logsumexp`."""
@@ -189,10 +188,22 @@ class _Contig:
         last = (run.first_window + run.windows - 1) * step + geometry.core + geometry.context
         # A piece ends where the run ends, and not where a job does: another length may be rounded
         # in another way.
-        self.first = first // self.unit * self.unit
-        self.last = -(-last // self.unit) * self.unit
+        after_first, before_last = first // self.piece + 1, (last - 1) // self.piece
+        self.first = after_first * self.piece - self._round_up(after_first * self.piece - first)
+        self.last = before_last * self.piece + self._round_up(last - before_last * self.piece)
         self._pieces: dict[int, list[Positions]] = {}
         self._unknown: dict[int, list[Positions]] = {}
+
+    def _round_up(self, bases: int) -> int:
+        """Return the length of a piece at the end of a run, of which `bases` are needed.
+
+        It is 1, 2, 3, 4, 6, 8, 12, … units. There are few lengths, because oneDNN compiles its
+        kernels again for each of them and keeps these: 2 to 3 MB at 512 channels.
+        """
+        units = -(-bases // self.unit)
+        power = 1 << (units - 1).bit_length()
+        units = power * 3 // 4 if units <= power * 3 // 4 else power
+        return min(units * self.unit, self.piece)
 
     def split_windows(self) -> Iterator[range]:
         """Yield the windows of the segment in blocks that begin with the pieces."""

@@ -32,3 +32,9 @@ class Seconds:
         began = time.perf_counter()
         yield
         setattr(self, stage, getattr(self, stage) + time.perf_counter() - began)
+
+    def __str__(self) -> str:
+        """Return the number of windows and the seconds of each stage."""
+        stages = ("reading", "model", "stitching", "writing", "elapsed")
+        texts = [f"{stage} {getattr(self, stage):.2f} s" for stage in stages]
+        return f"{self.windows:,} windows; {', '.join(texts)}"

@@ -55,7 +55,7 @@ def describe_profile_work(plan: ProfilePlan, peaks: int, earlier: ProfilePlan | 
     if earlier and earlier.peaks_digest != plan.peaks_digest:
         changes.append("the peaks, regions or exclude changed")
     reason = f", everything, because {'; '.join(changes)}" if changes else ""
-    return f"{peaks:,} peaks to predict{reason}"
+    return f"{_count(peaks, 'peak')} to predict{reason}"
 
 
 def list_changes(earlier: CoveragePlan, plan: CoveragePlan) -> Iterator[str]:

@@ -21,7 +21,7 @@ log = logging.getLogger("seqcov")
 
 @contextmanager
 def job_log(path: str) -> Iterator[None]:
-    """Write the log to `path` and to stderr; exit with status 1 on any error.
+    """Write the log to `path`, and warnings and errors to stderr; exit with status 1 on any error.
 
     A SeqcovError is one line for the user. Any other error has its traceback, and a last line that
     names the log.
@@ -30,10 +30,12 @@ def job_log(path: str) -> Iterator[None]:
         path: The log file.
     """
     logging.raiseExceptions = False  # no traceback if the disk is too full for a line of the log
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
-        handlers=[*_open_log(path), logging.StreamHandler()],
+        handlers=[*_open_log(path), terminal],
     )
     try:
         check_run()

@@ -20,6 +20,9 @@ SEAL = ".seal.json"
 PAGE = "index.html"
 """The page with the tracks, for a web browser."""
 
+FACETS = ".tsv"
+"""End of the names of the hub's tables."""
+
 TWO_BIT = "genome.2bit"
 """The sequence beside a hub, for an assembly that UCSC does not know."""
 
@@ -62,6 +65,11 @@ class Paths:
         return self.folder / "hub.txt"
 
     @property
+    def hub_pages(self) -> Path:
+        """The folder of the descriptions and tables of the hub."""
+        return self.folder / "hub"
+
+    @property
     def two_bit(self) -> Path:
         """The sequence, for a hub of an assembly that UCSC does not know."""
         return self.folder / TWO_BIT
@@ -85,6 +93,11 @@ class Paths:
     def igv_session(self) -> Path:
         """The session of IGV desktop."""
         return self.folder / "igv_session.xml"
+
+    @property
+    def jbrowse_config(self) -> Path:
+        """The configuration of JBrowse 2."""
+        return self.folder / "jbrowse_config.json"
 
     @property
     def genes(self) -> Path:
@@ -163,7 +176,11 @@ class Paths:
 
     def peaks(self, model: str) -> Path:
         """The combined peaks of all sets of a model."""
-        return self.model(model) / "peaks.narrowPeak"
+        return self.model(model) / f"{model}.peaks.narrowPeak"
+
+    def peaks_bigbed(self, model: str) -> Path:
+        """The combined peaks for the UCSC hub, with scores."""
+        return self.model(model) / f"{model}.peaks.bb"
 
     def chunk_statistics(self, model: str, chunk: str | int) -> Path:
         """The statistics of a job's windows."""
@@ -174,8 +191,11 @@ class Paths:
         return self.chunks(model) / f"{chunk}.windows.npy"
 
     def profile_bigwig(self, model: str, task: str, strand: str = "") -> Path:
-        """The bigWig of a task. strand: "plus", "minus", or "" for the sum of the strands."""
-        return self.model(model) / (f"{task}.{strand}.bw" if strand else f"{task}.bw")
+        """The bigWig of a task. strand: "plus", "minus", or "" for the sum of the strands.
+
+        Its name has the model's: IGV takes files of one name in two folders for one file.
+        """
+        return self.model(model) / bigwig_name(model, f"{task}.{strand}" if strand else task)
 
     def task_table(self, model: str, task: str) -> Path:
         """The table of a task's bigWigs."""
@@ -228,19 +248,18 @@ class Paths:
             results |= {*self.group_folders(model), *self.model(model).glob("[!.]*.bw")}
         return results
 
+    def bigwigs(self) -> list[Path]:
+        """Return all finished bigWigs."""
+        return [file for name in ("*/tracks/*/*.bw", "*/*.bw") for file in self.folder.glob(name)]
+
     def written_bytes(self, without: Collection[Path] = ()) -> int:
         """Return the size in bytes of all existing chunks, compressed ranges and bigWigs.
 
         without: folders of bigWigs that are not counted.
         """
         temporary = ("*/chunks/*.npy", "*/chunks/*.packed", "*/chunks/*.joined/*.bw")
-        patterns = (*temporary, "*/tracks/*/*.bw", "*/*.bw")
-        states = [
-            file.stat()
-            for pattern in patterns
-            for file in self.folder.glob(pattern)
-            if file.parent not in without
-        ]
+        files = [*self.bigwigs(), *(file for name in temporary for file in self.folder.glob(name))]
+        states = [file.stat() for file in files if file.parent not in without]
         sizes = {(state.st_dev, state.st_ino): state.st_size for state in states}
         return sum(sizes.values())  # a bigWig with two names is counted once
 
@@ -262,7 +281,7 @@ def list_tables(folder: Path) -> list[Path]:
 
 
 def bigwig_name(model: str, track: str) -> str:
-    """Return the name of a track's bigWig within its group's folder."""
+    """Return the name of a track's bigWig within its folder."""
     return f"{model}.{track}.bw"
 
 

@@ -244,6 +244,7 @@ class RunPlan:
     def _results(self, paths: Paths) -> set[Path]:
         """Return the folders and bigWigs that this run writes, as `Paths.existing_results` does."""
         results = {paths.model(name) for name in (*self.models, *self.profiles)}
+        results.add(paths.hub_pages)
         results |= {paths.tracks(m.name, group) for m in self.models.values() for group in m.groups}
         return results | {
             paths.profile_bigwig(plan.name, task, strand)

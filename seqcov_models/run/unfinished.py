@@ -38,7 +38,7 @@ from seqcov_models.run.sealed_array import (
     seal,
 )
 
-_RECORD = struct.Struct("<QII")
+RECORD = struct.Struct("<QII")
 """A step in the journal: finished columns or rows, checksum of the checksums of all rows that the
 step has changed, checksum of both."""
 
@@ -90,15 +90,15 @@ class UnfinishedArray:
         if self._read(self._bytes, len(self._seal)) != self._seal:
             return False
         array, place = self.map(), self._bytes + len(self._seal)
-        while len(record := self._read(place, _RECORD.size)) == _RECORD.size:
-            end, checksum, check = _RECORD.unpack(record)
+        while len(record := self._read(place, RECORD.size)) == RECORD.size:
+            end, checksum, check = RECORD.unpack(record)
             if google_crc32c.value(record[:-4]) != check or end <= self.finished:
                 break
             rows, checksums = self._find_changes(array, end)
             if _checksum(checksums) != checksum:
                 break
             self._checksums[rows] = checksums
-            self.finished, place = end, place + _RECORD.size
+            self.finished, place = end, place + RECORD.size
         self._file.truncate(place)
         return True
 

@@ -107,7 +107,8 @@ def find_strand(track: Track) -> str:
     The sign of the identifier says which. A track that is its own strand pair has none.
     """
     sign = track.identifier[-1:]
-    return sign if sign in ("+", "-") and track.pair != track.row else "."
+    is_own_pair = track.pair == track.row >= 0
+    return sign if sign in ("+", "-") and not is_own_pair else "."
 
 
 def label_tracks(rows: Sequence[Mapping[str, str]]) -> list[str]:
@@ -140,7 +141,7 @@ def label_tracks(rows: Sequence[Mapping[str, str]]) -> list[str]:
 def _describe(row: Mapping[str, str]) -> str:
     """Return the label of a row, which may be that of another row, too."""
     if row["assay"] == MASK:
-        return "N or beyond contig"
+        return "N or contig end"
     words = [row["biosample"], row["target"] or row["assay"]]
     if row["target"] and (not row["biosample"] or row["target"] in _TASKS_OF_CHROMBPNET.values()):
         words.insert(1 if row["biosample"] else 2, row["assay"])
@@ -150,7 +151,7 @@ def _describe(row: Mapping[str, str]) -> str:
     identifier = row["identifier"].rstrip("+-") if row["strand"] != "." else row["identifier"]
     if not any(word == identifier for word in words) and not _is_profile(row["description"]):
         words.append(identifier)
-    return " ".join(word for word in words if word)
+    return _single_line(" ".join(words))
 
 
 def is_deviation(description: str) -> bool:
@@ -163,10 +164,14 @@ def _is_profile(description: str) -> bool:
     return bool(_PROFILE_DESCRIPTION.fullmatch(description)) and ":" not in description
 
 
+def _single_line(text: str) -> str:
+    """Return `text` on one line, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def _clean(text: str) -> str:
     """Return a biosample without the gaps and ends that tables leave: "CD8+ T Cells, , donor"."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    text = re.sub(r"(,\s*)+,", ",", text).strip(" ,;:/")
+    text = re.sub(r"(,\s*)+,", ",", _single_line(text)).strip(" ,;:/")
     text = re.sub(r"(,? / \.|, biol_)$", "", text)
     text = re.sub(r"(?<=\S)( eGFP-| 3xFLAG)?( genetically modified)? using .*", "", text)  # tags
     return re.sub(r"\btissue tissue\b", "tissue", text)

@@ -14,7 +14,7 @@ import errno, sys
 from seqcov_models.errors import SeqcovError
 from seqcov_models.run.job import job_log, log
 with job_log(sys.argv[1]):
-    log.info("begins")
+    log.warning("begins")
     {statement}
 """
 

@@ -2,13 +2,15 @@
 
     PYTHONPATH=.:tests python tests/support/kills.py --kills 200 --folder FOLDER [--seed 1]
 
-Two configs take turns in one results folder: other tracks, and another unit of the profiles. A run
-is killed with all of its jobs, or without them (they live on), or one of its jobs is killed. Jobs
-take a while to start, and predictions wait for one simulated GPU. Prints one line; the exit status
-is 0 if no bigWig was ever wrong, no run failed that was not disturbed, and no job lived on.
+Four configs take turns in one results folder: other tracks, other regions, and another unit of the
+profiles. A run is killed with all of its jobs, or without them (they live on), or one of its jobs
+is killed; half of the kills wait for a prediction of coverage. Jobs take a while to start, windows
+take a while to be written, and predictions wait for one simulated GPU. Prints one line; the exit
+status is 0 if no bigWig was ever wrong, no run failed that was not disturbed, and no job lived on.
 """
 
 import argparse
+import hashlib
 import os
 import random
 import re
@@ -25,6 +27,7 @@ from typing import Any
 import psutil
 import yaml
 
+from seqcov_models.run.track_table import read_table
 from support.fasta import write_fasta
 from support.position_coded import position_coded_bin, save_position_coded
 from support.profiles import LETTERS, write_profile_run
@@ -36,12 +39,31 @@ SLOW_START = """
 import importlib.util, os, random, sys, time
 from pathlib import Path
 
-TARGET = "seqcov_models.prediction.devices"
+
+def simulate_gpu(module):
+    def wait(device, kind="auto", folder=None):
+        device.lock, _ = module.lease(["simulated"], Path(os.environ["SIMULATED_GPU"]))
+        device.name = "cpu"
+
+    module.Device.__init__ = wait
 
 
-class SimulatedGpu:
+def write_slowly(module):
+    append = module.UnfinishedArray.append
+
+    def sleep_and_append(array, block):
+        time.sleep(random.choice([0, 0, 0.1]))
+        append(array, block)
+
+    module.UnfinishedArray.append = sleep_and_append
+
+
+class Patch:
+    def __init__(self, name, change):
+        self.name, self.change = name, change
+
     def find_spec(self, name, path=None, target=None):
-        if name != TARGET:
+        if name != self.name:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
@@ -49,12 +71,7 @@ class SimulatedGpu:
 
         def execute_and_patch(module):
             execute(module)
-
-            def wait(device, kind="auto", folder=None):
-                device.lock, _ = module.lease(["simulated"], Path(os.environ["SIMULATED_GPU"]))
-                device.name = "cpu"
-
-            module.Device.__init__ = wait
+            self.change(module)
 
         spec.loader.exec_module = execute_and_patch
         return spec
@@ -62,13 +79,14 @@ class SimulatedGpu:
 
 if any(".snakemake/scripts" in argument for argument in sys.orig_argv):
     time.sleep(random.choice([0, 0, random.uniform(0, 3)]))
-    sys.meta_path.insert(0, SimulatedGpu())
+    sys.meta_path.insert(0, Patch("seqcov_models.prediction.devices", simulate_gpu))
+    sys.meta_path.insert(0, Patch("seqcov_models.run.unfinished", write_slowly))
 """
-"""Python's start in a job: some take longer, and one job at a time has the GPU."""
+"""Python's start in a job: some take longer, windows do, and one job at a time has the GPU."""
 
 
 class Campaign:
-    """Runs of two configs in one folder, and what undisturbed runs of them write."""
+    """Runs of some configs in one folder, and what undisturbed runs of them write."""
 
     kinds = ("run", "main process", "job")
     """What is killed."""
@@ -106,11 +124,19 @@ class Campaign:
                 env=os.environ | self.environment,
             )  # fmt: skip
 
-    def kill(self, number: int) -> None:
-        """Start a run of a config and kill it, or a part of it, at a random moment."""
+    def kill(self, number: int) -> bool:
+        """Start a run of a config and kill it, or a part of it, at a random moment.
+
+        Return False if the run ended before.
+        """
         run = self.start(self.folder / "run", self.configs[number])
         kind = self.draw.choice(self.kinds)
-        deadline = time.monotonic() + self.draw.uniform(0.5, self.seconds)
+        rules, seconds = set[str | None](), self.draw.uniform(0.5, self.seconds)
+        if self.draw.random() < 0.5:
+            rules, seconds = {"predict_coverage"}, self.draw.uniform(0, 6)
+        while run.poll() is None and not rules <= {*map(name_rule, find_jobs(run.pid))}:
+            time.sleep(0.01)
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and run.poll() is None:
             time.sleep(0.01)
         jobs = find_jobs(run.pid)
@@ -118,7 +144,8 @@ class Campaign:
             time.sleep(0.01)
             jobs = find_jobs(run.pid)
         if run.poll() is not None:
-            return self.check_end(run.returncode, number)
+            self.check_end(run.returncode, number)
+            return False
         self.rules.update(filter(None, map(name_rule, jobs)) if jobs else ["no job"])
         self.kills[kind] += 1
         if kind == "job":
@@ -135,6 +162,7 @@ class Campaign:
             self.orphans += children if kind == "main process" else []
             run.wait()
         self.check_bigwigs()
+        return True
 
     def finish(self, number: int) -> None:
         """Let a config run to its end, and compare every file."""
@@ -149,7 +177,7 @@ class Campaign:
             self.problems.append(f"an undisturbed run failed: {errors[-1:] or lines[-1:]}")
             shutil.copy(self.folder / "run/log", self.folder / f"failed{len(self.problems)}.log")
             return
-        found, expected = digests(results), self.expected[number]
+        found, expected = listed_digests(results / "g"), self.expected[number]
         self.compared += len(expected)
         wrong = [name for name, digest in expected.items() if found.get(name) != digest]
         if wrong:
@@ -160,9 +188,10 @@ class Campaign:
 
     def check_bigwigs(self) -> None:
         """Note every bigWig that is neither that of one config nor that of the other."""
-        for name, digest in digests(self.folder / "run/results").items():
-            if all(expected.get(name) != digest for expected in self.expected):
-                self.problems.append(f"{name}: torn, or of no config")
+        for path in (self.folder / "run/results").rglob("*.bw"):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            if all(expected.get(path.name) != content for expected in self.expected):
+                self.problems.append(f"{path}: torn, or of no config")
 
     def check_orphans(self) -> None:
         """Note every job that lives on after its run."""
@@ -181,8 +210,14 @@ class Campaign:
         )
 
 
+def listed_digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each bigWig that the table of a run lists, by file name."""
+    files = [folder / row["file"] for row in read_table(folder / "tracks.tsv")]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
 def write_inputs(folder: Path) -> list[Config]:
-    """Write a genome, a model of coverage and a BPNet; return two configs."""
+    """Write a genome, a model of coverage and a BPNet; return the configs."""
     config = write_profile_run(folder)
     draw = random.Random(3)
     contigs = {
@@ -200,13 +235,21 @@ def write_inputs(folder: Path) -> list[Config]:
     config["genome"]["fasta"] = str(folder / "g.fa")
     toy = {"architecture": "borzoi", "weights": str(folder / "toy")}
     config["prediction"] = {"windows_per_chunk": 20, "threads": 1}
-    settings = (
-        ([*range(30)], {"jobs": 2, "windows": True}),
-        ([*range(10, 40)], {"jobs": 3, "counts": "expm1"}),
-    )
+    few, many = {"jobs": 2, "windows": True}, {"jobs": 3, "counts": "expm1"}
+    settings: list[tuple[range, list[str] | None, Config]] = [
+        (range(30), None, few),
+        (range(10, 40), None, many),
+        (range(30), ["chr0", "chr1:4,001-12,000", *LETTERS], few),
+        (range(10, 40), ["chr1", "chr2", *LETTERS], many),
+    ]
     return [
-        config | {"models": {"toy": toy | {"tracks": tracks}, "plain": plain}, "profiles": profiles}
-        for tracks, profiles in settings
+        config
+        | {
+            "genome": config["genome"] | ({"regions": regions} if regions else {}),
+            "models": {"toy": toy | {"tracks": [*tracks]}, "plain": plain},
+            "profiles": profiles,
+        }
+        for tracks, regions, profiles in settings
     ]
 
 
@@ -250,13 +293,15 @@ def main(
     options.folder.mkdir(parents=True)
     campaign, number = create(options.folder.resolve(), options.seed), 0
     while campaign.kills.total() < options.kills and len(campaign.problems) < 10:
-        if campaign.draw.random() < 0.5:
-            number = 1 - number
-        campaign.kill(number)
+        is_finished = not campaign.kill(number)
         print(f"{campaign.kills.total()} kills", file=sys.stderr, flush=True)
-        if campaign.draw.random() < 0.1:
+        if not is_finished and campaign.draw.random() < 0.1:
             campaign.finish(number)
-    for number in (0, 1):
+            is_finished = True
+        if is_finished or campaign.draw.random() < 0.5:
+            others = {*range(len(campaign.configs))} - {number}
+            number = campaign.draw.choice(sorted(others))
+    for number in range(len(campaign.configs)):
         campaign.finish(number)
     campaign.check_orphans()
     print(campaign.describe())

@@ -49,10 +49,10 @@ def wait_for(folder: Path, pattern: str) -> Path:
 
 
 def command(*arguments: str, cores: int = 2, snakefile: Path = SNAKEFILE) -> list[str]:
-    """Return the command line of a run whose config is run.yaml."""
+    """Return the command line of a run whose config is run.yaml, and that names its jobs."""
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)),
-        *("--cores", str(cores), "--configfile", "run.yaml"),
+        *("--cores", str(cores), "--configfile", "run.yaml", "--quiet", "host"),
         *arguments,
     ]
 

@@ -35,7 +35,7 @@ class SlurmCampaign(Campaign):
                 "models": {"toy": config["models"]["toy"]},
                 "prediction": {"windows_per_chunk": 120, "threads": 1, "min_acgt": min_acgt},
             }
-            for config, min_acgt in zip(super().write_configs(folder), (0.2, 0.4), strict=True)
+            for config, min_acgt in zip(super().write_configs(folder)[:2], (0.2, 0.4), strict=True)
         ]
 
     def submit(self, number: int) -> "subprocess.Popen[bytes]":
@@ -45,8 +45,11 @@ class SlurmCampaign(Campaign):
             environment=self.environment,
         )  # fmt: skip
 
-    def kill(self, number: int) -> None:
-        """Start a run of a config; kill its jobs and at last itself, or let it end."""
+    def kill(self, number: int) -> bool:
+        """Start a run of a config; kill its jobs and at last itself.
+
+        Return False if it has ended before.
+        """
         run = self.submit(number)
         for _ in range(5):
             time.sleep(self.draw.uniform(0, 40))
@@ -57,12 +60,14 @@ class SlurmCampaign(Campaign):
                 run.kill()
                 run.wait()
                 self.count(kind, jobs)
-                return self.check_bigwigs()
+                self.check_bigwigs()
+                return True
             if jobs:
                 job = self.draw.choice(jobs)
                 self.count(kind, [job])
                 self.end_job(job, kind)
         self.wait(run, number)
+        return False
 
     def count(self, kind: str, jobs: list[psutil.Process]) -> None:
         """Count a kill and what ran then."""

@@ -70,7 +70,7 @@ def test_labels_begin_with_what_matters():
     deviation = Track(0, 0, "E1", "DNASE:K562 (standard deviation)", pair=0)
     assert label_tracks(label([deviation])) == ["K562 DNASE SD E1"]
     unknown = Track(-1, -1, "unknown", "Fraction of the input window that is N")
-    assert label_tracks(label([unknown], group="mask")) == ["N or beyond contig"]
+    assert label_tracks(label([unknown], group="mask")) == ["N or contig end"]
 
 
 def test_labels_of_bpnets_say_the_task_or_else_the_model():

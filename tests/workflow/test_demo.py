@@ -4,6 +4,7 @@ import csv
 import gzip
 import importlib
 import math
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -101,7 +102,19 @@ def run(
     config["models"]["bpnet"]["observed"] = {"CTCF+": "ctcf.bw"}
     process = snakemake(folder, config)
     assert process.returncode == 0, process.stderr
+    (folder / "printed.txt").write_text(process.stderr, encoding="utf-8")
     return folder / "results" / "demo"
+
+
+def test_a_run_ends_with_a_summary(run: Path) -> None:
+    files = len(list(run.rglob("*.bw")))
+    summary, advice = (run.parents[1] / "printed.txt").read_text().splitlines()[-2:]
+    assert re.fullmatch(
+        rf"results/demo: {files} bigWigs, [\d.]+ MB, in (\d+ min )?\d+ s,"
+        r" 478 windows \([\d.]+ per second\)",
+        summary,
+    )
+    assert advice.startswith("Look at them: seqcov serve results/demo, or open results/demo/igv_")
 
 
 def test_the_committed_files_are_what_the_script_writes(
@@ -192,7 +205,10 @@ def test_agreement_with_measured_bigwigs_is_the_stated_one(
         *(("contig", name) for name in genome),
     }  # fmt: skip
 
-    x = {name: every_base(run / "bpnet/CTCF.plus.bw", name, len(t)) for name, t in genome.items()}
+    x = {
+        name: every_base(run / "bpnet/bpnet.CTCF.plus.bw", name, len(t))
+        for name, t in genome.items()
+    }
     both = [(x[name], binding[name][:, 0]) for name in genome]
     for key, pairs in (("genome", ""), both), (("contig", "chrB"), [both[1]]):
         predicted, measured = map(np.concatenate, zip(*pairs, strict=True))
@@ -247,7 +263,7 @@ def test_predicted_and_simulated_binding_agree_as_stated(
         assert correlation == pytest.approx(float(stated_correlations[track]), abs=0.002)
 
     for index, track in enumerate(tracks):
-        path = run / "bpnet" / f"{track[:-1]}.{'plus' if track[-1] == '+' else 'minus'}.bw"
+        path = run / "bpnet" / f"bpnet.{track[:-1]}.{'plus' if track[-1] == '+' else 'minus'}.bw"
         values = np.concatenate(
             [every_base(path, name, len(text)) for name, text in genome.items()]
         )

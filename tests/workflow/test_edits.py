@@ -14,11 +14,13 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from seqcov_models import save_model
 from support.data import REPOSITORY
 from support.fasta import write_fasta
 from support.plans import changed
 from support.position_coded import position_coded_bin, save_position_coded
-from support.runs import snakemake
+from support.profiles import BPNET, network
+from support.runs import SNAKEFILE, snakemake
 
 Config = dict[str, Any]
 Change = Callable[[Config, Path], Config]
@@ -37,12 +39,15 @@ NEW = {"predict_coverage": 2, "compress_range": 2}
 ALL = NEW | {"write_coverage_bigwigs": 3, "write_mask": 1} | SUMMARY
 """Jobs of one model whose values change."""
 BOTH = {rule: 2 * count if rule not in SUMMARY else count for rule, count in ALL.items()}
-
-
 ONE_CHUNK = {rule: count for rule, count in BOTH.items() if rule != "compress_range"} | {
     "predict_coverage": 2
 }
 """Jobs of both models if they have one chunk each."""
+PEAKS = SUMMARY | {
+    "combine_peaks": 1, "predict_profiles": 1, "write_stranded_profile_bigwigs": 2,
+    "write_peak_table": 1,
+}  # fmt: skip
+"""Jobs of the BPNet at peaks."""
 
 
 def write_table(folder: Path, names: str = "id") -> None:
@@ -76,6 +81,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "genome": {"name": "g", "fasta": "g.fa", "regions": ["c", "d"], "assembly": "hg38"},
         "models": {"toy": entry(tracks=[0, 1, 2, 3]), "twin": entry(tracks=[1, 4, 2, 3])},
         "prediction": {"windows_per_chunk": 3, "device": "cpu", "threads": 1},
+    }
+    process = snakemake(folder, config)
+    assert process.returncode == 0, process.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished_peaks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run of a BPNet at peaks."""
+    folder = tmp_path_factory.mktemp("finished_peaks")
+    write_fasta(folder / "g.fa", {name: letters(bins) for name, bins in CONTIGS.items()})
+    save_model(network(BPNET), folder / "net")
+    for name, start in (("one", 100), ("two", 500)):
+        (folder / f"{name}.bed").write_text(f"c\t{start}\t{start + 9}\n")
+    model = {"architecture": "bpnet", "weights": "net", "peaks": {"one": "one.bed"}}
+    config = {
+        "genome": {"name": "g", "fasta": "g.fa", "assembly": "hg38"},
+        "models": {"toy": model},
+        "prediction": {"device": "cpu", "threads": 1},
     }
     process = snakemake(folder, config)
     assert process.returncode == 0, process.stderr
@@ -148,6 +172,24 @@ def add_measured(config: Config, folder: Path) -> Config:
     return changed(config, "models.toy.observed", {"id1": "{identifier}.bw"})
 
 
+def move_peak(folder: Path) -> None:
+    (folder / "one.bed").write_text("c\t300\t309\n")
+
+
+def edit_code(file: str, old: str, new: str) -> Callable[[Path], None]:
+    """Return the edit that puts another version of seqcov beside a run."""
+
+    def edit(folder: Path) -> None:
+        for name in ("workflow", "scripts", "seqcov_models", "profiles", "envs"):
+            shutil.copytree(REPOSITORY / name, folder / "code" / name)
+        shutil.copy(SNAKEFILE, folder / "code")
+        path = folder / "code/seqcov_models" / file
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    return edit
+
+
 def new_model(config: Config, folder: Path) -> Config:
     return changed(config, "models.third", entry(tracks=[0, 2]))
 
@@ -166,6 +208,7 @@ class Edit:
         change: The edit of a config and of the files beside it.
         jobs: The number of jobs per rule that run.
         words: What the summary of a dry run says about the model `toy`.
+        is_at_peaks: Whether the model is a BPNet at peaks.
     """
 
     name: str
@@ -173,6 +216,7 @@ class Edit:
     change: Change
     jobs: dict[str, int] = field(default_factory=dict)
     words: str = "nothing to predict: all 5 bigWigs are finished"
+    is_at_peaks: bool = False
 
 
 EDITS = [
@@ -268,7 +312,7 @@ EDITS = [
     ),
     Edit(
         "regions of a model",
-        "the same for this model",
+        "the same, of this model",
         setting("models.toy.regions", ["c", "d:1-9"]),
         ALL,
         "no windows to predict, 4 windows copied from earlier bigWigs, because regions or exclude",
@@ -309,6 +353,34 @@ EDITS = [
         MEASURED,
     ),
     Edit("a model is left out", "table, hub and session", without_model, SUMMARY),
+    Edit(
+        "a set of peaks is added",
+        "everything of this BPNet",
+        setting("models.toy.peaks", {"one": "one.bed", "two": "two.bed"}),
+        PEAKS,
+        "2 peaks to predict, everything, because the peaks, regions or exclude changed",
+        is_at_peaks=True,
+    ),
+    Edit(
+        "a file of peaks changes",
+        "everything of this BPNet",
+        edit_files(move_peak),
+        PEAKS,
+        "1 peak to predict, everything, because the peaks, regions or exclude changed",
+        is_at_peaks=True,
+    ),
+    Edit(
+        "a new version of seqcov",
+        "nothing",
+        edit_files(edit_code("__init__.py", '__version__ = "', '__version__ = "9')),
+    ),
+    Edit(
+        "a new version of seqcov that computes other numbers (its results version is higher)",
+        "everything",
+        edit_files(edit_code("run/digests.py", "RESULTS_VERSION = ", "RESULTS_VERSION = 9")),
+        BOTH | {"check_checkpoint": 2},
+        "everything, because this version of seqcov computes other numbers",
+    ),
 ]
 
 
@@ -333,9 +405,14 @@ def states(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=[edit.name for edit in EDITS])
-def test_an_edit_runs_what_the_table_says_and_the_summary_says_so(edit: Edit, run: Path) -> None:
+def test_an_edit_runs_what_the_table_says_and_the_summary_says_so(
+    edit: Edit, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    finished = request.getfixturevalue("finished_peaks" if edit.is_at_peaks else "finished")
+    run = shutil.copytree(finished, tmp_path / "run", symlinks=True)
     config = edit.change(read_config(run), run)
-    process = snakemake(run, config, "--dry-run")
+    snakefile = run / "code/Snakefile" if (run / "code").exists() else SNAKEFILE
+    process = snakemake(run, config, "--dry-run", snakefile=snakefile)
     assert process.returncode == 0, process.stderr
     assert count_jobs(process.stdout) == edit.jobs
     (line,) = re.findall(r"plan of toy: (.*)", process.stderr)
@@ -372,6 +449,21 @@ def test_added_tracks_leave_other_bigwigs_alone_and_removed_ones_are_found_again
         name: content for name, (_, content) in after.items()
     }
     assert all(written[name][0] > date for name, (date, _) in after.items())
+
+
+def test_windows_that_are_copied_have_the_bytes_of_a_new_run(run: Path) -> None:
+    config = without_model(read_config(run), run)
+    wanted = changed(config, "genome.regions", ["c", "d:201-640", "e"])
+    process = snakemake(run, wanted)
+    assert process.returncode == 0, process.stderr
+    assert "1 window to predict, 5 windows copied from earlier bigWigs" in process.stderr
+    logs = [path.read_text() for path in (run / "logs/g/predict_coverage").glob("toy.2-*.log")]
+    assert ["copied from earlier" in log for log in sorted(logs)].count(True) == 1
+    fresh = snakemake(run, wanted | {"output": "fresh"})
+    assert fresh.returncode == 0, fresh.stderr
+    for file in ("tracks.tsv", "toy/mask.bed", *(f"toy/tracks/CAGE/toy.id{n}.bw" for n in (0, 1))):
+        copied = (run / "results/g" / file).read_bytes()
+        assert copied == (run / "fresh/g" / file).read_bytes(), file
 
 
 def test_measured_bigwigs_are_compared_again_only_if_something_changes(run: Path) -> None:

@@ -61,7 +61,10 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
     assert process.returncode == 0, process.stderr
     assert "one, two on both strands at 65 peaks (narrow, b)" in process.stderr
     folder = tmp_path / "results/g/plain"
-    files = {"one.plus.bw", "one.minus.bw", "one.bw", "two.plus.bw", "two.minus.bw", "two.bw"}
+    tasks = {
+        f"plain.{task}{strand}" for task in ("one", "two") for strand in ("", ".plus", ".minus")
+    }
+    files = {f"{task}.bw" for task in tasks}
     assert {path.name for path in folder.glob("*.bw")} == files
     assert not list(folder.glob("chunks/*")), "temporary files are gone"
 
@@ -76,7 +79,7 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
     run(reference, [network(BPNET)], genome, 1, True, bins, both_strands=True, overlap="mean")
     genome.close()
     for name in files:
-        task, _, kind = name.removesuffix(".bw").partition(".")
+        task, _, kind = name.removeprefix("plain.").removesuffix(".bw").partition(".")
         for contig, text in LETTERS.items():
             expected_values = every_base(
                 reference / f"{task}.{kind or 'both'}.bw", contig, len(text)
@@ -96,8 +99,7 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
     session = (tmp_path / "results/g/igv_session.xml").read_text()
     assert all(f"plain/{name}" in hub for name in files)
     assert {row["strand"] for row in table.values()} == {"+", "-", "."}
-    assert '<Resource path="plain/peaks.narrowPeak" type="narrowPeak"' in session
-    assert "shortLabel one+ plain" in hub
+    assert '<Resource path="plain/plain.peaks.bb" type="bb"' in session
     facts = json.loads((tmp_path / "results/g/provenance.json").read_text())
     assert facts["models"]["plain"][0]["config"]["tasks"] == ["one", "two"]
     assert [file["path"] for file in facts["peaks"]] == ["a.narrowPeak", "b.bed"]
@@ -106,8 +108,12 @@ def test_a_run_leaves_what_the_library_computes(config: Config, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("network_config", "architecture", "files"),
     [
-        (BPNET_LITE, "bpnetlite", {"signal.bw", "signal.plus.bw", "signal.minus.bw"}),
-        (UNSTRANDED, "bpnetlite", {"a.bw", "b.bw"}),
+        (
+            BPNET_LITE,
+            "bpnetlite",
+            {"lite.signal.bw", "lite.signal.plus.bw", "lite.signal.minus.bw"},
+        ),
+        (UNSTRANDED, "bpnetlite", {"lite.a.bw", "lite.b.bw"}),
     ],
 )
 def test_bpnet_lite_in_a_run(
@@ -151,13 +157,13 @@ def test_files_as_published_in_a_run(
         model = load_model(architecture, models[name]["weights"])
         expected = model.predict([letters])[0]
         for track, file in enumerate(files):
-            path = tmp_path / f"results/g/{name}/{file}.bw"
+            path = tmp_path / f"results/g/{name}/{name}.{file}.bw"
             values = every_base(path, "chrI", 2_000)[500:1_500]
             known = np.isfinite(values)
             assert known.sum() > 800
             assert_close(values[known], expected[known, track])
-    average = every_base(tmp_path / "results/g/folds/chrombpnet_nobias.bw", "chrI", 2_000)
-    single = every_base(tmp_path / "results/g/nobias/chrombpnet_nobias.bw", "chrI", 2_000)
+    average = every_base(tmp_path / "results/g/folds/folds.chrombpnet_nobias.bw", "chrI", 2_000)
+    single = every_base(tmp_path / "results/g/nobias/nobias.chrombpnet_nobias.bw", "chrI", 2_000)
     known = np.isfinite(single)
     assert_close(average[known], single[known] * np.exp(0.5))  # the mean of log counts
 
@@ -187,7 +193,7 @@ def test_from_a_genome_to_profiles_without_an_experiment(config: Config, tmp_pat
         actual = [int(row["start"]) for row in rows if row["set"] == name]
         assert actual == [16 * index for index in sorted(bins)], name
     assert all(int(row["summit"]) == int(row["start"]) + 8 for row in rows)
-    assert np.nanmax(every_base(tmp_path / "results/g/plain/one.bw", "c", 4_800)) > 0
+    assert np.nanmax(every_base(tmp_path / "results/g/plain/plain.one.bw", "c", 4_800)) > 0
 
 
 def test_killed_and_again_gives_the_same_bytes(config: Config, tmp_path: Path) -> None:
@@ -227,7 +233,7 @@ def test_an_alias_works_everywhere_and_as_the_message_writes_it(
     config["genome"] |= {"contig_aliases": yaml.safe_load(match[1]), "regions": ["1:51-80", "2"]}
     process = snakemake(tmp_path, config)
     assert process.returncode == 0, process.stderr
-    values = every_base(tmp_path / "results/g/plain/one.bw", "chrI", 2_000)
+    values = every_base(tmp_path / "results/g/plain/plain.one.bw", "chrI", 2_000)
     has_value = np.flatnonzero(np.isfinite(values))
     assert has_value.min() >= 50
     assert has_value.max() < 80

@@ -87,6 +87,7 @@ def begin_run():
     atexit.register(
         name_failures, Path.cwd()
     )  # what is registered first is called last
+    report_progress()
     atexit.register(remove_leftovers, chunks, results, began, provenance)
 
 

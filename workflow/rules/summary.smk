@@ -24,16 +24,21 @@ rule write_track_table:
         "../../scripts/write_track_table.py"
 
 
-# A UCSC hub in one file and a session of IGV desktop.
+# A UCSC hub in one file, a session of IGV desktop and a configuration of JBrowse 2.
 rule write_browser_files:
     input:
         tracks=rules.write_track_table.output[0],
         peaks=[paths.peaks(name) for name in run.profiles],
+        genes=[paths.genes, paths.genes_bigbed] if run.annotation else [],
+        peak_tables=[paths.peak_table(name) for name in run.profiles],
         fasta=ancient(run.fasta.path),
         plan=plan_of_run,
     output:
         hub=paths.hub,
+        pages=directory(paths.hub_pages),
+        peaks=[paths.peaks_bigbed(name) for name in run.profiles],
         igv=paths.igv_session,
+        jbrowse=paths.jbrowse_config,
         # the hub of an assembly that UCSC does not know contains the sequence
         two_bit=[] if config["genome"]["assembly"] else paths.two_bit,
     log:

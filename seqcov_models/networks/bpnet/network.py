@@ -28,6 +28,7 @@ from seqcov_models.networks.shared.layers import (
     append_hidden,
     convolve,
     convolve_narrow,
+    pack_layers,
     same_padding_conv,
 )
 from seqcov_models.networks.shared.losses import profile_and_counts
@@ -64,6 +65,10 @@ class BPNetTrunk(nn.Module):
             same_padding_conv(width, width, config.dilated_kernel_size, dilation=2**layer)
             for layer in range(1, config.num_dilated_layers + 1)
         )
+
+    def pack_weights(self) -> None:
+        """Keep weights in the order in which oneDNN reads them; see `pack_layers`."""
+        pack_layers(self)
 
     def forward(
         self,

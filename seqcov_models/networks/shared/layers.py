@@ -187,6 +187,20 @@ def append_hidden(contexts: list[Tensor] | None, x: Tensor) -> None:
         contexts.append(x)
 
 
+def pack_layers(module: nn.Module) -> None:
+    """Keep the weights of all convolutions of `module` in oneDNN's order; see `pack_weight`.
+
+    A layer that reads single letters gains nothing, one of width 1 would lose.
+    """
+    for layer in module.modules():
+        if (
+            isinstance(layer, nn.Conv1d)
+            and layer.in_channels >= SIMD_LANES
+            and layer.kernel_size[0] > 1
+        ):
+            layer.weight = constant(pack_weight(layer.weight))
+
+
 class ConvBlock(nn.Module):
     """Batch norm, activation, convolution with same padding, in this order."""
 
@@ -276,17 +290,8 @@ class Stem(nn.Module):
         )
 
     def pack_weights(self) -> None:
-        """Keep weights in the order in which oneDNN reads them; see `pack_weight`.
-
-        A layer that reads single letters gains nothing, one of width 1 would lose.
-        """
-        for layer in self.modules():
-            if (
-                isinstance(layer, nn.Conv1d)
-                and layer.in_channels >= SIMD_LANES
-                and layer.kernel_size[0] > 1
-            ):
-                layer.weight = constant(pack_weight(layer.weight))
+        """Keep weights in the order in which oneDNN reads them; see `pack_layers`."""
+        pack_layers(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Apply `compute`, to a long window in pieces; return the same values up to rounding.
