@@ -19,6 +19,21 @@ from seqcov_models.genome.fasta import Fasta
 from seqcov_models.genome.regions import Interval
 from seqcov_models.genome.two_bit import write_two_bit
 
+IGV_GENOMES = [
+    "hg38",
+    "hg19",
+    "mm39",
+    "mm10",
+    "rn6",
+    "galGal6",
+    "danRer11",
+    "danRer10",
+    "dm6",
+    "ce11",
+    "sacCer3",
+]
+"""Assemblies that IGV desktop 2.16 has with their genes, by UCSC's names."""
+
 
 @dataclass(frozen=True)
 class BrowserGenome:
@@ -125,9 +140,10 @@ def write_igv_session(
     features = {"genes": genome.genes} if genome.genes else {}
     features |= {f"{model} peaks": file for model, file in peaks.items()}
     names = {os.path.relpath(file, path.parent): name for name, file in features.items()}
-    text = build_igv_session(
-        relative_fasta(genome.fasta, path.parent), rows, genome.view, names, browsers["show"]
-    )
+    # IGV has genes of these assemblies, which it fetches once
+    has_genes = genome.assembly in IGV_GENOMES and not genome.genes
+    sequence = genome.assembly if has_genes else relative_fasta(genome.fasta, path.parent)
+    text = build_igv_session(sequence or "", rows, genome.view, names, browsers["show"])
     with write_atomically(path) as partial_file:
         partial_file.write_text(text, "utf-8")
 

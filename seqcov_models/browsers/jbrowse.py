@@ -103,14 +103,12 @@ def _identifier(row: TrackRow) -> str:
 
 def _bigwig_track(name: str, row: TrackRow) -> Json:
     """Return the track of one bigWig. name: of the genome."""
-    colour = f"rgb({track_colour(row)})"
-    look = {"color": colour, "summaryScoreMode": "max"}
     display: Json = {
         "type": "LinearWiggleDisplay",
         "displayId": f"{_identifier(row)}-wiggle",
         "height": ROW_HEIGHT,
-        "renderers": {"XYPlotRenderer": {"type": "XYPlotRenderer", **look}},
-        **look,
+        "color": f"rgb({track_colour(row)})",
+        "summaryScoreMode": "max",
     }
     if row["strand"] == "-" and not is_below_zero(row):
         display["inverted"] = True
@@ -149,7 +147,6 @@ def _heat_map(name: str, model: str, assay: str, rows: Sequence[TrackRow]) -> Js
             "subadapters": [
                 {
                     "type": "BigWigAdapter",
-                    "name": single_line(row["label"]),
                     "source": single_line(row["label"]),
                     "color": f"rgb({track_colour(row)})",
                     "bigWigLocation": _location(relative_file(row)),

@@ -18,8 +18,8 @@ CanonicalName = Callable[[str], str | None]
 
 
 def without_module(name: str) -> str | None:
-    """Drop the prefix that DataParallel puts before each name."""
-    return name.removeprefix("module.")
+    """Drop the prefixes that DataParallel and torch.compile put before each name."""
+    return name.removeprefix("module.").removeprefix("_orig_mod.").removeprefix("module.")
 
 
 @contextmanager

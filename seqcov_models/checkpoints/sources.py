@@ -1,16 +1,17 @@
-"""Find weights by name: local paths and globs, the Hugging Face Hub, addresses, members of tars.
+"""Find weights by name: local paths and globs, the Hugging Face Hub, addresses, archives.
 
 ====================================  =======================================================
 ``weights/``, ``fold_*/model.h5``     local paths; a pattern stands for several folds
 ``hf://owner/name[@revision][/path]`` a repository of the Hugging Face Hub, or a path in it
 ``https://…``, ``gs://bucket/…``      one file, downloaded once (`checkpoints.download`)
-``models.tar.gz::fold_*/*nobias*.h5`` members of a tar, which is one of the above
+``models.tar.gz::fold_*/*nobias*.h5`` members of a tar or zip, which is one of the above
 ====================================  =======================================================
 """
 
 import hashlib
 import sys
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from glob import has_magic
@@ -78,7 +79,7 @@ def find_source(spec: str | Path) -> Path:
 
 
 def _extract(archive: Path, pattern: str, spec: str) -> list[Path]:
-    """Return the members of a tar, files or folders, whose names match a pattern.
+    """Return the members of an archive, files or folders, whose names match a pattern.
 
     They are unpacked once into the user's cache, by the archive's path, size and date.
     """
@@ -92,8 +93,12 @@ def _extract(archive: Path, pattern: str, spec: str) -> list[Path]:
             print(f"reading {archive}", file=sys.stderr, flush=True)
             with write_atomically(folder) as part:
                 _unpack(archive, PurePosixPath(pattern), part)
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise SeqcovError(f"weights {spec}: {archive} cannot be read as a tar: {error}") from None
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
+        reason = str(error).partition("\n")[0].removesuffix(":")
+        raise SeqcovError(
+            f"weights {spec}: {archive} cannot be read as a tar or zip: {reason}; copy or download"
+            " it again"
+        ) from None
     depth = len(PurePosixPath(pattern).parts)
     if not (found := sorted(folder.glob("/".join("*" * depth)))):
         folder.rmdir()
@@ -102,14 +107,23 @@ def _extract(archive: Path, pattern: str, spec: str) -> list[Path]:
 
 
 def _unpack(archive: Path, pattern: PurePosixPath, folder: Path) -> None:
-    """Write the files of a tar that match, and those to read of folders that match."""
+    """Write the files of an archive that match, and those to read of folders that match."""
     folder.mkdir()
     depth = len(pattern.parts)
+
+    def is_wanted(member: str) -> bool:
+        name = PurePosixPath(member)  # without "./"
+        start = PurePosixPath(*name.parts[:depth])
+        is_match = len(start.parts) == depth and start.match(str(pattern))
+        return is_match and (name == start or (name.parent == start and is_readable(name.name)))
+
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for info in packed.infolist():
+                if is_wanted(info.filename) and not info.is_dir():
+                    packed.extract(info, folder)  # drops ".." and the root from its name
+        return
     with tarfile.open(archive) as tar:
         for member in tar:
-            name = PurePosixPath(member.name)  # without "./"
-            start = PurePosixPath(*name.parts[:depth])
-            if not (member.isreg() and len(start.parts) == depth and start.match(str(pattern))):
-                continue
-            if name == start or (name.parent == start and is_readable(name.name)):
+            if member.isreg() and is_wanted(member.name):
                 tar.extract(member, folder, filter="data")  # not outside of the folder

@@ -12,9 +12,11 @@ import pytest
 
 from seqcov_models import SeqcovError
 from seqcov_models.browsers.display import scale_group, strand_unit
+from seqcov_models.browsers.files import BrowserGenome, write_igv_session
 from seqcov_models.browsers.hub import HubOptions, build_hub
 from seqcov_models.browsers.igv import build_igv_session
 from seqcov_models.browsers.jbrowse import build_jbrowse_config
+from seqcov_models.genome.fasta import open_fasta
 from seqcov_models.run.track_table import read_table, write_table
 from seqcov_models.tracks.labels import label_tracks, name_track
 from seqcov_models.tracks.table import Track, read_tracks
@@ -305,6 +307,20 @@ def test_an_own_genome():
     assert hub.genome["genome"] == "s_cerevisiae_R64"
     assert hub.genome["twoBitPath"] == "genome.2bit"
     assert hub.genome["defaultPos"] == "chr1:1001-2000"
+
+
+def test_igv_has_genes_of_its_own_for_a_known_assembly(tmp_path):
+    (tmp_path / "g.fa").write_text(">chr1\nACGT\n")
+    fasta = open_fasta(str(tmp_path / "g.fa"), tmp_path)
+    rows = build_rows({"CAGE": 2})
+
+    def genome_of(assembly, genes=None):
+        genome = BrowserGenome(fasta, "g", assembly, VIEW, genes)
+        write_igv_session(tmp_path / "s.xml", genome, rows, {"show": []}, {})
+        return ET.parse(tmp_path / "s.xml").getroot().get("genome")
+
+    assert genome_of("hg38") == "hg38"
+    assert genome_of("hg38", tmp_path / "genes.bed") == genome_of("gorGor6") == "g.fa"
 
 
 def test_jbrowse_has_every_track_and_heat_maps():

@@ -4,8 +4,10 @@ import base64
 import functools
 import io
 import re
+import shutil
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -200,8 +202,26 @@ def test_members_of_a_tar_are_unpacked_once(folds: Path, tmp_path: Path) -> None
     with pytest.raises(SeqcovError, match="has no file or folder of this name"):
         find_sources(f"{archive}::fold_9")
     Path(archive).write_bytes(Path(archive).read_bytes()[:200])
-    with pytest.raises(SeqcovError, match="cannot be read as a tar"):
+    with pytest.raises(SeqcovError, match=r"cannot be read as a tar or zip: [^\n]*$"):
         find_sources(f"{archive}::fold_1")
+
+
+def test_members_of_a_zip_are_unpacked_once(folds: Path, tmp_path: Path) -> None:
+    """Zenodo has ChromBPNet's models of the bias as a zip."""
+    shutil.make_archive(str(tmp_path / "models"), "zip", folds)
+    archive = tmp_path / "models.zip"
+    with zipfile.ZipFile(archive, "a") as packed:
+        packed.writestr("../../fold_7/no.h5", "outside")
+    found = find_sources(f"{archive}::fold_*/no*.h5")
+    assert [file.read_text() for file in found] == [f"nobias.h5 of fold {n}" for n in range(3)]
+    folder = find_source(f"{archive}::fold_1")
+    assert sorted(file.name for file in folder.iterdir()) == ["bias.h5", "nobias.h5"]
+    assert not list(tmp_path.rglob("fold_7"))
+    with pytest.raises(SeqcovError, match=r"Name a file in it as models\.zip::FILE"):
+        recognise(None, archive)
+    archive.write_bytes(archive.read_bytes()[:-50])
+    with pytest.raises(SeqcovError, match=r"cannot be read as a tar or zip: .*; copy or download"):
+        find_sources(f"{archive}::fold_2")
 
 
 def test_a_tar_writes_nothing_outside_its_folder(folds: Path, tmp_path: Path) -> None:
@@ -214,7 +234,7 @@ def test_a_tar_writes_nothing_outside_its_folder(folds: Path, tmp_path: Path) ->
         "bias.h5",
         "nobias.h5",
     ]
-    with pytest.raises(SeqcovError, match="cannot be read as a tar"):
+    with pytest.raises(SeqcovError, match=r"cannot be read as a tar or zip: [^\n]*$"):
         find_sources(f"{archive}::../../stray.h5")
     assert not list(tmp_path.rglob("stray.h5"))
 

@@ -292,6 +292,7 @@ CASES: list[Case] = [
     foreign("ChromBPNet: a SavedModel", foreign_files.saved_model),
     foreign("ChromBPNet: a SavedModel in a tar", foreign_files.saved_model_tar),
     foreign("ChromBPNet: an archive of folds", foreign_files.archive_of_folds),
+    foreign("ChromBPNet: a zip of models", foreign_files.zip_of_models),
     foreign("Keras 3: a .keras archive", foreign_files.keras_3),
     foreign("Keras 3: a file of weights alone", foreign_files.keras_3_weights),
     state("weights within a dict", lambda: {"model": {"a": torch.ones(2)}, "epoch": 1}),

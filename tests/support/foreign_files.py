@@ -57,6 +57,13 @@ def archive_of_folds(path: Path) -> Path:
     return path / "ENCFF574YLK.tar.gz"
 
 
+def zip_of_models(path: Path) -> Path:
+    """Write what Zenodo has of ChromBPNet."""
+    with zipfile.ZipFile(path / "bias_models.zip", "w") as archive:
+        archive.writestr("ATAC/K562/bias.h5", "")
+    return path / "bias_models.zip"
+
+
 def keras_3(path: Path) -> Path:
     with zipfile.ZipFile(path / "chrombpnet.keras", "w") as archive:
         for name in ("metadata.json", "config.json", "model.weights.h5"):

@@ -66,6 +66,11 @@ def _load(path: Path, is_zip: bool) -> Any:
             with zipfile.ZipFile(path) as archive:
                 if "model.weights.h5" in archive.namelist():
                     raise _keras_error(path)
+                if not any(name.endswith("data.pkl") for name in archive.namelist()):
+                    raise SeqcovError(
+                        f"{path}: a zip of other files. Name a file in it as {path.name}::FILE, or"
+                        " unpack it; a folder in it is named in the same way"
+                    )
                 if any(entry.compress_type for entry in archive.infolist()):
                     raise ValueError("entries are compressed, which those of torch.save are not")
         with warnings.catch_warnings():
