@@ -104,6 +104,7 @@ class Device:
         self.name = f"cuda:{number}"
         try:
             free, total = torch.cuda.mem_get_info(number)
+            free += torch.cuda.memory_reserved(number)  # by an earlier model of this job
         except RuntimeError as error:
             self.close()
             reason = str(error).partition("\n")[0]

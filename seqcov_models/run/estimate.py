@@ -96,7 +96,7 @@ def _describe_models(run: RunPlan, names: Sequence[str], peaks: Peaks) -> str:
         text = _describe_coverage(run, run.models[name])
     else:
         text = _describe_profiles(run.profiles[name], *peaks[name])
-    return f"{_list_labels(run, names)}, each {text}" if name in run.entries else text
+    return f"{_list_labels(run, names)} with {text}" if name in run.entries else text
 
 
 def _describe_work(run: RunPlan, name: str, windows: int) -> str:
@@ -104,7 +104,7 @@ def _describe_work(run: RunPlan, name: str, windows: int) -> str:
     if name in run.models:
         return run.works[name].reason
     profile = run.profiles[name]
-    return describe_profile_work(profile, windows, _read_earlier(profile, run.paths))
+    return describe_profile_work(profile, windows, read_earlier(profile, run.paths))
 
 
 def _list_labels(run: RunPlan, names: Sequence[str]) -> str:
@@ -188,8 +188,13 @@ def _find_speed(run: RunPlan, model: CoveragePlan | ProfilePlan) -> Speed:
     )
 
 
-def _read_earlier(profile: ProfilePlan, paths: Paths) -> ProfilePlan | None:
-    """Return the plan of the last run of a BPNet; None if there is none that can be read."""
+def read_earlier(profile: ProfilePlan, paths: Paths) -> ProfilePlan | None:
+    """Return the plan of the last run of a BPNet; None if there is none that can be read.
+
+    Args:
+        profile: The plan of this run.
+        paths: The paths of the results.
+    """
     try:
         return ProfilePlan.load(paths.plan(profile.name))
     except SeqcovError:
@@ -198,7 +203,7 @@ def _read_earlier(profile: ProfilePlan, paths: Paths) -> ProfilePlan | None:
 
 def _remaining_peaks(profile: ProfilePlan, predicted: int, paths: Paths) -> int:
     """Return about how many peaks no earlier run has predicted, by its files."""
-    name, earlier = profile.name, _read_earlier(profile, paths)
+    name, earlier = profile.name, read_earlier(profile, paths)
     if earlier is None or profile.prediction_digest != earlier.prediction_digest:
         return predicted
     if all(paths.task_table(name, task).exists() for task in profile.tasks):

@@ -8,7 +8,7 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,6 +63,15 @@ def _open_log(path: str) -> list[logging.Handler]:
     except OSError as error:
         print(f"{path}: the log cannot be written: {error.strerror}", file=sys.stderr)
         return []
+
+
+def list_files(files: str | Sequence[str]) -> list[Path]:
+    """Return the files of a job under one keyword: one, or one per model.
+
+    Args:
+        files: What `snakemake.input` or `snakemake.output` has under the keyword.
+    """
+    return [Path(files)] if isinstance(files, str) else list(map(Path, files))
 
 
 def peak_memory() -> float:

@@ -55,6 +55,11 @@ class Paths:
         return self.folder / "plan.json"
 
     @property
+    def shared_jobs(self) -> Path:
+        """The document of the jobs that several models share."""
+        return self.folder / "jobs.json"
+
+    @property
     def track_table(self) -> Path:
         """The table of all bigWigs."""
         return self.folder / TRACK_TABLE

@@ -58,6 +58,32 @@ class SharedPlan:
 
 
 @dataclass(frozen=True)
+class SharedJob:
+    """A job that works on several models of an entry, or one such job per chunk.
+
+    Attributes:
+        rule: The rule that would work on one of them.
+        models: Names of the models.
+        chunks: Names of the chunks, if the rule has any.
+    """
+
+    rule: str
+    models: list[str]
+    chunks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SharedJobs:
+    """The document of the jobs that several models share; it does not change any result.
+
+    Attributes:
+        jobs: The jobs.
+    """
+
+    jobs: list[SharedJob] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """All plans of a run.
 
@@ -71,6 +97,7 @@ class RunPlan:
         entries: The key of the entry in the config that has several models, by a model's name.
         observed: The tracks that are compared with measured ones.
         works: What the models of coverage still have to do, by name; not part of the documents.
+        shared_jobs: The jobs that several models share.
         annotation: The file of genes; None without one.
     """
 
@@ -84,6 +111,7 @@ class RunPlan:
     observed: list[ObservedTrack] = field(default_factory=list)
     works: dict[str, Workload] = field(default_factory=dict)
     annotation: Annotation | None = None
+    shared_jobs: list[SharedJob] = field(default_factory=list)
 
     @property
     def paths(self) -> Paths:
@@ -148,6 +176,8 @@ class RunPlan:
         """Write the documents of the run and of its models if their content has changed."""
         for path, values in self._documents(paths).items():
             write_document(path, values)
+        if self.shared_jobs or paths.shared_jobs.exists():
+            write_document(paths.shared_jobs, pack(SharedJobs(self.shared_jobs)))
 
     @property
     def finished_folders(self) -> set[Path]:
@@ -206,6 +236,9 @@ class RunPlan:
     def load(cls, paths: Paths) -> Self:
         """Read the documents of a run. Raises SeqcovError if one is missing or damaged."""
         shared = SharedPlan.load(paths.run_plan)
+        jobs = SharedJobs()
+        if paths.shared_jobs.exists():
+            jobs = read_document(paths.shared_jobs, SharedJobs)
         return cls(
             shared.config,
             shared.fasta,
@@ -215,6 +248,7 @@ class RunPlan:
             shared.labels,
             shared.entries,
             shared.observed,
+            shared_jobs=jobs.jobs,
             annotation=shared.annotation,
         )
 

@@ -105,6 +105,25 @@ class SealedArray:
             raise discard(self.path, "damaged: its bytes have changed since it was written")
 
 
+def is_sealed(path: Path, identity: str) -> bool:
+    """Return whether a file is a complete array that was made from `identity`; delete nothing.
+
+    Args:
+        path: The file.
+        identity: What it must have been made from.
+    """
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        with path.open("rb") as file:
+            header = file.read(values.offset)
+            file.seek(values.nbytes, 1)
+            trailer = file.read()
+    except Exception:  # numpy raises many kinds for a damaged header
+        return False
+    is_complete = len(trailer) == SEAL_BYTES + 4 * (len(values) + 1)
+    return is_complete and trailer[:SEAL_BYTES] == seal(header, identity)
+
+
 def extend_checksums(checksums: Sequence[int], columns: npt.NDArray[Any]) -> list[int]:
     """Return the checksums of rows to which columns were added.
 

@@ -1,18 +1,23 @@
 """An entry of the config whose weights have names stands for several models."""
 
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from seqcov_models import save_model
 from seqcov_models.errors import SeqcovError
+from seqcov_models.run import shared_jobs
 from seqcov_models.run.entries import list_models
 from seqcov_models.run.estimate import describe
 from seqcov_models.run.peak_sets import count_peaks
-from seqcov_models.run.plan import RunPlan
+from seqcov_models.run.plan import RunPlan, SharedJob
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.settings import find_path_mistakes
+from seqcov_models.run.shared_jobs import plan_shared_jobs
+from seqcov_models.run.speeds import record_speed
 from support.plans import Config, changed, complete
 from support.profiles import UNSTRANDED, network
 
@@ -102,12 +107,37 @@ def test_the_cost_of_an_entry_is_one_line(several: Config) -> None:
     lines = [line for line in text.splitlines() if " atac" in line]
     assert len(lines) == 3
     assert lines[0].startswith(
-        "model atac: 7 models (a, b, c, d, e, …), each profiles of 30 bp for a, b at 2 peaks (p)"
+        "model atac: 7 models (a, b, c, d, e, …) with profiles of 30 bp for a, b at 2 peaks (p)"
     )
     assert lines[1] == "plan of atac: 7 models (a, b, c, d, e, …): 2 peaks to predict"
     assert lines[2].startswith("cost of atac: 14 windows to predict, ")
     run.save(run.paths)
     assert RunPlan.load(run.paths).labels == {f"atac_{name}": name for name in "abcdefg"}
+
+
+def test_models_share_jobs_as_long_as_each_is_small(
+    several: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    run = plan_run(several)
+    peaks, names = count_peaks(run.profiles), [*run.profiles]
+    jobs = plan_shared_jobs(run, peaks)
+    rules = [("check_checkpoint", []), ("combine_peaks", []), ("predict_profiles", ["0"])]
+    assert jobs == [SharedJob(rule, names, chunks) for rule, chunks in rules]
+    run = replace(run, shared_jobs=jobs)
+    run.save(run.paths)
+    assert RunPlan.load(run.paths).shared_jobs == jobs
+    monkeypatch.setattr(shared_jobs, "MODELS", 3)
+    sizes = [len(job.models) for job in plan_shared_jobs(run, peaks)]
+    assert sizes == [3, 2, 2, 7, 3, 2, 2]
+
+    network = run.profiles["atac_a"].config
+    threads = min(several["prediction"]["threads"], os.cpu_count() or 1)
+    work = 2.0 * network.operations  # of two peaks
+    for seconds, rules_of_jobs in ((50, 3 * ["predict_profiles"]), (100, [])):
+        record_speed(network, "float32", "cpu", threads, work, seconds)
+        jobs = plan_shared_jobs(run, peaks)
+        assert [job.rule for job in jobs if job.chunks] == rules_of_jobs
 
 
 def test_the_same_weights_twice_are_a_mistake(several: Config, tmp_path: Path) -> None:

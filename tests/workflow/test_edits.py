@@ -341,7 +341,7 @@ EDITS = [
         "5 windows to predict: 3 of 5 bigWigs are finished; 2 tracks are new or missing",
     ),
     Edit(
-        "a model is added",
+        "a model, or a name in weights, is added",
         "this model; table, hub and session",
         new_model,
         ALL | {"check_checkpoint": 1, "write_coverage_bigwigs": 2},
@@ -352,7 +352,12 @@ EDITS = [
         add_measured,
         MEASURED,
     ),
-    Edit("a model is left out", "table, hub and session", without_model, SUMMARY),
+    Edit(
+        "a model, or a name in weights, is left out",
+        "table, hub and session",
+        without_model,
+        SUMMARY,
+    ),
     Edit(
         "a set of peaks is added",
         "everything of this BPNet",

@@ -102,7 +102,7 @@ def profile_run(tmp_path: Path) -> Config:
 
 CHANGES: list[tuple[str, Callable[[Config, Path], None], str]] = [
     ("combine_peaks", lambda run, folder: run["genome"].update(exclude=["chrI:506-510"]),
-     "genome.exclude changed"),
+     "the peaks, regions or exclude changed"),
     ("check_checkpoint", lambda run, folder: run.update(profiles={"counts": "expm1"}),
      'counts changed from "exp" to "expm1"'),
     ("combine_peaks", lambda run, folder: run.update(profiles={"jobs": 2}),

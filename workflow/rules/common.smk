@@ -3,9 +3,11 @@
 import gc
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import IOFile
 
 from seqcov_models import SeqcovError
 from seqcov_models.locks import check_run
@@ -16,6 +18,7 @@ from seqcov_models.run.peak_sets import count_peaks
 from seqcov_models.run.plan import RunPlan
 from seqcov_models.run.planner import plan_run
 from seqcov_models.run.settings import check_duplicate_keys, complete_config
+from seqcov_models.run.shared_jobs import plan_shared_jobs
 from seqcov_models.run.track_set import MASK
 
 try:
@@ -35,6 +38,7 @@ try:
         check_writable(Path(logs), "log folder")
         run = plan_run(config)
         peaks = count_peaks(run.profiles)
+        run = replace(run, shared_jobs=plan_shared_jobs(run, peaks))
         print(describe(run, peaks), file=sys.stderr)
         check_space(run, peaks)
     else:
@@ -66,6 +70,39 @@ def plan_of_run(wildcards):
 def plan_of_model(wildcards):
     """Return the document of the model that the wildcards name."""
     return planned(paths.plan(wildcards.model))
+
+
+def plans_of_job(job):
+    """Return a function that returns the documents of the models that share a job."""
+    documents = [paths.plan(name) for name in job.models]
+    return lambda wildcards: list(filter(None, map(planned, documents)))
+
+
+def shared_jobs(rule_name):
+    """Yield the name of a rule, and a job that several models share as its only job.
+
+    The rule is preferred to the one for single models, whose resources it has.
+    """
+    for number, job in enumerate(run.shared_jobs):
+        if job.rule == rule_name:
+            name = f"{rule_name}_{number}"
+            workflow.ruleorder(name, rule_name)
+            single, shared = map(workflow.modifier.modify_rulename, (rule_name, name))
+            settings = workflow.resource_settings
+            for chosen in (settings.overwrite_threads, settings.overwrite_resources):
+                if single in chosen:
+                    chosen[shared] = chosen[single]
+            yield name, job
+
+
+def digest_unless_shared(file, digest):
+    """Return a digest for params; "" if a job that several models shared has written the file.
+
+    Which models share a job differs between runs, and Snakemake has one record for all of a job's
+    outputs. Outdated files are found when the run is planned, see `run.shared_jobs`.
+    """
+    recorded = workflow.persistence.params(IOFile(str(file)))
+    return "" if recorded == [repr("")] else digest
 
 
 def plans_of_models(wildcards):
@@ -127,9 +164,13 @@ def weights_of_model(wildcards):
 
     ancient, as the FASTA and the files of peaks: the digests in params follow the contents.
     """
-    return ancient(
-        [file for fold in model_plan(wildcards).folds for file in fold.files]
-    )
+    return ancient(files_of_weights([wildcards.model]))
+
+
+def files_of_weights(names):
+    """Return the files of all folds of models."""
+    plans = [(run.models | run.profiles)[name] for name in names]
+    return [file for plan in plans for fold in plan.folds for file in fold.files]
 
 
 def set_of_group(wildcards, group=None):

@@ -27,11 +27,43 @@ rule predict_coverage:
         batch_size=config["prediction"]["batch_size"],
         device=config["prediction"]["device"],
     params:
-        digest=lambda wildcards: coverage_plan(wildcards)
-        .find_set(wildcards.chunk)
-        .digest,
+        digest=lambda wildcards: digest_unless_shared(
+            paths.chunk(wildcards.model, wildcards.chunk),
+            coverage_plan(wildcards).find_set(wildcards.chunk).digest,
+        ),
     script:
         "../../scripts/predict_coverage.py"
+
+
+for name, job in shared_jobs("predict_coverage"):
+
+    rule:
+        name:
+            name
+        input:
+            fasta=ancient(run.fasta.path),
+            plan=plans_of_job(job),
+            card=[paths.card(model) for model in job.models],
+        output:
+            temp([paths.chunk(model, "{chunk}") for model in job.models]),
+        log:
+            f"{LOGS}/predict_coverage/{name}.{{chunk}}.log",
+        benchmark:
+            f"{LOGS}/predict_coverage/{name}.{{chunk}}.benchmark.tsv"
+        wildcard_constraints:
+            chunk=any_of(job.chunks),
+        priority: lambda wildcards, chunks=job.chunks: 1 - chunks.index(wildcards.chunk) / len(chunks)
+        conda:
+            "../../envs/seqcov.yaml"
+        threads: config["prediction"]["threads"]
+        resources:
+            gpu=0 if config["prediction"]["device"] == "cpu" else 1,
+            batch_size=config["prediction"]["batch_size"],
+            device=config["prediction"]["device"],
+        params:
+            digest="",
+        script:
+            "../../scripts/predict_coverage.py"
 
 
 rule compress_range:

@@ -15,6 +15,7 @@ from seqcov_models.run.finished import (
     find_damaged_table,
     is_sealed_from,
 )
+from seqcov_models.run.shared_jobs import list_outdated
 
 
 def take_prefix(*folders):
@@ -101,7 +102,8 @@ def remake_unfinished():
     """
     if not workflow.is_main_process:
         return
-    unfinished = [
+    unfinished = list(list_outdated(run))
+    unfinished += [
         paths.tracks(name, group)
         for name, work in run.works.items()
         for groups in work.groups.values()

@@ -23,6 +23,30 @@ rule combine_peaks:
         "../../scripts/combine_peaks.py"
 
 
+for name, job in shared_jobs("combine_peaks"):
+
+    rule:
+        name:
+            name
+        input:
+            files=ancient(run.profiles[job.models[0]].peak_files),
+            tracks=[
+                paths.tracks(source.model, source.group)
+                for source in run.profiles[job.models[0]].peak_tracks
+            ],
+            plan=plans_of_job(job),
+        output:
+            [paths.peaks(model) for model in job.models],
+        log:
+            f"{LOGS}/combine_peaks/{name}.log",
+        conda:
+            "../../envs/seqcov.yaml"
+        params:
+            digest=run.profiles[job.models[0]].peaks_digest,
+        script:
+            "../../scripts/combine_peaks.py"
+
+
 rule predict_profiles:
     input:
         fasta=ancient(run.fasta.path),
@@ -51,9 +75,51 @@ rule predict_profiles:
         batch_size=config["profiles"]["batch_size"],
         device=config["prediction"]["device"],
     params:
-        digest=lambda wildcards: profile_plan(wildcards).prediction_digest,
+        digest=lambda wildcards: digest_unless_shared(
+            paths.chunk(wildcards.model, wildcards.chunk),
+            profile_plan(wildcards).prediction_digest,
+        ),
     script:
         "../../scripts/predict_profiles.py"
+
+
+for name, job in shared_jobs("predict_profiles"):
+
+    rule:
+        name:
+            name
+        input:
+            fasta=ancient(run.fasta.path),
+            peaks=[paths.peaks(model) for model in job.models],
+            plan=plans_of_job(job),
+            card=[paths.card(model) for model in job.models],
+        output:
+            values=temp([paths.chunk(model, "{chunk}") for model in job.models]),
+            statistics=temp(
+                [paths.chunk_statistics(model, "{chunk}") for model in job.models]
+            ),
+            windows=(
+                temp([paths.chunk_windows(model, "{chunk}") for model in job.models])
+                if config["profiles"]["windows"]
+                else []
+            ),
+        log:
+            f"{LOGS}/predict_profiles/{name}.{{chunk}}.log",
+        benchmark:
+            f"{LOGS}/predict_profiles/{name}.{{chunk}}.benchmark.tsv"
+        wildcard_constraints:
+            chunk=any_of(job.chunks),
+        conda:
+            "../../envs/seqcov.yaml"
+        threads: config["prediction"]["threads"]
+        resources:
+            gpu=0 if config["prediction"]["device"] == "cpu" else 1,
+            batch_size=config["profiles"]["batch_size"],
+            device=config["prediction"]["device"],
+        params:
+            digest="",
+        script:
+            "../../scripts/predict_profiles.py"
 
 
 rule write_stranded_profile_bigwigs:
