@@ -287,7 +287,8 @@ def main(arguments: list[str] | None = None) -> int:
     campaign, number = Campaign(options.folder.resolve(), options.seed), 0
     while campaign.kills.total() < options.kills and len(campaign.problems) < 10:
         is_finished = not campaign.kill(number)
-        print(f"{campaign.kills.total()} kills", file=sys.stderr, flush=True)
+        problems = "; ".join(campaign.problems) or "nothing wrong"
+        print(f"{campaign.kills.total()} kills: {problems}", file=sys.stderr, flush=True)
         if not is_finished and campaign.draw.random() < 0.1:
             campaign.finish(number)
             is_finished = True
