@@ -52,6 +52,17 @@ def keep_freed_memory() -> None:
         mallopt(trim_threshold, 2**31 - 1)
 
 
+def return_freed_memory() -> None:
+    """Return memory that `keep_freed_memory` has kept to the kernel (glibc only).
+
+    It has holes between what is still in use, of the sizes that were needed so far. Before work
+    with tensors of other sizes this saves as much memory as would not fit into these holes.
+    """
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
 def too_low_precision(output: str, precision: str) -> SeqcovError:
     """Return the error for a NaN or infinite output; `output` says which one and its place."""
     return SeqcovError(

@@ -28,6 +28,7 @@ from seqcov_models.networks.shared.profiles import (
 )
 from seqcov_models.prediction.batches import ContigWindows
 from seqcov_models.prediction.contig_stem import ContigStem, copy_codes
+from seqcov_models.prediction.devices import return_freed_memory
 from seqcov_models.prediction.pending_coverage import PendingCoverage
 from seqcov_models.sequence import UNKNOWN, Codes, Mask
 from seqcov_models.tiling import Geometry
@@ -356,6 +357,7 @@ class ProfileEnsemble(FoldEnsemble[ProfileModel]):
     ) -> None:
         super().__init__(folds, reverse_complement)
         self.expm1 = expm1
+        self._length = 0  # of the last sequence whose positions were predicted
 
     def compute_coverage(
         self, windows: Codes | ContigWindows, precision: str = "float32"
@@ -382,6 +384,9 @@ class ProfileEnsemble(FoldEnsemble[ProfileModel]):
             SeqcovError: If the memory does not suffice for one window.
         """
         context, members = 2 * self.geometry.context, []
+        if len(codes) != self._length:
+            return_freed_memory()  # its holes have the sizes of the last sequence
+        self._length = len(codes)
         for fold in self.prepare_networks(precision):
             for reverse in (False, True) if self.reverse_complement else (False,):
                 strand = sequence.reverse_complement(codes[None]) if reverse else codes[None]

@@ -79,11 +79,11 @@ def describe(run: RunPlan, peaks: Peaks) -> str:
         for unit, is_gpu in (("GPU", True), ("CPU", False))
         if (chosen := [cost for cost in costs.values() if cost.speed.is_gpu == is_gpu])
     ]
-    folder, written = run.paths.folder, run.paths.written_bytes()
+    folder, written = run.paths.folder, run.paths.written_bytes(run.source_folders())
     free = shutil.disk_usage(nearest_existing(folder)).free
     lines.append(
         f"cost of the run: {sum(cost.windows for cost in costs.values()):,} windows to predict,"
-        f" {' and '.join(times)}; {_describe_bytes(costs)} ({format_bytes(written)} of them exist);"
+        f" {' and '.join(times)}; {_describe_bytes(costs, written)};"
         f" {format_bytes(free)} are free in {folder}"
     )
     return "\n".join(lines)
@@ -116,14 +116,14 @@ def _list_labels(run: RunPlan, names: Sequence[str]) -> str:
 
 def _add_costs(costs: Sequence[Cost]) -> Cost:
     """Return the cost of several models with the same network."""
-    windows, operations, temporary, bigwigs = (
-        sum(values)
-        for values in zip(
-            *((cost.windows, cost.operations, cost.temporary, cost.bigwigs) for cost in costs),
-            strict=True,
-        )
+    return Cost(
+        windows=sum(cost.windows for cost in costs),
+        operations=sum(cost.operations for cost in costs),
+        speed=costs[0].speed,
+        temporary=sum(cost.temporary for cost in costs),
+        bigwigs=sum(cost.bigwigs for cost in costs),
+        earlier=sum(cost.earlier for cost in costs),
     )
-    return Cost(int(windows), operations, costs[0].speed, int(temporary), int(bigwigs))
 
 
 def estimate(run: RunPlan, peaks: Peaks) -> dict[str, Cost]:
@@ -252,15 +252,22 @@ def _describe_cost(cost: Cost, precision: str) -> str:
     return f"{cost.windows:,} windows to predict, {time} ({basis}); {_describe_bytes({'': cost})}"
 
 
-def _describe_bytes(costs: Mapping[str, Cost]) -> str:
-    """Return the bytes on the disk in words."""
+def _describe_bytes(costs: Mapping[str, Cost], written: int | None = None) -> str:
+    """Return the bytes on the disk in words.
+
+    written: how many of them exist; None to leave that out.
+    """
     bigwigs = sum(cost.bigwigs for cost in costs.values())
     temporary = sum(cost.temporary for cost in costs.values())
     earlier = sum(cost.earlier for cost in costs.values())
     text = f"about {format_bytes(bigwigs)} of bigWigs"
     if temporary:
         text += f" and {format_bytes(temporary)} of temporary files at a time"
-    return f"{text}, beside {format_bytes(earlier)} of earlier bigWigs" if earlier else text
+    if written is not None:
+        text += f" ({format_bytes(written)} of them exist)"
+    if earlier:
+        text += f", beside {format_bytes(earlier)} of earlier bigWigs that they replace"
+    return text
 
 
 def format_time(seconds: float, unit: str) -> str:

@@ -140,6 +140,13 @@ class RunPlan:
         return digest(annotation.sha256 if annotation else None, contigs, aliases)
 
     @property
+    def gene_table_digest(self) -> str:
+        """A text that changes with anything that the table of genes says besides the tracks."""
+        transforms = {name: plan.options.transform for name, plan in self.models.items()}
+        statistic = self.config["genes"]["statistic"]
+        return digest(self.annotation_digest, self.table_digest, statistic, transforms)
+
+    @property
     def provenance_digest(self) -> str:
         """A text that changes with the config and the inputs, which the provenance repeats."""
         peaks = [plan.peaks for plan in self.profiles.values()]
@@ -192,20 +199,20 @@ class RunPlan:
             for groups in work.groups.values()
             for group in groups
         }
-        return existing - replaced | {*self.source_folders()}
+        return existing - replaced | self.source_folders()
 
-    def source_folders(self, models: Iterable[str] | None = None) -> list[Path]:
+    def source_folders(self, models: Iterable[str] | None = None) -> set[Path]:
         """Return the folders of earlier bigWigs from which values are copied.
 
         Args:
             models: Names of models of coverage; by default all.
         """
-        return [
+        return {
             self.paths.tracks(name, group)
             for name in (self.models if models is None else models)
             for source in self.models[name].sources
             for group in source.folders
-        ]
+        }
 
     def is_finished(self, paths: Paths) -> bool:
         """Return whether an earlier run with the same plan has written its results.

@@ -1,5 +1,7 @@
 """Profiles along contigs against windows that are predicted one by one."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from seqcov_models.prediction.contig_profiles import predict_segment_profiles
 from seqcov_models.prediction.coverage import predict_segment
 from seqcov_models.prediction.ensemble import ProfileEnsemble
 from seqcov_models.tiling import Segment, Tiling, find_run, select_bins, split_into_chunks, tile
-from support.data import real_input
+from support.data import REPOSITORY, real_input
 from support.fasta import write_fasta
 from support.naive import TOLERANCE, difference
 from support.profiles import (
@@ -342,3 +344,40 @@ def test_out_of_memory_halves_the_pieces_for_good(
     monkeypatch.setattr(type(fold), "predict_positions", no_memory)
     with pytest.raises(SeqcovError, match="out of memory with a single window"):
         predict_contigs(ProfileEnsemble([fold], True), genome, tiling)
+
+
+MEASURED = """
+import sys
+import numpy as np
+import torch
+from seqcov_models import ChromBPNetConfig
+from seqcov_models.checkpoints.load import build
+from seqcov_models.prediction.contig_profiles import predict_segment_profiles
+from seqcov_models.prediction.devices import keep_freed_memory
+from seqcov_models.prediction.ensemble import ProfileEnsemble
+from seqcov_models.run.job import peak_memory
+from seqcov_models.tiling import Tiling, select_bins, tile
+class RandomGenome:
+    contigs = {f"c{number}": int(length) for number, length in enumerate(sys.argv[1:])}
+    def fetch(self, contig, start, end):
+        return np.random.default_rng(end).integers(0, 4, end - start).astype(np.uint8)
+ensemble, genome = ProfileEnsemble([build(ChromBPNetConfig(hidden_size=512))]), RandomGenome()
+keep_freed_memory()
+tiling = Tiling.from_stride(ensemble.geometry, 250)
+for segment in tile(genome.contigs, tiling, select_bins(genome.contigs, 1, None, [])):
+    for _ in predict_segment_profiles(ensemble, tiling, genome, segment):
+        pass
+print(peak_memory())
+"""
+
+
+@pytest.mark.slow
+def test_later_contigs_take_no_more_memory_than_the_first() -> None:
+    """They have other lengths. The bound is one tensor between two layers of one piece."""
+    memory = []
+    for lengths in ([43_000], [43_000, 22_000, 33_000]):
+        command = [sys.executable, "-c", MEASURED, *map(str, lengths)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+        assert done.returncode == 0, done.stderr
+        memory.append(float(done.stdout))
+    assert memory[1] - memory[0] < 4 * 512 * (1 << 14)

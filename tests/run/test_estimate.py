@@ -49,6 +49,10 @@ def test_the_windows_that_are_left_are_counted(config: Config) -> None:
     text = describe(plan_run(config), {})
     assert "cost of borzoi: nothing to predict; " in text
     assert "temporary" not in text
+    text = describe(plan_run(changed(config, "genome.regions", ["chr1"])), {})
+    assert re.search(r"cost of borzoi: nothing to predict; .* of temporary files at a time, beside"
+                     r" [\d.]+ k?B of earlier bigWigs that they replace\n", text)  # fmt: skip
+    assert re.search(r"of them exist\), beside [\d.]+ k?B of earlier", text.splitlines()[-1])
 
 
 def test_hours_follow_from_operations_members_and_speed(

@@ -67,6 +67,19 @@ def test_only_what_is_not_finished_needs_space(
     check_space(two, {})
 
 
+def test_bigwigs_that_are_copied_from_leave_no_space(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(config)
+    run = plan_run(changed(config, "genome.regions", ["chr1"]))
+    assert run.models["borzoi"].sources
+    set_free_space(monkeypatch, needed_bytes(run) - 1)
+    with pytest.raises(SeqcovError, match="free"):
+        check_space(run, {})
+    set_free_space(monkeypatch, needed_bytes(run))
+    check_space(run, {})
+
+
 def test_space_is_looked_for_on_the_disk_of_the_results(
     config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

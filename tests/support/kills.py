@@ -2,7 +2,7 @@
 
     PYTHONPATH=.:tests python tests/support/kills.py --kills 200 --folder FOLDER [--seed 1]
 
-Four configs take turns in one results folder: other tracks, other regions, and another unit of the
+Three configs take turns in one results folder: other tracks, other regions, and another unit of the
 profiles. A run is killed with all of its jobs, or without them (they live on), or one of its jobs
 is killed; half of the kills wait for a prediction of coverage. Jobs take a while to start, windows
 take a while to be written, and predictions wait for one simulated GPU. Prints one line; the exit
@@ -238,9 +238,8 @@ def write_inputs(folder: Path) -> list[Config]:
     few, many = {"jobs": 2, "windows": True}, {"jobs": 3, "counts": "expm1"}
     settings: list[tuple[range, list[str] | None, Config]] = [
         (range(30), None, few),
-        (range(10, 40), None, many),
-        (range(30), ["chr0", "chr1:4,001-12,000", *LETTERS], few),
-        (range(10, 40), ["chr1", "chr2", *LETTERS], many),
+        (range(10, 40), ["chr0", "chr1:4,001-12,000", *LETTERS], many),
+        (range(30), ["chr1", "chr2", *LETTERS], few),
     ]
     return [
         config
@@ -294,7 +293,8 @@ def main(
     campaign, number = create(options.folder.resolve(), options.seed), 0
     while campaign.kills.total() < options.kills and len(campaign.problems) < 10:
         is_finished = not campaign.kill(number)
-        print(f"{campaign.kills.total()} kills", file=sys.stderr, flush=True)
+        problems = "; ".join(campaign.problems) or "nothing wrong"
+        print(f"{campaign.kills.total()} kills: {problems}", file=sys.stderr, flush=True)
         if not is_finished and campaign.draw.random() < 0.1:
             campaign.finish(number)
             is_finished = True
