@@ -140,6 +140,13 @@ class RunPlan:
         return digest(annotation.sha256 if annotation else None, contigs, aliases)
 
     @property
+    def gene_table_digest(self) -> str:
+        """A text that changes with anything that the table of genes says besides the tracks."""
+        transforms = {name: plan.options.transform for name, plan in self.models.items()}
+        statistic = self.config["genes"]["statistic"]
+        return digest(self.annotation_digest, self.table_digest, statistic, transforms)
+
+    @property
     def provenance_digest(self) -> str:
         """A text that changes with the config and the inputs, which the provenance repeats."""
         peaks = [plan.peaks for plan in self.profiles.values()]

@@ -19,6 +19,7 @@ from seqcov_models import load_model
 from seqcov_models.run.track_table import read_table
 from seqcov_models.tracks.table import read_tracks
 from support.data import REPOSITORY
+from support.hub_rules import check_hub
 from support.runs import every_base, snakemake
 
 DEMO = REPOSITORY / "demo"
@@ -115,6 +116,23 @@ def test_a_run_ends_with_a_summary(run: Path) -> None:
         summary,
     )
     assert advice.startswith("Look at them: seqcov serve results/demo, or open results/demo/igv_")
+
+
+@pytest.mark.workflow
+def test_the_hub_follows_every_rule_and_its_files_exist(run: Path) -> None:
+    pyBigWig = pytest.importorskip("pyBigWig")
+    hub = check_hub((run / "hub.txt").read_text(), lambda path: (run / path).read_text())
+    assert all((run / file).is_file() for file in hub.files)
+    assert (run / hub.genome["twoBitPath"]).is_file()
+    with pyBigWig.open(str(run / hub.tracks["bpnet_peaks"]["bigDataUrl"])) as peaks:
+        entries = peaks.entries("chrA", 0, peaks.chroms("chrA"))
+    scores = [int(entry[2].split("\t")[1]) for entry in entries]
+    lines = (run / "bpnet/bpnet.peaks.narrowPeak").read_text().splitlines()
+    assert len(scores) == sum(line.startswith("chrA\t") for line in lines)
+    assert 200 <= min(scores) < max(scores) <= 1000
+    session = (run / "igv_session.xml").read_text()
+    assert str(run.resolve()) not in session
+    assert 'path="bpnet/bpnet.peaks.bb"' in session
 
 
 def test_the_committed_files_are_what_the_script_writes(
