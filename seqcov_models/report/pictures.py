@@ -52,7 +52,7 @@ def draw_locus(
         figure = Figure(figsize=(WIDTH, total), dpi=DPI)
         grid = figure.add_gridspec(
             len(heights), 1, height_ratios=heights, hspace=0.18,
-            left=0.21, right=0.985, top=1 - 0.08 / total, bottom=0.36 / total,
+            left=0.21, right=0.975, top=1 - 0.08 / total, bottom=0.36 / total,
         )  # fmt: skip
         axes = [figure.add_subplot(grid[number]) for number in range(len(heights))]
         for axis, lane in zip(axes, lanes, strict=False):
@@ -113,7 +113,7 @@ def _fill(axis: "Axes", locus: Interval, heights: Heights, colour: Any) -> None:
     axis.fill_between(*_steps(locus, heights), color=colour, lw=0)
 
 
-def _cut(text: str, length: int = 34) -> str:
+def _cut(text: str, length: int = 31) -> str:
     """Return a text of at most `length` characters."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
