@@ -179,6 +179,15 @@ class RunPlan:
         labels = [plan.labels_digest for plan in self.models.values()]
         return digest(labels, names, TrackName._fields, self.entries, self.labels)
 
+    @property
+    def report_digest(self) -> str:
+        """A text that changes with anything that the report says besides times and values."""
+        shown = self.config["browsers"]["show"]
+        values = [plan.values_digest for plan in self.models.values()]
+        values += [plan.bigwig_digest for plan in self.profiles.values()]
+        parts = self.table_digest, self.browser_digest, self.agreement_digest
+        return digest(parts, self.annotation_digest, shown, values)
+
     def save(self, paths: Paths) -> None:
         """Write the documents of the run and of its models if their content has changed."""
         for path, values in self._documents(paths).items():
@@ -286,6 +295,7 @@ class RunPlan:
         """Return the folders and bigWigs that this run writes, as `Paths.existing_results` does."""
         results = {paths.model(name) for name in (*self.models, *self.profiles)}
         results.add(paths.hub_pages)
+        results |= {paths.report_pictures} if self.config["report"] else set()
         results |= {paths.tracks(m.name, group) for m in self.models.values() for group in m.groups}
         return results | {
             paths.profile_bigwig(plan.name, task, strand)
