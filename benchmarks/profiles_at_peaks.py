@@ -5,14 +5,22 @@
 FASTA: not compressed; WEIGHTS: a state dict of bpnet-lite's BPNet or ChromBPNet as safetensors.
 Peaks are drawn at random. bpnet-lite runs in the peers' environment
 (envs/requirements-peers.txt, .venv-peers): tangermeme's `extract_loci` and `predict`, which
-bpnet-lite's command line calls, without writing files. seqcov is a complete run of the workflow,
-with every process that it starts, checks, bigWigs and the table of peaks. Both use two threads, in
-turn. Compare ratios.
+bpnet-lite trains and evaluates with (it has no command that predicts), without writing files.
+seqcov is a complete run of the workflow, with every process that it starts, checks, bigWigs and the
+table of peaks. With --keras, `chrombpnet pred_bw` runs its authors' file of the same network (with
+other weights), from the start of the command to the bigWig, in an environment of TensorFlow (see
+tests/goldens/make_chrombpnet.py; pandas, pyBigWig and pyfaidx are needed, too):
+
+    ... --keras chrombpnet.h5 --tensorflow tf-venv/bin/python
+
+All use two threads, in turn. Times of a whole run include the start of processes. Compare ratios.
 """
 
 import argparse
 import json
+import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -94,19 +102,49 @@ def time_seqcov(fasta: Path, weights: Path, peaks: Path) -> dict[str, float]:
         )  # fmt: skip
         seconds = time.perf_counter() - began
         (log,) = folder.glob("logs/genome/predict_profiles/*.log")
-        model_seconds = log.read_text().partition("model=")[2].partition(",")[0]
-        return {"run": seconds, "model": float(model_seconds)}
+        model_seconds = re.findall(r" model ([\d.]+) s", log.read_text())
+        return {"run": seconds, "model": float(model_seconds[-1])}
 
 
-def write_random_peaks(fasta: Path, number: int, path: Path) -> None:
-    """Write `number` peaks whose windows lie within contigs; bpnet-lite leaves out others."""
-    draw, lengths = random.Random(1), {}
+def time_pred_bw(arguments: argparse.Namespace, fasta: Path, peaks: Path) -> float:
+    """Return the seconds of `chrombpnet pred_bw`, from its start to its bigWig."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = [line.split() for line in peaks.read_text().splitlines()]
+        (folder / "peaks.narrowPeak").write_text(
+            "".join("\t".join([*row, *".0.0000"]) + "\n" for row in rows)
+        )
+        lengths = read_lengths(fasta)
+        (folder / "sizes").write_text("".join(f"{c}\t{n}\n" for c, n in lengths.items()))
+        command = [
+            arguments.tensorflow,
+            "-m",
+            "chrombpnet.evaluation.make_bigwigs.predict_to_bigwig",
+        ]
+        files = ["-cm", str(arguments.keras.resolve()), "-r", "peaks.narrowPeak", "-g", str(fasta)]
+        began = time.perf_counter()
+        subprocess.run(
+            [*command, *files, "-c", "sizes", "-op", "out"], cwd=folder, check=True,
+            capture_output=True, env=os.environ | {"OMP_NUM_THREADS": str(THREADS)},
+        )  # fmt: skip
+        return time.perf_counter() - began
+
+
+def read_lengths(fasta: Path) -> dict[str, int]:
+    """Return the length of each contig."""
+    lengths = {}
     for line in fasta.open():
         if line.startswith(">"):
             name = line[1:].split()[0]
             lengths[name] = 0
         else:
             lengths[name] += len(line.strip())
+    return lengths
+
+
+def write_random_peaks(fasta: Path, number: int, path: Path) -> None:
+    """Write `number` peaks whose windows lie within contigs; bpnet-lite leaves out others."""
+    draw, lengths = random.Random(1), read_lengths(fasta)
     summits = set()
     while len(summits) < number:
         name = draw.choices(list(lengths), list(lengths.values()))[0]
@@ -123,6 +161,8 @@ def main() -> None:
     parser.add_argument("--peaks", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--peers", default=str(REPOSITORY / ".venv-peers/bin/python"))
+    parser.add_argument("--keras", type=Path, help="chrombpnet's file of such a network")
+    parser.add_argument("--tensorflow", help="the Python of an environment with chrombpnet")
     parser.add_argument("--time-bpnet-lite", metavar="PEAKS", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     fasta, weights = arguments.fasta.resolve(), arguments.weights.resolve()
@@ -135,14 +175,19 @@ def main() -> None:
         write_random_peaks(fasta, arguments.peaks, peaks)
         for _ in range(arguments.rounds):
             command = [arguments.peers, "-W", "ignore", __file__, str(fasta), str(weights)]
+            began = time.perf_counter()
             completed = subprocess.run(
                 [*command, "--time-bpnet-lite", str(peaks)],
                 capture_output=True, text=True, check=True,
             )  # fmt: skip
             peer = json.loads(completed.stdout.splitlines()[-1])
+            peer["run"] = time.perf_counter() - began
             seqcov = time_seqcov(fasta, weights, peaks)
             print(f"bpnet-lite {peer}\nseqcov {seqcov}", flush=True)
-            run_seconds.append((peer["reading"] + peer["model"], seqcov["run"]))
+            if arguments.keras:
+                seconds = time_pred_bw(arguments, fasta, peaks)
+                print(f"pred_bw {seconds:.1f}: {seconds / seqcov['run']:.1f} times", flush=True)
+            run_seconds.append((peer["run"], seqcov["run"]))
             model_seconds.append((peer["model"], seqcov["model"]))
     for name, pairs in (("whole run", run_seconds), ("the model alone", model_seconds)):
         peer_best, seqcov_best = (min(pair[side] for pair in pairs) for side in (0, 1))

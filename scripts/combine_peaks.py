@@ -20,5 +20,5 @@ with job_log(snakemake.log[0]):
         with write_atomically(other) as part:
             shutil.copyfile(first, part)
     for file in (first, *others):
-        write_seal(file)
+        write_seal(file, plan.peaks_digest)
     log.info("%d peaks", len(peaks))

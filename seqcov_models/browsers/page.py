@@ -232,7 +232,7 @@ def _features(genes: str | None, peaks: Sequence[str]) -> list[dict[str, Any]]:
         tracks.append(
             {
                 "name": f"{model} peaks", "type": "annotation", "format": "narrowpeak", "url": url,
-                "indexed": False, "order": 100_000_000, "displayMode": "COLLAPSED", "height": 34,
+                "indexed": False, "order": 100_000_000, "displayMode": "COLLAPSED", "height": 44,
                 "color": "rgb(90,60,20)", "useScore": True, "visibilityWindow": -1,
             }
         )  # fmt: skip

@@ -139,12 +139,26 @@ def _describe_bytes(file: HashedFile) -> list[str]:
     return [f"{crc32c(file):08x}"]
 
 
-def write_seal(file: Path) -> None:
-    """Write beside a file what `find_damaged_file` compares: its checksum."""
+def write_seal(file: Path, digest: str) -> None:
+    """Write beside a file its checksum, and what it was made from.
+
+    Args:
+        file: The file.
+        digest: A text that changes with any of its bytes.
+    """
     with file.open("rb") as content:
-        facts = {"crc32c": f"{crc32c(content):08x}"}
+        facts = {"digest": digest, "crc32c": f"{crc32c(content):08x}"}
     with write_atomically(seal_of(file)) as part:
         part.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+
+
+def is_sealed_from(file: Path, digest: str) -> bool:
+    """Return whether a file was made from what has this digest, or has no seal that says it."""
+    try:
+        made_from = json.loads(seal_of(file).read_text(encoding="utf-8"))["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+    return bool(made_from == digest)
 
 
 def find_damaged_file(file: Path) -> str | None:

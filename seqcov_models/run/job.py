@@ -57,6 +57,8 @@ def job_log(path: str) -> Iterator[None]:
 def _open_log(path: str) -> list[logging.Handler]:
     """Return the handler that writes a log; none if the disk does not have space for the file."""
     try:
+        # A new file: a job that outlives its run goes on with the old one
+        Path(path).unlink(missing_ok=True)
         return [logging.FileHandler(path, mode="w")]
     except OSError as error:
         print(f"{path}: the log cannot be written: {error.strerror}", file=sys.stderr)

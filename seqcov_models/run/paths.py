@@ -129,6 +129,16 @@ class Paths:
         """The correlations of predicted and measured tracks."""
         return self.folder / "agreement.tsv"
 
+    @property
+    def report(self) -> Path:
+        """The report: one HTML file that opens by double click."""
+        return self.folder / "report.html"
+
+    @property
+    def report_pictures(self) -> Path:
+        """The folder of the pictures of the report."""
+        return self.folder / "report_pictures"
+
     # A model
 
     def model(self, model: str) -> Path:

@@ -140,6 +140,13 @@ class RunPlan:
         return digest(annotation.sha256 if annotation else None, contigs, aliases)
 
     @property
+    def gene_table_digest(self) -> str:
+        """A text that changes with anything that the table of genes says besides the tracks."""
+        transforms = {name: plan.options.transform for name, plan in self.models.items()}
+        statistic = self.config["genes"]["statistic"]
+        return digest(self.annotation_digest, self.table_digest, statistic, transforms)
+
+    @property
     def provenance_digest(self) -> str:
         """A text that changes with the config and the inputs, which the provenance repeats."""
         peaks = [plan.peaks for plan in self.profiles.values()]
@@ -171,6 +178,15 @@ class RunPlan:
         names = {name: [*plan.tasks] for name, plan in self.profiles.items()}
         labels = [plan.labels_digest for plan in self.models.values()]
         return digest(labels, names, TrackName._fields, self.entries, self.labels)
+
+    @property
+    def report_digest(self) -> str:
+        """A text that changes with anything that the report says besides times and values."""
+        shown = self.config["browsers"]["show"]
+        values = [plan.values_digest for plan in self.models.values()]
+        values += [plan.bigwig_digest for plan in self.profiles.values()]
+        parts = self.table_digest, self.browser_digest, self.agreement_digest
+        return digest(parts, self.annotation_digest, shown, values)
 
     def save(self, paths: Paths) -> None:
         """Write the documents of the run and of its models if their content has changed."""
@@ -279,6 +295,7 @@ class RunPlan:
         """Return the folders and bigWigs that this run writes, as `Paths.existing_results` does."""
         results = {paths.model(name) for name in (*self.models, *self.profiles)}
         results.add(paths.hub_pages)
+        results |= {paths.report_pictures} if self.config["report"] else set()
         results |= {paths.tracks(m.name, group) for m in self.models.values() for group in m.groups}
         return results | {
             paths.profile_bigwig(plan.name, task, strand)

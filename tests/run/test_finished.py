@@ -13,6 +13,7 @@ from seqcov_models.run.finished import (
     find_damage,
     find_damaged_file,
     find_damaged_table,
+    is_sealed_from,
     write_identity,
     write_seal,
 )
@@ -122,7 +123,10 @@ def test_sealed_peaks_that_are_edited_are_found(tmp_path: Path) -> None:
     peaks = tmp_path / "peaks.narrowPeak"
     peaks.write_text("chr1\t0\t10\n")
     assert find_damaged_file(peaks) is None  # of an earlier version
-    write_seal(peaks)
+    assert is_sealed_from(peaks, "digest")
+    write_seal(peaks, "digest")
+    assert is_sealed_from(peaks, "digest")
+    assert not is_sealed_from(peaks, "another")
     peaks.touch()
     assert find_damaged_file(peaks) is None
     peaks.write_text("chr1\t0\t11\n")

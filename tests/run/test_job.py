@@ -56,3 +56,13 @@ def test_a_disk_too_full_for_the_log_does_not_fail_the_job(tmp_path: Path) -> No
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert "begins" in done.stderr
+
+
+def test_a_job_that_lives_on_does_not_write_into_the_log_of_the_next_one(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("the log of a job that still has this file open\n")
+    with log.open("a") as orphan:
+        assert run_job("log.info('next')", log).returncode == 0
+        orphan.write("late line\n")
+    assert "next" in log.read_text()
+    assert "late" not in log.read_text()

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,6 @@ from support.profiles import LETTERS, write_profile_run
 from support.runs import command, digests
 
 Config = dict[str, Any]
-
-KINDS = ("run", "main process", "job")
-"""What is killed."""
 
 SLOW_START = """
 import importlib.util, os, random, sys, time
@@ -90,6 +88,9 @@ if any(".snakemake/scripts" in argument for argument in sys.orig_argv):
 class Campaign:
     """Runs of some configs in one folder, and what undisturbed runs of them write."""
 
+    kinds = ("run", "main process", "job")
+    """What is killed."""
+
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.draw = folder, random.Random(seed)
         self.kills: Counter[str] = Counter()
@@ -97,7 +98,8 @@ class Campaign:
         self.problems: list[str] = []
         self.orphans: list[psutil.Process] = []
         self.compared = 0
-        self.configs = write_inputs(folder)
+        self.configs = self.write_configs(folder)
+        self.environment = {"PYTHONPATH": str(folder), "SIMULATED_GPU": str(folder / "gpu")}
         self.expected = []
         start = time.monotonic()
         for number, config in enumerate(self.configs):
@@ -107,17 +109,19 @@ class Campaign:
             self.expected.append(digests(fresh / "results"))
         self.seconds = (time.monotonic() - start) / len(self.configs)
 
+    def write_configs(self, folder: Path) -> list[Config]:
+        """Write the inputs; return two configs."""
+        return write_inputs(folder)
+
     def start(self, folder: Path, config: Config) -> subprocess.Popen[bytes]:
         """Start a run and return at once."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "run.yaml").write_text(yaml.safe_dump(config))
-        environment = os.environ | {
-            "PYTHONPATH": str(self.folder), "SIMULATED_GPU": str(self.folder / "gpu")
-        }  # fmt: skip
         with (folder / "log").open("wb") as log:
             return subprocess.Popen(
                 command("--resources", "gpu=2", cores=3),
-                cwd=folder, stdout=log, stderr=log, env=environment,
+                cwd=folder, stdout=log, stderr=log,
+                env=os.environ | self.environment,
             )  # fmt: skip
 
     def kill(self, number: int) -> bool:
@@ -126,7 +130,7 @@ class Campaign:
         Return False if the run ended before.
         """
         run = self.start(self.folder / "run", self.configs[number])
-        kind = self.draw.choice(KINDS)
+        kind = self.draw.choice(self.kinds)
         rules, seconds = set[str | None](), self.draw.uniform(0.5, self.seconds)
         if self.draw.random() < 0.5:
             rules, seconds = {"predict_coverage"}, self.draw.uniform(0, 6)
@@ -198,7 +202,7 @@ class Campaign:
 
     def describe(self) -> str:
         """Return the result in one line."""
-        kinds = ", ".join(f"{kind} {self.kills[kind]}" for kind in KINDS)
+        kinds = ", ".join(f"{kind} {self.kills[kind]}" for kind in self.kinds)
         rules = ", ".join(f"{rule} {count}" for rule, count in self.rules.most_common())
         return (
             f"{self.kills.total()} kills ({kinds}; during {rules}): {self.compared:,} bigWigs"
@@ -276,18 +280,21 @@ def stop(processes: list[psutil.Process]) -> None:
             continue
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the campaign; return its exit status."""
+def main(
+    arguments: list[str] | None = None, create: Callable[[Path, int], Campaign] = Campaign
+) -> int:
+    """Run the campaign that `create` returns for a folder and a seed; return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--folder", type=Path, required=True, help="a folder, which is created")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True)
-    campaign, number = Campaign(options.folder.resolve(), options.seed), 0
+    campaign, number = create(options.folder.resolve(), options.seed), 0
     while campaign.kills.total() < options.kills and len(campaign.problems) < 10:
         is_finished = not campaign.kill(number)
-        print(f"{campaign.kills.total()} kills", file=sys.stderr, flush=True)
+        problems = "; ".join(campaign.problems) or "nothing wrong"
+        print(f"{campaign.kills.total()} kills: {problems}", file=sys.stderr, flush=True)
         if not is_finished and campaign.draw.random() < 0.1:
             campaign.finish(number)
             is_finished = True

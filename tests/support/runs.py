@@ -24,8 +24,12 @@ def snakemake(
     cores: int = 2,
     snakefile: Path = SNAKEFILE,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the workflow in `folder` with `config` and wait for its end."""
+    """Run the workflow in `folder` with `config` and wait for its end.
+
+    Without a report, which takes seconds, unless the config asks for it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    config = {"report": False} | config
     (folder / "run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     line = command(*arguments, cores=cores, snakefile=snakefile)
     return subprocess.run(line, cwd=folder, capture_output=True, text=True)

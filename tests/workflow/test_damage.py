@@ -78,7 +78,7 @@ def test_peaks_and_profile_bigwigs_that_are_cut_or_changed_are_made_again(tmp_pa
     assert snakemake(tmp_path, config).returncode == 0
     expected, files = digests(tmp_path), bigwigs(tmp_path)
     (name,) = [name for name in files if name.endswith("minus.bw")][:1]
-    peaks = tmp_path / "results/g/plain/peaks.narrowPeak"
+    peaks = tmp_path / "results/g/plain/plain.peaks.narrowPeak"
     lines = peaks.read_text()
     for damage, message in ((cut, "has "), (flip, "has other bytes than were written; it is made")):
         damage(files[name])

@@ -11,7 +11,6 @@ from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
-import pyBigWig
 import pytest
 import yaml
 
@@ -19,6 +18,8 @@ from seqcov_models import load_model
 from seqcov_models.run.track_table import read_table
 from seqcov_models.tracks.table import read_tracks
 from support.data import REPOSITORY
+from support.hub_rules import check_hub
+from support.measured import write_measured
 from support.runs import every_base, snakemake
 
 DEMO = REPOSITORY / "demo"
@@ -62,23 +63,6 @@ def binding(simulate: ModuleType, genome: dict[str, str]) -> dict[str, Array]:
     }
 
 
-def write_measured(
-    path: Path, lengths: dict[str, int], values: dict[str, Array], bin_size: int
-) -> None:
-    """Write values as a measured bigWig has them: without zeros, and chrA is called A."""
-    names = {name: name.removeprefix("chr") for name in lengths}
-    with pyBigWig.open(str(path), "w") as file:
-        file.addHeader([(names[name], length) for name, length in lengths.items()])
-        for name, length in lengths.items():
-            if not len(bins := np.flatnonzero(values[name])):
-                continue
-            ends = np.minimum((bins + 1) * bin_size, length)
-            file.addEntries(
-                [names[name]] * len(bins), (bins * bin_size).tolist(), ends=ends.tolist(),
-                values=values[name][bins].astype(float).tolist(),
-            )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def run(
     tmp_path_factory: pytest.TempPathFactory,
@@ -96,7 +80,7 @@ def run(
     write_measured(folder / "ctcf.bw", lengths, {n: b[:, 0] for n, b in binding.items()}, 1)
     folds = "A\t0\t100000\tfold0\nB\t0\t50000\tfold1\nB\t50000\t90000\tfold1\nother\t0\t9\tfold9\n"
     (folder / "folds.bed").write_text(folds)
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text()) | {"report": True}
     config["genome"]["contig_aliases"] = {name.removeprefix("chr"): name for name in genome}
     config["models"]["borzoi"] |= {"observed": {"all": "{identifier}.bw"}, "folds": "folds.bed"}
     config["models"]["bpnet"]["observed"] = {"CTCF+": "ctcf.bw"}
@@ -115,6 +99,23 @@ def test_a_run_ends_with_a_summary(run: Path) -> None:
         summary,
     )
     assert advice.startswith("Look at them: seqcov serve results/demo, or open results/demo/igv_")
+
+
+@pytest.mark.workflow
+def test_the_hub_follows_every_rule_and_its_files_exist(run: Path) -> None:
+    pyBigWig = pytest.importorskip("pyBigWig")
+    hub = check_hub((run / "hub.txt").read_text(), lambda path: (run / path).read_text())
+    assert all((run / file).is_file() for file in hub.files)
+    assert (run / hub.genome["twoBitPath"]).is_file()
+    with pyBigWig.open(str(run / hub.tracks["bpnet_peaks"]["bigDataUrl"])) as peaks:
+        entries = peaks.entries("chrA", 0, peaks.chroms("chrA"))
+    scores = [int(entry[2].split("\t")[1]) for entry in entries]
+    lines = (run / "bpnet/bpnet.peaks.narrowPeak").read_text().splitlines()
+    assert len(scores) == sum(line.startswith("chrA\t") for line in lines)
+    assert 200 <= min(scores) < max(scores) <= 1000
+    session = (run / "igv_session.xml").read_text()
+    assert str(run.resolve()) not in session
+    assert 'path="bpnet/bpnet.peaks.bb"' in session
 
 
 def test_the_committed_files_are_what_the_script_writes(

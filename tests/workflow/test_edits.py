@@ -32,10 +32,11 @@ pytestmark = pytest.mark.workflow
 CONTIGS = {"c": 60, "d": 40, "e": 8}
 """Bins per contig, in cores of 24 bins: 3, 2 and 1 windows."""
 ASSAYS = ["CAGE", "CAGE", "DNASE", "DNASE", "CAGE", "RNA"]
-SUMMARY = {"write_track_table": 1, "write_browser_files": 1, "write_provenance": 1}
+SUMMARY = {"write_track_table": 1, "write_browser_files": 1, "write_page": 1, "write_provenance": 1}
 MEASURED = {"compare_observed": 1, "write_agreement": 1, "write_provenance": 1}
 PROVENANCE = {"write_provenance": 1}
-BROWSERS = {"write_browser_files": 1, "write_provenance": 1}
+BROWSERS = {"write_browser_files": 1, "write_page": 1, "write_provenance": 1}
+GENES = BROWSERS | {"write_genes": 1, "write_gene_table": 1}
 NEW = {"predict_coverage": 2, "compress_range": 2}
 """Jobs of a set of tracks, besides one per folder of bigWigs."""
 ALL = NEW | {"write_coverage_bigwigs": 3, "write_mask": 1} | SUMMARY
@@ -174,6 +175,11 @@ def add_measured(config: Config, folder: Path) -> Config:
     return changed(config, "models.toy.observed", {"id1": "{identifier}.bw"})
 
 
+def add_annotation(config: Config, folder: Path) -> Config:
+    (folder / "genes.bed").write_text("c\t10\t20\tgene\n")
+    return changed(config, "genome.annotation", "genes.bed")
+
+
 def move_peak(folder: Path) -> None:
     (folder / "one.bed").write_text("c\t300\t309\n")
 
@@ -225,14 +231,14 @@ EDITS = [
     Edit("nothing", "nothing", setting("output", "results")),
     Edit(
         "a track is added",
-        "predictions and bigWigs of this track; table, hub and session",
+        "predictions and bigWigs of this track; table, browser files",
         setting("models.toy.tracks", [0, 1, 2, 3, 4]),
         NEW | {"write_coverage_bigwigs": 1} | SUMMARY,
         "5 windows to predict: 5 of 6 bigWigs are finished; 1 track is new or missing",
     ),
     Edit(
         "a track is left out",
-        "table, hub and session; its bigWig stays and is found again",
+        "table, browser files; its bigWig stays and is found again",
         setting("models.toy.tracks", [0, 2, 3]),
         SUMMARY,
         "nothing to predict: all 4 bigWigs are finished",
@@ -245,7 +251,7 @@ EDITS = [
     ),
     Edit(
         "identifiers or descriptions in the track table",
-        "table, hub and session; files keep their names",
+        "table, browser files; files keep their names",
         edit_files(lambda folder: write_table(folder / "net", "other")),
         SUMMARY,
     ),
@@ -334,7 +340,7 @@ EDITS = [
         PROVENANCE,
     ),
     Edit("tracks_per_job", "provenance", setting("bigwig", {"tracks_per_job": 1}), PROVENANCE),
-    Edit("assembly", "hub and session", setting("genome.assembly", None), BROWSERS),
+    Edit("assembly", "browser files", setting("genome.assembly", None), BROWSERS),
     Edit(
         "a bigWig is cut, changed or deleted",
         "predictions and bigWigs of the tracks in its folder",
@@ -344,7 +350,7 @@ EDITS = [
     ),
     Edit(
         "a model, or a name in weights, is added",
-        "this model; table, hub and session",
+        "this model; table, browser files",
         new_model,
         ALL | {"check_checkpoint": 1, "write_coverage_bigwigs": 2},
     ),
@@ -354,9 +360,10 @@ EDITS = [
         add_measured,
         MEASURED,
     ),
+    Edit("an annotation is added or changes", "genes.*, browser files", add_annotation, GENES),
     Edit(
         "a model, or a name in weights, is left out",
-        "table, hub and session",
+        "table, browser files",
         without_model,
         SUMMARY,
     ),

@@ -111,8 +111,8 @@ def test_the_bytes_are_those_of_separate_entries(run: Path) -> None:
     expected = digests(run / "separate")
     assert len(expected) == 3 * 2 + 4 * 2
     assert digests(run / "results") == expected
-    for name in ("peaks.tsv.gz", "peaks.narrowPeak", "profiles.h5"):
-        for model in ("open_K562", "open_HepG2", "open_A549"):
+    for model in ("open_K562", "open_HepG2", "open_A549"):
+        for name in ("peaks.tsv.gz", f"{model}.peaks.narrowPeak", "profiles.h5"):
             paths = [run / folder / "g" / model / name for folder in ("results", "separate")]
             assert paths[0].read_bytes() == paths[1].read_bytes()
     rows = read_table(run / "results/g/tracks.tsv")

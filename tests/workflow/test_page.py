@@ -1,5 +1,7 @@
-"""The page of a run in Chromium: every track opens, with the values of its bigWig."""
+"""The demo's genes and page: the table against the bigWigs, and what Chromium shows."""
 
+import csv
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,7 @@ from support.chromium import IS_INSTALLED, chromium, serving
 from support.data import REPOSITORY
 from support.runs import snakemake
 
-pytestmark = [
-    pytest.mark.workflow,
-    pytest.mark.skipif(not IS_INSTALLED, reason="chromium and chromedriver are not installed"),
-]
+pytestmark = pytest.mark.workflow
 
 OPEN = """
 const [index, locus] = arguments;
@@ -47,6 +46,27 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "results" / "demo"
 
 
+def test_the_table_of_genes_is_the_sum_over_exons(results: Path) -> None:
+    """Base by base with pyBigWig, of each gene's strand; the demo's values are sums over 32 bp."""
+    with gzip.open(results / "genes.tsv.gz", "rt") as handle:
+        table = list(csv.DictReader(handle, delimiter="\t"))
+    lines = [line.split("\t") for line in (results / "genes.bed").read_text().splitlines()]
+    assert [row["name"] for row in table] == [cells[3] for cells in lines]
+    assert len(table) > 80
+    rows = read_table(results / "tracks.tsv")
+    coverage = [row for row in rows if row["model"] == "borzoi" and row["assay"] != "mask"]
+    assert len(table[0]) == 7 + 6, "a strand pair is one column"
+    for row in coverage:
+        name = row["label"].replace(" + ", " ").replace(" - ", " ")
+        with pyBigWig.open(str(results / row["file"])) as file:
+            for cells, gene in zip(lines, table, strict=True):
+                if row["strand"] in (cells[5], "."):
+                    values = file.values(cells[0], int(cells[1]), int(cells[2]), numpy=True)
+                    expected = np.nansum(values.astype(np.float64)) / 32
+                    assert float(gene[name]) == pytest.approx(expected, rel=2e-6)
+
+
+@pytest.mark.skipif(not IS_INSTALLED, reason="chromium and chromedriver are not installed")
 def test_every_track_opens_with_its_values_and_nothing_else_is_asked(results: Path) -> None:
     rows = read_table(results / "tracks.tsv")
     contig, start, end = locus = ("chrB", 60_000, 70_000)

@@ -262,7 +262,7 @@ def test_the_trained_ctcf_network_writes_its_authors_values(
     odds = np.exp(logits - logits.max((1, 2), keepdims=True))
     reads = np.exp(reference["example_final_logcounts"].astype(np.float64))
     expected = odds / odds.sum((1, 2), keepdims=True) * reads[:, :, None]
-    values = [every_base(tmp_path / f"results/hg38/ctcf/signal.{strand}.bw", "chr1", 1_000_000)
+    values = [every_base(tmp_path / f"results/hg38/ctcf/ctcf.signal.{strand}.bw", "chr1", 1_000_000)
              for strand in ("plus", "minus")]  # fmt: skip
     nearest: dict[int, tuple[int, int]] = {}
     for number, summit in enumerate(summits):
@@ -374,7 +374,7 @@ def test_profiles_at_the_peaks_of_a_real_predicted_track(
         log = np.mean([float(output.count_logits[0, 0, 0]) for output in outputs])
         expected = (probabilities[0] + probabilities[1][::-1, ::-1]) / 2 * np.exp(log)
         for strand, name in enumerate(("plus", "minus")):
-            path = tmp_path / f"results/hg38/ctcf/signal.{name}.bw"
+            path = tmp_path / f"results/hg38/ctcf/ctcf.signal.{name}.bw"
             # the bases that no other summit is as near to: none is within 500 bp, so at least half
             values = every_base(path, "chr1", 1_000_000)[summit - 250 : summit + 250]
             np.testing.assert_allclose(values, expected[250:750, strand], rtol=1e-4)

@@ -173,3 +173,24 @@ def test_results_of_earlier_runs_are_told_apart(profile_run: Config, tmp_path: P
     )
     expected = ["lite", "plain/plain.one.bw", "plain/plain.one.minus.bw", "plain/plain.one.plus.bw"]
     assert files.split(", ") == [f"results/g/{name}" for name in expected]
+
+
+def test_a_change_reaches_every_result_though_snakemakes_folder_was_deleted(tmp_path: Path) -> None:
+    """Snakemake then remembers no params; what files were made from is known without it."""
+    config = write_profile_run(tmp_path)
+    save_position_coded(tmp_path / "toy", tracks=3)
+    config["models"]["toy"] = {"architecture": "borzoi", "weights": "toy"}
+    config |= {"prediction": {"windows_per_chunk": 1}, "bigwig": {"tracks_per_job": 1}}
+    assert snakemake(tmp_path, config).returncode == 0
+    before = digests(tmp_path / "results")
+    shutil.rmtree(tmp_path / ".snakemake")
+    assert "Nothing to be done" in snakemake(tmp_path, config).stderr
+    config["bigwig"]["significant_bits"] = 2
+    config["profiles"] = {"counts": "expm1"}
+    process = snakemake(tmp_path, config)
+    assert process.returncode == 0, process.stderr
+    fresh = snakemake(tmp_path, config | {"output": "fresh"})
+    assert fresh.returncode == 0, fresh.stderr
+    after = digests(tmp_path / "results")
+    assert after == digests(tmp_path / "fresh")
+    assert {name for name in before if before[name] == after[name]} <= {"toy.unknown.bw"}

@@ -5,10 +5,8 @@ Each fault ends with a complete run whose bytes do not differ, or with a line th
 
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from support.data import DATA, REPOSITORY
+from support import kills
+from support.data import REPOSITORY
 from support.position_coded import write_long_run
-from support.runs import SNAKEFILE, digests, snakemake
+from support.runs import digests, snakemake
+from support.slurm import SLURM, Cluster, has_slurm, start_cluster
+from support.slurm_kills import SlurmCampaign
 
-SLURM = DATA.parent / "slurm"
 DEMO = {
     "genome": {"name": "demo", "fasta": str(REPOSITORY / "demo" / "genome.fa")},
     "models": {"borzoi": {"architecture": "borzoi", "weights": str(REPOSITORY / "demo/borzoi")}},
@@ -33,56 +32,15 @@ pytestmark = [
     pytest.mark.workflow,
     pytest.mark.slow,
     pytest.mark.skipif(
-        not (SLURM / "start-slurm").exists()
-        or shutil.which("slurmctld", path="/usr/sbin:/sbin") is None,
-        reason="Slurm is not installed, or the script that starts it is missing",
+        not has_slurm(), reason="Slurm is not installed, or the script that starts it is missing"
     ),
 ]
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """A small Slurm of one CPU and one GPU node, each with 4 CPUs and 16 GB."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def ask(self, *words: str) -> str:
-        done = subprocess.run(words, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def jobs(self) -> list[str]:
-        return self.ask("squeue", "-h", "-o", "%A").split()
-
-    def job(self, comment: str) -> str:
-        """Wait for a running job with this comment, and return its number."""
-        for _ in range(600):
-            lines = self.ask("squeue", "-h", "-t", "R", "-o", "%A %k").splitlines()
-            if numbers := [line.split()[0] for line in lines if line.endswith(comment)]:
-                return numbers[0]
-            time.sleep(0.1)
-        raise AssertionError(f"no job {comment}")
-
-    def restart(self) -> None:
-        """Start what has ended of the cluster."""
-        subprocess.run([SLURM / "start-slurm", self.folder, "--no-install"], check=True)
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    folder = Path(f"/tmp/seqcov-slurm-{os.getpid()}")  # Slurm wants a short path
-    start = [SLURM / "start-slurm", folder, "--no-install", "--cpus-per-node", "4"]
-    started = subprocess.run(start, capture_output=True, text=True)
-    if started.returncode:
-        pytest.skip(f"Slurm did not start: {started.stdout}{started.stderr}")
-    try:
-        script = f". {folder}/env.sh && env -0"
-        environment = subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout
-        lines = [line for line in environment.decode().split("\0") if "=" in line]
-        yield Cluster(folder, dict(line.split("=", 1) for line in lines))
-    finally:
-        subprocess.run([SLURM / "stop-slurm", folder, "--remove"], capture_output=True)
+    with start_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -145,30 +103,14 @@ Submit = Callable[..., Run]
 
 @pytest.fixture
 def submit(cluster: Cluster, config: dict[str, Any], tmp_path: Path) -> Iterator[Submit]:
-    """Yield a function that starts a run, with the keys set that profiles/README.md names."""
+    """Yield a function that starts a run."""
     runs = []
 
     def start(
         *arguments: str, config: dict[str, Any] = config, resources: dict[str, Any] | None = None
     ) -> Run:
-        profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
-        profile["default-resources"] |= {"slurm_account": "lab", "mem_mb": 1500}
-        for rule in ("predict_coverage", "predict_profiles"):
-            profile["set-resources"][rule]["mem_mb"] = 2000
-        profile["set-resources"]["predict_coverage"] |= resources or {}
-        profile["max-threads"] = 2
-        profile["slurm-init-seconds-before-status-checks"] = 2
         place = tmp_path / "run"
-        (place / "site").mkdir(parents=True, exist_ok=True)
-        (place / "site/config.yaml").write_text(yaml.safe_dump(profile))
-        (place / "run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-        line = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE)]
-        line += ["--configfile", "run.yaml", "--workflow-profile", "site", *arguments]
-        with (place / "output.txt").open("w") as output:
-            process = subprocess.Popen(
-                line, cwd=place, env=cluster.environment, stdout=output, stderr=output,
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-            )  # fmt: skip
+        process = cluster.start_run(place, config, *arguments, resources=resources)
         runs.append(Run(place, process))
         return runs[-1]
 
@@ -290,3 +232,15 @@ def test_jobs_that_slurm_forgets_at_once_are_not_awaited_for_ever(
         file.write_text(original)
         cluster.ask("scontrol", "reconfigure")
     assert digests(run.folder) == undisturbed
+
+
+def test_random_kills_change_no_byte(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = kills.main(
+        ["--kills", "2", "--folder", str(tmp_path / "campaign"), "--seed", "4"],
+        lambda folder, seed: SlurmCampaign(folder, seed, cluster),
+    )
+    output = capsys.readouterr().out
+    assert status == 0, output
+    assert output.endswith("nothing wrong\n")

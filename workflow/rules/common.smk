@@ -58,7 +58,7 @@ def planned(document):
     ancient: the digest in params says what a job depends on, not the date of the document.
     """
     begin_run()
-    remake_damaged()
+    remake_unfinished()
     return ancient(document) if is_executing() or document.exists() else []
 
 

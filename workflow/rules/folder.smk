@@ -10,7 +10,11 @@ from snakemake.path_modifier import PathModifier
 
 from seqcov_models.locks import begin_run as lock_and_name
 from seqcov_models.run.estimate import check_gpu
-from seqcov_models.run.finished import find_damaged_file, find_damaged_table
+from seqcov_models.run.finished import (
+    find_damaged_file,
+    find_damaged_table,
+    is_sealed_from,
+)
 from seqcov_models.run.shared_jobs import list_outdated
 
 
@@ -89,26 +93,35 @@ def begin_run():
 
 
 @functools.cache
-def remake_damaged():
-    """Let Snakemake make peaks and bigWigs of BPNets again that are damaged, and say why; once.
+def remake_unfinished():
+    """Let Snakemake make again what exists but is damaged or was made from something else; once.
 
-    Snakemake compares the dates of files that exist. Bigwigs of models of coverage are compared
-    when the run is planned, see `run.reuse`.
+    Snakemake compares dates, and digests in params, which are lost if somebody deletes .snakemake.
+    Nor does it compare params behind an ancient input whose job runs. Damaged bigWigs of models of
+    coverage are named when the run is planned, see `run.reuse`.
     """
     if not workflow.is_main_process:
         return
-    workflow.dag.forcefiles.update(map(str, list_outdated(run)))
-    for profile in run.profiles.values():
-        tables = [paths.task_table(profile.name, task) for task in profile.tasks]
-        peaks = paths.peaks(profile.name)
-        damages = {
-            table: find_damaged_table(table) for table in tables if table.exists()
-        }
-        damages |= {peaks: find_damaged_file(peaks)} if peaks.exists() else {}
-        for file, damage in damages.items():
-            if damage:
+    unfinished = list(list_outdated(run))
+    unfinished += [
+        paths.tracks(name, group)
+        for name, work in run.works.items()
+        for groups in work.groups.values()
+        for group in groups
+    ]
+    for name, profile in run.profiles.items():
+        made_from = {paths.peaks(name): profile.peaks_digest}
+        for table in (paths.task_table(name, task) for task in profile.tasks):
+            made_from[table] = profile.bigwig_digest
+            if table.exists() and (damage := find_damaged_table(table)):
                 print(f"{damage}; it is made again", file=sys.stderr)
-                workflow.dag.forcefiles.add(str(file))
+                unfinished.append(table)
+        for file, digest in made_from.items():
+            if damage := file.exists() and find_damaged_file(file):
+                print(f"{damage}; it is made again", file=sys.stderr)
+            if damage or not is_sealed_from(file, digest):
+                unfinished.append(file)
+    workflow.dag.forcefiles.update(str(file) for file in unfinished if file.exists())
 
 
 def name_failures(folder):

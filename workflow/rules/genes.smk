@@ -20,3 +20,21 @@ if run.annotation:
             digest=run.annotation_digest,
         script:
             "../../scripts/write_genes.py"
+
+    rule write_gene_table:
+        input:
+            genes=rules.write_genes.output.bed,
+            tracks=rules.write_track_table.output[0],
+            tables=tables_of_run,
+            plan=plan_of_run,
+            models=plans_of_models,
+        output:
+            paths.gene_table,
+        log:
+            f"{LOGS}/write_gene_table.log",
+        conda:
+            "../../envs/seqcov.yaml"
+        params:
+            digest=run.gene_table_digest,
+        script:
+            "../../scripts/write_gene_table.py"

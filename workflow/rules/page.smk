@@ -18,6 +18,6 @@ rule write_page:
     conda:
         "../../envs/seqcov.yaml"
     params:
-        digest=run.browser_digest,
+        digest=[run.browser_digest, run.annotation_digest],
     script:
         "../../scripts/write_page.py"

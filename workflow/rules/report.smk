@@ -43,3 +43,39 @@ rule write_agreement:
         digest=run.agreement_digest,
     script:
         "../../scripts/write_agreement.py"
+
+
+# One HTML file that opens by double click, and its pictures, which are also in Snakemake's report.
+rule write_report:
+    input:
+        tracks=rules.write_track_table.output[0],
+        masks=[paths.mask(name) for name in run.models],
+        peaks=[paths.peaks(name) for name in run.profiles],
+        agreements=rules.write_agreement.input.agreements,
+        genes=paths.genes if run.annotation else [],
+        plan=plan_of_run,
+        models=plans_of_models,
+    output:
+        page=report(
+            paths.report,
+            caption="../report/report.rst",
+            category="Report",
+            labels={"page": "report", "genome": config["genome"]["name"]},
+        ),
+        pictures=report(
+            directory(paths.report_pictures),
+            patterns=["{picture}.png"],
+            caption="../report/pictures.rst",
+            category="Report",
+            subcategory="Pictures",
+            labels={"page": "{picture}", "genome": config["genome"]["name"]},
+        ),
+    log:
+        f"{LOGS}/write_report.log",
+    conda:
+        "../../envs/seqcov.yaml"
+    params:
+        digest=run.report_digest,
+        logs=LOGS,
+    script:
+        "../../scripts/write_report.py"

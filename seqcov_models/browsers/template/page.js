@@ -12,11 +12,12 @@
   });
   const ROW = 40, facets = {};
   const open = new Set();
-  let browser = null, shown = tracks, active = 0;
+  let browser = null, shown = tracks, active = 0, last = Promise.resolve();
 
   // igv.js puts some names into the page as HTML
   const harmless = (text) => text.replace(/</g, "‹").replace(/>/g, "›");
   const say = (text) => { element("message").textContent = text; };
+  const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
   const number = (value) => value.toLocaleString("en");
 
   // ---- tracks of igv.js -------------------------------------------------------------------------
@@ -43,27 +44,36 @@
     element("count").textContent = `${number(shown.length)} tracks, ${open.size} open`;
   }
 
-  async function toggle(track) {
+  function toggle(track) {
     if (!browser) return;
     say("");
     if (open.has(track.index)) {
       open.delete(track.index);
-      update();
-      const view = browser.trackViews.find(({track: other}) => other.id === `track-${track.index}`);
-      if (view) await browser.removeTrack(view.track);
+      change(() => close(track));
     } else if (open.size >= data.limit) {
       say(`${data.limit} tracks are open, the most that stay quick. Close one first.`);
     } else {
       open.add(track.index);
-      update();
-      try {
-        await browser.loadTrack(configure(track, open.size));
-      } catch (error) {
+      change(() => browser.loadTrack(configure(track, open.size)));
+    }
+    update();
+
+    function change(action) {  // one after the other
+      last = last.then(action).catch((error) => {
         open.delete(track.index);
         update();
         say(`${track.file} cannot be opened: ${error.message || error}`);
-      }
+      });
     }
+  }
+
+  async function close(track) {
+    // igv.js fails if a track goes while the tracks of its scale are being drawn
+    const isLoading = (view) => (view.viewports || []).some((port) => port.isLoading && port.isLoading());
+    for (let turn = 0; turn < 100 && browser.trackViews.some(isLoading); turn++) await pause(30);
+    await browser.updateViews();
+    const view = browser.trackViews.find(({track: other}) => other.id === `track-${track.index}`);
+    if (view) browser.removeTrack(view.track);
   }
 
   // ---- the list: only the rows in sight exist ----------------------------------------------------
@@ -209,8 +219,8 @@
     active = shown.indexOf(tracks[row.dataset.index]);
     toggle(tracks[row.dataset.index]);
   });
-  element("close").addEventListener("click", async () => {
-    for (const index of [...open]) await toggle(tracks[index]);
+  element("close").addEventListener("click", () => {
+    for (const index of [...open]) toggle(tracks[index]);
   });
   window.addEventListener("resize", draw);
   addLoci();
