@@ -34,9 +34,9 @@ CONTIGS = {"c": 60, "d": 40, "e": 8}
 ASSAYS = ["CAGE", "CAGE", "DNASE", "DNASE", "CAGE", "RNA"]
 SUMMARY = {"write_track_table": 1, "write_browser_files": 1, "write_page": 1, "write_provenance": 1}
 MEASURED = {"compare_observed": 1, "write_agreement": 1, "write_provenance": 1}
-GENES = {"write_genes": 1, "write_gene_table": 1, "write_page": 1, "write_provenance": 1}
 PROVENANCE = {"write_provenance": 1}
 BROWSERS = {"write_browser_files": 1, "write_page": 1, "write_provenance": 1}
+GENES = BROWSERS | {"write_genes": 1, "write_gene_table": 1}
 NEW = {"predict_coverage": 2, "compress_range": 2}
 """Jobs of a set of tracks, besides one per folder of bigWigs."""
 ALL = NEW | {"write_coverage_bigwigs": 3, "write_mask": 1} | SUMMARY
@@ -360,7 +360,7 @@ EDITS = [
         add_measured,
         MEASURED,
     ),
-    Edit("an annotation is added or changes", "genes.*, page", add_annotation, GENES),
+    Edit("an annotation is added or changes", "genes.*, browser files", add_annotation, GENES),
     Edit(
         "a model, or a name in weights, is left out",
         "table, browser files",
