@@ -1,7 +1,7 @@
 """Read the genes of an annotation: GTF, GFF3 or BED.
 
-Own code on purpose: pyranges' readers of GTF and GFF3 warn under the current pandas, need 10 GB for
-GENCODE and name no line in errors; gffutils builds a database for minutes. Here a line is
+Own code on purpose: pyranges' readers of GTF and GFF3 warn under the current pandas and
+name no line in errors; gffutils builds a database for minutes. Here a line is
 read once, and only the exons of each gene are kept.
 """
 

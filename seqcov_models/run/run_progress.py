@@ -163,8 +163,9 @@ def summarise(run: RunPlan, seconds: float, predicted: float) -> str:
     """
     paths = run.paths
     rate = f", {predicted:,.0f} windows ({predicted / seconds:,.3g} per second)" * (predicted > 0)
+    report = f", open {paths.report}" * run.config["report"]
     return (
         f"{paths.folder}: {len(paths.bigwigs()):,} bigWigs,"
         f" {format_bytes(paths.written_bytes())}, in {format_duration(seconds)}{rate}\n"
-        f"Look at them: seqcov serve {paths.folder}, or open {paths.igv_session} in IGV"
+        f"Look at them: seqcov serve {paths.folder}{report}, or {paths.igv_session} in IGV"
     )

@@ -98,7 +98,7 @@ def test_a_run_ends_with_a_summary(run: Path) -> None:
         r" 478 windows \([\d.]+ per second\)",
         summary,
     )
-    assert advice.startswith("Look at them: seqcov serve results/demo, or open results/demo/igv_")
+    assert advice.startswith("Look at them: seqcov serve results/demo, or results/demo/igv_session")
 
 
 @pytest.mark.workflow
