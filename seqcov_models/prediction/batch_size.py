@@ -18,11 +18,12 @@ stems that neighbouring windows share are kept."""
 
 
 def choose_batch_size(ensemble: FoldEnsemble[Any], precision: str) -> int:
-    """Return how many windows per forward pass a GPU's free memory allows; few on a CPU.
+    """Return how many windows per forward pass a GPU's free memory allows; 1 on a CPU.
 
-    A CPU gains nothing from batches of more bases than its layers compute at once. On a GPU one
-    window is predicted, and its peak of memory measured. If other processes take memory later,
-    `FoldEnsemble.start` halves its batches.
+    The last bits of a value depend on the number of windows that oneDNN computes together. A job
+    that continues a killed one, or copies windows, has other batches: only single windows give the
+    same bytes. On a GPU one window is predicted, and its peak of memory measured. If other
+    processes take memory later, `FoldEnsemble.start` halves its batches.
 
     Args:
         ensemble: The model, on its device.
@@ -33,7 +34,7 @@ def choose_batch_size(ensemble: FoldEnsemble[Any], precision: str) -> int:
     """
     device, window = ensemble.device, ensemble.geometry.window
     if not route(device).asynchronous:
-        return max(1, route(device).piece // window)
+        return 1
     ensemble.prepare_networks(precision)
     torch.cuda.reset_peak_memory_stats(device)
     held = torch.cuda.memory_allocated(device)

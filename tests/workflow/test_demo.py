@@ -98,7 +98,9 @@ def test_a_run_ends_with_a_summary(run: Path) -> None:
         r" 478 windows \([\d.]+ per second\)",
         summary,
     )
-    assert advice.startswith("Look at them: seqcov serve results/demo, or results/demo/igv_session")
+    assert advice.startswith(
+        "Look at them: seqcov serve results/demo, open results/demo/report.html, "
+    )
 
 
 @pytest.mark.workflow
