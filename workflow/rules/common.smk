@@ -84,7 +84,7 @@ def shared_jobs(rule_name):
     The rule is preferred to the one for single models, whose resources it has.
     """
     for number, job in enumerate(run.shared_jobs):
-        if job.rule == rule_name:
+        if rule_name == job.rule:
             name = f"{rule_name}_{number}"
             workflow.ruleorder(name, rule_name)
             single, shared = map(workflow.modifier.modify_rulename, (rule_name, name))
