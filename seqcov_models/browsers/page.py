@@ -70,7 +70,7 @@ def build_page(
         rows: Rows of the table of tracks, beside which the page lies.
         loci: Intervals to offer, 0-based half-open; the first one is shown first.
         genes: URL of the BED of genes; None without an annotation.
-        peaks: URLs of narrowPeak files.
+        peaks: URLs of peaks as bigBed, whose scores are shades.
         show: Selectors of the tracks shown first; empty for a varied choice.
         gene_names: What to call loci besides their place, such as a gene in them.
         igv: URL of igv.js.
@@ -133,7 +133,7 @@ def write_page(
         contigs: Lengths in bp by name.
         rows: The table of tracks in `folder`.
         view: The interval shown first, 0-based half-open; None for the most interesting one.
-        peaks: narrowPeak files below `folder`.
+        peaks: Peaks as bigBed, below `folder`.
         genes: The BED of genes in `folder`; None without an annotation.
         page: The page to write.
         script: The copy of igv.js to write.
@@ -231,8 +231,8 @@ def _features(genes: str | None, peaks: Sequence[str]) -> list[dict[str, Any]]:
         model = PurePosixPath(url).parent.name
         tracks.append(
             {
-                "name": f"{model} peaks", "type": "annotation", "format": "narrowpeak", "url": url,
-                "indexed": False, "order": 100_000_000, "displayMode": "COLLAPSED", "height": 44,
+                "name": f"{model} peaks", "type": "annotation", "format": "bigbed", "url": url,
+                "order": 100_000_000, "displayMode": "COLLAPSED", "height": 44,
                 "color": "rgb(90,60,20)", "useScore": True, "visibilityWindow": -1,
             }
         )  # fmt: skip

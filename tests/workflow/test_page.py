@@ -16,6 +16,13 @@ from support.runs import snakemake
 
 pytestmark = pytest.mark.workflow
 
+SCORES = """
+    const views = window.igvBrowser.trackViews;
+    const track = views.find(view => view.track.name === "bpnet peaks").track;
+    const peaks = await track.getFeatures(arguments[0], 0, 1000000, 1);
+    return peaks.map(peak => peak.score);
+"""
+"""Returns the scores of all peaks of a contig."""
 OPEN = """
 const [index, locus] = arguments;
 const id = `track-${index}`;
@@ -75,6 +82,10 @@ def test_every_track_opens_with_its_values_and_nothing_else_is_asked(results: Pa
         page.wait("window.igvBrowser")
         shown = page.run("return window.igvBrowser.trackViews.map(view => view.track.name)")
         assert {"Genes", "bpnet peaks", "GATA cells DNASE DEMO0001"} <= set(shown)
+        scores = page.run(SCORES, contig)
+        assert len(set(scores)) > 10, "peaks differ in shade"
+        assert min(scores) >= 200
+        assert max(scores) <= 1_000
         compared = 0
         for index, row in enumerate(rows):
             values = np.full(end - start, np.nan)

@@ -4,7 +4,7 @@
 rule write_page:
     input:
         tracks=rules.write_track_table.output[0],
-        peaks=[paths.peaks(name) for name in run.profiles],
+        peaks=[paths.peaks_bigbed(name) for name in run.profiles],
         genes=paths.genes if run.annotation else [],
         two_bit=[] if config["genome"]["assembly"] else paths.two_bit,
         plan=plan_of_run,
