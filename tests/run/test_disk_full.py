@@ -15,6 +15,7 @@ from seqcov_models.files import DiskFullError, write_atomically
 from seqcov_models.genome.fasta import Genome, open_fasta
 from seqcov_models.genome.two_bit import write_two_bit
 from seqcov_models.run.chunk_files import chunk_writer, rows_writer
+from seqcov_models.run.paths import IDENTITY
 from seqcov_models.tiling import select_bins
 from support.disks import resize, small_disk
 from support.fasta import build_fasta, write_fasta
@@ -32,13 +33,18 @@ Files = dict[str, bytes]
 
 
 def read_files(folder: Path) -> Files:
-    """Return the content of every file of a folder that has its final name, without `.source`."""
+    """Return the content of every file of a folder that has its final name.
+
+    Those that hold dates are left out: the sources of files, and the identities of folders.
+    """
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     names = {path: str(path.relative_to(folder)) for path in files}
     return {
         name: path.read_bytes()
         for path, name in names.items()
-        if not any(part.startswith(".") for part in Path(name).parts) and path.suffix != ".source"
+        if not any(part.startswith(".") for part in Path(name).parts)
+        and path.suffix != ".source"
+        and path.name != IDENTITY
     }
 
 
