@@ -179,10 +179,10 @@ def measure_folder(folder: Path) -> int:
 
 
 def run_snakemake(folder: Path, *arguments: str) -> Usage:
-    """Run the workflow with the config in `folder`."""
+    """Run the workflow with the config in `folder`; its output names each rule and job."""
     usage, before = Usage(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    command += ["--configfile", "config.yaml", *arguments]
+    command += ["--configfile", "config.yaml", "--quiet", "host", *arguments]
     began = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
