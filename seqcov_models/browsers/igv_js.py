@@ -24,7 +24,7 @@ def find_igv_js() -> tuple[Path, Path]:
     licences = [*folder.parent.glob("igv_notebook-*.dist-info/LICENSE*")]
     if not script.is_file() or not licences:
         raise SeqcovError(
-            "igv.js, with which the page index.html shows tracks, is not installed; run"
+            "igv.js, with which the page shows tracks, is not installed; run"
             f" `{INSTALL}` in the folder of seqcov"
         )
     return script, licences[0]
