@@ -50,9 +50,10 @@ def test_the_windows_that_are_left_are_counted(config: Config) -> None:
     assert "cost of the run: about " in text
     assert "temporary" not in text
     text = describe(plan_run(changed(config, "genome.regions", ["chr1"])), {})
-    assert re.search(r"cost of the run: about [\d.]+ k?B of bigWigs and [\d.]+ k?B of temporary files"
-                     r" at a time \([\d.]+ k?B of them exist\), beside [\d.]+ k?B of earlier bigWigs"
-                     r" that they replace; ", text)  # fmt: skip
+    size = r"[\d.]+ k?B"
+    assert re.search(f"cost of the run: about {size} of bigWigs and {size} of temporary files at a"
+                     rf" time \({size} of them exist\), beside {size} of earlier bigWigs that they"
+                     " replace; ", text)  # fmt: skip
 
 
 def test_hours_follow_from_operations_members_and_speed(
