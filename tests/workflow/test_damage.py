@@ -1,6 +1,7 @@
 """Files of a run that are cut, deleted or changed by hand: named, and made again."""
 
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,10 @@ def test_bigwigs_that_are_cut_deleted_or_changed_are_made_again(
     assert again.returncode == 0, again.stderr
     assert "toy.track_3.bw has other bytes than were written; it is made again" in again.stderr
     assert digests(tmp_path) == expected
+    shutil.rmtree(tmp_path / "results/g/toy/tracks")  # the tables that were made from it stay
+    again = snakemake(tmp_path, config)
+    assert again.returncode == 0, again.stderr
+    assert digests(tmp_path) == expected
     assert "Nothing to be done" in snakemake(tmp_path, config).stderr
     assert main(["check", str(tmp_path / "results/g")]) == 0
 
@@ -89,6 +94,10 @@ def test_peaks_and_profile_bigwigs_that_are_cut_or_changed_are_made_again(tmp_pa
         assert "peaks.narrowPeak has other bytes than were written; it is made" in again.stderr
         assert digests(tmp_path) == expected
         assert peaks.read_text() == lines
+    shutil.rmtree(tmp_path / "results/g/toy/tracks")  # the tables that were made from it stay
+    again = snakemake(tmp_path, config)
+    assert again.returncode == 0, again.stderr
+    assert digests(tmp_path) == expected
     assert "Nothing to be done" in snakemake(tmp_path, config).stderr
     assert main(["check", str(tmp_path / "results/g")]) == 0
 
