@@ -1,6 +1,7 @@
 """`python -m seqcov_models`."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from support.data import REPOSITORY
 from support.fasta import write_fasta
 
 Run = Callable[..., tuple[int, str, str]]
+COMMANDS = ["describe", "convert", "tracks", "predict", "init", "estimate", "check", "serve"]
 
 
 @pytest.fixture
@@ -214,6 +216,18 @@ def test_init_writes_a_config_that_can_be_planned(run: Run, tmp_path: Path, kind
     status, _, err = run("init", *words)
     assert (status, err.count("\n")) == (1, 1)
     assert "already exists; name a new folder" in err
+
+
+def test_the_help_of_each_command_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], *([name] for name in COMMANDS)):
+        with pytest.raises(SystemExit) as error:
+            main([*words, "--help"])
+        assert error.value.code == 0
+        text = capsys.readouterr().out
+        if words:
+            assert f"example: seqcov {words[0]} " in text
+        else:
+            assert re.findall(r"^    (\w+) ", text, re.M) == COMMANDS
 
 
 def test_wrong_arguments_are_reported(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ that it names.
 
 import base64
 import hashlib
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -28,8 +27,8 @@ from seqcov_models.browsers.display import (
     track_colour,
     window_function,
 )
+from seqcov_models.browsers.igv_js import read_igv_js
 from seqcov_models.browsers.locus import find_loci
-from seqcov_models.errors import SeqcovError
 from seqcov_models.files import write_atomically
 from seqcov_models.genome.annotation import Gene, read_genes
 from seqcov_models.genome.regions import Interval
@@ -39,9 +38,6 @@ TEMPLATE = Path(__file__).with_name("template")
 
 MAX_LOCI = 6
 """Number of loci that the page offers."""
-
-INSTALL = "pip install --no-deps --requirement envs/requirements-igv.txt"
-"""The command that installs igv.js, in the folder of the repository."""
 
 COLUMNS = (
     "label", "title", "detail", "identifier", "description", "assay", "target", "biosample",
@@ -253,24 +249,3 @@ def _embed(data: Any) -> str:
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
-
-
-def read_igv_js() -> str:
-    """Return the text of igv.js, with its licence.
-
-    It comes with the package igv-notebook, of which nothing else is used.
-
-    Raises:
-        SeqcovError: If the package is not installed.
-    """
-    spec = importlib.util.find_spec("igv_notebook")
-    folder = Path(spec.origin).parent if spec and spec.origin else Path()
-    try:
-        script = (folder / "js" / "igv.iife.js").read_text("utf-8")
-        (licence,) = folder.parent.glob("igv_notebook-*.dist-info/LICENSE*")
-        text = licence.read_text("utf-8").replace("*/", "")
-    except (OSError, ValueError):
-        raise SeqcovError(
-            f"igv.js, with which the page shows tracks, is not installed; run `{INSTALL}`"
-        ) from None
-    return f"/*! igv.js, https://github.com/igvteam/igv.js\n{text}*/\n{script}"

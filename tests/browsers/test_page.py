@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from seqcov_models.browsers.page import build_page, read_igv_js
+from seqcov_models.browsers.igv_js import read_igv_js
+from seqcov_models.browsers.page import build_page
 from seqcov_models.errors import SeqcovError
 from support.chromium import IS_INSTALLED, chromium, serving
 

@@ -143,6 +143,7 @@ def groups() -> dict[str, list[Case]]:
         "Peaks": bad_files.PEAKS,
         "Measured bigWigs": bad_observed.CASES,
         "Checkpoints": bad_checkpoints.CASES,
+        "The Python environment": bad_machines.PACKAGES,
         "Devices": bad_machines.DEVICES,
         "Disk and permissions": bad_machines.DISKS,
         "Clusters": bad_machines.CLUSTERS,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from seqcov_models.browsers.igv_js import find_igv_js
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import make_cache_folder, write_atomically
 from seqcov_models.locks import begin_run
@@ -70,6 +71,11 @@ def tf32_without_gpu(config: Config, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("seqcov_models.run.estimate.has_gpu", lambda: False)
     run = plan_run(complete(changed(config, "prediction", {"precision": "tf32"})))
     check_gpu(run, count_peaks(run.profiles))
+
+
+def without_igv_js(_: Config, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("importlib.util.find_spec", lambda name: None)
+    find_igv_js()
 
 
 DEVICES: list[Case] = [
@@ -178,6 +184,8 @@ def damaged_plan(_: Config) -> None:
     Path("plan.json").write_text("{")
     CoveragePlan.load("plan.json")
 
+
+PACKAGES: list[Case] = [patched("igv-notebook is not installed", without_igv_js)]
 
 DISKS: list[Case] = [
     patched("the disk is too small for the run", too_small),

@@ -37,8 +37,9 @@ def config_does_not_fit_the_schema(config: Config, folder: Path) -> None:
     config["prediction"] = {"windows_per_chunks": 3}
 
 
-def name_is_a_number(config: Config, folder: Path) -> None:
-    config["models"][1] = config["models"].pop("tiny")
+def igv_js_is_not_installed(config: Config, folder: Path) -> None:
+    (folder / "igv_notebook").mkdir()  # is found before the installed package
+    (folder / "igv_notebook/__init__.py").touch()
 
 
 def run_cannot_be_planned(config: Config, folder: Path) -> None:
@@ -74,7 +75,7 @@ def weights_are_narrower(config: Config, folder: Path) -> None:
 
 MISTAKES: list[tuple[Mistake, str]] = [
     (config_does_not_fit_the_schema, r"prediction: unknown key 'windows_per_chunks'; did you mean"),
-    (name_is_a_number, r"models: the name 1 is not text in YAML; put it in quotes"),
+    (igv_js_is_not_installed, r"igv\.js, .*, is not installed; run `pip install --no-deps"),
     (run_cannot_be_planned, r"no contig 'chr1'; this FASTA calls it 'chrI'"),
     (peaks_cannot_be_read, r"models\.bpnet: .*peaks\.bed, line 2: the summit is base 2,001"),
     (weights_are_cut_off, r"model\.h5: not a complete HDF5 file; copy or download"),

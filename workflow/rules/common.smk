@@ -8,8 +8,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
+from snakemake.settings.types import DeploymentMethod
 
 from seqcov_models import SeqcovError
+from seqcov_models.browsers.igv_js import find_igv_js
 from seqcov_models.locks import check_run
 from seqcov_models.run.costs import check_space, check_writable
 from seqcov_models.run.estimate import describe
@@ -36,6 +38,9 @@ paths = Paths.from_config(config)
 try:
     if workflow.is_main_process:
         check_writable(Path(logs), "log folder")
+        # With --sdm conda, jobs have the packages of envs/
+        if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+            find_igv_js()
         run = plan_run(config)
         peaks = count_peaks(run.profiles)
         run = replace(run, shared_jobs=plan_shared_jobs(run, peaks))
