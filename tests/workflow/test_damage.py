@@ -29,7 +29,7 @@ def config(tmp_path: Path) -> Config:
     return {
         "genome": {"name": "g", "fasta": str(tmp_path / "g.fa")},
         "models": {"toy": {"architecture": "borzoi", "weights": str(tmp_path / "toy")}},
-        "prediction": {"windows_per_chunk": 16},
+        "prediction": {"windows_per_chunk": 32},
     }
 
 
@@ -94,17 +94,13 @@ def test_peaks_and_profile_bigwigs_that_are_cut_or_changed_are_made_again(tmp_pa
         assert "peaks.narrowPeak has other bytes than were written; it is made" in again.stderr
         assert digests(tmp_path) == expected
         assert peaks.read_text() == lines
-    shutil.rmtree(tmp_path / "results/g/toy/tracks")  # the tables that were made from it stay
-    again = snakemake(tmp_path, config)
-    assert again.returncode == 0, again.stderr
-    assert digests(tmp_path) == expected
     assert "Nothing to be done" in snakemake(tmp_path, config).stderr
     assert main(["check", str(tmp_path / "results/g")]) == 0
 
 
 @pytest.mark.parametrize(
     ("rule", "pattern", "damage"),
-    [("predict_coverage", "[2-9].npy", flip), ("compress_range", "*.0.packed", cut)],
+    [("predict_coverage", "1.npy", flip), ("compress_range", "*.0.packed", cut)],
 )
 def test_a_damaged_temporary_file_is_named_and_made_again(
     rule: str, pattern: str, damage: Callable[[Path], None], config: Config, tmp_path: Path
