@@ -18,6 +18,8 @@ from seqcov_models.run.track_set import count_windows
 
 Peaks = Mapping[str, tuple[int, int]]
 """Numbers of predicted and of omitted peaks by BPNet; see `run.peak_sets.count_peaks`."""
+SHORT = 60
+"""Seconds of a device below which its time is not said precisely."""
 LABELS = 5
 """Maximum number of names of models that a line lists."""
 
@@ -73,20 +75,33 @@ def describe(run: RunPlan, peaks: Peaks) -> str:
             models = f"{_list_labels(run, concerned)}: " if names != [entry] else ""
             lines.append(f"plan of {entry}: {models}{reason}")
         cost = _add_costs([costs[name] for name in names])
-        lines.append(f"cost of {entry}: {_describe_cost(cost, precision)}")
-    times = [
-        format_time(sum(cost.seconds for cost in chosen), unit)
-        for unit, is_gpu in (("GPU", True), ("CPU", False))
-        if (chosen := [cost for cost in costs.values() if cost.speed.is_gpu == is_gpu])
-    ]
-    folder, written = run.paths.folder, run.paths.written_bytes(run.source_folders())
-    free = shutil.disk_usage(nearest_existing(folder)).free
+        if len(entries) > 1:
+            lines.append(f"cost of {entry}: {_describe_cost(cost, precision, len(names) > 1)}")
+    folder = run.paths.folder
+    free = format_bytes(shutil.disk_usage(nearest_existing(folder)).free)
     lines.append(
-        f"cost of the run: {sum(cost.windows for cost in costs.values()):,} windows to predict,"
-        f" {' and '.join(times)}; {_describe_bytes(costs, written)};"
-        f" {format_bytes(free)} are free in {folder}"
+        f"cost of the run: {_describe_total(run, costs, entries)}; {free} are free in {folder}"
     )
     return "\n".join(lines)
+
+
+def _describe_total(
+    run: RunPlan, costs: Mapping[str, Cost], entries: Mapping[str, Sequence[str]]
+) -> str:
+    """Return the time and the bytes of all models in words."""
+    written = run.paths.written_bytes(run.source_folders())
+    if len(entries) == 1:
+        total = _add_costs(list(costs.values()))
+        return _describe_cost(total, run.config["prediction"]["precision"], len(costs) > 1, written)
+    parts = (
+        [f"{windows:,} windows"]
+        if (windows := sum(cost.windows for cost in costs.values()))
+        else []
+    )
+    for unit, is_gpu in (("GPU", True), ("CPU", False)):
+        chosen = [cost for cost in costs.values() if cost.windows and cost.speed.is_gpu == is_gpu]
+        parts += [format_time(sum(cost.seconds for cost in chosen), unit)] if chosen else []
+    return f"{', '.join(parts)}{'; ' * bool(parts)}{_describe_bytes(costs, written)}"
 
 
 def _describe_models(run: RunPlan, names: Sequence[str], peaks: Peaks) -> str:
@@ -215,12 +230,13 @@ def _remaining_peaks(profile: ProfilePlan, predicted: int, paths: Paths) -> int:
 def _describe_coverage(run: RunPlan, model: CoveragePlan) -> str:
     """Return the line of a model of coverage."""
     chunks = [n for tracks in model.needed_sets for n in map(count_windows, tracks.chunks.values())]
-    chosen = run.config["prediction"]["windows_per_chunk"] == "auto"
+    is_auto = run.config["prediction"]["windows_per_chunk"] == "auto"
+    chunk_count = f"{len(chunks):,} chunk{'s' * (len(chunks) > 1)}"
     return (
         f"{len(model.tracks):,} of {len(model.checkpoint_tracks):,} tracks,"
-        f" {model.bin_count:,} bins of {model.geometry.bin} bp; {sum(chunks):,} windows of"
-        f" {model.geometry.window:,} bp in {len(chunks):,} chunks of up to {max(chunks):,} windows"
-        f"{' (windows_per_chunk: auto)' * chosen}"
+        f" {model.bin_count:,} bins of {model.geometry.bin} bp; windows of"
+        f" {model.geometry.window:,} bp in {chunk_count} of up to {max(chunks):,}"
+        f"{' (windows_per_chunk: auto)' * is_auto}"
     )
 
 
@@ -237,19 +253,25 @@ def _describe_profiles(profile: ProfilePlan, predicted: int, omitted: int) -> st
     )
 
 
-def _describe_cost(cost: Cost, precision: str) -> str:
-    """Return the windows, hours and bytes of a model in words."""
-    speed = cost.speed
+def _describe_cost(
+    cost: Cost, precision: str, has_several_models: bool, written: int | None = None
+) -> str:
+    """Return the hours and bytes of an entry in words, and its windows if it has several models.
+
+    written: how many of the bytes exist; None to leave that out.
+    """
+    speed, size = cost.speed, _describe_bytes({"": cost}, written)
     if not cost.windows:
-        return f"nothing to predict; {_describe_bytes({'': cost})}"
+        return size
     per_window = f"{cost.seconds / cost.windows:.2g} s per window"
     device = f" on {speed.device}" if speed.is_gpu else f" and thread of {speed.device}"
     basis = f"{'measured' if speed.is_measured else 'assumed'}: {per_window}{device}"
-    if not speed.is_gpu and not speed.is_measured:
+    if not speed.is_gpu and not speed.is_measured and cost.seconds >= SHORT:
         gpu = cost.operations / assumed_gpu(precision).operations_per_second
         basis += f"; on {assumed_gpu(precision).device} {format_time(gpu, 'GPU')}"
     time = format_time(cost.seconds, "GPU" if speed.is_gpu else "CPU")
-    return f"{cost.windows:,} windows to predict, {time} ({basis}); {_describe_bytes({'': cost})}"
+    windows = f"{cost.windows:,} windows, " * has_several_models
+    return f"{windows}{time} ({basis}); {size}"
 
 
 def _describe_bytes(costs: Mapping[str, Cost], written: int | None = None) -> str:
@@ -263,7 +285,7 @@ def _describe_bytes(costs: Mapping[str, Cost], written: int | None = None) -> st
     text = f"about {format_bytes(bigwigs)} of bigWigs"
     if temporary:
         text += f" and {format_bytes(temporary)} of temporary files at a time"
-    if written is not None:
+    if written:
         text += f" ({format_bytes(written)} of them exist)"
     if earlier:
         text += f", beside {format_bytes(earlier)} of earlier bigWigs that they replace"
@@ -273,11 +295,15 @@ def _describe_bytes(costs: Mapping[str, Cost], written: int | None = None) -> st
 def format_time(seconds: float, unit: str) -> str:
     """Return the time of a device in the unit that a person would choose: 4.2 GPU-hours.
 
+    Below a minute, starting the jobs takes longer.
+
     Args:
         seconds: The time.
         unit: What computes, "GPU" or "CPU".
     """
-    units = {"hours": 3600, "minutes": 60, "seconds": 1}
-    name = next((name for name, length in units.items() if seconds >= 2 * length), "seconds")
-    value = seconds / units[name]
-    return f"{value:,.0f} {unit}-{name}" if value >= 10 else f"{value:.2g} {unit}-{name}"
+    if seconds < SHORT:
+        return f"under 1 {unit}-minute"
+    name, length = ("hour", 3600) if seconds >= 7200 else ("minute", 60)
+    value = seconds / length
+    number = f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{number} {unit}-{name}{'s' * (number != '1')}"

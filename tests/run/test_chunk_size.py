@@ -96,7 +96,5 @@ def test_the_plan_takes_what_is_chosen_and_says_so(config: Config) -> None:
     run = plan_run(changed(config, "prediction.windows_per_chunk", "auto"))
     (tracks,) = run.models["borzoi"].sets
     assert len(tracks.chunks) == 1  # a start of a job is longer than this genome takes
-    assert f"1 chunks of up to {tracks.window_count} windows (windows_per_chunk: auto)" in describe(
-        run, {}
-    )
+    assert f"1 chunk of up to {tracks.window_count} (windows_per_chunk: auto)" in describe(run, {})
     assert "auto" not in describe(plan_run(config), {})

@@ -100,17 +100,17 @@ def several(config: Config, tmp_path: Path) -> Config:
     return complete(changed(config, "models", {"atac": entry}))
 
 
-def test_the_cost_of_an_entry_is_one_line(several: Config) -> None:
+def test_the_models_of_an_entry_are_described_together(several: Config) -> None:
     run = plan_run(several)
     assert [*run.profiles] == [f"atac_{name}" for name in "abcdefg"]
     text = describe(run, count_peaks(run.profiles))
     lines = [line for line in text.splitlines() if " atac" in line]
-    assert len(lines) == 3
+    assert len(lines) == 2
     assert lines[0].startswith(
         "model atac: 7 models (a, b, c, d, e, …) with profiles of 30 bp for a, b at 2 peaks (p)"
     )
     assert lines[1] == "plan of atac: 7 models (a, b, c, d, e, …): 2 peaks to predict"
-    assert lines[2].startswith("cost of atac: 14 windows to predict, ")
+    assert "\ncost of the run: 14 windows, under 1 CPU-minute (" in text
     run.save(run.paths)
     assert RunPlan.load(run.paths).labels == {f"atac_{name}": name for name in "abcdefg"}
 

@@ -9,7 +9,13 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from seqcov_models.run.run_progress import RunProgress, count_windows, summarise
 
 HIDDEN_EVENTS = (LogEvent.PROGRESS, LogEvent.JOB_FINISHED, LogEvent.RESOURCES_INFO)
-HIDDEN_MESSAGES = ("Select jobs to execute", "Execute ")
+HIDDEN_MESSAGES = (
+    "Select jobs to execute",
+    "Execute ",
+    "Assuming unrestricted shared filesystem usage",
+    "Using shell",
+    "Conda environments: ignored",
+)
 
 
 def is_of_interest(record):
@@ -35,12 +41,14 @@ def prediction_jobs():
     )
 
 
+if "rules" in {kind.name.lower() for kind in workflow.output_settings.quiet or ()}:
+    for handler in logger.handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.addFilter(is_of_interest)
+
+
 def report_progress():
     """Print progress until the process ends, and then what a run that succeeded has written."""
-    if "rules" in {kind.name.lower() for kind in workflow.output_settings.quiet or ()}:
-        for handler in logger.handlers:
-            if handler.name == "DefaultStreamHandler":
-                handler.addFilter(is_of_interest)
     progress = RunProgress(run, paths, count_windows(run, peaks), prediction_jobs)
     began = time.monotonic()
 
