@@ -17,4 +17,5 @@ with job_log(snakemake.log[0]):
         read_table(Path(snakemake.input.tracks)),
         read_genes(Path(snakemake.input.genes), run.fasta.contigs),
         run.config["genes"]["statistic"],
+        snakemake.threads,
     )

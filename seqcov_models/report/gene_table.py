@@ -5,17 +5,22 @@ added up. They come from the bigWigs, so that folds are averaged before and not 
 if the run's `scale` is "model".
 """
 
-import gzip
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple
 
+import deflate
 import numpy as np
 import numpy.typing as npt
 
+from seqcov_models.bigwig.reader import BigwigReader
+from seqcov_models.bigwig.sections import split_ranges
 from seqcov_models.browsers.display import TrackRow, relative_file, strand_unit
 from seqcov_models.errors import SeqcovError
 from seqcov_models.files import reserve_space, write_atomically
@@ -31,11 +36,14 @@ log = logging.getLogger("seqcov")
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-PIECE = 1 << 22
-"""Bases of a contig that are read at once."""
+PIECE = 1 << 20
+"""Bins of a contig that are read at once."""
 
-ROWS = 500
-"""Genes whose rows are formatted at once."""
+CELLS = 1 << 21
+"""Cells of the table that are formatted at once."""
+
+LEVEL = 6
+"""libdeflate's level for the table."""
 
 
 class Column(NamedTuple):
@@ -51,32 +59,39 @@ class Column(NamedTuple):
     tracks: dict[str, TrackRow]
 
 
-class _Exons:
-    """The exons of genes on one contig.
+class _Exons(NamedTuple):
+    """The parts of exons that lie in a range of bins.
 
     Attributes:
-        starts: Start of each exon, 0-based, ascending within a gene.
-        ends: End of each exon.
-        genes: The number of its gene.
+        contig: The contig.
+        spans: First bin and end of each run of bins that exons overlap, shape (runs, 2). Bins of
+            all runs are numbered from 0 in what follows.
+        bounds: First bin and end of each part, one after the other, shape (2 × parts,).
+        before: Bases of a part's first bin that lie before the part, shape (parts,).
+        behind: Bases of its last bin that lie behind it, shape (parts,).
+        genes: The number of its gene, shape (parts,).
     """
 
-    def __init__(self, genes: Sequence[Gene], contig: str) -> None:
-        exons = [
-            (start, end, number)
-            for number, gene in enumerate(genes)
-            if gene.contig == contig
-            for start, end in gene.exons
-        ]
-        self.starts, self.ends, self.genes = np.array(exons, np.int64).reshape(-1, 3).T
+    contig: str
+    spans: Ints
+    bounds: Ints
+    before: Ints
+    behind: Ints
+    genes: Ints
 
 
 def write_gene_table(
-    path: Path, run: RunPlan, rows: Sequence[TrackRow], genes: Sequence[Gene], statistic: str
+    path: Path,
+    run: RunPlan,
+    rows: Sequence[TrackRow],
+    genes: Sequence[Gene],
+    statistic: str,
+    threads: int = 1,
 ) -> None:
     """Write the table of genes and tracks, as gzip.
 
-    One track after the other is read, and its values wait on disk, so that memory does not grow
-    with the number of tracks.
+    A thread reads one track after the other, and their values wait on disk, so that memory does
+    not grow with the number of tracks.
 
     Args:
         path: The table to write.
@@ -84,25 +99,36 @@ def write_gene_table(
         rows: The table of tracks of the run.
         genes: The genes, in the order of the table.
         statistic: "sum" or "mean" of coverage over the bases of a gene's exons.
+        threads: Columns that are computed at a time.
 
     Raises:
-        SeqcovError: If no track of the run covers the genome.
+        SeqcovError: If no track of the run covers the genome, or a bigWig is damaged.
     """
     known = _tracks_by_file(run)
     columns = list_columns([row for row in rows if row["file"] in known])
     if not columns:
         raise SeqcovError("no model of the run predicts tracks along the genome; remove the job")
-    folder = run.paths.folder
-    exons = {contig: _Exons(genes, contig) for contig in run.fasta.contigs}
-    with write_atomically(path) as part, TemporaryFile(dir=path.parent) as file:
-        reserve_space(file, 8 * len(columns) * len(genes), path)
-        values = np.memmap(file, np.float64, "r+", shape=(len(columns), len(genes)))
-        for number, column in enumerate(columns):
-            values[number] = _column_values(column, folder, known, exons, genes, statistic)
-        header = [column.name for column in columns]
-        with part.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as table:
-            for line in _format_rows(genes, header, values):
-                table.write(line.encode())
+    exons = {
+        size: list(_divide_exons(genes, size))
+        for size in {plan.geometry.bin for plan, _ in known.values()}
+    }
+    compute = partial(
+        _column_values,
+        folder=run.paths.folder,
+        known=known,
+        exons=exons,
+        genes=genes,
+        statistic=statistic,
+    )
+    with write_atomically(path) as part, TemporaryFile(dir=path.parent) as values:
+        reserve_space(values, 8 * len(columns) * len(genes), path)
+        with ThreadPoolExecutor(threads) as pool:
+            for column in pool.map(compute, columns):
+                values.write(column.tobytes())
+        values.flush()
+        with part.open("wb") as table:
+            for text in _format_rows(genes, [column.name for column in columns], values.fileno()):
+                table.write(deflate.gzip_compress(text.encode(), LEVEL))
     log.info("%s genes, %s columns", f"{len(genes):,}", f"{len(columns):,}")
 
 
@@ -138,32 +164,75 @@ def _tracks_by_file(run: RunPlan) -> dict[str, tuple[CoveragePlan, Track]]:
     return found
 
 
+def _divide_exons(genes: Sequence[Gene], size: int) -> Iterator[_Exons]:
+    """Yield the exons of genes in ranges of `PIECE` bins of `size` bp."""
+    by_contig: dict[str, list[tuple[int, int, int]]] = {}
+    for number, gene in enumerate(genes):
+        by_contig.setdefault(gene.contig, []).extend((*exon, number) for exon in gene.exons)
+    for contig, exons in by_contig.items():
+        starts, ends, numbers = np.array(sorted(exons), np.int64).T
+        first, last = starts // size, -(-ends // size)
+        source, begin, end = split_ranges(last - first, first % PIECE, PIECE)
+        begin, end = begin + first[source], end + first[source]
+        parts = np.column_stack(
+            (
+                begin,
+                end,
+                np.maximum(starts[source] - begin * size, 0),
+                np.maximum(end * size - ends[source], 0),
+                numbers[source],
+            )
+        )
+        parts = parts[np.argsort(begin, kind="stable")]
+        borders = np.flatnonzero(np.diff(parts[:, 0] // PIECE)) + 1
+        for piece in np.split(parts, borders):
+            spans, bounds = _unite(*piece[:, :2].T)
+            yield _Exons(contig, spans, bounds, *piece[:, 2:].T)
+
+
+def _unite(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """Return the runs of bins that intervals cover, and `_Exons.bounds` of the intervals.
+
+    Args:
+        begin: First bin of each interval, ascending.
+        end: End of each interval.
+    """
+    reached = np.maximum.accumulate(end)
+    is_new = np.append(True, begin[1:] > reached[:-1])
+    heads = np.flatnonzero(is_new)
+    spans = np.column_stack((begin[heads], reached[np.append(heads[1:], len(end)) - 1]))
+    lengths = spans[:, 1] - spans[:, 0]
+    shift = (np.cumsum(lengths) - lengths - spans[:, 0])[np.cumsum(is_new) - 1]
+    return spans, np.column_stack((begin + shift, end + shift)).ravel()
+
+
 def _column_values(
     column: Column,
     folder: Path,
     known: Mapping[str, tuple[CoveragePlan, Track]],
-    exons: Mapping[str, _Exons],
+    exons: Mapping[int, Sequence[_Exons]],
     genes: Sequence[Gene],
     statistic: str,
 ) -> Floats:
     """Return the value of a column for each gene; NaN without a value."""
-    sums: dict[str, Floats] = {}
+    values: dict[str, Floats] = {}
     for strand, row in column.tracks.items():
-        path = folder / relative_file(row)
-        total, bases = sum_over_exons(path, *known[row["file"]], exons, len(genes))
+        plan, track = known[row["file"]]
+        parts = exons[plan.geometry.bin]
+        sums, bases = _sum_over_exons(folder / relative_file(row), plan, track, parts, len(genes))
+        values[strand] = np.where(bases > 0, sums, np.nan)
         if statistic == "mean":
-            total = total / np.where(bases > 0, bases, np.nan)
-        sums[strand] = np.where(bases > 0, total, np.nan)
-    if "." in sums:
-        return sums["."]
+            values[strand] /= np.maximum(bases, 1)
+    if "." in values:
+        return values["."]
     missing = np.full(len(genes), np.nan)
-    plus, minus = sums.get("+", missing), sums.get("-", missing)
+    plus, minus = values.get("+", missing), values.get("-", missing)
     strands = np.array([gene.strand for gene in genes])
     return np.select([strands == "+", strands == "-"], [plus, minus], plus + minus)
 
 
-def sum_over_exons(
-    path: Path, plan: CoveragePlan, track: Track, exons: Mapping[str, _Exons], count: int
+def _sum_over_exons(
+    path: Path, plan: CoveragePlan, track: Track, exons: Sequence[_Exons], count: int
 ) -> tuple[Floats, Floats]:
     """Return a track's coverage over the exons of each gene, on the raw scale.
 
@@ -171,42 +240,30 @@ def sum_over_exons(
         path: The bigWig.
         plan: The plan of its model.
         track: The track.
-        exons: The exons by contig.
-        count: The number of genes.
+        exons: The exons, divided for the bins of the model.
+        count: Number of genes.
 
     Returns:
         Per gene the sum over the bases of its exons, and the number of bases with a value.
-    """
-    import pyBigWig
 
-    to_raw, size = _inverse(plan, track), plan.geometry.bin
+    Raises:
+        SeqcovError: If the bigWig is damaged.
+    """
+    size, to_raw = plan.geometry.bin, _inverse(plan, track)
     per_base = 1 / size if track.columns.get("sum_stat", "").startswith("sum") else 1.0
-    count = max(
-        (int(part.genes.max()) + 1 for part in exons.values() if len(part.genes)), default=0
-    )
-    piece = PIECE // size * size
     sums, bases = np.zeros(count), np.zeros(count)
-    with pyBigWig.open(str(path)) as file:
-        for contig, length in file.chroms().items():
-            part = exons[contig]
-            for first in range(0, length, piece) if len(part.genes) else ():
-                last = min(first + piece, length)
-                inside = (part.starts < last) & (part.ends > first)
-                if not inside.any():
-                    continue
-                binned = file.values(contig, first, last, numpy=True)[::size]
-                has_value = ~np.isnan(binned)
-                raw = np.where(has_value, to_raw(np.where(has_value, binned, 0)), 0) * per_base
-                starts = np.maximum(part.starts[inside], first) - first
-                ends = np.minimum(part.ends[inside], last) - first
-                for totals, levels in ((sums, raw), (bases, has_value.astype(np.float64))):
-                    cumulated = np.concatenate([[0], np.cumsum(levels * size)])
-                    padded = np.append(levels, 0.0)
-                    at_end, at_start = (
-                        cumulated[place // size] + place % size * padded[place // size]
-                        for place in (ends, starts)
-                    )
-                    np.add.at(totals, part.genes[inside], at_end - at_start)
+    with BigwigReader(path, size) as file:
+        for part in exons:
+            binned = file.read(part.contig, part.spans)
+            has_value = ~np.isnan(binned)
+            raw = np.where(has_value, to_raw(np.where(has_value, binned, 0)), 0) * per_base
+            for totals, levels in ((sums, raw), (bases, has_value.astype(np.float64))):
+                first, last = levels[part.bounds[::2]], levels[part.bounds[1::2] - 1]
+                # Sums between the pairs of bounds, too, are computed, and skipped.
+                levels = np.add.reduceat(np.append(levels, 0.0), part.bounds)[::2]
+                np.add.at(
+                    totals, part.genes, levels * size - first * part.before - last * part.behind
+                )
     return sums, bases
 
 
@@ -237,16 +294,30 @@ def _inverse(plan: CoveragePlan, track: Track) -> _Inverse:
         return _Inverse(None)
 
 
-def _format_rows(genes: Sequence[Gene], header: Sequence[str], values: Floats) -> Iterator[str]:
-    """Yield the lines of the table. values: shape (columns, genes)."""
-    yield (
-        "\t".join(("gene", "name", "contig", "start", "end", "strand", "exon_bases", *header))
-        + "\n"
-    )
-    for first in range(0, len(genes), ROWS):
-        block = np.array(values[:, first : first + ROWS]).T
-        for gene, cells in zip(genes[first : first + ROWS], block.tolist(), strict=True):
+def _format_rows(genes: Sequence[Gene], header: Sequence[str], values: int) -> Iterator[str]:
+    """Yield the text of the table, some rows at a time.
+
+    Args:
+        genes: The genes.
+        header: Names of the columns.
+        values: Descriptor of the file of values, float64 of shape (columns, genes).
+    """
+    names = ("gene", "name", "contig", "start", "end", "strand", "exon_bases", *header)
+    text = "\t".join(names) + "\n"
+    pattern = "\t%.7g" * len(header) + "\n"
+    step = max(1, CELLS // len(header))
+    for first in range(0, len(genes), step):
+        block = genes[first : first + step]
+        columns = [
+            os.pread(values, 8 * len(block), 8 * (number * len(genes) + first))
+            for number in range(len(header))
+        ]
+        cells = np.frombuffer(b"".join(columns), np.float64).reshape(len(header), -1).T
+        lines = [text]
+        for gene, row in zip(block, cells, strict=True):
             length = sum(end - start for start, end in gene.exons)
             place = (gene.identifier, gene.name, gene.contig, gene.start, gene.end, gene.strand)
-            numbers = ("" if cell != cell else f"{cell:.7g}" for cell in cells)
-            yield "\t".join([*map(str, place), str(length), *numbers]) + "\n"
+            numbers = (pattern % tuple(row.tolist())).replace("nan", "")
+            lines.append("\t".join(map(str, (*place, length))) + numbers)
+        yield "".join(lines)
+        text = ""

@@ -34,6 +34,7 @@ if run.annotation:
             f"{LOGS}/write_gene_table.log",
         conda:
             "../../envs/seqcov.yaml"
+        threads: 4
         params:
             digest=run.gene_table_digest,
         script:
