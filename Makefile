@@ -53,6 +53,7 @@ check: .venv/test
 
 docs: .venv-docs/done
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo "Open site/index.html in a web browser"
 
 # Source and wheel, in dist/.
 package: .venv-docs/done

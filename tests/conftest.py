@@ -13,6 +13,7 @@ from hypothesis import settings
 from goldens.common import unpack
 from support import data
 from support.calico import Tiny, Weights, draw_keras_weights, write_calico
+from support.programs import Program
 
 torch.set_num_threads(1)  # networks this small only wait for a second thread
 settings.register_profile("seqcov", deadline=None, database=None, derandomize=True)
@@ -92,3 +93,17 @@ def no_hang() -> Iterator[None]:
     faulthandler.dump_traceback_later(120, exit=True, file=sys.__stderr__)
     yield
     faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Return a function that installs a shell script as one of a scheduler's programs."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+
+    def install(name: str, script: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o700)
+
+    return install

@@ -18,7 +18,16 @@ FOLDERS = [
     REPOSITORY / "seqcov_models/checkpoints",
 ]
 """Folders that a path in a document may be relative to, besides that of the document."""
-OTHER_PATHS = ("results/", "hub/", ".venv", "yours.yaml", "hg38.yaml", "hg38/", "models/enformer/")
+OTHER_PATHS = (
+    "results/",
+    "hub/",
+    "site/",
+    ".venv",
+    "yours.yaml",
+    "hg38.yaml",
+    "hg38/",
+    "models/enformer/",
+)
 """Beginnings of paths that a run writes, a user names, or that are elsewhere."""
 ROOMS = "benchmarks|demo|envs|networks|profiles|run|scripts|seqcov_models|tests|workflow"
 PATH = re.compile(rf"[\w.-]+(/[\w.-]+)*(/|\.(py|md|smk|yaml))|({ROOMS})(/[\w.-]+)+")

@@ -31,9 +31,11 @@ LANGUAGES = {"bash", "yaml", "python", "snakemake", "text"}
 """Languages of blocks of code. tests/workflow/test_module.py has the one in Snakemake's."""
 NOT_RUN = {
     "git clone": "the network",
-    "make run": "CI begins with it in its own clone",
+    "make run": "make test makes the same environment; tests/workflow/test_demo.py runs the demo",
     "source .venv/bin/activate": "the tests run in it",
-    "pip install .": "tests/test_package.py does",
+    "pip install .": "tests/test_package.py builds the wheel and runs what is in it",
+    "python3 -m venv": "the lines of the Makefile, see below",
+    ".venv/bin/pip install": "the lines of the Makefile, see below",
     "seqcov describe hf://": "the network; tests/checkpoints/test_hugging_face.py has a stand-in",
     "seqcov serve": "it serves until it is interrupted; tests/browsers/test_serve.py",
 }
@@ -142,6 +144,19 @@ def test_commands_run(page: str, folder: Path) -> None:
         lines.insert(0, "seqcov init hg38 /data/hg38.fa.gz /data/borzoi/f0 --assembly hg38")
     if lines:
         run(folder, ["bash", "-euxc", stand_in("\n".join(lines), folder)])
+
+
+def test_the_installation_without_make_is_that_of_make() -> None:
+    lines = [
+        line
+        for kind, block in read_blocks("docs/installation.md") if kind == "bash"
+        for line in block.splitlines()
+    ]  # fmt: skip
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    for variable, value in {"$(PYTHON)": "python3", "$(BIN)": ".venv/bin", " --quiet": ""}.items():
+        makefile = makefile.replace(variable, value)
+    assert len(lines) == 4
+    assert all(line in makefile for line in lines)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -72,10 +72,13 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
     folder.mkdir()
     environment = {"PYTHONPATH": str(tmp_path / "installed"), "HOME": str(tmp_path)}
 
-    def run(*words: str) -> str:
-        process = subprocess.run(
+    def start(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [*command, *words], cwd=folder, env=environment, capture_output=True, text=True
         )
+
+    def run(*words: str) -> str:
+        process = start(*words)
         assert process.returncode == 0, process.stderr
         return process.stdout
 
@@ -88,3 +91,8 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
     assert run("predict", str(demo / "borzoi"), str(demo / "genome.fa"), *region) == (
         "out/DEMO0003.bw\n"
     )
+    assert "bpnet, 8 tracks" in run("convert", str(demo / "bpnet"), "converted")
+    # Those that read results only say that these are missing; tests/workflow has their results
+    for name in ("check", "serve"):
+        process = start(name, "absent")
+        assert (process.returncode, process.stdout, process.stderr.count("\n")) == (1, "", 1)

@@ -35,11 +35,17 @@ COLOURS = {
     "transcribed": (58, 97, 21),
     "polymerase": (114, 54, 146),
     "mask": (20, 20, 20),
+    "observed": (90, 90, 114),
     "": (60, 60, 60),
 }
-"""RGB colour per kind of track. Every one has a contrast of 3:1 or more on white, and people who do
-not tell red and green apart see all of them as different (the distance in CIE Lab is 15 or more).
+"""RGB colour per kind of track; measured tracks of all kinds have the same.
+
+Every one has a contrast of 3:1 or more on white, and people who do not tell red and green apart see
+all of them as different (the distance in CIE Lab is 15 or more).
 """
+
+OBSERVED = "observed"
+"""What a row of a measured bigWig has in the column `source`, which other rows lack."""
 
 _KINDS_OF_ASSAYS = {
     "DNASE": r"DNASE.*",
@@ -81,8 +87,8 @@ def first_rows(
 
     Each biosample and assay comes once before any comes twice, with the target that most biosamples
     have. Biosamples with most assays come first; among equal ones the assays take turns. Strand
-    pairs stay together. Shares of unknown bases come last. Standard deviations, and sums of
-    strands, are only shown if asked for.
+    pairs stay together, and measured tracks with the predicted ones. Shares of unknown bases come
+    last. Standard deviations, and sums of strands, are only shown if asked for.
 
     Args:
         rows: The table of a run.
@@ -93,15 +99,17 @@ def first_rows(
     Raises:
         SeqcovError: If a selector does not match any row.
     """
-    numbers: list[int] = []
+    numbers = [number for number, row in enumerate(rows) if not is_observed(row)]
     if selectors:
-        chosen = select(row_tracks(rows), selectors)
-        numbers = [track.row for track in chosen]
+        predicted = [rows[number] for number in numbers]
+        numbers = [numbers[track.row] for track in select(row_tracks(predicted), selectors)]
     units: dict[tuple[str, ...], list[int]] = {}
-    for number in numbers or range(len(rows)):
+    for number in numbers:
         units.setdefault(strand_unit(rows[number]), []).append(number)
     if not selectors:
         units = _without_extras(rows, units)
+    for members in units.values():  # a measured track follows the predicted one
+        members += [n + 1 for n in members if n + 1 < len(rows) and is_observed(rows[n + 1])]
     first: list[int] = []
     for members in _by_variety(rows, [*units.values()]):
         if len(first) + len(members) <= limit:
@@ -165,8 +173,18 @@ def _by_variety(rows: Sequence[TrackRow], units: Sequence[list[int]]) -> list[li
     return [units[number] for *_, number in sorted(ranked)]
 
 
+def is_observed(row: TrackRow) -> bool:
+    """Return whether a row is that of a measured bigWig; see `browsers.observed`."""
+    return row.get("source") == OBSERVED
+
+
 def scale_group(row: TrackRow) -> tuple[str, ...]:
-    """Return what tracks with one y scale have in common: model, assay, target and unit."""
+    """Return what tracks with one y scale have in common: model, assay, target and unit.
+
+    Measured tracks have a scale of their own, since their units are those of their laboratories.
+    """
+    if is_observed(row):
+        return OBSERVED, *strand_unit(row)
     kind = "SD" if is_deviation(row["description"]) else ""
     return row["model"], row["assay"], row["target"], row["unit"], kind
 
@@ -176,8 +194,15 @@ def fixed_range(row: TrackRow) -> tuple[float, float] | None:
     return (0.0, 1.0) if row["assay"] == MASK else None
 
 
+def rows_of_signals(rows: Iterable[TrackRow]) -> list[TrackRow]:
+    """Return the rows of predicted signals: neither shares of unknown bases nor measured tracks."""
+    return [row for row in rows if fixed_range(row) is None and not is_observed(row)]
+
+
 def rgb_colour(row: TrackRow) -> tuple[int, int, int]:
     """Return the RGB colour of the row's assay and target, the same for both strands."""
+    if is_observed(row):
+        return COLOURS[OBSERVED]
     for column, kinds in (("target", _KINDS_OF_TARGETS), ("assay", _KINDS_OF_ASSAYS)):
         for kind, pattern in kinds.items():
             if re.fullmatch(pattern, row[column], re.IGNORECASE):

@@ -1,5 +1,6 @@
 """Write the files that genome browsers open, from the table of tracks."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcov_models import __version__
-from seqcov_models.browsers.display import TrackRow, first_rows, fixed_range
+from seqcov_models.browsers.display import TrackRow, first_rows, rows_of_signals
 from seqcov_models.browsers.hub import HubOptions, build_hub
 from seqcov_models.browsers.igv import build_igv_session
 from seqcov_models.browsers.jbrowse import build_jbrowse_config
@@ -46,6 +47,8 @@ class BrowserGenome:
         view: The interval shown first (contig, start, end), 0-based half-open.
         genes: Genes as BED; None without an annotation.
         genes_bigbed: The same genes as bigBed.
+        aliases: The table of other names of contigs; None without one.
+        igv_genome: The description of the genome for IGV desktop, which names that table.
     """
 
     fasta: Fasta
@@ -54,6 +57,8 @@ class BrowserGenome:
     view: Interval
     genes: Path | None = None
     genes_bigbed: Path | None = None
+    aliases: Path | None = None
+    igv_genome: Path | None = None
 
 
 def find_view(
@@ -67,7 +72,7 @@ def find_view(
         contigs: Contig lengths in bp, by name.
         show: Selectors of the tracks shown first; empty for a varied choice.
     """
-    shown = [row for row in first_rows(rows, show) if fixed_range(row) is None]
+    shown = rows_of_signals(first_rows(rows, show))
     loci = find_loci(shown, folder, contigs, MAX_LOCI) if shown else []
     return loci[0] if loci else None
 
@@ -110,6 +115,7 @@ def write_hub(
         email=browsers["email"],
         peaks={model: os.path.relpath(files[2], hub.parent) for model, files in peaks.items()},
         genes=os.path.relpath(genome.genes_bigbed, hub.parent) if genome.genes_bigbed else None,
+        aliases=os.path.relpath(genome.aliases, hub.parent) if genome.aliases else None,
         folder=pages.name,
         provenance=f"Predicted with seqcov {__version__}: "
         + "; ".join(f"{entry} with the network {network}" for entry, network in networks.items())
@@ -143,6 +149,8 @@ def write_igv_session(
     # IGV has genes of these assemblies, which it fetches once
     has_genes = genome.assembly in IGV_GENOMES and not genome.genes
     sequence = genome.assembly if has_genes else relative_fasta(genome.fasta, path.parent)
+    if genome.igv_genome and not has_genes:
+        sequence = os.path.relpath(genome.igv_genome, path.parent)
     text = build_igv_session(sequence or "", rows, genome.view, names, browsers["show"])
     with write_atomically(path) as partial_file:
         partial_file.write_text(text, "utf-8")
@@ -173,9 +181,42 @@ def write_jbrowse_config(
         genome.view,
         {name: os.path.relpath(file, path.parent) for name, file in features.items()},
         browsers["show"],
+        os.path.relpath(genome.aliases, path.parent) if genome.aliases else None,
     )
     with write_atomically(path) as partial_file:
         partial_file.write_text(text, "utf-8")
+
+
+def write_aliases(path: Path, aliases: Mapping[str, str]) -> None:
+    """Write the other names of contigs as the page, JBrowse and UCSC read them.
+
+    Args:
+        path: The table to write: a row per contig, its name in the FASTA first.
+        aliases: The FASTA's names of contigs by other names.
+    """
+    names: dict[str, list[str]] = {}
+    for alias, contig in aliases.items():
+        names.setdefault(contig, [contig]).append(alias)
+    width = max(map(len, names.values()))
+    header = ["# name", *(f"alias{number}" for number in range(1, width))]
+    rows = (cells + [""] * (width - len(cells)) for cells in names.values())
+    with write_atomically(path) as partial_file:
+        partial_file.write_text("".join("\t".join(row) + "\n" for row in (header, *rows)), "utf-8")
+
+
+def write_igv_genome(genome: BrowserGenome) -> None:
+    """Write the description of the genome for IGV desktop, with the other names of contigs."""
+    if not genome.igv_genome or not genome.aliases:
+        return
+    folder = genome.igv_genome.parent
+    fasta = relative_fasta(genome.fasta, folder)
+    description = {"id": genome.name, "name": genome.name, "fastaURL": fasta}
+    description["indexURL"] = f"{fasta}.fai"
+    if fasta.endswith((".gz", ".bgz")):
+        description["gziIndexURL"] = f"{fasta}.gzi"
+    description["aliasURL"] = os.path.relpath(genome.aliases, folder)
+    with write_atomically(genome.igv_genome) as partial_file:
+        partial_file.write_text(json.dumps(description, indent=1), "utf-8")
 
 
 def relative_fasta(fasta: Fasta, folder: Path) -> str:

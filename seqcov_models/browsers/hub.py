@@ -14,11 +14,13 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from pathlib import PurePosixPath
 
 from seqcov_models.browsers.display import (
+    OBSERVED,
     TrackRow,
     first_rows,
     fixed_range,
     format_locus,
     is_below_zero,
+    is_observed,
     relative_file,
     scale_group,
     single_line,
@@ -52,6 +54,7 @@ class HubOptions:
         email: Address of the person to ask.
         peaks: Paths of bigBed files of peaks by model, relative to the hub.
         genes: Path of a bigBed of genes, relative to the hub; None if there is none.
+        aliases: Path of the table of other names of contigs, relative to the hub.
         folder: Name of the folder of the descriptions, beside the hub.
         provenance: What descriptions say on how tracks were made, as sentences.
     """
@@ -62,6 +65,7 @@ class HubOptions:
     email: str = "nobody@example.org"
     peaks: Mapping[str, str] = field(default_factory=dict)
     genes: str | None = None
+    aliases: str | None = None
     folder: str = "hub"
     provenance: str = ""
 
@@ -123,6 +127,8 @@ def _head_stanzas(name: str, options: HubOptions) -> list[Stanza]:
         "defaultPos": format_locus(options.view),
         "htmlPath": page,
     }
+    if options.aliases:
+        own["chromAlias"] = options.aliases
     return [hub, own]
 
 
@@ -141,7 +147,7 @@ class _Builder:
     def build_model(self, model: str, rows: Sequence[TrackRow]) -> list[Stanza]:
         """Return the stanzas of a model's tracks. rows: those of the model."""
         parent = self._name(model)
-        title = f"Predictions of {model}, {_count(rows)}"
+        title = f"Predictions of {model}, {_count([r for r in rows if not is_observed(r)])}"
         self._describe(parent, title, _list_tracks(rows))
         stanzas = [
             {
@@ -171,7 +177,8 @@ class _Builder:
         scales = {scale_group(row) for row in rows}
         units = "; ".join(dict.fromkeys(row["unit"] for row in rows))
         title = f"{model} {what}, {_count(rows)}: {units}"
-        self._describe(name, title, _list_tracks(rows))
+        origin = MEASURED if is_observed(rows[0]) else PREDICTED
+        self._describe(name, title, _list_tracks(rows), origin)
         is_faceted = len(rows) > MAX_SUBTRACKS
         composite = {
             "track": name,
@@ -221,6 +228,7 @@ class _Builder:
         kind = row["target"] if row["biosample"] else ""
         words = [kind or row["assay"], row["strand"].strip(".")]
         words += ["SD"] if is_deviation(row["description"]) else []
+        words += ["obs"] if is_observed(row) else []
         head, tail = row["biosample"] or row["target"], " ".join(word for word in words if word)
         if not head:
             head, tail = row["label"], ""
@@ -271,9 +279,10 @@ class _Builder:
             "html": f"{self.options.folder}/{PurePosixPath(DESCRIPTION).stem}",
         }
 
-    def _describe(self, name: str, title: str, content: str) -> None:
+    def _describe(self, name: str, title: str, content: str, origin: str | None = None) -> None:
         """Write the page that describes a track, or a list of tracks."""
-        self.texts[f"{self.options.folder}/{name}.html"] = _page(title, content, self.options)
+        page = _page(title, content, self.options, origin or PREDICTED)
+        self.texts[f"{self.options.folder}/{name}.html"] = page
 
     def _file_name(self, row: TrackRow) -> str:
         return self._name(PurePosixPath(row["file"]).stem)
@@ -310,6 +319,7 @@ def divide_rows(rows: Sequence[TrackRow]) -> dict[tuple[str, str], list[TrackRow
     assays: dict[tuple[str, str], list[TrackRow]] = {}
     for row in rows:
         kind = "SD" if is_deviation(row["description"]) else ""
+        kind = OBSERVED if is_observed(row) else kind
         assays.setdefault((row["assay"], kind), []).append(row)
     lists: dict[tuple[str, str], list[TrackRow]] = {}
     for (assay, kind), members in assays.items():
@@ -362,7 +372,8 @@ def _list_models(rows: Sequence[TrackRow]) -> str:
     """Return the content of the hub's page."""
     models: dict[str, list[TrackRow]] = {}
     for row in rows:
-        models.setdefault(row["model"], []).append(row)
+        if not is_observed(row):
+            models.setdefault(row["model"], []).append(row)
     items = (f"<li>{_escape(model)}: {_count(part)}</li>" for model, part in models.items())
     return f"<ul>{''.join(items)}</ul>"
 
@@ -386,11 +397,17 @@ def _list_tracks(rows: Sequence[TrackRow]) -> str:
     return "\n".join([f"<table><tr>{head}</tr>", *cells, "</table>"])
 
 
-def _page(title: str, content: str, options: HubOptions) -> str:
+PREDICTED = (
+    "These values were predicted from the sequence by a neural network; they were not measured,"
+    " unless a track is called observed."
+)
+MEASURED = "These values were measured; predictions of the same tracks are in the list above."
+
+
+def _page(title: str, content: str, options: HubOptions, origin: str = PREDICTED) -> str:
     """Return a page of HTML as UCSC shows it below the settings of a track."""
     return (
-        f"<h2>Description</h2>\n<p>{_escape(title)}. These values were predicted from the sequence"
-        " by a neural network; they were not measured.</p>\n"
+        f"<h2>Description</h2>\n<p>{_escape(title)}. {origin}</p>\n"
         f"{content}\n<h2>Display</h2>\n<p>Tracks of one list share one vertical scale if they have"
         " one assay and target. Values of the minus strand are drawn downwards. Of several values"
         " in a pixel the highest is drawn.</p>\n"

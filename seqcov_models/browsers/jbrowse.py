@@ -10,6 +10,7 @@ from seqcov_models.browsers.display import (
     fixed_range,
     format_locus,
     is_below_zero,
+    is_observed,
     relative_file,
     single_line,
     track_colour,
@@ -32,6 +33,7 @@ def build_jbrowse_config(
     view: Interval,
     features: Mapping[str, str] | None = None,
     show: Sequence[str | int] = (),
+    aliases: str | None = None,
 ) -> str:
     """Build the JSON of a config: every track in a category, and a heat map per model and assay.
 
@@ -42,6 +44,7 @@ def build_jbrowse_config(
         view: The interval shown first (contig, start, end), 0-based half-open.
         features: Paths of bigBed files of genes and peaks by name, relative to the config.
         show: Selectors of the tracks opened first; empty for a varied choice.
+        aliases: Path of the table of other names of contigs, relative to the config.
 
     Returns:
         The JSON. Only opened tracks are read.
@@ -52,7 +55,7 @@ def build_jbrowse_config(
     tracks = [_bigwig_track(name, row) for row in rows]
     heat_maps: dict[tuple[str, str], list[TrackRow]] = {}
     for row in rows:
-        if not fixed_range(row):
+        if not fixed_range(row) and not is_observed(row):
             heat_maps.setdefault((row["model"], row["assay"] or "tracks"), []).append(row)
     for (model, assay), members in heat_maps.items():
         for first in range(0, len(members), MAX_HEAT_MAP):
@@ -69,7 +72,7 @@ def build_jbrowse_config(
     init = {"assembly": name, "loc": locus, "tracks": opened}
     view_state = {"id": "view", "type": "LinearGenomeView", "trackLabels": "offset", "init": init}
     config = {
-        "assemblies": [_assembly(name, fasta)],
+        "assemblies": [_assembly(name, fasta, aliases)],
         "tracks": tracks,
         "defaultSession": {
             "name": f"Predicted coverage along {name}",
@@ -83,8 +86,8 @@ def _location(path: str) -> Json:
     return {"uri": path, "locationType": "UriLocation"}
 
 
-def _assembly(name: str, fasta: str) -> Json:
-    """Return the genome, with the index of its FASTA."""
+def _assembly(name: str, fasta: str, aliases: str | None) -> Json:
+    """Return the genome, with the index of its FASTA and other names of its contigs."""
     adapter: Json = {
         "type": "IndexedFastaAdapter",
         "fastaLocation": _location(fasta),
@@ -93,7 +96,11 @@ def _assembly(name: str, fasta: str) -> Json:
     if fasta.endswith((".gz", ".bgz")):
         adapter |= {"type": "BgzipFastaAdapter", "gziLocation": _location(f"{fasta}.gzi")}
     sequence = {"type": "ReferenceSequenceTrack", "trackId": f"{name}-sequence"}
-    return {"name": name, "sequence": sequence | {"adapter": adapter}}
+    assembly: Json = {"name": name, "sequence": sequence | {"adapter": adapter}}
+    if aliases:
+        table = {"type": "RefNameAliasAdapter", "location": _location(aliases)}
+        assembly["refNameAliases"] = {"adapter": table}
+    return assembly
 
 
 def _identifier(row: TrackRow) -> str:

@@ -21,7 +21,9 @@ from seqcov_models.browsers.display import (
     first_rows,
     fixed_range,
     format_locus,
+    is_observed,
     relative_file,
+    rows_of_signals,
     scale_group,
     single_line,
     track_colour,
@@ -41,7 +43,7 @@ MAX_LOCI = 6
 
 COLUMNS = (
     "label", "title", "detail", "identifier", "description", "assay", "target", "biosample",
-    "strand", "model", "unit", "file", "colour", "scale", "range", "window", "flipped",
+    "strand", "model", "unit", "file", "colour", "scale", "range", "window", "flipped", "observed",
 )  # fmt: skip
 """What the page knows of a track."""
 
@@ -78,16 +80,17 @@ def build_page(
     groups: dict[tuple[str, ...], int] = {}
     models = {row["model"] for row in rows}
     tracks = [_describe(row, len(models) > 1, groups) for row in rows]
-    count = sum(row["assay"] != "mask" for row in rows)
+    measured = sum(map(is_observed, rows))
+    count = sum(row["assay"] != "mask" for row in rows) - measured
+    names_of_models = ", ".join(sorted(models)) if len(models) < 4 else f"{len(models)} models"
+    summary = f"{count:,} predicted tracks of {names_of_models}"
     names = gene_names or {}
     data = {
         "columns": COLUMNS,
         "rows": tracks,
         "shown": [numbers[row["file"]] for row in first_rows(rows, show)],
         "limit": MAX_SHOWN,
-        "summary": f"{count:,} predicted tracks of {', '.join(sorted(models))}"
-        if len(models) < 4
-        else f"{count:,} predicted tracks of {len(models)} models",
+        "summary": f"{summary}, {measured:,} observed" if measured else summary,
         "reference": {"id": single_line(name), "name": single_line(name), **reference},
         "locus": format_locus(loci[0]),
         "loci": [(format_locus(locus), names.get(locus) or _short(locus)) for locus in loci],
@@ -119,6 +122,7 @@ def write_page(
     script: Path,
     sizes: Path,
     two_bit: Path | None,
+    aliases: Path | None = None,
     show: Sequence[str | int] = (),
 ) -> None:
     """Write the page, and beside it igv.js and what it needs to know of the genome.
@@ -135,13 +139,14 @@ def write_page(
         script: The copy of igv.js to write.
         sizes: The table of contig lengths to write.
         two_bit: The sequence in `folder`; None to show none.
+        aliases: The table of other names of contigs in `folder`; None without one.
         show: Selectors of the tracks shown first; empty for a varied choice.
 
     Raises:
         SeqcovError: If igv.js is not installed, or a file of the table is not safe to name.
     """
     text = read_igv_js()
-    shown = [row for row in first_rows(rows, show) if fixed_range(row) is None]
+    shown = rows_of_signals(first_rows(rows, show))
     loci = find_loci(shown or rows, folder, contigs, MAX_LOCI)
     first = [view] if view else loci[:1] or [(next(iter(contigs)), 0, min(contigs.values()))]
     loci = [*first, *(locus for locus in loci if locus not in first)]
@@ -149,6 +154,8 @@ def write_page(
     reference = {"format": "chromsizes", "fastaURL": sizes.name}
     if two_bit:
         reference = {"twoBitURL": two_bit.name, "chromSizesURL": sizes.name}
+    if aliases:
+        reference["aliasURL"] = aliases.name
     html = build_page(
         name,
         reference,
@@ -192,6 +199,7 @@ def _describe(row: TrackRow, with_model: bool, groups: dict[tuple[str, ...], int
     strand = {"+": " (+)", "-": " (−)"}.get(row["strand"], "")
     what = row["target"] or row["assay"]
     title = " ".join(filter(None, (row["biosample"], what))) + strand
+    title += " observed" if is_observed(row) else ""
     detail = [row["assay"] if row["target"] else "", row["identifier"]]
     detail += [row["model"]] if with_model else []
     cells: dict[str, Any] = {column: row[column] for column in COLUMNS if column in row}
@@ -205,6 +213,7 @@ def _describe(row: TrackRow, with_model: bool, groups: dict[tuple[str, ...], int
         "range": limits,
         "window": "min" if below else "max",
         "flipped": row["strand"] == "-" and not below,
+        "observed": is_observed(row),
     }
     return [
         single_line(cell) if isinstance(cell := cells[column], str) else cell for column in COLUMNS

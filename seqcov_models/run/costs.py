@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
+from seqcov_models.run.observed_files import copied_bytes
 from seqcov_models.run.plan import RunPlan
 
 MARGIN = 1.2
@@ -26,11 +27,13 @@ def check_space(run: RunPlan, peaks: Mapping[str, tuple[int, int]]) -> None:
             exist yet.
     """
     folder, finished = run.paths.folder, run.finished_folders
-    free = shutil.disk_usage(nearest_existing(folder)).free
+    disk = nearest_existing(folder)
+    free = shutil.disk_usage(disk).free
     sizes = [model.group_bytes(run.works[name].groups) for name, model in run.models.items()]
     if not run.is_finished(run.paths):
         sizes += [plan.output_bytes(peaks[name][0]) for name, plan in run.profiles.items()]
     needed = sum(temporary + int(MARGIN * bigwigs) for temporary, bigwigs in sizes)
+    needed += copied_bytes(run.observed, run.paths, disk.stat().st_dev)
     needed -= run.paths.written_bytes(finished)  # by an earlier, unfinished run
     if needed > free:
         raise SeqcovError(

@@ -95,6 +95,16 @@ class Paths:
         return self.folder / "genome.sizes"
 
     @property
+    def aliases(self) -> Path:
+        """The other names of contigs that the config knows, for browsers."""
+        return self.folder / "genome.aliases"
+
+    @property
+    def igv_genome(self) -> Path:
+        """The genome for IGV desktop, which then knows the other names of contigs."""
+        return self.folder / "genome.json"
+
+    @property
     def igv_session(self) -> Path:
         """The session of IGV desktop."""
         return self.folder / "igv_session.xml"
@@ -164,6 +174,14 @@ class Paths:
     def agreement(self, model: str, track: str) -> Path:
         """How a track agrees with a measured one. track: its bigWig's name without .bw."""
         return self.model(model) / "agreement" / f"{track}.agreement.json"
+
+    def observed(self, model: str) -> Path:
+        """The folder of the measured bigWigs of a model, as links or copies."""
+        return self.model(model) / "observed"
+
+    def observed_bigwig(self, model: str, track: str) -> Path:
+        """The measured bigWig of a track. track: its predicted bigWig's name without .bw."""
+        return self.observed(model) / f"{track}.observed.bw"
 
     # A model of coverage
 
@@ -256,11 +274,12 @@ class Paths:
     def existing_results(self, models: Iterable[str]) -> set[Path]:
         """Return results of this and earlier runs: folders of models and groups, profile bigWigs.
 
-        models: the models whose groups and bigWigs are listed.
+        models: the models whose groups, bigWigs and measured bigWigs are listed.
         """
         results = {path for path in self.folder.glob("[!.]*") if path.is_dir()}
         for model in models:
             results |= {*self.group_folders(model), *self.model(model).glob("[!.]*.bw")}
+            results |= {folder for folder in [self.observed(model)] if folder.exists()}
         return results
 
     def bigwigs(self) -> list[Path]:

@@ -130,7 +130,8 @@ class RunPlan:
         name, assembly = self.genome["name"], self.genome["assembly"]
         contigs = list(self.fasta.contigs.items())
         browsers = self.config.get("browsers")
-        return digest(name, assembly, self.view, contigs, self.fasta.sha256, browsers)
+        parts = name, assembly, self.view, contigs, self.fasta.sha256, browsers
+        return digest(*parts, self.genome["contig_aliases"], self.observed_digest())
 
     @property
     def annotation_digest(self) -> str:
@@ -158,6 +159,11 @@ class RunPlan:
     def find_observed(self, model: str, name: str) -> ObservedTrack:
         """Return the compared track of a model whose bigWig has this name without its ending."""
         return next(track for track in self.observed if (track.model, track.name) == (model, name))
+
+    def observed_digest(self, model: str | None = None) -> str:
+        """Return a text that changes with the measured bigWigs of a model; by default of all."""
+        tracks = [track for track in self.observed if model in (None, track.model)]
+        return digest([(track.model, track.name, track.path, track.sha256) for track in tracks])
 
     def comparison_digest(self, track: ObservedTrack) -> str:
         """Return a text that changes with anything that a comparison depends on."""
@@ -296,6 +302,7 @@ class RunPlan:
         results = {paths.model(name) for name in (*self.models, *self.profiles)}
         results.add(paths.hub_pages)
         results |= {paths.report_pictures} if self.config["report"] else set()
+        results |= {paths.observed(track.model) for track in self.observed}
         results |= {paths.tracks(m.name, group) for m in self.models.values() for group in m.groups}
         return results | {
             paths.profile_bigwig(plan.name, task, strand)

@@ -360,6 +360,7 @@ snakemake = Names(
         igv=f"{folder}/igv_session.xml",
         jbrowse=f"{folder}/jbrowse_config.json",
         two_bit=[] if assembly else f"{folder}/genome.2bit",
+        aliases=[],
     ),
 )
 runpy.run_path(f"{root}/scripts/write_browser_files.py", {"snakemake": snakemake})

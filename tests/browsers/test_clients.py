@@ -11,11 +11,17 @@ import pytest
 
 from seqcov_models.browsers.files import (
     BrowserGenome,
+    write_aliases,
     write_hub,
+    write_igv_genome,
     write_igv_session,
     write_jbrowse_config,
 )
+from seqcov_models.browsers.observed import add_observed
 from seqcov_models.genome.fasta import open_fasta
+from seqcov_models.run.observed import ObservedTrack
+from seqcov_models.run.observed_files import place_observed
+from seqcov_models.run.paths import Paths
 from seqcov_models.run.track_table import write_table
 from seqcov_models.tracks.labels import label_tracks, name_track
 from seqcov_models.tracks.table import Track
@@ -36,6 +42,10 @@ NAMES = [
     ("c", "profiles", "CTCF+", "CTCF profile, plus strand"),
     ("c", "profiles", "CTCF-", "CTCF profile, minus strand"),
 ]
+
+
+MEASURED = 2
+"""Number of the track of which a measured bigWig is shown, below it."""
 
 
 @pytest.fixture
@@ -65,6 +75,16 @@ def results(tmp_path: Path) -> Path:
         )  # fmt: skip
     rows = [row | {"label": text} for row, text in zip(rows, label_tracks(rows), strict=True)]
     write_table(folder / "tracks.tsv", rows)
+    aliases = {"NC_1.1": CONTIG}  # no client knows this name by itself
+    measured = tmp_path / "measured.bw"
+    with pyBigWig.open(str(measured), "w") as file:
+        file.addHeader([("NC_1.1", LENGTH)])
+        start = 100 * (40 + 40 * (len(NAMES) - 1)) + 2_000
+        file.addEntries(["NC_1.1"], [start], ends=[start + 2_000], values=[70.0])
+    predicted = folder / rows[MEASURED]["file"]
+    track = ObservedTrack("a", predicted.stem, "E1", predicted, predicted, 100, "", measured)
+    place_observed(folder / "a" / "observed", [track], Paths(folder))
+    rows = add_observed(rows, [track], Paths(folder))
     peaks = {}
     for model in ("b", "c"):
         combined, table = (folder / model / f"{model}.{name}" for name in ("narrowPeak", "tsv.gz"))
@@ -80,7 +100,12 @@ def results(tmp_path: Path) -> Path:
             handle.writelines(f"{CONTIG}\t{n}\t{2 * n}\n" for n, _ in enumerate(starts, 1))
         peaks[model] = combined, table, folder / model / f"{model}.peaks.bb"
     fasta = open_fasta(str(tmp_path / "run" / "g.fa"), folder)
-    genome = BrowserGenome(fasta, "toy", None, (CONTIG, 0, LENGTH))
+    genome = BrowserGenome(
+        fasta, "toy", None, (CONTIG, 0, LENGTH), aliases=folder / "genome.aliases",
+        igv_genome=folder / "genome.json",
+    )  # fmt: skip
+    write_aliases(folder / "genome.aliases", aliases)
+    write_igv_genome(genome)
     browsers = {"show": [], "email": "a@b.org"}
     bigbeds = {model: files[2] for model, files in peaks.items()}
     write_hub(
@@ -129,13 +154,14 @@ def test_igv_draws_every_row_also_after_the_folder_has_moved(results: Path, tmp_
     picture = draw_session(session, moved / "g.fa", tmp_path / "drawn", session.parent)
     ink = read_pixels(picture)
     middles = []
-    for row in range(len(NAMES)):
+    for row in range(len(NAMES) + 1):
         columns = ink[HEIGHT * row : HEIGHT * (row + 1)].sum(0) > 10
-        assert 20 < columns.sum() < 100, f"{NAMES[row]}: the block of 2 kb"
+        assert 20 < columns.sum() < 100, f"row {row}: the block of 2 kb"
         middles.append(float(np.median(np.nonzero(columns))))
+    middles.append(middles.pop(MEASURED + 1))
     steps = np.diff(middles)
     assert 60 < min(steps) <= max(steps) < 90, "each row shows its own file"
-    peaks = [line for line in ink[HEIGHT * len(NAMES) + 20 :] if line.any()]
+    peaks = [line for line in ink[HEIGHT * len(middles) + 20 :] if line.any()]
     assert len(peaks) > 15, "two rows of peaks"
 
 
@@ -159,10 +185,12 @@ def test_jbrowse_opens_the_configuration(results: Path) -> None:
         window.wait(f"window.state.session.views[0].tracks.length == {len(view['tracks'])}")
         deadline = time.monotonic() + 60
         asked: set[str] = set()
-        while time.monotonic() < deadline and len(asked) < len(NAMES) + 2:
+        while time.monotonic() < deadline and len(asked) < len(NAMES) + 3:
             asked = {url for url in window.requests() if url.endswith((".bw", ".bb"))}
             time.sleep(0.2)
-        assert len(asked) == len(NAMES) + 2, "every track is read"
+        assert len(asked) == len(NAMES) + 3, "every track is read"
+        names = "window.state.assemblyManager.assemblies[0].refNameAliases"
+        assert window.run(f"return {names}['NC_1.1']") == CONTIG
         assert not window.run("return document.body.innerText.match(/error/i)")
         assert not window.console()
         assert len(window.hosts()) == 1, "nothing is fetched from outside"

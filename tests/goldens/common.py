@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,22 @@ def one_hot_array(sequences: Sequence[str], unknown: float) -> npt.NDArray[np.fl
     rows = {letter: row for row, letter in enumerate("ACGT")}
     table = np.vstack([np.eye(4), np.full(4, unknown)]).astype(np.float32)
     return np.stack([table[[rows.get(base, 4) for base in s.upper()]] for s in sequences])
+
+
+def randomise(model: Any, seed: int) -> None:
+    """Give every weight of a Keras model a random value of a trained weight's size."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        shape = tuple(weight.shape)
+        if "variance" in weight.name:
+            value = rng.uniform(0.3, 2, shape)
+        elif "r_w_bias" in weight.name or "r_r_bias" in weight.name:  # of relative attention
+            value = rng.normal(0, 1, shape)
+        elif len(shape) > 1:
+            value = rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
+        else:
+            value = rng.normal(float("gamma" in weight.name), 0.3, shape)
+        weight.assign(value.astype(np.float32))
 
 
 def write(folder: Path, length: int, **outputs: npt.NDArray[np.float32]) -> None:

@@ -17,7 +17,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-from goldens.common import GOLDENS_FOLDER, one_hot_array, windows, write
+from goldens.common import GOLDENS_FOLDER, one_hot_array, randomise, windows, write
 
 K = tf.keras.layers
 LENGTH = 1024
@@ -145,22 +145,6 @@ def build(trunk, tracks):
     x = gelu(x)
     heads = [K.Dense(count, activation="softplus")(x) for count in tracks.values()]
     return tf.keras.Model(sequence, heads[0])  # baskerville saves a file per head
-
-
-def randomise(model, seed):
-    """Give every weight a random value."""
-    rng = np.random.default_rng(seed)
-    for weight in model.weights:
-        shape = tuple(weight.shape)
-        if "variance" in weight.name:
-            value = rng.uniform(0.3, 2, shape)
-        elif "r_w_bias" in weight.name or "r_r_bias" in weight.name:
-            value = rng.normal(0, 1, shape)
-        elif len(shape) > 1:
-            value = rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
-        else:
-            value = rng.normal(float("gamma" in weight.name), 0.3, shape)
-        weight.assign(value.astype(np.float32))
 
 
 def borzoi(name, trunk, seed, **tracks):

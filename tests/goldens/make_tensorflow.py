@@ -20,24 +20,9 @@ import sonnet as snt
 import tensorflow as tf
 from safetensors.numpy import load
 
-from goldens.common import GOLDENS_FOLDER, one_hot_array, windows, write
+from goldens.common import GOLDENS_FOLDER, one_hot_array, randomise, windows, write
 
 K = tf.keras.layers
-
-
-def randomise(model, seed):
-    """Give every weight of a Keras model a random value."""
-    rng = np.random.default_rng(seed)
-    for weight in model.weights:
-        shape = tuple(weight.shape)
-        if "variance" in weight.name:
-            value = rng.uniform(0.3, 2, shape)
-        elif len(shape) > 1:
-            value = rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
-        else:
-            value = rng.normal(float("gamma" in weight.name), 0.3, shape)
-        weight.assign(value.astype(np.float32))
-    return model
 
 
 def create_folder(name):
@@ -137,7 +122,8 @@ def bpnet(name):
         outputs.append(K.Activation("linear", name=f"{task}/profile")(profile))
         outputs.append(K.Activation("linear", name=f"{task}/counts")(counts))
         inputs += [control, total]
-    model = randomise(tf.keras.Model(inputs, outputs), 4)
+    model = tf.keras.Model(inputs, outputs)
+    randomise(model, 4)
     model.save(folder / "bpnet.model.h5", save_format="h5", include_optimizer=False)
     zeros = [np.zeros((1, *tensor.shape[1:]), np.float32) for tensor in inputs[1:]]
     predictions = [

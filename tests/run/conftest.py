@@ -1,12 +1,10 @@
-"""The config of a small run, for the tests of planning, and stand-ins for programs."""
+"""The config of a small run, for the tests of planning."""
 
-import stat
 from pathlib import Path
 
 import pytest
 
 from support.plans import GENOME, Config, complete, write_genome, write_weights
-from support.programs import Program
 
 
 @pytest.fixture
@@ -26,17 +24,3 @@ def config(tmp_path: Path) -> Config:
             "bigwig": {"tracks_per_job": 3},
         }
     )
-
-
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """Return a function that installs a shell script as one of Slurm's programs."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-
-    def install(name: str, script: str) -> None:
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-        (folder / name).chmod(stat.S_IRWXU)
-
-    return install

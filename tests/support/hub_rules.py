@@ -123,6 +123,10 @@ def check_genome_stanza(genome: Stanza, read: Callable[[str], str]) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_]+", genome["genome"])
     assert re.fullmatch(r".+:\d+-\d+", genome["defaultPos"])
     check_page(read(genome["htmlPath"]))
+    if "chromAlias" in genome:
+        header, *rows = (line.split("\t") for line in read(genome["chromAlias"]).splitlines())
+        assert header[0].startswith("# ")
+        assert {len(row) for row in rows} == {len(header)}
 
 
 class Page(HTMLParser):

@@ -13,6 +13,7 @@ import pyBigWig
 import yaml
 
 from support.data import REPOSITORY
+from support.warm_snakemake import run_snakemake
 
 SNAKEFILE = REPOSITORY / "Snakefile"
 
@@ -31,8 +32,7 @@ def snakemake(
     folder.mkdir(parents=True, exist_ok=True)
     config = {"report": False} | config
     (folder / "run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    line = command(*arguments, cores=cores, snakefile=snakefile)
-    return subprocess.run(line, cwd=folder, capture_output=True, text=True)
+    return run_snakemake(command(*arguments, cores=cores, snakefile=snakefile)[3:], folder)
 
 
 def start(folder: Path, config: dict[str, Any]) -> subprocess.Popen[bytes]:

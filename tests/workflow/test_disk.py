@@ -112,19 +112,30 @@ def test_only_a_missing_range_is_predicted_again(
     ).read_bytes()
 
 
-def test_temporary_files_stay_if_snakemake_is_told_so(
+def test_a_damaged_batch_is_named_and_the_others_stay(
     config: dict[str, Any], snakefile: Path, tmp_path: Path
 ) -> None:
     config["prediction"]["windows_per_chunk"] = 1_200
-    run = tmp_path / "run"
-    done = snakemake(run, config, "--notemp", snakefile=snakefile)
-    assert done.returncode == 0, done.stderr
-    kinds = {path.suffix for path in (run / "results/g/toy/chunks").iterdir()}
-    assert kinds == {".npy", ".packed", ".joined"}
-    values = digests(run / "results/g/toy/tracks")
+    run, fresh = tmp_path / "run", tmp_path / "fresh"
+    first = snakemake(run, config, "--notemp", snakefile=snakefile)
+    assert first.returncode == 0, first.stderr
+    chunks = run / "results/g/toy/chunks"
+    assert {path.suffix for path in chunks.iterdir()} == {".npy", ".packed", ".joined"}
+    damaged = min(chunks.glob("*.joined"))
+    bigwig = max(damaged.glob("*.bw"))
+    bigwig.write_bytes(bigwig.read_bytes()[:-1])  # that of the results, too: one file, two names
+    failed = snakemake(run, config, "--notemp", snakefile=snakefile)
+    assert failed.returncode != 0
+    assert f"{damaged.relative_to(run)}: damaged" in failed.stderr
+    again = snakemake(run, config, "--notemp", snakefile=snakefile)
+    assert again.returncode == 0, again.stderr
+    joined = re.findall(r"rule join_batch:[^@]*?batch=(\S+)", again.stderr)
+    assert damaged.stem in joined
+    assert len(joined) <= 2, "Snakemake adds the batch that waits for this one, but none of the 14"
     done = snakemake(run, config, "--delete-temp-output", snakefile=snakefile)
     assert done.returncode == 0, done.stderr
-    assert not list((run / "results/g/toy/chunks").iterdir())
-    again = snakemake(run, config, snakefile=snakefile)
-    assert "Nothing to be done" in again.stderr
-    assert digests(run) == values
+    assert not list(chunks.iterdir())
+    last = snakemake(run, config, snakefile=snakefile)
+    assert "Nothing to be done" in last.stderr
+    assert snakemake(fresh, config).returncode == 0
+    assert digests(run) == digests(fresh)

@@ -33,9 +33,9 @@ CONTIGS = {"c": 60, "d": 40, "e": 8}
 """Bins per contig, in cores of 24 bins: 3, 2 and 1 windows."""
 ASSAYS = ["CAGE", "CAGE", "DNASE", "DNASE", "CAGE", "RNA"]
 SUMMARY = {"write_track_table": 1, "write_browser_files": 1, "write_page": 1, "write_provenance": 1}
-MEASURED = {"compare_observed": 1, "write_agreement": 1, "write_provenance": 1}
 PROVENANCE = {"write_provenance": 1}
 BROWSERS = {"write_browser_files": 1, "write_page": 1, "write_provenance": 1}
+MEASURED = BROWSERS | {"place_observed": 1, "compare_observed": 1, "write_agreement": 1}
 GENES = BROWSERS | {"write_genes": 1, "write_gene_table": 1}
 NEW = {"predict_coverage": 2, "compress_range": 2}
 """Jobs of a set of tracks, besides one per folder of bigWigs."""
@@ -178,6 +178,11 @@ def add_measured(config: Config, folder: Path) -> Config:
 def add_annotation(config: Config, folder: Path) -> Config:
     (folder / "genes.bed").write_text("c\t10\t20\tgene\n")
     return changed(config, "genome.annotation", "genes.bed")
+
+
+def add_folds(config: Config, folder: Path) -> Config:
+    (folder / "folds.bed").write_text("c\t0\t640\tfold1\n")
+    return changed(config, "models.toy.folds", "folds.bed")
 
 
 def move_peak(folder: Path) -> None:
@@ -340,7 +345,14 @@ EDITS = [
         PROVENANCE,
     ),
     Edit("tracks_per_job", "provenance", setting("bigwig", {"tracks_per_job": 1}), PROVENANCE),
-    Edit("assembly", "browser files", setting("genome.assembly", None), BROWSERS),
+    Edit(
+        "assembly, browsers",
+        "browser files, report",
+        lambda config, folder: changed(
+            changed(config, "genome.assembly", None), "browsers", {"show": ["assay:CAGE"]}
+        ),
+        BROWSERS,
+    ),
     Edit(
         "a bigWig is cut, changed or deleted",
         "predictions and bigWigs of the tracks in its folder",
@@ -356,11 +368,13 @@ EDITS = [
     ),
     Edit(
         "a measured bigWig is added or changes",
-        "its comparison; agreement.tsv, provenance",
+        "its comparison; agreement.tsv, browser files, report",
         add_measured,
         MEASURED,
     ),
-    Edit("an annotation is added or changes", "genes.*, browser files", add_annotation, GENES),
+    Edit(
+        "an annotation is added or changes", "genes.*, browser files, report", add_annotation, GENES
+    ),
     Edit(
         "a model, or a name in weights, is left out",
         "table, browser files",
@@ -396,6 +410,30 @@ EDITS = [
         "everything, because this version of seqcov computes other numbers",
     ),
 ]
+
+
+EDITS_OF_MEASURED = [
+    Edit(
+        "folds",
+        "comparisons; agreement.tsv, report",
+        add_folds,
+        {"compare_observed": 1, "write_agreement": 1} | PROVENANCE,
+    ),
+    Edit(
+        "genes.statistic",
+        "genes.tsv.gz",
+        setting("genes", {"statistic": "mean"}),
+        {"write_gene_table": 1} | PROVENANCE,
+    ),
+    Edit("report: true", "report", setting("report", True), {"write_report": 1} | PROVENANCE),
+    Edit(
+        "the last measured bigWig of a model is left out",
+        "browser files, report",
+        setting("models.toy.observed", {}),
+        BROWSERS,
+    ),
+]
+"""Edits of a run that is compared with a measured bigWig, and has an annotation."""
 
 
 def count_jobs(output: str) -> dict[str, int]:
@@ -487,10 +525,22 @@ def test_windows_that_are_copied_have_the_bytes_of_a_new_run_after_a_kill(run: P
 
 
 def test_measured_bigwigs_are_compared_again_only_if_something_changes(run: Path) -> None:
-    config = add_measured(read_config(run), run)
+    config = add_annotation(add_measured(read_config(run), run), run)
+    before = states(run / "results")
     process = snakemake(run, config)
     assert process.returncode == 0, process.stderr
-    assert count_jobs(process.stderr) == MEASURED
+    assert count_jobs(process.stderr) == MEASURED | GENES
+    placed = run / "results/g/toy/observed/toy.id1.observed.bw"
+    assert placed.samefile(run / "id1.bw")
+    assert before.items() <= states(run / "results").items()
+    assert "observed/toy.id1.observed.bw" in (run / "results/g/index.html").read_text()
+    several, jobs = config, {}
+    for edit in EDITS_OF_MEASURED[:-1]:
+        several, jobs = edit.change(several, run), jobs | edit.jobs
+    assert count_jobs(snakemake(run, several, "--dry-run").stdout) == jobs
+    without = EDITS_OF_MEASURED[-1]
+    process = snakemake(run, without.change(config, run), "--dry-run")
+    assert count_jobs(process.stdout) == without.jobs
     os.utime(run / "id1.bw")
     assert count_jobs(snakemake(run, config, "--dry-run").stdout) == {}
     write_measured(run / "id2.bw", 1.0)
@@ -524,7 +574,7 @@ def test_an_unfinished_run_keeps_its_chunks_if_job_sizes_change(run: Path) -> No
 
 
 def test_the_manual_has_the_same_table() -> None:
-    table = "".join(f"| {edit.name} | {edit.effect} |\n" for edit in EDITS)
+    table = "".join(f"| {edit.name} | {edit.effect} |\n" for edit in EDITS + EDITS_OF_MEASURED)
     assert (
         f"| edit | runs again |\n|---|---|\n{table}\n" in (REPOSITORY / "docs/edits.md").read_text()
     )

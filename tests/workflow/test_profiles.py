@@ -4,7 +4,6 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from support.data import REPOSITORY
+from support.programs import Program
 from support.runs import SNAKEFILE, bigwigs
 
 PROFILES = REPOSITORY / "profiles"
@@ -28,22 +28,6 @@ for script; do :; done
 (sh {option} "$script" > {folder}/$$.log 2>&1; echo $? > {folder}/$$.status) > /dev/null 2>&1 &
 echo "{answer}"
 """
-
-Program = Callable[[str, str], None]
-
-
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """Return a function that installs a shell script as one of a scheduler's programs."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-
-    def install(name: str, script: str) -> None:
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-        (folder / name).chmod(0o700)
-
-    return install
 
 
 def run(folder: Path, profile: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -159,6 +159,14 @@ def observed_track(wildcards):
     return run.find_observed(wildcards.model, wildcards.track)
 
 
+def observed_folders(wildcards):
+    """Return the folders of all models' measured bigWigs."""
+    return [
+        paths.observed(name)
+        for name in dict.fromkeys(track.model for track in run.observed)
+    ]
+
+
 def model_plan(wildcards):
     """Return the plan of the model that the wildcards name, of either kind."""
     return (run.models | run.profiles)[wildcards.model]

@@ -6,7 +6,9 @@ rule write_page:
         tracks=rules.write_track_table.output[0],
         peaks=[paths.peaks_bigbed(name) for name in run.profiles],
         genes=paths.genes if run.annotation else [],
+        observed=observed_folders,
         two_bit=[] if config["genome"]["assembly"] else paths.two_bit,
+        aliases=paths.aliases if config["genome"]["contig_aliases"] else [],
         plan=plan_of_run,
     output:
         page=paths.page,

@@ -1,6 +1,27 @@
 # What a person reads at the end: predicted beside measured coverage, and the report.
 
 
+# Links where browsers find them. Snakemake sets the date of a folder, not of the files in it, which
+# are those of the user.
+rule place_observed:
+    input:
+        observed=lambda wildcards: ancient(
+            [track.path for track in run.observed if track.model == wildcards.model]
+        ),
+        plan=plan_of_run,
+    output:
+        directory(paths.observed("{model}")),
+    log:
+        f"{LOGS}/place_observed/{{model}}.log",
+    localrule: True
+    conda:
+        "../../envs/seqcov.yaml"
+    params:
+        digest=lambda wildcards: run.observed_digest(wildcards.model),
+    script:
+        "../../scripts/place_observed.py"
+
+
 rule compare_observed:
     input:
         predicted=lambda wildcards: observed_track(wildcards).output,

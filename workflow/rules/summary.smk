@@ -31,6 +31,7 @@ rule write_browser_files:
         peaks=[paths.peaks(name) for name in run.profiles],
         genes=[paths.genes, paths.genes_bigbed] if run.annotation else [],
         peak_tables=[paths.peak_table(name) for name in run.profiles],
+        observed=observed_folders,
         fasta=ancient(run.fasta.path),
         plan=plan_of_run,
     output:
@@ -39,6 +40,11 @@ rule write_browser_files:
         peaks=[paths.peaks_bigbed(name) for name in run.profiles],
         igv=paths.igv_session,
         jbrowse=paths.jbrowse_config,
+        aliases=(
+            [paths.aliases, paths.igv_genome]
+            if config["genome"]["contig_aliases"]
+            else []
+        ),
         # the hub of an assembly that UCSC does not know contains the sequence
         two_bit=[] if config["genome"]["assembly"] else paths.two_bit,
     log:

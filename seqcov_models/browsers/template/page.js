@@ -208,6 +208,9 @@
   element("summary").textContent = data.summary;
   for (const [name, title] of [["assay", "All assays"], ["target", "All targets"],
     ["biosample", "All biosamples"], ["strand", "All strands"], ["model", "All models"]]) addFacet(name, title);
+  if (tracks.some((track) => track.observed)) {
+    addSelect("observed", "All sources", [["=false", "Predicted"], ["=true", "Observed"]]);
+  }
   addSelect("open", "All tracks", [["=1", "Open tracks"]]);
   element("search").addEventListener("input", filter);
   element("list").addEventListener("scroll", draw);
