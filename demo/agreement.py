@@ -7,6 +7,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
+import pyBigWig
 
 from demo.simulate import simulate_binding
 from seqcov_models import load_model, predict_region
@@ -16,6 +18,13 @@ CONTIG, START, END, BIN = "chrB", 120_000, 180_000, 32
 PEAK = "chrC", 28_868
 
 
+def read_bins(path: Path) -> npt.NDArray[np.float32]:
+    """Return the simulated coverage of `CONTIG`, one value per bin."""
+    with pyBigWig.open(str(path)) as file:
+        values = file.values(CONTIG, 0, file.chroms(CONTIG), numpy=True)
+    return np.nan_to_num(np.asarray(values, np.float32)[::BIN])
+
+
 def draw_tracks() -> None:
     """Predict the region as the workflow does, and draw all tracks."""
     from matplotlib import pyplot as plt
@@ -23,7 +32,8 @@ def draw_tracks() -> None:
     model = load_model("borzoi", DEMO / "borzoi")
     prediction = predict_region(model, DEMO / "genome.fa", f"{CONTIG}:{START + 1}-{END}")
     bins = slice(prediction.start // BIN, prediction.end // BIN)
-    simulated = np.load(DEMO / "simulated" / f"{CONTIG}.npy")[bins]
+    files = [DEMO / "simulated" / f"{track.identifier}.bw" for track in prediction.tracks]
+    simulated = np.stack([read_bins(file)[bins] for file in files], 1)
     positions = np.arange(prediction.start, prediction.end, BIN) / 1000
     figure, axes = plt.subplots(
         len(prediction.tracks), 1, sharex=True, figsize=(10, 9), layout="constrained"

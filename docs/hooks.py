@@ -1,5 +1,6 @@
 """mkdocs: write the reference of the config from its schema when the manual is built."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,12 @@ def build_rows(properties: Mapping[str, Any], definitions: Mapping[str, Any]) ->
     """Yield the lines of a table of keys."""
     yield "| key | value | default | description |\n|---|---|---|---|"
     for key, part in properties.items():
-        if "$ref" in part:
-            part = {**definitions[part["$ref"].rpartition("/")[2]], **part}
+        part = resolve(part, definitions)
         default = (
             "" if "default" not in part or part["default"] == {} else f"`{spell(part['default'])}`"
         )
-        text = str(part.get("description", "")).replace("|", "\\|")
-        yield f"| `{key}` | {describe_type(part)} | {default} | {text} |"
+        text = re.sub(r"([*<|])", r"\\\1", str(part.get("description", "")))
+        yield f"| `{key}` | {describe_type(part, definitions)} | {default} | {text} |"
 
 
 def spell(value: Any) -> str:
@@ -65,18 +65,24 @@ def spell(value: Any) -> str:
     )
 
 
-def describe_type(part: Mapping[str, Any]) -> str:
+def resolve(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a part of the schema with the definition that it refers to."""
+    name = part.get("$ref", "").rpartition("/")[2]
+    return {**definitions[name], **part} if name else part
+
+
+def describe_type(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     """Return the values that a key takes, in words."""
     if "enum" in part:
         return ", ".join(f"`{spell(value)}`" for value in part["enum"])
     if "const" in part:
         return f"`{spell(part['const'])}`"
-    kinds = part.get("type", [])
+    kinds = part.get("type", part.get("if", {}).get("type", []))
     kinds = [kinds] if isinstance(kinds, str) else kinds
     words = {"string": "text", "array": "list", "object": "keys", "boolean": "true, false"}
     names = [words.get(kind, kind) for kind in kinds if kind != "null"]
     for option in (*part.get("oneOf", ()), *(part.get(word, {}) for word in ("then", "else"))):
-        names += [describe_type(option)] if option else []
+        names += [describe_type(resolve(option, definitions), definitions)] if option else []
     low, high = part.get("minimum"), part.get("maximum")
     limits = (
         f", {low} to {high}" if high is not None else f", from {low}" if low is not None else ""

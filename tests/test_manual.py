@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ PAGES = [
         if path.name != "troubleshooting.md"  # made from runs
     ),
 ]
+SCHEMA = REPOSITORY / "seqcov_models/run/config.schema.yaml"
 LANGUAGES = {"bash", "yaml", "python", "snakemake", "text"}
 """Languages of blocks of code. tests/workflow/test_module.py has the one in Snakemake's."""
 NOT_RUN = {
@@ -61,6 +63,29 @@ def blocks(language: str) -> list[Any]:
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_name_their_language(page: str) -> None:
     assert {language for language, _ in read_blocks(page)} <= LANGUAGES
+
+
+def test_the_manual_describes_every_key() -> None:
+    """mkdocs calls the hook for each page; the keys are those of the schema."""
+    mkdocs = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"))
+    (path,) = mkdocs["hooks"]
+    hook = runpy.run_path(str(REPOSITORY / path))["on_page_markdown"]
+    page = hook((REPOSITORY / "docs/config.md").read_text(encoding="utf-8"))
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    keys = {name for part in find_properties(schema) for name in part}
+    assert len(keys) > 50
+    assert [name for name in keys if f"`{name}`" not in page] == []
+    assert "| `weights` | keys or list or text |" in page
+    assert r"a pattern such as fold_\*/model.h5" in page
+
+
+def find_properties(part: Any) -> Iterator[dict[str, Any]]:
+    """Yield all properties of a schema."""
+    children = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    if isinstance(part, dict) and isinstance(part.get("properties"), dict):
+        yield part["properties"]
+    for child in children:
+        yield from find_properties(child)
 
 
 def test_the_readme_is_short() -> None:

@@ -5,7 +5,6 @@ long as inflating the blocks does, which matters if thousands of tracks are read
 """
 
 import struct
-from os import SEEK_CUR
 from pathlib import Path
 from typing import IO, Self
 
@@ -13,12 +12,15 @@ import deflate
 import numpy as np
 
 from seqcov_models.bigwig.layout import (
+    BUFFER,
     HEADER,
     INDEX_HEADER,
     INDEX_MAGIC,
     LEAF,
     NODE,
     NODE_HEADER,
+    ZOOM,
+    ZOOM_HEADER,
     Rows,
 )
 from seqcov_models.bigwig.sections import Floats, unpack_block
@@ -35,6 +37,9 @@ class BigwigReader:
 
     Raises:
         SeqcovError: If the file cannot be read.
+
+    Attributes:
+        contigs: Lengths in bp by name, in the order of their numbers in the file.
     """
 
     def __init__(self, path: Path, bin_size: int) -> None:
@@ -44,11 +49,15 @@ class BigwigReader:
         self._path = path
         try:
             with pyBigWig.open(str(path)) as file:
-                self._ids = {name: number for number, name in enumerate(file.chroms())}
+                self.contigs = dict(file.chroms())
             self._file = path.open("rb")
-            leaves = _read_index(self._file)
+            _, _, levels, _, _, index, *_ = HEADER.unpack(self._file.read(HEADER.size))
+            zooms = self._file.read(ZOOM_HEADER.size * levels)
+            self._zooms = [*ZOOM_HEADER.iter_unpack(zooms)]
+            leaves = _read_index(self._file, index)
         except (OSError, RuntimeError, ValueError, IndexError, struct.error) as error:
             raise self._damaged(error) from None
+        self._ids = {name: number for number, name in enumerate(self.contigs)}
         self._chroms = leaves["chrom"].astype(np.int64)
         self._starts = leaves["start"].astype(np.int64) // bin_size
         self._ends = -(-leaves["end"].astype(np.int64) // bin_size)
@@ -88,6 +97,29 @@ class BigwigReader:
         chosen: Floats = values[np.repeat(skipped, lengths) + np.arange(lengths.sum())]
         return chosen
 
+    def read_summaries(self, bases: int) -> Rows:
+        """Return the summaries of windows, of type `ZOOM`; contigs are numbers in `contigs`.
+
+        Args:
+            bases: Length of a window. The zoom level of the longest windows that are not longer is
+                read, or that of the shortest. A file without values has no summaries.
+
+        Raises:
+            SeqcovError: If the file is damaged.
+        """
+        levels = [zoom for zoom in self._zooms if zoom[0] <= bases][-1:] or self._zooms[:1]
+        blocks = [np.empty(0, ZOOM)]
+        try:
+            for _, _, _, index in levels:
+                leaves = _read_index(self._file, index)
+                for offset, size in leaves[["offset", "size"]].tolist():
+                    self._file.seek(offset)
+                    content = deflate.zlib_decompress(self._file.read(size), BUFFER)
+                    blocks.append(np.frombuffer(content, ZOOM))
+        except (OSError, ValueError, struct.error, deflate.DeflateError) as error:
+            raise self._damaged(error) from None
+        return np.concatenate(blocks)
+
     def _find_blocks(self, contig: str, intervals: BinIntervals) -> list[int]:
         """Return the numbers of the blocks that have a bin of an interval."""
         chrom = self._ids.get(contig, -1)
@@ -116,21 +148,21 @@ class BigwigReader:
         return SeqcovError(f"{self._path}: damaged bigWig ({error}); delete it and run again")
 
 
-def _read_index(file: IO[bytes]) -> Rows:
-    """Return the entries of the index of data blocks, of type `LEAF`, shape (blocks,)."""
-    file.seek(HEADER.unpack(file.read(HEADER.size))[5])
-    magic, fan, count, *_ = INDEX_HEADER.unpack(file.read(INDEX_HEADER.size))
-    if magic != INDEX_MAGIC:
+def _read_index(file: IO[bytes], offset: int) -> Rows:
+    """Return the entries of an index of blocks, of type `LEAF`, shape (blocks,), in their order."""
+    file.seek(offset)
+    if INDEX_HEADER.unpack(file.read(INDEX_HEADER.size))[0] != INDEX_MAGIC:
         raise ValueError("no index of its blocks")
-    while True:  # down to the first leaf; nodes of a level follow each other
-        is_leaf, _, children = NODE_HEADER.unpack(file.read(NODE_HEADER.size))
-        if is_leaf:
+    offsets, is_leaf = [offset + INDEX_HEADER.size], False
+    while not is_leaf:  # level by level
+        nodes: list[Rows] = []
+        for place in offsets:
+            file.seek(place)
+            is_leaf, _, count = NODE_HEADER.unpack(file.read(NODE_HEADER.size))
+            kind = LEAF if is_leaf else NODE
+            nodes.append(np.frombuffer(file.read(kind.itemsize * count), kind))
+        entries = np.concatenate(nodes)
+        offsets = entries["offset"].tolist()
+        if not offsets:
             break
-        file.seek(int(np.frombuffer(file.read(NODE.itemsize * children), NODE)["offset"][0]))
-    leaves = np.empty(count, LEAF)
-    for first in range(0, count, fan):
-        if first:
-            file.seek(NODE_HEADER.size, SEEK_CUR)
-        part = leaves[first : first + fan]
-        part[:] = np.frombuffer(file.read(part.nbytes), LEAF)
-    return leaves
+    return entries

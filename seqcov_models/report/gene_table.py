@@ -42,8 +42,8 @@ PIECE = 1 << 20
 CELLS = 1 << 21
 """Cells of the table that are formatted at once."""
 
-LEVEL = 6
-"""libdeflate's level for the table."""
+LEVEL = 1
+"""libdeflate's level for the table: 6 takes four times as long and saves 8 %."""
 
 
 class Column(NamedTuple):

@@ -8,10 +8,17 @@ import pyBigWig
 
 
 def write_measured(
-    path: Path, lengths: dict[str, int], values: dict[str, npt.NDArray[np.float32]], bin_size: int
+    path: Path,
+    lengths: dict[str, int],
+    values: dict[str, npt.NDArray[np.float32]],
+    bin_size: int,
+    prefix: str = "",
 ) -> None:
-    """Write values as a measured bigWig has them: without zeros, and chrA is called A."""
-    names = {name: name.removeprefix("chr") for name in lengths}
+    """Write values as a measured bigWig has them: without zeros, and chrA is called A.
+
+    prefix: what names of contigs begin with instead of chr.
+    """
+    names = {name: prefix + name.removeprefix("chr") for name in lengths}
     with pyBigWig.open(str(path), "w") as file:
         file.addHeader([(names[name], length) for name, length in lengths.items()])
         for name, length in lengths.items():

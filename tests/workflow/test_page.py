@@ -2,7 +2,10 @@
 
 import csv
 import gzip
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyBigWig
@@ -12,7 +15,8 @@ import yaml
 from seqcov_models.run.track_table import read_table
 from support.chromium import IS_INSTALLED, chromium, serving
 from support.data import REPOSITORY
-from support.runs import snakemake
+from support.measured import write_measured
+from support.runs import every_base, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -43,11 +47,30 @@ return values;
 """
 
 
+def read_rows(page: Path) -> list[dict[str, Any]]:
+    """Return what a page knows of its tracks."""
+    pattern = r'<script type="application/json" id="data">(.*?)</script>'
+    data = json.loads(re.findall(pattern, page.read_text("utf-8"))[0])
+    return [dict(zip(data["columns"], cells, strict=True)) for cells in data["rows"]]
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     (folder / "demo").symlink_to(REPOSITORY / "demo")
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    track = REPOSITORY / "demo/simulated/DEMO0002.bw"
+    with pyBigWig.open(str(track)) as file:
+        lengths = file.chroms()
+    values = {name: every_base(track, name, lengths[name])[::32] for name in lengths}
+    write_measured(folder / "measured.bw", lengths, values, 32, "NC_")
+    config["genome"]["contig_aliases"] = {
+        f"NC_{name.removeprefix('chr')}": name for name in lengths
+    }
+    config["models"]["borzoi"]["observed"] = {
+        "DEMO0002": "measured.bw",
+        "assay:CAGE": "demo/simulated/{identifier}.bw",
+    }
     process = snakemake(folder, config)
     assert process.returncode == 0, process.stderr
     return folder / "results" / "demo"
@@ -75,13 +98,22 @@ def test_the_table_of_genes_is_the_sum_over_exons(results: Path) -> None:
 
 @pytest.mark.skipif(not IS_INSTALLED, reason="chromium and chromedriver are not installed")
 def test_every_track_opens_with_its_values_and_nothing_else_is_asked(results: Path) -> None:
-    rows = read_table(results / "tracks.tsv")
+    rows = read_rows(results / "index.html")
+    assert [row["file"] for row in rows if row["observed"]] == [
+        f"borzoi/observed/borzoi.{name}.observed.bw"
+        for name in ("DEMO0002", "DEMO0005.plus", "DEMO0005.minus")
+    ] + [
+        "bpnet/observed/bpnet.CTCF.plus.observed.bw",
+        "bpnet/observed/bpnet.CTCF.minus.observed.bw",
+    ]
     contig, start, end = locus = ("chrB", 60_000, 70_000)
     with serving(results) as server, chromium() as page:
         page.open(server.address)
         page.wait("window.igvBrowser")
         shown = page.run("return window.igvBrowser.trackViews.map(view => view.track.name)")
         assert {"Genes", "bpnet peaks", "GATA cells DNASE DEMO0001"} <= set(shown)
+        below = shown[shown.index("AP-1 cells DNASE DEMO0002") + 1]
+        assert below == "AP-1 cells DNASE observed DEMO0002"
         scores = page.run(SCORES, contig)
         assert len(set(scores)) > 10, "peaks differ in shade"
         assert min(scores) >= 200
@@ -92,7 +124,8 @@ def test_every_track_opens_with_its_values_and_nothing_else_is_asked(results: Pa
             for first, last, value in page.run(OPEN, index, locus):
                 values[max(0, first - start) : max(0, last - start)] = value
             with pyBigWig.open(str(results / row["file"])) as file:
-                expected = file.values(contig, start, end, numpy=True)
+                name = contig if contig in file.chroms() else f"NC_{contig.removeprefix('chr')}"
+                expected = file.values(name, start, end, numpy=True)
             np.testing.assert_array_equal(values, expected, err_msg=row["file"])
             compared += int(np.isfinite(values).sum())
         assert compared > 100_000
@@ -101,6 +134,13 @@ def test_every_track_opens_with_its_values_and_nothing_else_is_asked(results: Pa
         letters = "await window.igvBrowser.genome.getSequence('chrC', 1000, 1040)"
         text = "".join((REPOSITORY / "demo/genome.fa").read_text().split(">chrC")[1].split())
         assert page.run(f"return {letters}").upper() == text[1_000:1_040].upper()
+        page.run(
+            "const select = document.querySelector('[aria-label=\"All sources\"]');"
+            "select.value = '=true'; select.dispatchEvent(new Event('change'))"
+        )
+        assert page.run("return document.getElementById('count').textContent").startswith(
+            "5 tracks"
+        )
         assert page.console() == []
         assert page.hosts() == {f"127.0.0.1:{server.server_port}"}
         page.open((results / "index.html").as_uri())

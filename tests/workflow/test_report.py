@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
@@ -20,7 +19,7 @@ from seqcov_models.run.track_table import read_table, write_table
 from support.chromium import IS_INSTALLED, chromium
 from support.data import REPOSITORY
 from support.measured import write_measured
-from support.runs import command, snakemake
+from support.runs import command, every_base, snakemake
 
 pytestmark = pytest.mark.workflow
 needs_chromium = pytest.mark.skipif(
@@ -46,11 +45,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     (folder / "demo").symlink_to(REPOSITORY / "demo")
     lengths = dict(open_fasta(str(REPOSITORY / "demo/genome.fa"), folder).contigs)
-    simulated = {name: np.load(REPOSITORY / f"demo/simulated/{name}.npy")[:, 1] for name in lengths}
+    track = REPOSITORY / "demo/simulated/DEMO0002.bw"
+    simulated = {name: every_base(track, name, lengths[name])[::32] for name in lengths}
     write_measured(folder / "measured.bw", lengths, simulated, 32)
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text()) | {"report": True}
     config["genome"]["contig_aliases"] = {name.removeprefix("chr"): name for name in lengths}
     config["models"]["borzoi"]["observed"] = {"DEMO0002": "measured.bw"}
+    del config["models"]["bpnet"]["observed"]
     process = snakemake(folder, config)
     assert process.returncode == 0, process.stderr
     assert "write_report" in process.stderr

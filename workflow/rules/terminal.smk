@@ -15,6 +15,7 @@ HIDDEN_MESSAGES = (
     "Assuming unrestricted shared filesystem usage",
     "Using shell",
     "Conda environments: ignored",
+    "Activating conda environment",
 )
 
 
