@@ -1,19 +1,22 @@
-"""Compare the prediction of profiles at peaks with bpnet-lite's, on the same peaks.
+"""Compare profiles at peaks with those of bpnet-lite and of chrombpnet, at the same peaks.
 
-    python benchmarks/profiles_at_peaks.py FASTA WEIGHTS [--peaks 5000] [--rounds 2]
+    PYTHONPATH=. python benchmarks/profiles_at_peaks.py FASTA WEIGHTS [--peaks 5000] [--rounds 2]
 
 FASTA: not compressed; WEIGHTS: a state dict of bpnet-lite's BPNet or ChromBPNet as safetensors.
 Peaks are drawn at random. bpnet-lite runs in the peers' environment
 (envs/requirements-peers.txt, .venv-peers): tangermeme's `extract_loci` and `predict`, which
 bpnet-lite trains and evaluates with (it has no command that predicts), without writing files.
-seqcov is a complete run of the workflow, with every process that it starts, checks, bigWigs and the
-table of peaks. With --keras, `chrombpnet pred_bw` runs its authors' file of the same network (with
-other weights), from the start of the command to the bigWig, in an environment of TensorFlow (see
-tests/goldens/make_chrombpnet.py; pandas, pyBigWig and pyfaidx are needed, too):
+seqcov is a complete run of the workflow, with every process that it starts, checks, bigWigs, the
+table of peaks, the page and the report. With --keras, `chrombpnet pred_bw` runs its authors' file
+of the same network (with other weights), from the start of the command to the bigWig, in an
+environment of TensorFlow (see tests/goldens/make_chrombpnet.py; pandas, pyBigWig and pyfaidx are
+needed, too):
 
     ... --keras chrombpnet.h5 --tensorflow tf-venv/bin/python
 
-All use two threads, in turn. Times of a whole run include the start of processes. Compare ratios.
+All use two threads, in turn; --only measures some of them. The last row is the floor: the time that
+the network's operations take at the speed of the convolution that most of them are, alone and from
+the cache. Compare ratios, of CPU seconds if other programs run.
 """
 
 import argparse
@@ -25,14 +28,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from machine import name_processor
 from safetensors import safe_open
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 THREADS = 2
+NAMES = ("bpnet-lite", "seqcov", "pred_bw", "floor")
 
 
 PARTS = ("bias", "accessibility")
@@ -81,8 +86,8 @@ def time_bpnet_lite(fasta: str, weights: str, peaks: str) -> dict[str, float]:
     return {"windows": len(sequences), "reading": read - began, "model": end - read}
 
 
-def time_seqcov(fasta: Path, weights: Path, peaks: Path) -> dict[str, float]:
-    """Return the seconds of a run of the workflow, and those of its model."""
+def time_seqcov(fasta: Path, weights: Path, peaks: Path) -> float:
+    """Run the workflow; return the seconds of its model."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with safe_open(weights, "numpy") as file:
@@ -95,19 +100,16 @@ def time_seqcov(fasta: Path, weights: Path, peaks: Path) -> dict[str, float]:
         }
         (folder / "run.yaml").write_text(json.dumps(config))
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-        began = time.perf_counter()
         subprocess.run(
             [*command, "--cores", str(THREADS), "--configfile", "run.yaml"],
             cwd=folder, check=True, capture_output=True,
         )  # fmt: skip
-        seconds = time.perf_counter() - began
         (log,) = folder.glob("logs/genome/predict_profiles/*.log")
-        model_seconds = re.findall(r" model ([\d.]+) s", log.read_text())
-        return {"run": seconds, "model": float(model_seconds[-1])}
+        return float(re.findall(r" model ([\d.]+) s", log.read_text())[-1])
 
 
-def time_pred_bw(arguments: argparse.Namespace, fasta: Path, peaks: Path) -> float:
-    """Return the seconds of `chrombpnet pred_bw`, from its start to its bigWig."""
+def run_pred_bw(arguments: argparse.Namespace, fasta: Path, peaks: Path) -> None:
+    """Run `chrombpnet pred_bw`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = [line.split() for line in peaks.read_text().splitlines()]
@@ -122,12 +124,39 @@ def time_pred_bw(arguments: argparse.Namespace, fasta: Path, peaks: Path) -> flo
             "chrombpnet.evaluation.make_bigwigs.predict_to_bigwig",
         ]
         files = ["-cm", str(arguments.keras.resolve()), "-r", "peaks.narrowPeak", "-g", str(fasta)]
-        began = time.perf_counter()
         subprocess.run(
             [*command, *files, "-c", "sizes", "-op", "out"], cwd=folder, check=True,
             capture_output=True, env=os.environ | {"OMP_NUM_THREADS": str(THREADS)},
         )  # fmt: skip
-        return time.perf_counter() - began
+
+
+def time_floor(weights: Path) -> dict[str, float]:
+    """Return the operations of a window, and the speed of a dilated convolution of its trunk."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from seqcov_models import load_model
+    from seqcov_models.networks.shared.compute import pack_weight
+    from seqcov_models.networks.shared.layers import convolve
+
+    torch.set_num_threads(THREADS)
+    model: Any = load_model(None, weights)
+    codes = torch.randint(0, 4, (1, model.geometry.window))
+    with torch.inference_mode():
+        with FlopCounterMode(display=False) as counter:
+            model(codes)
+        layer = model.model.trunk.convs[3]
+        length, width = model.geometry.window - 2 * model.geometry.crop // 2, layer.in_channels
+        kernel = layer.weight.numel()
+        layer.weight = torch.nn.Parameter(pack_weight(layer.weight), requires_grad=False)
+        x = torch.randn(1, length, width).transpose(1, 2)
+        rates = []
+        for _ in range(20):
+            began = time.perf_counter()
+            for _ in range(10):
+                convolve(x, layer)
+            rates.append(20 * length * kernel / (time.perf_counter() - began))
+    return {"operations": counter.get_total_flops(), "rate": max(rates)}
 
 
 def read_lengths(fasta: Path) -> dict[str, int]:
@@ -154,12 +183,13 @@ def write_random_peaks(fasta: Path, number: int, path: Path) -> None:
 
 
 def main() -> None:
-    """Print the times of each round, and the ratios of the best."""
+    """Print a row for each measurement."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("fasta", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--peaks", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--peers", default=str(REPOSITORY / ".venv-peers/bin/python"))
     parser.add_argument("--keras", type=Path, help="chrombpnet's file of such a network")
     parser.add_argument("--tensorflow", help="the Python of an environment with chrombpnet")
@@ -169,33 +199,39 @@ def main() -> None:
     if arguments.time_bpnet_lite:
         print(json.dumps(time_bpnet_lite(str(fasta), str(weights), arguments.time_bpnet_lite)))
         return
-    run_seconds, model_seconds = [], []
     with tempfile.TemporaryDirectory() as name:
         peaks = Path(name) / "peaks.bed"
         write_random_peaks(fasta, arguments.peaks, peaks)
-        for _ in range(arguments.rounds):
+
+        def run_bpnet_lite() -> float:
             command = [arguments.peers, "-W", "ignore", __file__, str(fasta), str(weights)]
-            began = time.perf_counter()
             completed = subprocess.run(
                 [*command, "--time-bpnet-lite", str(peaks)],
                 capture_output=True, text=True, check=True,
             )  # fmt: skip
-            peer = json.loads(completed.stdout.splitlines()[-1])
-            peer["run"] = time.perf_counter() - began
-            seqcov = time_seqcov(fasta, weights, peaks)
-            print(f"bpnet-lite {peer}\nseqcov {seqcov}", flush=True)
-            if arguments.keras:
-                seconds = time_pred_bw(arguments, fasta, peaks)
-                print(f"pred_bw {seconds:.1f}: {seconds / seqcov['run']:.1f} times", flush=True)
-            run_seconds.append((peer["run"], seqcov["run"]))
-            model_seconds.append((peer["model"], seqcov["model"]))
-    for name, pairs in (("whole run", run_seconds), ("the model alone", model_seconds)):
-        peer_best, seqcov_best = (min(pair[side] for pair in pairs) for side in (0, 1))
-        rates = arguments.peaks / peer_best, arguments.peaks / seqcov_best
-        print(
-            f"{name}: bpnet-lite {rates[0]:,.0f} peaks per second, seqcov {rates[1]:,.0f};"
-            f" {peer_best / seqcov_best:.1f} times"
-        )
+            return float(json.loads(completed.stdout.splitlines()[-1])["model"])
+
+        runs: dict[str, Callable[[], float | None]] = {
+            "bpnet-lite": run_bpnet_lite,
+            "seqcov": lambda: time_seqcov(fasta, weights, peaks),
+        }
+        if arguments.keras:
+            runs["pred_bw"] = lambda: run_pred_bw(arguments, fasta, peaks)
+        print(f"{name_processor()}; {arguments.peaks:,} peaks\n")
+        print("| | seconds | CPU seconds | the model alone, seconds |\n|---|---:|---:|---:|")
+        for _ in range(arguments.rounds):
+            for kind in filter(runs.__contains__, arguments.only):
+                before, began = os.times(), time.perf_counter()
+                model = runs[kind]()
+                after, seconds = os.times(), time.perf_counter() - began
+                cpu = sum(after[2:4]) - sum(before[2:4])
+                model_seconds = "–" if model is None else f"{model:.1f}"
+                print(f"| {kind} | {seconds:.1f} | {cpu:.1f} | {model_seconds} |", flush=True)
+    if "floor" in arguments.only:
+        floor = time_floor(weights)
+        operations, rate = floor["operations"] / 1e9, floor["rate"] / 1e9
+        print(f"| floor | – | – | {arguments.peaks * operations / rate:.1f} |\n")
+        print(f"{operations:.1f} GFLOP per peak; convolution {rate:.0f} GFLOP per second")
 
 
 if __name__ == "__main__":
