@@ -19,8 +19,9 @@ from seqcov_models.genome.regions import Interval
 
 MAX_HEAT_MAP = 400
 """Maximum number of tracks of a heat map: JBrowse reads 400 bigWigs in ten seconds."""
-MAX_OPEN = 20
-"""Maximum number of tracks opened first: each is a row of 70 pixels."""
+MAX_OPEN, MAX_CHOSEN = 8, 20
+"""Maximum number of tracks opened first, and of those that the user chose: JBrowse takes 0.2 s for
+each, however many tracks the config has."""
 ROW_HEIGHT = 50
 
 Json = dict[str, Any]
@@ -63,7 +64,8 @@ def build_jbrowse_config(
             number = f" {first // MAX_HEAT_MAP + 1}" if len(members) > MAX_HEAT_MAP else ""
             if len(part) > 1:
                 tracks.append(_heat_map(name, model, f"{assay}{number}", part))
-    opened = [_identifier(row) for row in first_rows(rows, show, MAX_OPEN)]
+    limit = MAX_CHOSEN if show else MAX_OPEN
+    opened = [_identifier(row) for row in first_rows(rows, show, limit)]
     for title, file in (features or {}).items():
         track = _feature_track(name, title, file)
         tracks.append(track)

@@ -58,9 +58,9 @@ CITATIONS: dict[str, list[Citation]] = {
 """The references of each network, by its name in the config."""
 
 FLASHZOI: Citation = (
-    "Hingerl JC, Karollus A, Gagneur J. Flashzoi: an enhanced Borzoi model for accelerated genomic"
-    " analysis. bioRxiv (2024).",
-    "https://doi.org/10.1101/2024.12.18.629121",
+    "Hingerl JC, Karollus A, Gagneur J. Flashzoi: an enhanced Borzoi for accelerated genomic"
+    " analysis. Bioinformatics 41(9), btaf467 (2025).",
+    "https://doi.org/10.1093/bioinformatics/btaf467",
 )
 SNAKEMAKE: Citation = (
     "Mölder F, Jablonski KP, Letcher B, et al. Sustainable data analysis with Snakemake."

@@ -329,7 +329,9 @@ def test_jbrowse_has_every_track_and_heat_maps():
     config = check_jbrowse(build_jbrowse_config("g", "g.fa.gz", rows, VIEW, features), rows)
     [view] = config["defaultSession"]["views"]
     assert view["init"]["loc"] == "chr1:1001..2000"
-    assert len(view["init"]["tracks"]) == 20 + 2
+    assert len(view["init"]["tracks"]) == 8 + 2
+    chosen = json.loads(build_jbrowse_config("g", "g.fa.gz", rows, VIEW, features, [".*"]))
+    assert len(chosen["defaultSession"]["views"][0]["init"]["tracks"]) == 20 + 2
     maps = [track for track in config["tracks"] if track["type"] == "MultiQuantitativeTrack"]
     assert [len(track["adapter"]["subadapters"]) for track in maps] == [400, 50, 3]
     assert config["assemblies"][0]["sequence"]["adapter"]["type"] == "BgzipFastaAdapter"

@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pyBigWig
 import pytest
-import yaml
 
 from seqcov_models import load_model
 from seqcov_models.run.track_table import read_table
 from seqcov_models.tracks.table import read_tracks
 from support.data import REPOSITORY
 from support.hub_rules import check_hub
-from support.runs import every_base, snakemake
+from support.runs import every_base
 
 DEMO = REPOSITORY / "demo"
 TABLE = DEMO / "simulated/targets.txt"
@@ -69,22 +68,9 @@ def binding(simulate: ModuleType, genome: dict[str, str]) -> dict[str, Array]:
 
 
 @pytest.fixture(scope="module")
-def run(
-    tmp_path_factory: pytest.TempPathFactory,
-    genome: dict[str, str],
-) -> Path:
-    """Return the results of config.yaml, compared with the simulation as if it were measured."""
-    folder = tmp_path_factory.mktemp("demo")
-    (folder / "demo").symlink_to(DEMO)
-    folds = "A\t0\t100000\tfold0\nB\t0\t50000\tfold1\nB\t50000\t90000\tfold1\nother\t0\t9\tfold9\n"
-    (folder / "folds.bed").write_text(folds)
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text()) | {"report": True}
-    config["genome"]["contig_aliases"] = {name.removeprefix("chr"): name for name in genome}
-    config["models"]["borzoi"]["folds"] = "folds.bed"
-    process = snakemake(folder, config)
-    assert process.returncode == 0, process.stderr
-    (folder / "printed.txt").write_text(process.stderr, encoding="utf-8")
-    return folder / "results" / "demo"
+def run(demo_run: Path) -> Path:
+    """Return the results of config.yaml."""
+    return demo_run / "results" / "demo"
 
 
 def test_a_run_ends_with_a_summary(run: Path) -> None:

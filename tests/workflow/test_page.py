@@ -10,13 +10,10 @@ from typing import Any
 import numpy as np
 import pyBigWig
 import pytest
-import yaml
 
 from seqcov_models.run.track_table import read_table
 from support.chromium import IS_INSTALLED, chromium, serving
 from support.data import REPOSITORY
-from support.measured import write_measured
-from support.runs import every_base, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -55,25 +52,8 @@ def read_rows(page: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "demo").symlink_to(REPOSITORY / "demo")
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    track = REPOSITORY / "demo/simulated/DEMO0002.bw"
-    with pyBigWig.open(str(track)) as file:
-        lengths = file.chroms()
-    values = {name: every_base(track, name, lengths[name])[::32] for name in lengths}
-    write_measured(folder / "measured.bw", lengths, values, 32, "NC_")
-    config["genome"]["contig_aliases"] = {
-        f"NC_{name.removeprefix('chr')}": name for name in lengths
-    }
-    config["models"]["borzoi"]["observed"] = {
-        "DEMO0002": "measured.bw",
-        "assay:CAGE": "demo/simulated/{identifier}.bw",
-    }
-    process = snakemake(folder, config)
-    assert process.returncode == 0, process.stderr
-    return folder / "results" / "demo"
+def results(demo_run: Path) -> Path:
+    return demo_run / "results" / "demo"
 
 
 def test_the_table_of_genes_is_the_sum_over_exons(results: Path) -> None:
@@ -101,7 +81,10 @@ def test_every_track_opens_with_its_values_and_nothing_else_is_asked(results: Pa
     rows = read_rows(results / "index.html")
     assert [row["file"] for row in rows if row["observed"]] == [
         f"borzoi/observed/borzoi.{name}.observed.bw"
-        for name in ("DEMO0002", "DEMO0005.plus", "DEMO0005.minus")
+        for name in (
+            *(f"DEMO000{number}" for number in range(1, 5)),
+            *(f"DEMO000{number}.{strand}" for number in (5, 6) for strand in ("plus", "minus")),
+        )
     ] + [
         "bpnet/observed/bpnet.CTCF.plus.observed.bw",
         "bpnet/observed/bpnet.CTCF.minus.observed.bw",
@@ -139,7 +122,7 @@ def test_every_track_opens_with_its_values_and_nothing_else_is_asked(results: Pa
             "select.value = '=true'; select.dispatchEvent(new Event('change'))"
         )
         assert page.run("return document.getElementById('count').textContent").startswith(
-            "5 tracks"
+            "10 tracks"
         )
         assert page.console() == []
         assert page.hosts() == {f"127.0.0.1:{server.server_port}"}
