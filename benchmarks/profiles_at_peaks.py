@@ -146,7 +146,7 @@ def time_floor(weights: Path) -> dict[str, float]:
         with FlopCounterMode(display=False) as counter:
             model(codes)
         layer = model.model.trunk.convs[3]
-        length, width = model.geometry.window - 2 * model.geometry.crop // 2, layer.in_channels
+        length, width = model.geometry.window - model.geometry.crop, layer.in_channels
         kernel = layer.weight.numel()
         layer.weight = torch.nn.Parameter(pack_weight(layer.weight), requires_grad=False)
         x = torch.randn(1, length, width).transpose(1, 2)
