@@ -18,6 +18,8 @@ def run_snakemake(arguments: Sequence[str], folder: Path) -> subprocess.Complete
     """Do what `python -m snakemake ARGUMENTS` does in `folder`, and return what it printed."""
     with tempfile.TemporaryDirectory() as outputs:
         streams = [Path(outputs, name) for name in ("stdout", "stderr")]
+        for stream in streams:
+            stream.touch()  # a script without a main guard fails in the new process, before `_main`
         process = SERVER.Process(target=_main, args=(arguments, folder, dict(os.environ), streams))
         process.start()
         process.join()

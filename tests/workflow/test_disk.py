@@ -112,7 +112,7 @@ def test_only_a_missing_range_is_predicted_again(
     ).read_bytes()
 
 
-def test_a_damaged_batch_is_named_and_the_others_stay(
+def test_a_damaged_batch_is_named_and_every_damaged_bigwig_is_made_again(
     config: dict[str, Any], snakefile: Path, tmp_path: Path
 ) -> None:
     config["prediction"]["windows_per_chunk"] = 1_200
@@ -123,15 +123,13 @@ def test_a_damaged_batch_is_named_and_the_others_stay(
     assert {path.suffix for path in chunks.iterdir()} == {".npy", ".packed", ".joined"}
     damaged = min(chunks.glob("*.joined"))
     bigwig = max(damaged.glob("*.bw"))
-    bigwig.write_bytes(bigwig.read_bytes()[:-1])  # that of the results, too: one file, two names
+    for file in (bigwig, run / "results/g/toy/tracks/mask/toy.unknown.bw"):
+        file.write_bytes(file.read_bytes()[:-1])  # also that of the results: one file, two names
     failed = snakemake(run, config, "--notemp", snakefile=snakefile)
     assert failed.returncode != 0
     assert f"{damaged.relative_to(run)}: damaged" in failed.stderr
     again = snakemake(run, config, "--notemp", snakefile=snakefile)
     assert again.returncode == 0, again.stderr
-    joined = re.findall(r"rule join_batch:[^@]*?batch=(\S+)", again.stderr)
-    assert damaged.stem in joined
-    assert len(joined) <= 2, "Snakemake adds the batch that waits for this one, but none of the 14"
     done = snakemake(run, config, "--delete-temp-output", snakefile=snakefile)
     assert done.returncode == 0, done.stderr
     assert not list(chunks.iterdir())
