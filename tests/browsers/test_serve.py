@@ -140,7 +140,9 @@ def test_a_free_port_is_found_and_a_taken_one_is_named(tmp_path: Path) -> None:
 
 def test_the_command_prints_the_address_and_serves(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<p>page")
-    line = [sys.executable, "-m", "seqcov_models", "serve", str(tmp_path), "--port", "0"]
+    # SIGINT is ignored in what a shell has started in the background
+    line = ["env", "--default-signal=INT", sys.executable, "-m", "seqcov_models", "serve"]
+    line += [str(tmp_path), "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout
