@@ -543,6 +543,9 @@ def test_measured_bigwigs_are_compared_again_only_if_something_changes(run: Path
     assert count_jobs(process.stdout) == without.jobs
     os.utime(run / "id1.bw")
     assert count_jobs(snakemake(run, config, "--dry-run").stdout) == {}
+    placed.parent.rename(run / "kept")
+    assert count_jobs(snakemake(run, config, "--dry-run").stdout)["place_observed"] == 1
+    (run / "kept").rename(placed.parent)
     write_measured(run / "id2.bw", 1.0)
     both = changed(config, "models.toy.observed", {"id1": "id1.bw", "id2": "id2.bw"})
     assert count_jobs(snakemake(run, both, "--dry-run").stdout) == MEASURED

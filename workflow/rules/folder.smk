@@ -94,7 +94,7 @@ def begin_run():
 
 @functools.cache
 def remake_unfinished():
-    """Let Snakemake make again what exists but is damaged or was made from something else; once.
+    """Let Snakemake make again what is damaged, missing or made from something else; once.
 
     Snakemake compares dates, and digests in params, which are lost if somebody deletes .snakemake.
     Nor does it compare params behind an ancient input whose job runs. Damaged bigWigs of models of
@@ -109,6 +109,7 @@ def remake_unfinished():
         for groups in work.groups.values()
         for group in groups
     ]
+    unfinished += [folder for folder in observed_folders(None) if not folder.exists()]
     for name, profile in run.profiles.items():
         made_from = {paths.peaks(name): profile.peaks_digest}
         for table in (paths.task_table(name, task) for task in profile.tasks):
