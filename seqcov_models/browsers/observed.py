@@ -26,7 +26,7 @@ def add_observed(
     Returns:
         The rows. Those of measured tracks have `OBSERVED` in the column `source`.
     """
-    by_file = {track.predicted.relative_to(paths.folder).as_posix(): track for track in tracks}
+    by_file = {track.table_file(paths.folder): track for track in tracks}
     added: list[TrackRow] = []
     for row in rows:
         added.append(row)

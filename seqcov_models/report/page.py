@@ -97,10 +97,7 @@ def _draw_loci(
     selectors, results = run.config["browsers"]["show"], run.paths.folder
     shown = [row for row in first_rows(rows, selectors) if row["assay"] != MASK]
     lanes = [row for row in first_rows(rows, selectors, LANES) if row["assay"] != MASK]
-    measured = {
-        track.predicted.relative_to(results).as_posix(): (track.path, track.contigs)
-        for track in run.observed
-    }
+    measured = {track.table_file(results): (track.path, track.contigs) for track in run.observed}
     peaks: dict[str, list[Box]] = {}
     for name in run.profiles:
         for contig, boxes in read_boxes(run.paths.peaks(name)).items():
@@ -130,7 +127,7 @@ def _draw_agreement(
     by_file = {row["file"]: row for row in rows}
     panels = []
     for track, path in list(zip(run.observed, agreements, strict=True))[:PANELS]:
-        row = by_file[track.predicted.relative_to(run.paths.folder).as_posix()]
+        row = by_file[track.table_file(run.paths.folder)]
         agreement = read_agreement(path)
         (genome,) = (line for line in agreement.rows if line["where"] == GENOME)
         text = f"r = {genome['pearson']:.3f}   Spearman {genome['spearman']:.3f}"
@@ -152,7 +149,7 @@ def _list_agreement(
     names: dict[str, None] = {}
     table = []
     for track, path in zip(run.observed, agreements, strict=True):
-        row = by_file[track.predicted.relative_to(run.paths.folder).as_posix()]
+        row = by_file[track.table_file(run.paths.folder)]
         sets = {}
         for line in read_agreement(path).rows:
             if line["where"] == "contig":

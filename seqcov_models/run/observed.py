@@ -70,6 +70,14 @@ class ObservedTrack:
         contents = self.values_digest, self.sha256, self.folds_sha256
         return digest(self.bin, contents, self.contigs)
 
+    def table_file(self, results: Path) -> str:
+        """Return what the table of tracks in a folder of results calls the predicted bigWig.
+
+        Args:
+            results: The folder of results.
+        """
+        return self.predicted.relative_to(results).as_posix()
+
 
 def plan_observed(
     plan: CoveragePlan | ProfilePlan,

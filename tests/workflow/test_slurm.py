@@ -65,6 +65,7 @@ class Run:
 
     folder: Path
     process: "subprocess.Popen[bytes]"
+    paused: set[int]  # processes that this or an earlier run in the folder stopped
 
     def output(self) -> str:
         return (self.folder / "output.txt").read_text()
@@ -77,7 +78,8 @@ class Run:
     def pause(self, *chunks: int) -> list[int]:
         """Stop the jobs of chunks when they have some windows; return their processes.
 
-        The journal of a chunk grows with each window. Slurm continues a job before it ends it.
+        The journal of a chunk grows with each window. Slurm continues a job before it ends it, so
+        that also the journal of a process that was stopped here before may grow.
         """
         sizes: dict[int, set[int]] = {chunk: set() for chunk in chunks}
         processes: dict[int, int] = {}
@@ -87,10 +89,14 @@ class Run:
             assert time.monotonic() < end, self.output()
             for chunk in sizes.keys() - processes.keys():
                 for part in self.folder.glob(f"results/g/toy/chunks/.{chunk}.npy.*.part"):
+                    process = int(part.name.split(".")[-2])
+                    if process in self.paused:
+                        continue
                     sizes[chunk].add(part.stat().st_size)
                     if len(sizes[chunk]) > 20:
-                        processes[chunk] = int(part.name.split(".")[-2])
-                        os.kill(processes[chunk], signal.SIGSTOP)
+                        os.kill(process, signal.SIGSTOP)
+                        processes[chunk] = process
+                        self.paused.add(process)
             time.sleep(0.001)
         return [processes[chunk] for chunk in chunks]
 
@@ -104,14 +110,15 @@ Submit = Callable[..., Run]
 @pytest.fixture
 def submit(cluster: Cluster, config: dict[str, Any], tmp_path: Path) -> Iterator[Submit]:
     """Yield a function that starts a run."""
-    runs = []
+    runs: list[Run] = []
+    paused: set[int] = set()
 
     def start(
         *arguments: str, config: dict[str, Any] = config, resources: dict[str, Any] | None = None
     ) -> Run:
         place = tmp_path / "run"
         process = cluster.start_run(place, config, *arguments, resources=resources)
-        runs.append(Run(place, process))
+        runs.append(Run(place, process, paused))
         return runs[-1]
 
     yield start
