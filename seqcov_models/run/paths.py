@@ -268,9 +268,10 @@ class Paths:
             for file in self.chunks(model).glob(f"[!.]*.{suffix}")
         }
 
-    def unfinished_chunks(self, models: Iterable[str]) -> set[Path]:
-        """Return the chunks that killed jobs of `models` left; see `run.unfinished`."""
-        return {file for model in models for file in self.chunks(model).glob(".*.npy.*.part")}
+    def unfinished_files(self) -> set[Path]:
+        """Return the files and folders that killed jobs left; see `files.temporary_path`."""
+        parts = self.folder.rglob(".*.part")
+        return {file for file in parts if file.name.split(".")[-2].isdecimal()}
 
     def group_folders(self, model: str) -> list[Path]:
         """Return the folders of bigWigs of a model of coverage, from this and earlier runs."""

@@ -68,7 +68,8 @@ class Cluster:
     ) -> "subprocess.Popen[bytes]":
         """Start a run in a folder, with the keys set that profiles/README.md names.
 
-        Its output is in output.txt. resources: of the jobs that predict coverage.
+        Its output is in output.txt. No report unless the config asks for it. resources: of the
+        jobs that predict coverage.
         """
         profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
         profile["default-resources"] |= {"slurm_account": "lab", "mem_mb": 1500}
@@ -79,6 +80,7 @@ class Cluster:
         profile["slurm-init-seconds-before-status-checks"] = 2
         (folder / "site").mkdir(parents=True, exist_ok=True)
         (folder / "site/config.yaml").write_text(yaml.safe_dump(profile))
+        config = {"report": False} | config
         (folder / "run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         line = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE)]
         line += ["--configfile", "run.yaml", "--workflow-profile", "site", *arguments]

@@ -2,7 +2,6 @@
 
 import random
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,24 +99,20 @@ def test_peaks_and_profile_bigwigs_that_are_cut_or_changed_are_made_again(tmp_pa
     assert main(["check", str(tmp_path / "results/g")]) == 0
 
 
-@pytest.mark.parametrize(
-    ("rule", "pattern", "damage"),
-    [("predict_coverage", "1.npy", flip), ("compress_range", "*.0.packed", cut)],
-)
-def test_a_damaged_temporary_file_is_named_and_made_again(
-    rule: str, pattern: str, damage: Callable[[Path], None], config: Config, tmp_path: Path
-) -> None:
+def test_a_damaged_temporary_file_is_named_and_made_again(config: Config, tmp_path: Path) -> None:
     assert snakemake(tmp_path / "fresh", config).returncode == 0
-    stopped = snakemake(tmp_path, config, "--until", rule)
-    assert stopped.returncode == 0, stopped.stderr
-    file = min((tmp_path / "results/g/toy/chunks").glob(pattern))
-    damage(file)
-    failed = snakemake(tmp_path, config)
-    assert failed.returncode != 0
-    assert f"{file.relative_to(tmp_path)}: damaged" in failed.stderr
-    assert "the same command makes it again" in failed.stderr
-    assert "Traceback" not in failed.stderr
-    assert not file.exists()
+    damages = (("predict_coverage", "1.npy", flip), ("compress_range", "*.0.packed", cut))
+    for rule, pattern, damage in damages:
+        stopped = snakemake(tmp_path, config, "--until", rule)
+        assert stopped.returncode == 0, stopped.stderr
+        file = min((tmp_path / "results/g/toy/chunks").glob(pattern))
+        damage(file)
+        failed = snakemake(tmp_path, config)
+        assert failed.returncode != 0
+        assert f"{file.relative_to(tmp_path)}: damaged" in failed.stderr
+        assert "the same command makes it again" in failed.stderr
+        assert "Traceback" not in failed.stderr
+        assert not file.exists()
     again = snakemake(tmp_path, config)
     assert again.returncode == 0, again.stderr
     assert digests(tmp_path / "results") == digests(tmp_path / "fresh")

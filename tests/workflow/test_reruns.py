@@ -154,10 +154,15 @@ def test_what_a_killed_run_of_more_jobs_left_goes(profile_run: Config, tmp_path:
     assert leftovers == {
         f"{job}{end}.npy" for job in range(3) for end in ("", ".table", ".windows")
     }
+    for file in ("chunks/.3.0.packed.17.part", ".old.bw.17.part", "tracks/.CAGE_9.17.part/a.bw"):
+        path = tmp_path / "results/g/plain" / file  # of jobs of which this config has no like
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     profile_run["profiles"] = {"jobs": 2}
     process = snakemake(tmp_path, profile_run)
     assert process.returncode == 0, process.stderr
     assert not list(chunks.iterdir())
+    assert not list(tmp_path.rglob("*.part"))
     assert "Left over" not in process.stderr
 
 

@@ -26,6 +26,7 @@ DEMO = {
     "genome": {"name": "demo", "fasta": str(REPOSITORY / "demo" / "genome.fa")},
     "models": {"borzoi": {"architecture": "borzoi", "weights": str(REPOSITORY / "demo/borzoi")}},
     "prediction": {"windows_per_chunk": 60, "threads": 2},
+    "report": True,
 }
 
 pytestmark = [

@@ -149,7 +149,7 @@ def remove_leftovers(chunks, results, began, provenance):
     """Delete the chunks of earlier runs and name their results, if this run has succeeded.
 
     A run that was killed may have had other chunks, which no job of this run writes or deletes.
-    Unfinished chunks stay until a run of all targets ends, which writes the provenance: a run of
+    Unfinished files stay until a run of all targets ends, which writes the provenance: a run of
     some targets does not continue them.
     """
     if workflow.scheduler is None or any(workflow.dag.needrun_jobs()):
