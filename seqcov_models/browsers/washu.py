@@ -7,7 +7,7 @@ browser's code and seen in it (npm's wuepgg 59.2.3 with wuepgg3-track 4.0.6):
 
 - The table of tracks opens with the facets `Sample` and `Assay`, and does not list a track
   without a `Sample`.
-- Tracks without negative values are not drawn if they have a `group`, so nothing shares a scale.
+- Tracks of positive values stay empty if they have a `group`, so nothing shares a scale.
 - Values below zero are orange if `color2` is missing. Positive ones are never drawn downwards.
 - Its reader of bigBed needs the list of contigs before the data. pybigtools writes it behind them,
   and such tracks load for ever. So there are no peaks and genes; it has genes of its own.

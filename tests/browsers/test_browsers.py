@@ -399,6 +399,7 @@ def test_script_in_a_small_tree(tmp_path):
 
     assert "twoBitPath" not in check_hub(run("toy1"), read).genome
     assert not (folder / "genome.2bit").exists()
+    (folder / "washu_hub.json").replace(folder / "written.json")
     hub = check_hub(run(""), read)
     assert read_two_bit(folder / hub.genome["twoBitPath"]) == {"chr1": "ACGTacgtNN" * 100}
     assert hub.genome["defaultPos"] == "chr1:101-500"
@@ -408,6 +409,9 @@ def test_script_in_a_small_tree(tmp_path):
             header = bigwig.header()
             assert low <= header["minVal"] <= header["maxVal"] <= high
     check_jbrowse(read("jbrowse_config.json"), table)
+    assert not (folder / "washu_hub.json").exists(), "only along a known assembly"
+    washu = json.loads(read("written.json"))
+    assert [track["url"] for track in washu] == [line["file"] for line in table]
     text = (folder / "igv_session.xml").read_text(encoding="utf-8")
     root, tracks = check_igv(text, table)
     assert len(tracks) == len(rows)
