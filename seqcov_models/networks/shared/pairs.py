@@ -9,7 +9,7 @@ a sum errs by no more than the usual one.
 import torch
 from torch import Tensor, nn
 
-MIN_CHANNELS, MIN_PAIRS = 256, 512
+MIN_CHANNELS, MIN_PAIRS = 288, 512
 """Below these the additions, and the order of the weights, cost more than the products saved."""
 
 _INPUTS = {
