@@ -1,4 +1,4 @@
-"""Write the files that genome browsers open: a UCSC hub, sessions of IGV desktop and JBrowse."""
+"""Write the files that genome browsers open: hubs, sessions of IGV desktop and JBrowse."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ with job_log(snakemake.log[0]):
         write_igv_genome,
         write_igv_session,
         write_jbrowse_config,
+        write_washu_hub,
     )
     from seqcov_models.browsers.observed import add_observed
     from seqcov_models.run.paths import Paths
@@ -52,17 +53,8 @@ with job_log(snakemake.log[0]):
         two_bit=Path(snakemake.output.two_bit) if snakemake.output.two_bit else None,
         networks={name: entry["architecture"] for name, entry in plan.config["models"].items()},
     )
-    write_igv_session(
-        Path(snakemake.output.igv),
-        genome,
-        rows,
-        browsers,
-        {model: bigbed for model, (*_, bigbed) in peaks_of_models.items()},
-    )
-    write_jbrowse_config(
-        Path(snakemake.output.jbrowse),
-        genome,
-        rows,
-        browsers,
-        {model: bigbed for model, (*_, bigbed) in peaks_of_models.items()},
-    )
+    bigbeds = {model: bigbed for model, (*_, bigbed) in peaks_of_models.items()}
+    write_igv_session(Path(snakemake.output.igv), genome, rows, browsers, bigbeds)
+    write_jbrowse_config(Path(snakemake.output.jbrowse), genome, rows, browsers, bigbeds)
+    if snakemake.output.washu:
+        write_washu_hub(Path(snakemake.output.washu), genome, rows, browsers)

@@ -15,6 +15,7 @@ from seqcov_models.browsers.jbrowse import build_jbrowse_config
 from seqcov_models.browsers.locus import find_loci
 from seqcov_models.browsers.page import MAX_LOCI
 from seqcov_models.browsers.peaks import write_peaks_bigbed
+from seqcov_models.browsers.washu import build_washu_hub
 from seqcov_models.files import write_atomically
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.genome.regions import Interval
@@ -172,6 +173,22 @@ def write_jbrowse_config(
         browsers["show"],
         os.path.relpath(genome.aliases, path.parent) if genome.aliases else None,
     )
+    with write_atomically(path) as partial_file:
+        partial_file.write_text(text, "utf-8")
+
+
+def write_washu_hub(
+    path: Path, genome: BrowserGenome, rows: Sequence[TrackRow], browsers: Mapping[str, Any]
+) -> None:
+    """Write a data hub of the WashU Epigenome Browser, in which all addresses are relative.
+
+    Args:
+        path: The hub to write.
+        genome: The genome.
+        rows: The table of tracks, whose files are relative to the folder of the hub.
+        browsers: The config's section `browsers`.
+    """
+    text = build_washu_hub(rows, genome.fasta.contigs, browsers["show"])
     with write_atomically(path) as partial_file:
         partial_file.write_text(text, "utf-8")
 

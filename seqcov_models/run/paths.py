@@ -115,6 +115,11 @@ class Paths:
         return self.folder / "jbrowse_config.json"
 
     @property
+    def washu_hub(self) -> Path:
+        """The data hub of the WashU Epigenome Browser, of an assembly that it may know."""
+        return self.folder / "washu_hub.json"
+
+    @property
     def genes(self) -> Path:
         """The genes of the annotation: BED12, and a column with identifiers."""
         return self.folder / "genes.bed"

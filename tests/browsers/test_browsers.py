@@ -361,6 +361,7 @@ snakemake = Names(
         peaks=[],
         igv=f"{folder}/igv_session.xml",
         jbrowse=f"{folder}/jbrowse_config.json",
+        washu=f"{folder}/washu_hub.json" if assembly else [],
         two_bit=[] if assembly else f"{folder}/genome.2bit",
         aliases=[],
     ),

@@ -353,6 +353,12 @@ EDITS = [
         ),
         BROWSERS,
     ),
+    Edit(  # as after an update to a version that writes one more
+        "a browser file is deleted",
+        "browser files",
+        edit_files(lambda folder: (folder / "results/g/washu_hub.json").unlink()),
+        {"write_browser_files": 1},
+    ),
     Edit(
         "a bigWig is cut, changed or deleted",
         "predictions and bigWigs of the tracks in its folder",

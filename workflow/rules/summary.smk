@@ -24,7 +24,7 @@ rule write_track_table:
         "../../scripts/write_track_table.py"
 
 
-# A UCSC hub in one file, a session of IGV desktop and a configuration of JBrowse 2.
+# Hubs of UCSC and WashU, a session of IGV desktop and a configuration of JBrowse 2.
 rule write_browser_files:
     input:
         tracks=rules.write_track_table.output[0],
@@ -40,6 +40,8 @@ rule write_browser_files:
         peaks=[paths.peaks_bigbed(name) for name in run.profiles],
         igv=paths.igv_session,
         jbrowse=paths.jbrowse_config,
+        # the browser of WashU shows a hub along an assembly that it knows
+        washu=paths.washu_hub if config["genome"]["assembly"] else [],
         aliases=(
             [paths.aliases, paths.igv_genome]
             if config["genome"]["contig_aliases"]
