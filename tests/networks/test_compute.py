@@ -1,5 +1,6 @@
 """The route of GPUs, taken on the CPU, gives the values of the CPU's route."""
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,12 @@ from seqcov_models.networks.shared.compute import (
     pad_to_multiple,
     prepare_network,
 )
-from seqcov_models.networks.shared.layers import convolve, max_pool
+from seqcov_models.networks.shared.layers import (
+    convolve,
+    max_pool,
+    pack_layers,
+    same_padding_conv,
+)
 from support.naive import random_codes, randomise
 
 TOWER = {"stem_channels": 6, "conv_tower_channels": (9, 11, 13, 14, 15, 16), "num_labels": 5}
@@ -137,6 +143,28 @@ def test_packed_weights_convolve_to_the_same_values() -> None:
         expected = convolve(x, layer)
         layer.weight = constant(pack_weight(layer.weight))
         torch.testing.assert_close(convolve(x, layer), expected, rtol=0, atol=96 * 2**-22)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (3, 7), (3, 200), (5, 1), (5, 3)])
+def test_pairs_of_positions_convolve_to_the_same_values(kernel: int, dilation: int) -> None:
+    """To rounding, which grows with the root of the number of products, twice as much as usual."""
+    torch.manual_seed(5)
+    layer = same_padding_conv(288, 304, kernel, dilation)
+    exact = deepcopy(layer).double()
+    pack_layers(layer)
+    scale = 2 * 2**-24 * (288 * kernel) ** 0.5
+    for batch, length in [(1, 1_603), (2, 1_900)]:
+        x = torch.randn(batch, 288, length)
+        for valid in (False, True):
+            with torch.profiler.profile() as profile:
+                values = convolve(x, layer, valid=valid)
+            additions = [event for event in profile.key_averages() if event.key == "aten::sub"]
+            assert additions, "not in pairs"
+            expected = convolve(x.double(), exact, valid=valid)
+            assert values.shape == expected.shape
+            assert (values - expected).abs().max() < 6 * scale
+            assert (values - expected).square().mean().sqrt() < scale
 
 
 @pytest.mark.parametrize("rows", [slice(0, 24), slice(5, 19)])

@@ -12,6 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcov_models.networks.shared.compute import constant, pack_weight, route
+from seqcov_models.networks.shared.pairs import (
+    MIN_PAIRS,
+    PairKernel,
+    can_pair,
+    count_pairs,
+    join_pairs,
+    pair_inputs,
+)
 
 
 def activate(x: Tensor, name: str, overwrite: bool = False) -> Tensor:
@@ -63,8 +71,34 @@ def convolve(
         weight = weight * scale[:, None, None]
         bias = shift if bias is None else bias * scale + shift
     dilation = layer.dilation[0]
-    padding = 0 if valid else dilation * (weight.shape[-1] // 2)
+    reach = dilation * (layer.kernel_size[0] // 2)
+    positions = x.shape[-1] - 2 * reach * valid
+    kernel, pairs = getattr(layer, "pairs", None), count_pairs(positions, dilation)
+    if isinstance(kernel, PairKernel) and norm is None and pairs >= MIN_PAIRS:
+        return _convolve_pairs(x, layer, kernel, pairs, 0 if valid else reach)
+    padding = 0 if valid else reach
     return _convolve(make_channels_adjacent(x), weight, bias, padding, dilation, layer.groups)
+
+
+def _convolve_pairs(
+    x: Tensor, layer: nn.Conv1d, kernel: PairKernel, pairs: int, padding: int
+) -> Tensor:
+    """Apply `layer`, to `pairs` of positions in the form of `kernel` and to the rest as it is."""
+    dilation = layer.dilation[0]
+    rows = F.pad(x.transpose(1, 2), (0, 0, padding, padding)) if padding else x.transpose(1, 2)
+    positions = rows.shape[1] - dilation * (layer.kernel_size[0] - 1)
+    y = rows.new_empty(len(rows), positions, len(kernel.weights[0]))
+    inputs = pair_inputs(rows, layer.kernel_size[0], dilation, pairs)
+    biases = (None, layer.bias, None, None)
+    products = [
+        _convolve(inputs.pop(0).transpose(1, 2), weight, bias).transpose(1, 2)
+        for weight, bias in zip(kernel.weights, biases, strict=True)
+    ]
+    join_pairs(products, y[:, : 2 * pairs], dilation)
+    if 2 * pairs < positions:
+        rest = make_channels_adjacent(rows[:, 2 * pairs :].transpose(1, 2))
+        y[:, 2 * pairs :] = _convolve(rest, layer.weight, layer.bias, 0, dilation).transpose(1, 2)
+    return y.transpose(1, 2)
 
 
 SIMD_LANES = 16
@@ -198,6 +232,8 @@ def pack_layers(module: nn.Module) -> None:
             and layer.in_channels >= SIMD_LANES
             and layer.kernel_size[0] > 1
         ):
+            if can_pair(layer):
+                layer.pairs = PairKernel(layer.weight)
             layer.weight = constant(pack_weight(layer.weight))
 
 
