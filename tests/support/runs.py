@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,14 @@ def start(folder: Path, config: dict[str, Any]) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for(folder: Path, pattern: str) -> Path:
-    """Wait for the unfinished file or folder that a job writes, and return its temporary path."""
+def wait_for(folder: Path, pattern: str, earlier: Collection[Path] = ()) -> Path:
+    """Wait for the unfinished file or folder that a job writes, and return its temporary path.
+
+    earlier: paths of jobs that have ended.
+    """
     for _ in range(60_000):
-        if matches := [path for path in folder.glob(pattern) if path.exists()]:
+        matches = [path for path in folder.glob(pattern) if path not in earlier and path.exists()]
+        if matches:
             return matches[0]
         time.sleep(0.001)
     raise AssertionError(f"{pattern} never appeared")

@@ -223,10 +223,10 @@ def test_an_added_name_leaves_the_others_alone(run: Path) -> None:
 def test_killed_and_again_gives_the_same_bytes(tmp_path: Path) -> None:
     config = write_inputs(tmp_path)
     draw = np.random.default_rng(1)
-    write_fasta(tmp_path / "g.fa", {"c": "".join(draw.choice(list("ACGT"), 40_000))})
-    places = np.sort(draw.integers(0, 39_000, 2_000)).tolist()
+    write_fasta(tmp_path / "g.fa", {"c": "".join(draw.choice(list("ACGT"), 26_000))})
+    places = np.sort(draw.integers(0, 25_000, 1_300)).tolist()
     (tmp_path / "b.bed").write_text("".join(f"c\t{index}\t{index + 1}\n" for index in places))
-    config["prediction"]["windows_per_chunk"] = 1_600
+    config["prediction"]["windows_per_chunk"] = 1_040
     config["profiles"]["batch_size"] = 4
     process = snakemake(tmp_path, config)
     assert process.returncode == 0, process.stderr
@@ -248,6 +248,7 @@ def test_killed_and_again_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_chunks_of_a_killed_run_with_other_settings_are_not_used(tmp_path: Path) -> None:
     config = write_inputs(tmp_path)
+    del config["models"]["wide"]
     until = snakemake(tmp_path, config, "--notemp", "results/g/open_K562/chunks/0.npy")
     assert until.returncode == 0, until.stderr
     config["models"]["open"]["reverse_complement"] = True

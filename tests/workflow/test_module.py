@@ -53,15 +53,14 @@ rule copy:
 """
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    """A model of coverage, and a BPNet at peaks of a file and of the first model's track."""
+def write_inputs(folder: Path) -> Config:
+    """Write a model of coverage, and a BPNet at peaks of a file and of the first model's track."""
     draw = random.Random(4)
     letters = "".join(position_coded_bin(draw.randrange(3**12)) for _ in range(100))
-    write_fasta(tmp_path / "inputs/g.fa", {"chrI": letters})
-    save_position_coded(tmp_path / "inputs/toy", tracks=1)
-    save_model(network(BPNET), tmp_path / "inputs/bpnet")
-    (tmp_path / "inputs/peaks.bed").write_text("chrI\t100\t200\nchrI\t1200\t1300\n")
+    write_fasta(folder / "inputs/g.fa", {"chrI": letters})
+    save_position_coded(folder / "inputs/toy", tracks=1)
+    save_model(network(BPNET), folder / "inputs/bpnet")
+    (folder / "inputs/peaks.bed").write_text("chrI\t100\t200\nchrI\t1200\t1300\n")
     peaks = {
         "file": "inputs/peaks.bed",
         "track": {"model": "toy", "track": 0, "number": 3},
@@ -73,6 +72,20 @@ def config(tmp_path: Path) -> Config:
             "bpnet": {"architecture": "bpnet", "weights": "inputs/bpnet", "peaks": peaks},
         },
     }
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return write_inputs(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The digests of the bigWigs of a run that is not imported."""
+    folder = tmp_path_factory.mktemp("direct")
+    process = snakemake(folder, write_inputs(folder))
+    assert process.returncode == 0, process.stderr
+    return digests(folder)
 
 
 def write_importing_workflow(
@@ -105,15 +118,6 @@ def run_importing_workflow(
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def expected_digests(folder: Path, config: Config) -> dict[str, str]:
-    """Return the digests of the bigWigs of a run that is not imported, beside `folder`."""
-    direct = folder.with_name(f"{folder.name}-direct")
-    shutil.copytree(folder / "inputs", direct / "inputs")
-    process = snakemake(direct, config)
-    assert process.returncode == 0, process.stderr
-    return digests(direct)
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A git repository of the workflow without the package seqcov_models."""
@@ -128,11 +132,13 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("prefix", ["", "predicted"])
-def test_import_from_a_folder(prefix: str, config: Config, tmp_path: Path) -> None:
+def test_import_from_a_folder(
+    prefix: str, config: Config, expected: dict[str, str], tmp_path: Path
+) -> None:
     write_importing_workflow(tmp_path, config, prefix=prefix)
     process = run_importing_workflow(tmp_path)
     assert process.returncode == 0, process.stderr
-    assert digests(tmp_path) == expected_digests(tmp_path, config)
+    assert digests(tmp_path) == expected
     for output in ("results", "logs"):
         assert (tmp_path / prefix / output).is_dir()
         assert (tmp_path / output).exists() == (not prefix)
@@ -161,18 +167,18 @@ def test_replaced_prefixes_move_results_but_no_inputs(config: Config, tmp_path: 
     assert "moved/y/g/hub.txt" in process.stdout
 
 
-@pytest.mark.parametrize("spelling", ["address", "function"])
 def test_import_from_a_git_repository(
-    spelling: str, repository: Path, config: Config, tmp_path: Path
+    repository: Path, config: Config, expected: dict[str, str], tmp_path: Path
 ) -> None:
-    snakefile = {
-        "address": f"'git+file://{repository}/workflow/Snakefile@v1'",
-        "function": f"gitfile({str(repository)!r}, path='workflow/Snakefile', tag='v1')",
-    }[spelling]
-    write_importing_workflow(tmp_path, config, snakefile, prefix="predicted")
+    address = f"'git+file://{repository}/workflow/Snakefile@v1'"
+    write_importing_workflow(tmp_path, config, address, prefix="predicted")
+    process = run_importing_workflow(tmp_path, "--dry-run", python_path=REPOSITORY)
+    assert process.returncode == 0, process.stderr
+    function = f"gitfile({str(repository)!r}, path='workflow/Snakefile', tag='v1')"
+    write_importing_workflow(tmp_path, config, function, prefix="predicted")
     process = run_importing_workflow(tmp_path, python_path=REPOSITORY)
     assert process.returncode == 0, process.stderr
-    assert digests(tmp_path) == expected_digests(tmp_path, config)
+    assert digests(tmp_path) == expected
 
 
 def test_a_missing_package_is_named(repository: Path, config: Config, tmp_path: Path) -> None:
@@ -225,8 +231,9 @@ def test_a_locked_folder_refuses_runs_but_not_dry_runs(
         assert run("--dry-run").returncode == 0
         assert run("--list-rules").returncode == 0
         assert sorted(path.name for path in folder.iterdir()) == [".lock", ".run"]
-    final_run = run()
-    assert final_run.returncode == 0, final_run.stderr
+    rule = "seqcov_check_checkpoint" if is_module else "check_checkpoint"
+    later_run = run("--until", rule)
+    assert later_run.returncode == 0, later_run.stderr
 
 
 @pytest.mark.parametrize("is_module", [False, True])
