@@ -278,7 +278,6 @@ class RunPlan:
         """Return temporary files and results of earlier runs that no job of this run writes."""
         models = [*self.models, *self.profiles]
         chunks = paths.existing_chunks(models) - self._chunks(paths)
-        chunks |= paths.unfinished_files()  # if they still exist when this run is finished
         results = paths.existing_results(models) - self._results(paths)
         return sorted(chunks), sorted(results)
 

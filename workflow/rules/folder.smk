@@ -81,15 +81,15 @@ def begin_run():
         run.save(paths)
     except SeqcovError as error:
         raise WorkflowError(str(error)) from None
-    # Absolute, since Snakemake has left --directory when the process exits
     chunks, results = run.leftovers(paths)
-    began, provenance = time.time(), paths.provenance.absolute()
     chunks = [file.absolute() for file in chunks]
+    # Absolute, since Snakemake has left --directory when the process exits
+    absolute = replace(paths, folder=paths.folder.absolute())
     atexit.register(
         name_failures, Path.cwd()
     )  # what is registered first is called last
     report_progress()
-    atexit.register(remove_leftovers, chunks, results, began, provenance)
+    atexit.register(remove_leftovers, absolute, chunks, results, time.time())
 
 
 @functools.cache
@@ -145,19 +145,20 @@ def name_failures(folder):
             print(f"{job.rule.name} failed: {reason} (log: {log})", file=sys.stderr)
 
 
-def remove_leftovers(chunks, results, began, provenance):
+def remove_leftovers(paths, chunks, results, began):
     """Delete the chunks of earlier runs and name their results, if this run has succeeded.
 
     A run that was killed may have had other chunks, which no job of this run writes or deletes.
     Unfinished files stay until a run of all targets ends, which writes the provenance: a run of
-    some targets does not continue them.
+    some targets does not continue them. They are listed now, since a job of a killed run may have
+    begun one after this run had begun.
     """
     if workflow.scheduler is None or any(workflow.dag.needrun_jobs()):
         return
-    is_complete = provenance.exists() and provenance.stat().st_mtime >= began - 1
+    provenance = paths.provenance
+    if provenance.exists() and provenance.stat().st_mtime >= began - 1:
+        chunks = [*chunks, *paths.unfinished_files()]
     for file in chunks:
-        if file.suffix == ".part" and not is_complete:
-            continue
         if file.is_dir():
             shutil.rmtree(file, ignore_errors=True)
         else:
