@@ -89,6 +89,12 @@ class DiskFullError(SeqcovError):
         )
 
 
+def write_text(target: Path, text: str) -> None:
+    """Write a text file in UTF-8, as `write_atomically` does."""
+    with write_atomically(target) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 def find_disk_full(error: BaseException | None) -> int:
     """Return the number of the system's error if a full disk caused an error, else 0.
 

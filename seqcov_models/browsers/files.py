@@ -16,7 +16,7 @@ from seqcov_models.browsers.locus import find_loci
 from seqcov_models.browsers.page import MAX_LOCI
 from seqcov_models.browsers.peaks import write_peaks_bigbed
 from seqcov_models.browsers.washu import build_washu_hub
-from seqcov_models.files import write_atomically
+from seqcov_models.files import write_atomically, write_text
 from seqcov_models.genome.fasta import Fasta
 from seqcov_models.genome.regions import Interval
 from seqcov_models.genome.two_bit import write_two_bit
@@ -113,8 +113,7 @@ def write_hub(
     )
     pages.mkdir(parents=True, exist_ok=True)
     for path, text in build_hub(genome.name, rows, options).items():
-        with write_atomically(hub.parent / path if path else hub) as partial_file:
-            partial_file.write_text(text, "utf-8")
+        write_text(hub.parent / path if path else hub, text)
 
 
 def write_igv_session(
@@ -142,8 +141,7 @@ def write_igv_session(
     if genome.igv_genome and not has_genes:
         sequence = os.path.relpath(genome.igv_genome, path.parent)
     text = build_igv_session(sequence or "", rows, genome.view, names, browsers["show"])
-    with write_atomically(path) as partial_file:
-        partial_file.write_text(text, "utf-8")
+    write_text(path, text)
 
 
 def write_jbrowse_config(
@@ -173,8 +171,7 @@ def write_jbrowse_config(
         browsers["show"],
         os.path.relpath(genome.aliases, path.parent) if genome.aliases else None,
     )
-    with write_atomically(path) as partial_file:
-        partial_file.write_text(text, "utf-8")
+    write_text(path, text)
 
 
 def write_washu_hub(
@@ -189,8 +186,7 @@ def write_washu_hub(
         browsers: The config's section `browsers`.
     """
     text = build_washu_hub(rows, genome.fasta.contigs, browsers["show"])
-    with write_atomically(path) as partial_file:
-        partial_file.write_text(text, "utf-8")
+    write_text(path, text)
 
 
 def write_aliases(path: Path, aliases: Mapping[str, str]) -> None:
@@ -206,8 +202,7 @@ def write_aliases(path: Path, aliases: Mapping[str, str]) -> None:
     width = max(map(len, names.values()))
     header = ["# name", *(f"alias{number}" for number in range(1, width))]
     rows = (cells + [""] * (width - len(cells)) for cells in names.values())
-    with write_atomically(path) as partial_file:
-        partial_file.write_text("".join("\t".join(row) + "\n" for row in (header, *rows)), "utf-8")
+    write_text(path, "".join("\t".join(row) + "\n" for row in (header, *rows)))
 
 
 def write_igv_genome(genome: BrowserGenome) -> None:
@@ -221,8 +216,7 @@ def write_igv_genome(genome: BrowserGenome) -> None:
     if fasta.endswith((".gz", ".bgz")):
         description["gziIndexURL"] = f"{fasta}.gzi"
     description["aliasURL"] = os.path.relpath(genome.aliases, folder)
-    with write_atomically(genome.igv_genome) as partial_file:
-        partial_file.write_text(json.dumps(description, indent=1), "utf-8")
+    write_text(genome.igv_genome, json.dumps(description, indent=1))
 
 
 def relative_fasta(fasta: Fasta, folder: Path) -> str:

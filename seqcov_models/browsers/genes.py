@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import write_atomically
+from seqcov_models.files import write_atomically, write_text
 from seqcov_models.genome.annotation import Gene, format_bed, read_genes
 
 log = logging.getLogger("seqcov")
@@ -62,8 +62,7 @@ def write_gene_files(
     log.info("%s genes of %s", f"{len(genes):,}", annotation)
     with write_atomically(bigbed) as partial_file:
         write_bigbed(partial_file, genes, contigs)
-    with write_atomically(bed) as partial_file:
-        partial_file.write_text("".join(map(format_bed, genes)), "utf-8")
+    write_text(bed, "".join(map(format_bed, genes)))
 
 
 def write_bigbed(path: Path, genes: Sequence[Gene], contigs: Mapping[str, int]) -> None:

@@ -31,7 +31,7 @@ from seqcov_models.browsers.display import (
 )
 from seqcov_models.browsers.igv_js import read_igv_js
 from seqcov_models.browsers.locus import find_loci
-from seqcov_models.files import write_atomically
+from seqcov_models.files import write_text
 from seqcov_models.genome.annotation import Gene, read_genes
 from seqcov_models.genome.regions import Interval
 
@@ -168,12 +168,9 @@ def write_page(
         igv=script.name,
     )
     lines = [f"{contig}\t{length}\n" for contig, length in contigs.items()]
-    with write_atomically(sizes) as partial_file:
-        partial_file.write_text("".join(lines), "utf-8")
-    with write_atomically(script) as partial_file:
-        partial_file.write_text(text, "utf-8")
-    with write_atomically(page) as partial_file:
-        partial_file.write_text(html, "utf-8")
+    write_text(sizes, "".join(lines))
+    write_text(script, text)
+    write_text(page, html)
 
 
 def _name_loci(loci: Sequence[Interval], genes: Sequence[Gene]) -> dict[Interval, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import DiskFullError, describe_encoding_error, write_atomically
+from seqcov_models.files import DiskFullError, describe_encoding_error, write_atomically, write_text
 from seqcov_models.genome.index import DAMAGE, find_contradiction, read_index
 from seqcov_models.sequence import UNKNOWN, Codes, encode
 
@@ -162,8 +162,7 @@ def _describe_source(path: Path) -> str:
 
 def _record_source(derived: Path, source: Path) -> None:
     """Write beside `derived` which file it comes from: two sources may share a name."""
-    with write_atomically(derived.with_name(f"{derived.name}.source")) as temporary:
-        temporary.write_text(_describe_source(source), encoding="utf-8")
+    write_text(derived.with_name(f"{derived.name}.source"), _describe_source(source))
 
 
 def _is_derived_from(derived: Path, source: Path) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqcov_models.files import write_atomically
+from seqcov_models.files import write_atomically, write_text
 from seqcov_models.genome.regions import read_bed
 from seqcov_models.report.agreement import FOLD, PEAKS, Agreement, Regions, compare_tracks
 from seqcov_models.run.observed import ObservedTrack, read_folds
@@ -40,8 +40,7 @@ def write_agreement(
         folds = read_folds(track.folds, contigs, aliases)
         regions |= {(FOLD, name): spans for name, spans in folds.items()}
     agreement = compare_tracks(track.predicted, track.path, track.bin, track.contigs, regions)
-    with write_atomically(path) as part:
-        part.write_text(json.dumps(agreement.contents()), encoding="utf-8")
+    write_text(path, json.dumps(agreement.contents()))
 
 
 def _read_peaks(peaks: Sequence[Path], contigs: Mapping[str, int]) -> Regions:

@@ -12,7 +12,7 @@ import numpy as np
 from seqcov_models import __version__
 from seqcov_models.browsers.display import TrackRow, first_rows, rgb_colour
 from seqcov_models.browsers.locus import find_loci
-from seqcov_models.files import write_atomically
+from seqcov_models.files import write_atomically, write_text
 from seqcov_models.genome.regions import Interval
 from seqcov_models.report.agreement import GENOME, PEAKS
 from seqcov_models.report.agreement_files import read_agreement
@@ -86,8 +86,7 @@ def write_report(
         drawn = _draw_loci(folder, run, rows, read_boxes(genes) if genes else {})
         compared = _draw_agreement(folder, run, rows, agreements)
         text = _fill_template(run, rows, drawn, compared, agreements, logs)
-    with write_atomically(path) as part:
-        part.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _draw_loci(

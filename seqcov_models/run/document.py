@@ -21,7 +21,7 @@ from typing import Any, Union
 import numpy as np
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import write_atomically
+from seqcov_models.files import write_text
 from seqcov_models.networks.registry import NETWORKS
 from seqcov_models.networks.shared.config import Config
 
@@ -31,8 +31,7 @@ def write_document(path: Path, values: Mapping[str, Any]) -> None:
     if is_saved(path, values):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with write_atomically(path) as part:
-        part.write_text(_format(values), encoding="utf-8")
+    write_text(path, _format(values))
 
 
 def is_saved(path: Path, values: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcov_models.bigwig.layout import MAGIC
-from seqcov_models.files import HashedFile, crc32c, read_content, write_atomically
+from seqcov_models.files import HashedFile, crc32c, read_content, write_text
 from seqcov_models.run.paths import (
     IDENTITY,
     TRACK_TABLE,
@@ -148,8 +148,7 @@ def write_seal(file: Path, digest: str) -> None:
     """
     with file.open("rb") as content:
         facts = {"digest": digest, "crc32c": f"{crc32c(content):08x}"}
-    with write_atomically(seal_of(file)) as part:
-        part.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    write_text(seal_of(file), json.dumps(facts) + "\n")
 
 
 def is_sealed_from(file: Path, digest: str) -> bool:

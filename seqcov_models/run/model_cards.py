@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from seqcov_models.checkpoints.load import load_checkpoint, model_card
-from seqcov_models.files import write_atomically
+from seqcov_models.files import write_text
 from seqcov_models.run.coverage_plan import CoveragePlan
 from seqcov_models.run.inputs import Inputs
 from seqcov_models.run.profile_plan import ProfilePlan
@@ -24,5 +24,4 @@ def write_cards(path: Path, plan: CoveragePlan | ProfilePlan) -> None:
     inputs = Inputs(plan)
     cards = [model_card(fold, load_checkpoint(fold, plan.tracks)) for fold in plan.folds]
     inputs.check()
-    with write_atomically(path) as part:
-        part.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(cards, indent=2) + "\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcov_models import __version__
-from seqcov_models.files import content_digest, write_atomically
+from seqcov_models.files import content_digest, write_text
 from seqcov_models.run.digests import RESULTS_VERSION
 from seqcov_models.run.observed import ObservedTrack
 from seqcov_models.run.plan import RunPlan
@@ -41,8 +41,7 @@ def write_provenance(
         **_describe_rounding(run.config["bigwig"]["significant_bits"]),
         "config": run.config,
     }
-    with write_atomically(path) as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(facts, indent=2) + "\n")
 
 
 def _describe_model(run: RunPlan, card: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from seqcov_models.errors import SeqcovError
-from seqcov_models.files import make_cache_folder, write_atomically
+from seqcov_models.files import make_cache_folder, write_text
 from seqcov_models.networks.shared.config import BinnedConfig, Config
 from seqcov_models.run.chunk_size import OPERATIONS_PER_SECOND
 from seqcov_models.run.digests import digest
@@ -63,8 +63,7 @@ def record_speed(
         folder = make_cache_folder() / "speeds"
         folder.mkdir(mode=0o700, exist_ok=True)
         name = f"{_identify(network, precision)}.{digest(device, threads)}.json"
-        with write_atomically(folder / name) as part:
-            part.write_text(json.dumps(asdict(speed)) + "\n", "utf-8")
+        write_text(folder / name, json.dumps(asdict(speed)) + "\n")
 
 
 def find_speed(network: Config, precision: str, device: str, threads: int) -> Speed:

@@ -3,11 +3,11 @@
 
 import atexit
 import functools
-import shutil
 import time
 
 from snakemake.path_modifier import PathModifier
 
+from seqcov_models.files import remove
 from seqcov_models.locks import begin_run as lock_and_name
 from seqcov_models.run.estimate import check_gpu
 from seqcov_models.run.finished import (
@@ -159,10 +159,7 @@ def remove_leftovers(paths, chunks, results, began):
     if provenance.exists() and provenance.stat().st_mtime >= began - 1:
         chunks = [*chunks, *paths.unfinished_files()]
     for file in chunks:
-        if file.is_dir():
-            shutil.rmtree(file, ignore_errors=True)
-        else:
-            file.unlink(missing_ok=True)
+        remove(file)
     if results:
         names = ", ".join(map(str, results))
         print(

@@ -72,11 +72,11 @@ def convolve(
         bias = shift if bias is None else bias * scale + shift
     dilation = layer.dilation[0]
     reach = dilation * (layer.kernel_size[0] // 2)
-    positions = x.shape[-1] - 2 * reach * valid
-    kernel, pairs = getattr(layer, "pairs", None), count_pairs(positions, dilation)
-    if isinstance(kernel, PairKernel) and norm is None and pairs >= MIN_PAIRS:
-        return _convolve_pairs(x, layer, kernel, pairs, 0 if valid else reach)
     padding = 0 if valid else reach
+    kernel = getattr(layer, "pairs", None)
+    pairs = count_pairs(x.shape[-1] + 2 * (padding - reach), dilation)
+    if isinstance(kernel, PairKernel) and norm is None and pairs >= MIN_PAIRS:
+        return _convolve_pairs(x, layer, kernel, pairs, padding)
     return _convolve(make_channels_adjacent(x), weight, bias, padding, dilation, layer.groups)
 
 
